@@ -1,0 +1,25 @@
+"""On-the-fly outlier weighting for stock MACE (Lam, O'Neill, Schran and Schaaf, arXiv:2602.08849).
+
+This file is imported at every Python start (see `_boot`), so it imports nothing: the public names are loaded on first use.
+"""
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "GaussianDistribution": "weighting",
+    "LossDistribution": "weighting",
+    "soft_weight": "weighting",
+    "Records": "records",
+    "RobustLoss": "loss",
+    "Options": "options",
+}
+__all__ = ["GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "soft_weight"]  # noqa: F822
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its module on first use (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_PUBLIC[name]}"), name)

@@ -1,0 +1,125 @@
+"""The options of `--loss=ema_robust`: names, defaults, help and validation, all from one dataclass."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+LOSS_NAME = "ema_robust"
+
+
+def number(kind: type, allowed: str, accept: Callable[[Any], bool]) -> Callable[[Any], Any]:
+    """Return a parser of numbers for argparse that names the allowed range in its error."""
+
+    def parse(text: Any) -> Any:
+        try:
+            value = kind(text)
+        except (TypeError, ValueError):
+            value = None
+        if value is None or not accept(value) or (kind is int and isinstance(text, float) and text != value):
+            raise argparse.ArgumentTypeError(f"{text!r} is not {allowed}")
+        return value
+
+    return parse
+
+
+def choice(*names: str) -> Callable[[Any], str]:
+    """Return a parser for argparse that lists the names in its error; no names: anything goes (checked later)."""
+
+    def parse(text: Any) -> str:
+        if names and text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(names)}")
+        return str(text)
+
+    return parse
+
+
+def option(default: Any, parse: Callable[[Any], Any], help: str) -> Any:
+    """Return a dataclass field with what the command line needs."""
+    return dataclasses.field(default=default, metadata={"parse": parse, "help": help})
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Options of the outlier weighting; every field is the flag and the YAML key `ema_robust_<field>`.
+
+    Raises (from `from_arguments`): ValueError that names the flag, the value and what is allowed.
+    """
+
+    base_loss: str = option("weighted", choice(), "MACE loss whose configurations are weighted")
+    threshold: float = option(
+        2.0,
+        number(float, "a number of sigmas > 0, or inf", lambda value: value > 0),
+        "z-score at which the weight of a configuration is 1/2, in standard deviations; inf: never down-weight",
+    )
+    alpha: float = option(
+        0.9,
+        number(float, "in [0, 1)", lambda value: 0 <= value < 1),
+        "weight of the previous statistics in their exponential moving average over batches",
+    )
+    variance: str = option(
+        "running",
+        choice("running", "batch"),
+        "variance of the losses: about the running mean (any batch size), or within the batch (as published)",
+    )
+    warmup: int = option(
+        100,
+        number(int, "a whole number >= 0", lambda value: value >= 0),
+        "configurations of a head that are seen before the first weight below 1",
+    )
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace, base_losses: Sequence[str]) -> "Options":
+        """Read and check the options from MACE's arguments; absent ones take their defaults."""
+        values = {}
+        for field in dataclasses.fields(cls):
+            value = getattr(arguments, flag(field.name), field.default)
+            try:
+                values[field.name] = field.metadata["parse"](value)
+            except argparse.ArgumentTypeError as error:
+                raise ValueError(f"--{flag(field.name)}: {error}") from None
+        if values["base_loss"] not in base_losses:
+            raise ValueError(
+                f"--{flag('base_loss')}: {values['base_loss']!r} is not a loss of MACE: choose from {', '.join(base_losses)}"
+            )
+        return cls(**values)
+
+    def describe(self) -> str:
+        """One line for the log."""
+        sigmas = "inf (never down-weight)" if self.threshold == math.inf else f"{self.threshold:g} sigma"
+        return (
+            f"base loss: {self.base_loss}, threshold: {sigmas}, alpha: {self.alpha:g}, "
+            f"variance: {self.variance}, warm-up: {self.warmup} configurations"
+        )
+
+
+def flag(field_name: str) -> str:
+    """Return the name of a field's flag and YAML key."""
+    return f"{LOSS_NAME}_{field_name}"
+
+
+def add_arguments(parser: argparse.ArgumentParser, base_losses: Sequence[str]) -> None:
+    """Add the flags to MACE's parser.
+
+    Absent options stay absent from the namespace, so that one given without the loss can be told from a default.
+    """
+    group = parser.add_argument_group(f"outlier weighting (mace-outlier), with --loss={LOSS_NAME}")
+    for field in dataclasses.fields(Options):
+        group.add_argument(
+            f"--{flag(field.name)}",
+            help=f"{field.metadata['help']} (default: {field.default})",
+            type=field.metadata["parse"],
+            choices=list(base_losses) if field.name == "base_loss" else None,
+            default=argparse.SUPPRESS,
+        )
+
+
+def refuse_stray_options(arguments: argparse.Namespace) -> None:
+    """Raise ValueError where an `ema_robust_*` option was given for another loss: options are never silently ignored."""
+    stray = [flag(field.name) for field in dataclasses.fields(Options) if hasattr(arguments, flag(field.name))]
+    if stray:
+        raise ValueError(
+            f"--{stray[0]} has no effect with --loss={arguments.loss}: add --loss={LOSS_NAME} "
+            f"(and --{flag('base_loss')}={arguments.loss} to keep the loss), or remove the option"
+        )

@@ -1,0 +1,165 @@
+"""The method: how the losses of configurations are distributed, and what weight follows. Torch only; knows no MACE.
+
+Symbols: B configurations in a batch, H heads, l loss of a configuration (the unit of the host's loss), z in sigmas,
+w in [0, 1] with 1 = trusted and 0 = outlier.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Weighted(NamedTuple):
+    """What a distribution says of a batch of configurations."""
+
+    weight: Tensor  # (B,) in [0, 1]
+    zscore: Tensor  # (B,) in sigmas
+
+
+def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
+    """Weight of a configuration whose loss lies z standard deviations above the mean.
+
+    w = 1/2 (1 + erf((t - z) / sqrt 2)), i.e. the probability that a unit normal variable lies below t - z.
+
+    Args:
+        zscore: z, any shape, in sigmas.
+        threshold: t, in sigmas; `inf` gives 1 for every finite or infinite z.
+
+    Source: arXiv:2602.08849.
+    """
+    if threshold == math.inf:
+        return torch.ones_like(zscore)
+    return 0.5 * (1.0 + torch.erf((threshold - zscore) / math.sqrt(2.0)))
+
+
+class LossDistribution(ABC):
+    """The distribution of the per-configuration losses, one for each head.
+
+    Three callers: `update` at every optimiser step (training), `refit` at the end of an epoch from what is remembered of
+    every configuration, and `weigh`, which changes nothing (training, and configurations that are only evaluated).
+    """
+
+    @abstractmethod
+    def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+        """Learn from one batch: losses (B,), heads (B,) integer, usable (B,) boolean; unusable ones are ignored."""
+
+    @abstractmethod
+    def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
+        """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
+
+    def refit(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:  # noqa: B027 (optional on purpose)
+        """Learn from all remembered configurations at the end of an epoch; nothing to do for running statistics."""
+
+    @abstractmethod
+    def location_and_scale(self) -> tuple[Tensor, Tensor]:
+        """Mean (H,) and standard deviation (H,) of the trusted losses: mu and sigma in the log."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on: tensors and builtins only."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError, with nothing changed, where it doesn't fit."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> "LossDistribution":
+        """Move the state to `device`, in place."""
+
+
+class GaussianDistribution(LossDistribution):
+    """One normal distribution for each head, tracked by an exponential moving average over batches.
+
+        m = mean_i l_i              v = mean_i (l_i - m)^2                            (the head's share of the batch)
+        mu     <- alpha mu     + (1 - alpha) m
+        sigma2 <- alpha sigma2 + (1 - alpha) v                                        variance="batch", as published
+        sigma2 <- alpha sigma2 + (1 - alpha) (v + alpha (m - mu_before)^2)            variance="running"
+        z_i = (l_i - mu) / sigma,   w_i = 1/2 (1 + erf((t - z_i) / sqrt 2))
+
+    The first batch sets mu = m and sigma2 = v. Differences from the paper: `variance="running"` adds the spread between
+    batches, so that sigma2 is the exact variance of the exponentially weighted sample about its running mean, for any
+    batch size (the published v is 0 for a batch of one configuration); statistics are kept for each head; the first
+    `warmup` configurations of a head have weight 1. `variance="batch", warmup=0` with one head is the paper's scheme.
+
+    Args:
+        num_heads: H.
+        threshold: t, in sigmas; `inf` never down-weights.
+        alpha: weight of the previous statistics at a step, in [0, 1).
+        variance: "running" or "batch".
+        warmup: configurations of a head that are seen before its first weight below 1.
+        sum_over_ranks: sums a tensor over the processes of a distributed run; identity by default.
+
+    Source: arXiv:2602.08849; exact exponentially weighted variance: law of total variance for the mixture
+    alpha * (past) + (1 - alpha) * (batch).
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 1,
+        threshold: float = 2.0,
+        alpha: float = 0.9,
+        variance: str = "running",
+        warmup: int = 0,
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        if variance not in ("running", "batch"):
+            raise ValueError(f"variance must be 'running' or 'batch', got {variance!r}")
+        self.threshold, self.alpha, self.variance_kind, self.warmup = threshold, alpha, variance, warmup
+        self.sum_over_ranks = sum_over_ranks or (lambda tensor: tensor)
+        self.mean = torch.zeros(num_heads, dtype=torch.float64)  # (H,)
+        self.variance = torch.zeros(num_heads, dtype=torch.float64)  # (H,)
+        self.seen = torch.zeros(num_heads, dtype=torch.float64)  # (H,) configurations; float64 is exact to 2^53
+
+    def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+        """See the class. One call is one step of the moving average; a head absent from the batch keeps its state."""
+        shifted = torch.where(usable, losses.detach().to(self.mean.dtype) - self.mean[heads], 0.0)  # (B,)
+        terms = torch.stack((usable.to(self.mean.dtype), shifted, shifted.square()), dim=-1)  # (B, 3)
+        sums = terms.new_zeros(len(self.mean), 3).index_add_(0, heads, terms)  # (H, 3)
+        self._absorb(*self.sum_over_ranks(sums).unbind(-1))
+
+    def _absorb(self, count: Tensor, first: Tensor, second: Tensor) -> None:
+        """Take in a batch by its sums (H,): configurations, and first and second moments about the running mean."""
+        shift = first / count.clamp_min(1.0)  # m - mu_before
+        spread = (second / count.clamp_min(1.0) - shift.square()).clamp_min(0.0)  # v
+        alpha = self.alpha * (self.seen > 0).to(self.mean.dtype)  # the first batch sets the statistics
+        alpha = torch.where(count > 0, alpha, 1.0)  # an absent head keeps them
+        if self.variance_kind == "running":
+            spread = spread + alpha * shift.square()
+        self.mean = self.mean + (1.0 - alpha) * shift
+        self.variance = alpha * self.variance + (1.0 - alpha) * spread
+        self.seen = self.seen + count
+
+    def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
+        """See the class. sigma = 0 (one value seen so far) makes z 0, or infinite for any other value."""
+        mean, deviation = self.location_and_scale()
+        smallest = torch.finfo(mean.dtype).tiny
+        zscore = (losses.detach().to(mean.dtype) - mean[heads]) / deviation.clamp_min(smallest)[heads]
+        warm = self.seen[heads] <= self.warmup
+        return Weighted(torch.where(warm, 1.0, soft_weight(zscore, self.threshold)), zscore)
+
+    def location_and_scale(self) -> tuple[Tensor, Tensor]:
+        """Return mu (H,) and sigma (H,)."""
+        return self.mean, self.variance.sqrt()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return mean, variance and the number of configurations seen, each (H,)."""
+        return {"mean": self.mean.clone(), "variance": self.variance.clone(), "seen": self.seen.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError where a tensor is missing or belongs to another number of heads."""
+        for name in ("mean", "variance", "seen"):
+            if name not in state or state[name].shape != self.mean.shape:
+                raise ValueError(f"loss distribution: '{name}' is missing or is not of {len(self.mean)} head(s)")
+        for name in ("mean", "variance", "seen"):
+            setattr(self, name, state[name].to(self.mean).clone())
+
+    def to(self, device: torch.device) -> "GaussianDistribution":
+        """Move to `device` (float32 on Apple's MPS, which has no float64)."""
+        dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
+        for name in ("mean", "variance", "seen"):
+            setattr(self, name, getattr(self, name).to(device=device, dtype=dtype))
+        return self
