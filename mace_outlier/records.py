@@ -54,7 +54,8 @@ class Records:
 
     def observe(self, ids: Tensor, heads: Tensor, losses: Tensor, finite: Tensor) -> None:
         """Note the losses (B,) of the configurations `ids` (B,); a non-finite one keeps its last finite loss."""
-        self.loss[ids] = torch.where(finite, losses.to(torch.float32), self.loss[ids])
+        largest = torch.finfo(torch.float32).max  # a finite loss stays finite here
+        self.loss[ids] = torch.where(finite, losses.clamp_max(largest).to(torch.float32), self.loss[ids])
         self.nonfinite[ids] |= ~finite
         self.times_seen[ids] += 1
         self.last_epoch[ids] = self.epoch

@@ -1,0 +1,251 @@
+"""The trainings of the demo: the command of each arm, running them side by side, and their test errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read
+from make_water import write_json_atomically
+from tqdm import tqdm
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULT_FILE = "result.json"
+LOG_FILE = "mace.log"
+EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+) meV")
+
+# Name of the arm: (value of --loss, training file, validation file). Everything else is the same for all of them.
+ARMS = {
+    "oracle": ("weighted", "train_good.xyz", "valid_good.xyz"),
+    "weighted": ("weighted", "train.xyz", "valid.xyz"),
+    "ema_robust": ("ema_robust", "train.xyz", "valid.xyz"),
+}
+
+# The learning rate falls on a fixed schedule, so that no arm gets another one through its (noisy) validation set.
+MACE_SETTINGS = {
+    "model": "ScaleShiftMACE",
+    "hidden_irreps": "16x0e",
+    "num_interactions": 2,
+    "max_ell": 2,
+    "correlation": 2,
+    "r_max": 4.0,
+    "batch_size": 10,
+    "valid_batch_size": 40,
+    "energy_weight": 10,
+    "forces_weight": 100,
+    "lr": 0.01,
+    "scheduler": "ExponentialLR",
+    "lr_scheduler_gamma": 0.95,
+    "ema_decay": 0.99,
+    "default_dtype": "float32",
+    "energy_key": "REF_energy",
+    "forces_key": "REF_forces",
+    "device": "cpu",
+    "num_workers": 0,
+    "pin_memory": False,
+    "plot": False,
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One arm with one seed. The seed is MACE's, and also chose which frames of the data are bad."""
+
+    arm: str
+    seed: int
+    epochs: int
+    data: Path  # folder with the xyz files of this seed
+    folder: Path  # MACE's work_dir
+    e0s: str  # energies of the free atoms in eV, as MACE's --E0s takes them
+
+    @property
+    def title(self) -> str:
+        """Name for progress lines."""
+        return f"{self.arm}, seed {self.seed}"
+
+    def command(self) -> list[str]:
+        """The command line of MACE."""
+        loss, train_file, valid_file = ARMS[self.arm]
+        own = {
+            "name": "demo",
+            "work_dir": self.folder,
+            "train_file": self.data / train_file,
+            "valid_file": self.data / valid_file,
+            "E0s": self.e0s,
+            "loss": loss,
+            "seed": self.seed,
+            "max_num_epochs": self.epochs,
+        }
+        flags = [f"--{name}={value}" for name, value in (own | MACE_SETTINGS).items()]
+        return [str(mace_run_train()), *flags, "--ema"]
+
+    def key(self) -> dict:
+        """What the result depends on: a finished run is reused only if all of it is unchanged."""
+        _, train_file, valid_file = ARMS[self.arm]
+        files = [self.data / train_file, self.data / valid_file, self.data / "test.xyz"]
+        if self.arm == "ema_robust":
+            files += sorted((REPOSITORY / "mace_outlier").rglob("*.py"))
+        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+        return {"command": self.command(), "sha256_of_data_and_plugin": digest}
+
+
+def mace_run_train() -> Path:
+    """MACE's command of this Python environment."""
+    path = Path(sys.executable).with_name("mace_run_train")
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: start the demo by scripts/demo, which installs MACE and the plugin first")
+    return path
+
+
+# --- running ----------------------------------------------------------------------------------------------------
+
+
+def finished_result(training: Training) -> dict | None:
+    """The result of an earlier run of the very same training, or None."""
+    path = training.folder / RESULT_FILE
+    if not path.exists():
+        return None
+    result = json.loads(path.read_text())
+    return result if result["key"] == training.key() else None
+
+
+def start(training: Training) -> subprocess.Popen:
+    """Start MACE in a fresh folder, one thread, its output in LOG_FILE."""
+    shutil.rmtree(training.folder, ignore_errors=True)
+    training.folder.mkdir(parents=True)
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    with (training.folder / LOG_FILE).open("w") as log:
+        return subprocess.Popen(
+            training.command(),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | one_thread,
+        )
+
+
+def last_epoch(training: Training) -> tuple[int, str]:
+    """Number of finished epochs and the last validation errors, from MACE's log."""
+    matches = EPOCH_LINE.findall((training.folder / LOG_FILE).read_text(errors="replace"))
+    if not matches:
+        return 0, "starting"
+    epoch, energy, forces = matches[-1]
+    return int(epoch) + 1, f"validation E {energy} meV/atom, F {forces} meV/A"
+
+
+class Progress:
+    """One line a training: a bar on a terminal, else (CI logs, pipes) a plain line every few seconds."""
+
+    def __init__(self, training: Training, position: int, every_seconds: float = 10.0) -> None:
+        self.training, self.every, self.shown, self.start = training, every_seconds, 0.0, time.monotonic()
+        self.bar = None
+        if sys.stderr.isatty():
+            self.bar = tqdm(total=training.epochs, desc=training.title, position=position, unit="epoch", leave=True)
+
+    def elapsed(self) -> float:
+        """Seconds since the start of the training."""
+        return time.monotonic() - self.start
+
+    def update(self, final: bool = False) -> None:
+        """Show the state of the log."""
+        epochs, errors = last_epoch(self.training)
+        elapsed = self.elapsed()
+        if self.bar is not None:
+            self.bar.set_postfix_str(errors, refresh=False)
+            self.bar.update(epochs - self.bar.n)
+            self.bar.refresh()
+        elif final or elapsed - self.shown >= self.every:
+            self.shown = elapsed
+            state = f"epoch {epochs}/{self.training.epochs}, {errors}"
+            print(f"[{elapsed:4.0f} s] {self.training.title}: {state}", flush=True)
+
+
+def check_exit(training: Training, process: subprocess.Popen) -> None:
+    """Raise with the end of MACE's log if the training failed."""
+    if process.returncode == 0:
+        return
+    log = training.folder / LOG_FILE
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise SystemExit(f"{tail}\n\nthe training {training.title} failed with exit code {process.returncode}; see {log}")
+
+
+def run_all(
+    trainings: list[Training], at_a_time: int, collect: Callable[[Training, float], dict]
+) -> dict[Training, dict]:
+    """Run the trainings, `at_a_time` side by side, and `collect` each as it ends (given its wall time in seconds)."""
+    waiting, running, results = list(trainings), {}, {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_a_time:
+                training = waiting.pop(0)
+                progress = Progress(training, position=len(trainings) - len(waiting) - 1)
+                running[training] = (start(training), progress)
+            time.sleep(0.5)
+            for training, (process, progress) in list(running.items()):
+                done = process.poll() is not None
+                progress.update(final=done)
+                if done:
+                    del running[training]
+                    check_exit(training, process)
+                    results[training] = collect(training, progress.elapsed())
+    finally:
+        for process, _ in running.values():
+            process.terminate()
+    return results
+
+
+# --- results ----------------------------------------------------------------------------------------------------
+
+
+def test_errors(model: Path, frames: list[Atoms]) -> dict[str, float]:
+    """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
+    from mace.calculators import MACECalculator
+
+    calculator = MACECalculator(
+        model_paths=str(model), device="cpu", default_dtype=MACE_SETTINGS["default_dtype"]
+    )
+    energy_errors, force_errors = [], []
+    for atoms in frames:
+        calculator.calculate(atoms)
+        energy_errors.append((calculator.results["energy"] - atoms.info["REF_energy"]) / len(atoms))
+        force_errors.append(calculator.results["forces"] - atoms.arrays["REF_forces"])
+    return {
+        "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(energy_errors)))),
+        "energy_mean_error_meV_per_atom": 1e3 * float(np.mean(energy_errors)),
+        "force_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.square(force_errors)))),
+    }
+
+
+def training_weights(training: Training) -> dict[str, list[float]]:
+    """Weights of the good and the bad training frames in MACE's newest checkpoint (that of the returned model)."""
+    import torch
+
+    checkpoint = max((training.folder / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime)
+    weights = torch.load(checkpoint, map_location="cpu", weights_only=False)["mace_outlier"]["records"]["weight"]
+    bad = [frame.info["unconverged"] for frame in read(training.data / ARMS[training.arm][1], ":")]
+    pairs = list(zip(weights.tolist(), bad, strict=True))
+    return {
+        "good": [weight for weight, is_bad in pairs if not is_bad],
+        "bad": [weight for weight, is_bad in pairs if is_bad],
+    }
+
+
+def collect(training: Training, seconds: float) -> dict:
+    """Test errors and weights of a finished training; kept in its folder, which marks it as finished."""
+    result = {"arm": training.arm, "seed": training.seed, "seconds": round(seconds, 1), "key": training.key()}
+    result.update(test_errors(training.folder / "demo.model", read(training.data / "test.xyz", ":")))
+    if training.arm == "ema_robust":
+        result["weights"] = training_weights(training)
+    write_json_atomically(training.folder / RESULT_FILE, result)
+    return result

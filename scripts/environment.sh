@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Makes .venv in the repository root with MACE, the plugin (editable) and what the demo and the tests need.
+#
+# Source it (scripts/demo and scripts/test do) or run it. A finished installation is reused until pyproject.toml, this
+# file or the Python changes; one that was interrupted is made anew. Afterwards `python` is that of .venv.
+#   PYTHON=python3.12 scripts/demo     uses another Python (>= 3.10) to make .venv
+
+_environment_install() (  # a subshell: its options and variables stay in here
+    set -euo pipefail
+    cd "$1"
+    started=$SECONDS
+    python_command=${PYTHON:-python3}
+    stamp=.venv/.mace-outlier-installed
+    say() { printf '[%4d s] %s\n' $((SECONDS - started)) "$*"; }
+
+    # Runs a command and says that it is alive every 10 s. What it printed is shown only if it fails.
+    run() {
+        local title=$1 log=.venv/install.log status=0
+        shift
+        say "$title"
+        "$@" >>"$log" 2>&1 &
+        local command_pid=$! waited=0
+        trap 'kill $command_pid 2>/dev/null; exit 130' INT TERM
+        while kill -0 "$command_pid" 2>/dev/null; do
+            sleep 0.5
+            waited=$((waited + 1))
+            if ((waited % 20 == 0)); then say "  ... $(_last_step "$log")"; fi
+        done
+        wait "$command_pid" || status=$?
+        trap - INT TERM
+        if ((status != 0)); then
+            tail -n 25 "$log" >&2
+            say "failed: $title (exit code $status). The whole output is in $PWD/$log." >&2
+            say "No connection to a package index is the usual reason; run the same command again to repair it." >&2
+            exit "$status"
+        fi
+    }
+    _last_step() {
+        grep -aoE '^ *(Collecting|Downloading|Building|Installing|Successfully) .{0,80}' "$1" | tail -n 1 | sed 's/^ *//' || true
+    }
+
+    if ! wanted=$("$python_command" -c 'import sys; assert sys.version_info >= (3, 10); print(sys.version)' 2>/dev/null); then
+        say "Python 3.10 or newer is needed, and '$python_command' is not: PYTHON=/path/to/python3 $0" >&2
+        exit 1
+    fi
+    wanted=$(printf '%s\n' "$wanted" | cat - pyproject.toml scripts/environment.sh | cksum)
+    if [[ -f $stamp && $(<"$stamp") == "$wanted" && -x .venv/bin/python ]]; then
+        say "environment: .venv is up to date"
+        exit 0
+    fi
+
+    # One installation at a time; a second call waits for the first and then finds it finished.
+    if command -v flock >/dev/null; then
+        mkdir -p build
+        exec 9>build/environment.lock
+        flock -n 9 || { say "environment: waiting for another installation"; flock 9; }
+        if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then exit 0; fi
+    fi
+
+    if [[ ! -f $stamp ]]; then rm -rf .venv; fi # nothing there, or an installation that was interrupted
+    rm -f "$stamp"
+    mkdir -p .venv
+    : >.venv/install.log
+    run "environment: making .venv with $("$python_command" --version)" "$python_command" -m venv .venv
+    pip=(.venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --no-input)
+    # torch first. On Linux plain pip may mean the CUDA build, which is 3 GB larger: then take PyTorch's own CPU build.
+    torch=(torch==2.13.0)
+    if [[ $(uname -s) == Linux ]] &&
+        ! "${pip[@]}" --quiet --dry-run --no-deps --report - "${torch[@]}" 2>>.venv/install.log | grep -q '+cpu'; then
+        torch+=(--index-url https://download.pytorch.org/whl/cpu)
+    fi
+    run "environment: ${torch[*]}" "${pip[@]}" "${torch[@]}"
+    run "environment: mace-torch, the plugin, tblite, pytest" "${pip[@]}" -e '.[demo,test]'
+    printf '%s\n' "$wanted" >"$stamp.tmp"
+    mv "$stamp.tmp" "$stamp" # last: .venv with a stamp is complete
+    say "environment: ready"
+)
+
+_environment_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Not in an `if` or `||`: there bash would go on after a failed step of the function.
+_environment_install "$_environment_root"
+_environment_status=$?
+if ((_environment_status != 0)); then return "$_environment_status" 2>/dev/null || exit "$_environment_status"; fi
+export PATH="$_environment_root/.venv/bin:$PATH" VIRTUAL_ENV="$_environment_root/.venv"

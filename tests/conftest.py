@@ -1,0 +1,128 @@
+"""Fixtures: MACE runs through its real command line, in this process (fast) or in a fresh one."""
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from structures import E0S, molecules, spoil, write_xyz
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("WANDB_MODE", "offline")
+torch.set_num_threads(1)
+
+SMALL_MODEL = [
+    "--model=MACE", "--hidden_irreps=4x0e", "--num_interactions=2", "--r_max=3.0", "--num_radial_basis=4",
+    "--MLP_irreps=4x0e", "--radial_MLP=[8]", "--correlation=2", "--max_ell=1",
+]  # fmt: skip
+KEYS = [f"--{label}_key=REF_{label}" for label in ("energy", "forces", "stress", "virials", "dipole", "polarizability")]
+SHORT_RUN = [
+    f"--E0s={E0S}", "--batch_size=5", "--valid_batch_size=5", "--max_num_epochs=3", "--device=cpu",
+    "--default_dtype=float64", "--seed=1", "--plot=False",
+]  # fmt: skip
+
+
+@dataclass
+class Run:
+    """A finished MACE training."""
+
+    folder: Path
+    name: str
+    log: str
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        return sorted(self.folder.glob(f"checkpoints/{self.name}_run-1_epoch-*.pt"), key=os.path.getmtime)
+
+    def checkpoint(self) -> dict[str, Any]:
+        """The newest checkpoint, read as a stock torch.load reads it: tensors and builtins only."""
+        return torch.load(self.checkpoints[-1], weights_only=True)
+
+    @property
+    def parameters(self) -> dict[str, torch.Tensor]:
+        return self.checkpoint()["model"]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return self.checkpoint()["mace_outlier"]
+
+
+def command_line(name: str, flags: tuple[str, ...], train: str = "train.xyz", valid: str = "valid.xyz") -> list[str]:
+    defaults = [*SMALL_MODEL, *KEYS, *SHORT_RUN]
+    if "--loss=ema_robust" in flags:
+        defaults.append("--ema_robust_warmup=0")
+    given = {flag.split("=")[0] for flag in flags}
+    defaults = [flag for flag in defaults if flag.split("=")[0] not in given]
+    return [f"--name={name}", f"--train_file={train}", f"--valid_file={valid}", *defaults, *flags]
+
+
+class Mace:
+    """Runs MACE trainings in a folder that holds train.xyz and valid.xyz."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def train(self, name: str, *flags: str, **files: str) -> Run:
+        """Train in this process, as a Python program that calls `mace.cli.run_train.run(args)`."""
+        import mace.cli.run_train as run_train
+        from mace.tools import build_default_arg_parser
+
+        log = self.folder / f"{name}.out"
+        with contextlib.chdir(self.folder) if hasattr(contextlib, "chdir") else _chdir(self.folder), _mace_globals():
+            arguments = build_default_arg_parser().parse_args(command_line(name, flags, **files))
+            handler = logging.FileHandler(log)
+            logging.getLogger().addHandler(handler)
+            run_train.run(arguments)
+            handler.close()
+        return Run(self.folder, name, log.read_text())
+
+    def start(self, *command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command in a process of its own, in the folder."""
+        environment = {**os.environ, **(env or {})}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@contextlib.contextmanager
+def _chdir(folder: Path):
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _mace_globals():
+    """MACE sets a default dtype and adds log handlers at every run: put both back."""
+    dtype, handlers, filters = torch.get_default_dtype(), logging.root.handlers[:], logging.root.filters[:]
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        for handler in logging.root.handlers[:]:
+            if handler not in handlers:
+                logging.root.removeHandler(handler)
+                handler.close()
+        logging.root.filters[:] = filters
+
+
+@pytest.fixture
+def mace(tmp_path: Path) -> Mace:
+    """A folder with 20 training and 5 validation molecules; training frames 3 and 12 are wrong."""
+    train = molecules(20)
+    spoil(train, [3, 12])
+    write_xyz(tmp_path, train, molecules(5, seed=1))
+    return Mace(tmp_path)
+
+
+@pytest.fixture
+def mace_run_train() -> str:
+    """MACE's command, of the environment that runs the tests."""
+    return str(Path(sys.executable).with_name("mace_run_train"))

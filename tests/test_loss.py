@@ -1,0 +1,205 @@
+"""The robust loss: parity, what happens to bad configurations, frozen weights."""
+
+import inspect
+import math
+
+import pytest
+import torch
+from mace.modules import loss as mace_losses
+from test_reduction import BASES, part
+
+from mace_outlier.loss import RobustLoss
+from mace_outlier.records import Records
+from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
+from mace_outlier.weighting import GaussianDistribution
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def robust(base=mace_losses.WeightedEnergyForcesLoss, **options):
+    split = PerConfigurationLoss(base(), mace_losses)
+    return RobustLoss(split, GaussianDistribution(**options), Records(10))
+
+
+def training_batch(ids=(0, 1, 2)):
+    batch, output = made_up_batch()
+    batch["configuration_id"], batch["head"] = torch.tensor(ids), torch.zeros(3, dtype=torch.long)
+    for weight in [k for k in batch if k.endswith("_weight")]:
+        batch[weight] = torch.ones_like(batch[weight])
+    batch["weight"] = torch.ones(3)
+    return batch, {k: v.requires_grad_() for k, v in output.items()}
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_infinite_threshold_is_the_stock_loss_and_gradient(base):
+    loss = robust(base, threshold=math.inf)
+    batch, output = training_batch()
+    ours, stock = loss(ref=batch, pred=output), loss.base(ref=batch, pred=output)
+    torch.testing.assert_close(ours, stock, rtol=1e-12, atol=0)
+    inputs = [output[label] for label in loss.per_configuration.labels]
+    for a, b in zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(stock, inputs), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-15)
+
+
+def test_loss_is_the_mean_of_squared_weights_times_contributions():
+    loss = robust(threshold=0.5)
+    batch, output = training_batch()
+    value = loss(ref=batch, pred=output)
+    energy = (batch["energy"] - output["energy"]) / torch.tensor([2.0, 3.0, 4.0])
+    forces = (batch["forces"] - output["forces"]).square().split([2, 3, 4])
+    losses = torch.stack([e.square() + f.mean() for e, f in zip(energy, forces, strict=True)])
+    z = (losses - losses.mean()) / losses.std(correction=0)
+    weight = 0.5 * (1 + torch.erf((0.5 - z) / math.sqrt(2)))
+    share = torch.stack([e.square() + f.sum() / 9 for e, f in zip(energy, forces, strict=True)])
+    expected = (weight.square() * share).detach().mean()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-6)
+    torch.testing.assert_close(loss.records.weight[:3].double(), weight.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_there_is_no_gradient_through_the_weights():
+    loss = robust(threshold=0.5)
+    batch, output = training_batch()
+    gradient = torch.autograd.grad(loss(ref=batch, pred=output), output["energy"])[0]
+    weight = loss.records.weight[:3].double()
+    atoms = torch.tensor([2.0, 3.0, 4.0])
+    expected = weight.square() * 2 * (output["energy"] - batch["energy"]).detach() / atoms.square() / 3
+    torch.testing.assert_close(gradient, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_batch_without_ids_gets_the_stock_loss_and_teaches_nothing():
+    loss = robust()
+    batch, output = training_batch()
+    loss(ref=batch, pred=output)
+    before, records = loss.distribution.state_dict(), loss.records.state_dict()
+    del batch["configuration_id"]
+    batch["energy"] = batch["energy"] + 100
+    assert loss(ref=batch, pred=output) == loss.base(ref=batch, pred=output)
+    assert all(torch.equal(v, loss.distribution.state_dict()[k]) for k, v in before.items())
+    assert all(torch.equal(v, loss.records.state_dict()[k]) for k, v in records.items())
+
+
+def spoil_label(batch):
+    batch["forces"][0, 1] = torch.nan
+
+
+def absent_forces(batch):
+    batch["forces_weight"][0] = 0.0
+    batch["forces"][:2] = 1e9  # zero-filled in MACE; must not matter
+
+
+def no_label_at_all(batch):
+    for key in [k for k in batch if k.endswith("_weight")]:
+        batch[key][0] = 0.0
+
+
+def overflow(batch):
+    batch["energy"][0] = 1e250
+
+
+def all_bad(batch):
+    batch["energy"][:] = torch.inf
+
+
+def all_outliers(batch):
+    batch["energy"] += 1e6
+
+
+EDGES = [
+    # what is done to configuration 0 (or all), finite flags, configurations that enter the statistics
+    (spoil_label, [False, True, True], 2),
+    (absent_forces, [True, True, True], 3),
+    (no_label_at_all, [True, True, True], 2),
+    (overflow, [False, True, True], 2),
+    (all_bad, [False, False, False], 0),
+    (all_outliers, [True, True, True], 3),
+]
+
+
+@pytest.mark.parametrize("base", [mace_losses.WeightedEnergyForcesLoss, mace_losses.WeightedHuberEnergyForcesStressLoss])
+@pytest.mark.parametrize(("change", "finite", "learnt_from"), EDGES, ids=lambda x: getattr(x, "__name__", None))
+def test_edge_cases(base, change, finite, learnt_from):
+    loss = robust(base)
+    batch, output = training_batch()
+    loss(ref=batch, pred=output)  # some history
+    change(batch)
+    value = loss(ref=batch, pred=output)
+    assert torch.isfinite(value)
+    for gradient in torch.autograd.grad(value, list(output.values()), allow_unused=True):
+        assert gradient is None or torch.isfinite(gradient).all()
+    assert (~loss.records.nonfinite[:3]).tolist() == finite
+    assert loss.distribution.seen.item() == 3 + learnt_from
+    weight = loss.records.weight[:3]
+    assert weight[~torch.tensor(finite)].eq(0).all()
+    assert torch.isfinite(loss.distribution.mean).all()
+    if change is absent_forces:
+        assert weight[0] > 0.5
+
+
+def test_bad_configuration_has_no_influence_on_the_others():
+    def gradients(bad):
+        loss = robust()
+        batch, output = training_batch()
+        batch["energy"][0] = bad
+        value = loss(ref=batch, pred=output)
+        return torch.autograd.grad(value, [output["energy"], output["forces"]])
+
+    (energy, forces), (energy2, forces2) = gradients(torch.nan), gradients(-torch.inf)
+    assert energy[0] == 0
+    assert forces[:2].eq(0).all()
+    assert forces[2:].ne(0).all()
+    assert torch.equal(energy, energy2)
+    assert torch.equal(forces, forces2)
+
+
+def test_one_configuration_a_batch():
+    loss = robust(warmup=0)
+    batch, output = made_up_batch()
+    for i in range(3):
+        one, pred = part(batch, output, i)
+        one["configuration_id"], one["head"], one["weight"] = torch.tensor([i]), torch.tensor([0]), torch.ones(1)
+        assert torch.isfinite(loss(ref=one, pred=pred))
+    assert loss.distribution.seen.item() == 3
+    assert loss.distribution.variance.item() > 0
+
+
+def test_frozen_weights_stay_within_a_step_and_the_statistics_take_one_update():
+    loss = robust(threshold=0.5, warmup=0)
+    batch, output = training_batch()
+    stock = loss.base(ref=batch, pred=output)
+    with loss.frozen_weights():
+        first = loss(ref=batch, pred=output)
+        batch["energy"] = batch["energy"] + 5.0
+        loss(ref=batch, pred=output)
+        assert loss.distribution.seen.item() == 0
+        assert loss.records.weight.eq(1).all()
+    torch.testing.assert_close(first, stock)
+    assert loss.distribution.seen.item() == 3  # seven configurations of the ten were never seen
+    latest = PerConfigurationLoss(loss.base, mace_losses)(batch, output).judged
+    assert loss.distribution.mean.item() == pytest.approx(latest.mean().item(), rel=1e-6)
+    held = loss.records.weight.clone()
+    assert held[:3].min() < 0.9
+    assert held[3:].eq(1).all()
+    with loss.frozen_weights():
+        loss(ref=batch, pred=output)
+        assert torch.equal(loss.records.weight, held)
+
+
+def test_frozen_weights_of_a_bad_label_are_zero():
+    loss = robust()
+    batch, output = training_batch()
+    batch["energy"][0] = torch.nan
+    with loss.frozen_weights():
+        assert torch.isfinite(loss(ref=batch, pred=output))
+    assert loss.records.weight[0] == 0
+    assert loss.distribution.seen.item() == 2
+
+
+def test_forward_takes_the_host_s_arguments():
+    host = inspect.signature(mace_losses.WeightedEnergyForcesLoss.forward).parameters
+    assert list(inspect.signature(RobustLoss.forward).parameters) == list(host)

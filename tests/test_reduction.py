@@ -1,0 +1,149 @@
+"""Per-configuration losses of every MACE loss, against the loss itself."""
+
+import inspect
+from types import SimpleNamespace
+
+import pytest
+import torch
+from mace.modules import loss as mace_losses
+
+from mace_outlier.reduction import (
+    LABELS,
+    PerConfigurationLoss,
+    UnsupportedLossError,
+    contributions,
+    made_up_batch,
+)
+
+BASES = [
+    cls for _, cls in inspect.getmembers(mace_losses, inspect.isclass)
+    if issubclass(cls, torch.nn.Module) and cls.__module__ == mace_losses.__name__
+]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def part(batch, output, keep):
+    """The configuration `keep` of a batch, as a batch of one."""
+    atoms = batch["batch"] == keep
+    rows = lambda value: value[atoms] if len(value) == len(atoms) else value[keep : keep + 1]  # noqa: E731
+    small = type(batch)({k: rows(v) for k, v in batch.items() if k not in ("ptr", "batch")})
+    small["ptr"], small["batch"] = torch.tensor([0, int(atoms.sum())]), torch.zeros(int(atoms.sum()), dtype=torch.long)
+    return small, {k: rows(v) for k, v in output.items()}
+
+
+def test_all_losses_of_mace_are_covered():
+    assert len(BASES) >= 9
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_contributions_average_to_the_stock_loss_and_its_gradient(base):
+    batch, output = made_up_batch()
+    leaves = {k: v.requires_grad_() for k, v in output.items()}
+    loss = base()
+    split = PerConfigurationLoss(loss, mace_losses)
+    ours = contributions(split(batch, leaves).rows, len(batch["batch"]), 3).mean()
+    stock = loss(ref=batch, pred=leaves)
+    torch.testing.assert_close(ours, stock, rtol=1e-12, atol=0)
+    inputs = [leaves[label] for label in split.labels]
+    for a, b in zip(torch.autograd.grad(ours, inputs), torch.autograd.grad(stock, inputs), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_judged_loss_does_not_depend_on_batch_mates(base):
+    batch, output = made_up_batch()
+    split = PerConfigurationLoss(base(), mace_losses)
+    together = split(batch, output).judged
+    for i in range(3):
+        alone = split(*part(batch, output, i)).judged
+        torch.testing.assert_close(alone, together[i : i + 1], rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_absent_labels_and_configuration_weights_do_not_count_against_a_configuration(base):
+    batch, output = made_up_batch()
+    split = PerConfigurationLoss(base(), mace_losses)
+    before = split(batch, output).judged
+    for label, weight in LABELS.items():  # whatever stands where there is no label must not matter
+        entries = batch["batch"] if label == "forces" else torch.arange(3)
+        absent = (batch[weight].reshape(3, -1)[:, 0] == 0)[entries]
+        batch[label][absent] = 1e6
+    batch["weight"] = torch.tensor([1.0, 7.0, 3.0])
+    torch.testing.assert_close(split(batch, output).judged, before, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_a_bad_label_marks_its_configuration_and_leaves_all_gradients_finite(base, bad):
+    batch, output = made_up_batch()
+    split = PerConfigurationLoss(base(), mace_losses)
+    clean = split(batch, output)
+    label = split.labels[0]
+    batch[label].view(len(batch[label]), -1)[-1, 0] = bad  # the last configuration's
+    leaves = {k: v.requires_grad_() for k, v in output.items()}
+    losses = split(batch, leaves)
+    assert losses.finite.tolist() == [True, True, False]
+    torch.testing.assert_close(losses.judged[:2], clean.judged[:2])
+    kept = torch.where(losses.finite, contributions(losses.rows, 9, 3), 0.0).mean()
+    for gradient in torch.autograd.grad(kept, [leaves[k] for k in split.labels]):
+        assert torch.isfinite(gradient).all()
+
+
+def test_a_bad_label_that_the_loss_does_not_use_is_no_fault():
+    batch, output = made_up_batch()
+    batch["stress"][:] = torch.nan
+    assert PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses)(batch, output).finite.all()
+
+
+def test_one_atom_each_and_one_configuration():
+    batch, output = made_up_batch()
+    split = PerConfigurationLoss(mace_losses.UniversalLoss(), mace_losses)
+    atoms = {k: (v[:3] if k == "forces" else v) for k, v in output.items()}
+    single = type(batch)(batch)
+    single["forces"], single["batch"], single["ptr"] = batch["forces"][:3], torch.arange(3), torch.arange(4)
+    torch.testing.assert_close(
+        contributions(split(single, atoms).rows, 3, 3).mean(), split.base(ref=single, pred=atoms), rtol=1e-12, atol=0
+    )
+    one, pred = part(batch, output, 2)
+    torch.testing.assert_close(
+        contributions(split(one, pred).rows, 4, 1).mean(), split.base(ref=one, pred=pred), rtol=1e-12, atol=0
+    )
+
+
+def test_the_host_gets_its_reducer_back_even_after_an_error():
+    before = mace_losses.reduce_loss
+    batch, output = made_up_batch()
+    split = PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses)
+    with pytest.raises(KeyError):
+        split(batch, {})
+    assert mace_losses.reduce_loss is before
+    assert output
+
+
+class OwnMean(torch.nn.Module):
+    def forward(self, ref, pred, ddp=None):
+        return (ref["energy"] - pred["energy"]).square().mean()
+
+
+class NotLinear(torch.nn.Module):
+    def forward(self, ref, pred, ddp=None):
+        return mace_losses.weighted_mean_squared_error_energy(ref, pred, ddp).sqrt()
+
+
+@pytest.mark.parametrize(("loss", "match"), [(OwnMean(), "reduce_loss"), (NotLinear(), "not the mean")])
+def test_a_loss_that_cannot_be_split_is_refused(loss, match):
+    with pytest.raises(UnsupportedLossError, match=match):
+        PerConfigurationLoss(loss, mace_losses)
+
+
+def test_a_host_that_reduces_elsewhere_is_refused():
+    host = SimpleNamespace(__name__="other", reduce_loss=torch.mean)
+    with pytest.raises(UnsupportedLossError, match=r"other\.reduce_loss"):
+        PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), host)

@@ -1,0 +1,347 @@
+"""End to end: MACE's own training, started as users start it, with and without the robust loss."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from ase.io import read, write
+from structures import molecules, spoil, write_xyz
+
+
+def same(a, b, **tolerance):
+    assert a.keys() == b.keys()
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], **(tolerance or {"rtol": 0, "atol": 0}))
+
+
+def differ(a, b):
+    return any(not torch.allclose(a[key], b[key]) for key in a if a[key].is_floating_point())
+
+
+def finite(parameters):
+    return all(torch.isfinite(value).all() for value in parameters.values())
+
+
+# --- parity with stock MACE ------------------------------------------------------------------------------------------
+
+
+def test_infinite_threshold_trains_the_stock_model(mace):
+    stock = mace.train("stock", "--loss=weighted")
+    ours = mace.train("ours", "--loss=ema_robust", "--ema_robust_threshold=inf")
+    weighted = mace.train("weighted", "--loss=ema_robust")
+    same(ours.parameters, stock.parameters, rtol=1e-9, atol=1e-11)  # sums in another order, over 12 steps of Adam
+    assert ours.state["records"]["weight"].eq(1).all()
+    assert differ(weighted.parameters, stock.parameters)
+
+
+def test_plain_run_is_bit_identical_with_and_without_the_plugin(mace, mace_run_train):
+    from conftest import Run, command_line
+
+    runs = []
+    for name, disable in (("with", "0"), ("without", "1")):
+        done = mace.start(
+            mace_run_train, *command_line(name, ("--loss=universal",)), env={"MACE_OUTLIER_DISABLE": disable}
+        )
+        assert done.returncode == 0, done.stderr
+        assert "OUTLIER" not in done.stdout
+        runs.append(Run(mace.folder, name, done.stdout))
+    same(*(run.parameters for run in runs))
+    assert all("mace_outlier" not in run.checkpoint() for run in runs)
+
+
+# --- what the run says and keeps -------------------------------------------------------------------------------------
+
+
+def test_finds_the_wrong_frames_and_says_so(mace):
+    train = molecules(40)
+    spoil(train, [4, 17, 30], energy=30.0)
+    write_xyz(mace.folder, train, molecules(5, seed=1))
+    run = mace.train("found", "--loss=ema_robust", "--energy_weight=100", "--forces_weight=1")
+    weight = run.state["records"]["weight"]
+    assert sorted(torch.argsort(weight)[:3].tolist()) == [4, 17, 30]
+    assert "base loss: weighted, threshold: 2 sigma, alpha: 0.9" in run.log
+    for epoch in range(3):
+        assert f"Epoch {epoch}: head: Default, ema_robust: mean_weight=" in run.log
+    assert "mu=" in run.log
+    assert "sigma=" in run.log
+    assert "of 40 training configurations" in run.log
+    assert "Suspect: training configuration" in run.log
+    assert run.state["records"]["times_seen"].tolist() == [3] * 40
+
+
+def test_error_tables_and_validation_stay_stock(mace):
+    """The validation loss and the tables are those of the base loss, whatever the weights are."""
+    run = mace.train("tables", "--loss=ema_robust", "--ema_robust_threshold=0.01", "--lr=0", "--max_num_epochs=1")
+    stock = mace.train("stock", "--loss=weighted", "--lr=0", "--max_num_epochs=1")
+    line = [[x.split(", ", 1)[1] for x in r.log.splitlines() if "RMSE_F=" in x] for r in (run, stock)]
+    table = [[x for x in r.log.splitlines() if x.startswith(("| train", "| valid"))] for r in (run, stock)]
+    assert line[0] == line[1]
+    assert len(line[0]) == 2
+    assert table[0] == table[1]
+    assert len(table[0]) == 2
+    assert run.state["records"]["weight"].min() < 0.5
+
+
+# --- bad labels ------------------------------------------------------------------------------------------------------
+
+
+def test_nonfinite_labels_end_stock_mace_but_not_ours(mace):
+    train = molecules(20)
+    train[7].arrays["REF_forces"][1, 0] = np.inf
+    train[11].info["REF_energy"] = np.nan
+    write_xyz(mace.folder, train, molecules(5, seed=1))
+    stock = mace.train("stock", "--loss=weighted")
+    ours = mace.train("ours", "--loss=ema_robust")
+    weights = [v for k, v in stock.parameters.items() if k.endswith("weight")]
+    assert weights
+    assert all(torch.isnan(value).all() for value in weights)
+    assert finite(ours.parameters)
+    assert "training configuration 7 (counted from 0 over all heads, head Default) has weight 0: non-finite forces" in ours.log
+    assert "training configuration 11 (counted from 0 over all heads, head Default) has weight 0: non-finite energy" in ours.log
+    assert ours.log.count("has weight 0") == 2
+    assert torch.nonzero(ours.state["records"]["nonfinite"]).flatten().tolist() == [7, 11]
+
+
+def test_nonfinite_labels_leave_scale_and_e0s_as_if_they_were_not_there(mace):
+    good = molecules(20)
+    write_xyz(mace.folder, good, molecules(5, seed=1))
+    flags = ("--loss=ema_robust", "--E0s=average", "--scaling=rms_forces_scaling", "--batch_size=1", "--max_num_epochs=1")
+    reference = mace.train("reference", *flags)
+    bad = molecules(3, seed=9)
+    for frame in bad:
+        frame.info["REF_energy"] = np.nan
+    write(mace.folder / "train.xyz", good + bad)
+    run = mace.train("run", *flags)
+    for key in ("scale_shift.scale", "atomic_energies_fn.atomic_energies"):
+        torch.testing.assert_close(run.parameters[key], reference.parameters[key])
+    assert finite(run.parameters)
+
+
+# --- checkpoints -----------------------------------------------------------------------------------------------------
+
+# Stock MACE starts its shuffling anew at a restart, and trains the epoch of the checkpoint again: batches of the whole
+# training set make the order irrelevant, and a run of 3 epochs continued to epoch 5 has trained 6 times.
+WHOLE = ("--loss=ema_robust", "--batch_size=20", "--save_all_checkpoints", "--ema_robust_threshold=1.0")
+
+
+def test_restart_is_the_uninterrupted_run(mace):
+    whole = mace.train("whole", *WHOLE, "--max_num_epochs=6")
+    mace.train("parts", *WHOLE, "--max_num_epochs=3")
+    parts = mace.train("parts", *WHOLE, "--max_num_epochs=5", "--restart_latest")
+    assert "Continuing with the loss statistics of the checkpoint" in parts.log
+    same(parts.parameters, whole.parameters, rtol=1e-7, atol=1e-10)
+    same(parts.state["statistics"]["stage_one"], whole.state["statistics"]["stage_one"], rtol=1e-8, atol=0)
+    assert torch.equal(parts.state["records"]["times_seen"], whole.state["records"]["times_seen"])
+    torch.testing.assert_close(parts.state["records"]["weight"], whole.state["records"]["weight"], rtol=1e-4, atol=1e-6)
+    assert parts.state["records"]["weight"].min() < 0.9
+
+
+def test_stock_mace_continues_our_checkpoint(mace, mace_run_train):
+    from conftest import command_line
+
+    mace.train("mixed", *WHOLE)
+    plain = ("--loss=weighted", "--batch_size=20", "--max_num_epochs=4", "--restart_latest", "--save_all_checkpoints")
+    done = mace.start(mace_run_train, *command_line("mixed", plain), env={"MACE_OUTLIER_DISABLE": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "epoch-2.pt" in done.stdout
+    assert "Epoch 3: head: Default, loss=" in done.stdout
+    assert "Epoch 1:" not in done.stdout
+
+
+def test_a_plain_checkpoint_is_continued_with_fresh_statistics(mace):
+    mace.train("mixed", "--loss=weighted", "--batch_size=20", "--save_all_checkpoints")
+    run = mace.train("mixed", *WHOLE, "--max_num_epochs=4", "--restart_latest")
+    assert "The checkpoint comes from a run without ema_robust: the statistics start fresh" in run.log
+    assert run.state["statistics"]["stage_one"]["seen"].tolist() == [40.0]
+
+
+def test_changed_options_and_training_set_are_reported_at_a_restart(mace):
+    mace.train("changed", *WHOLE)
+    write(mace.folder / "train.xyz", read(mace.folder / "train.xyz", ":")[:18])
+    run = mace.train(
+        "changed", "--loss=ema_robust", "--ema_robust_threshold=3", "--max_num_epochs=4", "--restart_latest", "--lr=1e-5"
+    )
+    assert "ema_robust_threshold: the checkpoint has 1.0, this run continues with 3.0" in run.log
+    assert "The training set has changed since the checkpoint, its records start fresh" in run.log
+
+
+def test_several_runs_in_one_process_don_t_mix(mace):
+    mace.train("first", "--loss=ema_robust")
+    plain = mace.train("second", "--loss=weighted")
+    assert "mace_outlier" not in plain.checkpoint()
+    third = mace.train("third", "--loss=ema_robust", "--max_num_epochs=1")
+    assert third.state["records"]["times_seen"].max() == 1
+
+
+# --- all of MACE's training ------------------------------------------------------------------------------------------
+
+DIPOLE = ["--max_ell=1", "--hidden_irreps=4x0e+4x1o", "--MLP_irreps=4x0e"]
+ROUTES = {
+    "ema": ["--ema", "--ema_decay=0.9"],
+    "amsgrad": ["--amsgrad"],
+    "schedulefree": ["--optimizer=schedulefree"],
+    "float32": ["--default_dtype=float32"],
+    "batch_size_1": ["--batch_size=1"],
+    "workers": ["--num_workers=1"],
+    "universal": ["--ema_robust_base_loss=universal"],
+    "huber": ["--ema_robust_base_loss=huber"],
+    "stress": ["--ema_robust_base_loss=stress"],
+    "virials": ["--ema_robust_base_loss=virials"],
+    "l1l2": ["--ema_robust_base_loss=l1l2energyforces"],
+    "forces_only": ["--ema_robust_base_loss=forces_only"],
+    "ef": ["--ema_robust_base_loss=ef"],
+    "dipole": [
+        "--ema_robust_base_loss=dipole", "--model=AtomicDipolesMACE", "--error_table=DipoleRMSE", *DIPOLE,
+    ],
+    "energy_forces_dipole": [
+        "--ema_robust_base_loss=energy_forces_dipole", "--model=EnergyDipolesMACE", "--error_table=EnergyDipoleRMSE", *DIPOLE,
+    ],
+    "dipole_polar": [
+        "--ema_robust_base_loss=dipole_polar", "--model=AtomicDielectricMACE", "--error_table=DipolePolarRMSE",
+        "--hidden_irreps=4x0e+4x1o+4x2e", "--MLP_irreps=4x0e+4x1o+4x2e", "--max_ell=2",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_trains_with(route, mace):
+    train = molecules(10, cell=9.0)
+    spoil(train, [3])
+    train[5].info["REF_dipole"] = train[5].info["REF_dipole"] + 10
+    write_xyz(mace.folder, train, molecules(5, seed=1, cell=9.0))
+    run = mace.train(route, "--loss=ema_robust", "--max_num_epochs=2", *ROUTES[route])
+    assert finite(run.parameters)
+    assert run.state["statistics"]["stage_one"]["seen"].item() == 20
+    assert run.state["records"]["weight"].min() < 0.9
+    assert run.state["records"]["times_seen"].eq(2).all()
+
+
+def test_lbfgs_holds_the_weights_within_a_step(mace):
+    run = mace.train("lbfgs", "--loss=ema_robust", "--lbfgs", "--max_num_epochs=3", "--batch_size=7")
+    state = run.state
+    # one update of the statistics for each step, from all configurations, however often LBFGS evaluated the loss
+    steps = int(run.checkpoints[-1].stem.rsplit("-", 1)[1]) + 1
+    assert state["statistics"]["stage_one"]["seen"].item() == 20 * steps
+    assert state["records"]["times_seen"].min() > 2 * steps
+    assert finite(run.parameters)
+    assert state["records"]["weight"].min() < 0.9
+
+
+def test_stage_two_has_statistics_of_its_own(mace):
+    run = mace.train("swa", "--loss=ema_robust", "--swa", "--start_swa=2", "--max_num_epochs=4", "--swa_energy_weight=1e6")
+    last = sorted(mace.folder.glob("checkpoints/*_swa.pt"))[-1]
+    statistics = torch.load(last, weights_only=True)["mace_outlier"]["statistics"]
+    assert statistics["stage_one"]["seen"].item() == 40
+    assert statistics["stage_two"]["seen"].item() in (20, 40)
+    assert statistics["stage_two"]["mean"] > 10 * statistics["stage_one"]["mean"]
+    assert "Changing loss based on Stage Two Weights" in run.log
+    assert (mace.folder / "swa_stagetwo.model").exists()
+
+
+def test_heads_and_multi_head_fine_tuning_keep_the_robust_loss(mace):
+    """MACE forces the universal loss here, and duplicates the fine-tuning data; the replay head has its own statistics."""
+    write(mace.folder / "replay.xyz", molecules(20, seed=5))
+    mace.train("foundation", "--loss=weighted", "--max_num_epochs=1", "--foundation_model_elements=False")
+    few = molecules(6, seed=6)
+    for frame in few:  # another scale of losses
+        frame.arrays["REF_forces"] *= 10
+    write(mace.folder / "few.xyz", few)
+    run = mace.train(
+        "tuned", "--loss=ema_robust", "--foundation_model=foundation.model", "--pt_train_file=replay.xyz",
+        "--multiheads_finetuning=True", "--max_num_epochs=2", "--batch_size=4", "--real_pt_data_ratio_threshold=0.7",
+        train="few.xyz",
+    )  # fmt: skip
+    assert "MACE trains this run with loss universal instead of weighted" in run.log
+    assert "Epoch 0: head: pt_head, ema_robust:" in run.log
+    assert "Epoch 0: head: Default, ema_robust:" in run.log
+    state = run.state
+    assert state["heads"] == ["pt_head", "Default"]
+    mean = state["statistics"]["stage_one"]["mean"]
+    assert mean[1] > 2 * mean[0] > 0
+    replay = state["records"]["head"] == 0
+    assert replay.sum() == 20 - 2  # a tenth of the replay data goes to its validation set
+    assert len(replay) > 20 + 6 - 2  # the few are there several times
+    assert state["statistics"]["stage_one"]["seen"].sum() == 2 * (len(replay) // 4) * 4
+
+
+def test_lora_fine_tuning(mace):
+    mace.train("foundation", "--loss=weighted", "--max_num_epochs=1")
+    run = mace.train(
+        "lora", "--loss=ema_robust", "--foundation_model=foundation.model", "--multiheads_finetuning=False",
+        "--lora=True", "--lora_rank=2", "--max_num_epochs=1",
+    )  # fmt: skip
+    assert "Injecting LoRA" in run.log
+    assert run.state["statistics"]["stage_one"]["seen"].item() == 20
+
+
+def preprocess(mace, folder):
+    from mace.cli.preprocess_data import run
+    from mace.tools import build_preprocess_arg_parser
+
+    run(
+        build_preprocess_arg_parser().parse_args(
+            [
+                "--train_file", str(mace.folder / "train.xyz"), "--valid_file", str(mace.folder / "valid.xyz"),
+                "--energy_key=REF_energy", "--forces_key=REF_forces", "--r_max=3.0", "--num_process=2",
+                f"--h5_prefix={folder}/", "--compute_statistics", "--E0s={1:-1.0,8:-2.0}", "--seed=1",
+            ]
+        )
+    )  # fmt: skip
+
+
+def test_hdf5(mace):
+    folder = mace.folder / "h5"
+    folder.mkdir()
+    preprocess(mace, folder)
+    run = mace.train(
+        "hdf5", "--loss=ema_robust", "--atomic_numbers=[1,8]", "--max_num_epochs=2",
+        train=str(folder / "train"), valid=str(folder / "val"),
+    )  # fmt: skip
+    assert run.state["records"]["times_seen"].eq(2).all()
+    assert run.state["records"]["weight"].min() < 0.9
+
+
+def test_lmdb(mace):
+    from mace.tools.fairchem_dataset.lmdb_dataset_tools import LMDBDatabase
+
+    for name in ("train", "valid"):
+        folder = mace.folder / f"{name}_lmdb"
+        folder.mkdir()
+        with LMDBDatabase(str(folder / "data.aselmdb"), readonly=False) as database:
+            for frame in read(mace.folder / f"{name}.xyz", ":"):
+                from ase.calculators.singlepoint import SinglePointCalculator
+
+                frame.calc = SinglePointCalculator(
+                    frame, energy=frame.info.pop("REF_energy"), forces=frame.arrays.pop("REF_forces")
+                )
+                frame.info = {}
+                database.write(frame)
+    run = mace.train(
+        "lmdb", "--loss=ema_robust", "--atomic_numbers=[1,8]", "--max_num_epochs=2",
+        train="train_lmdb", valid="valid_lmdb",
+    )  # fmt: skip
+    assert run.state["records"]["times_seen"].eq(2).all()
+
+
+def test_wandb_gets_the_weights(mace, monkeypatch):
+    import wandb
+
+    logged = []
+    log = wandb.sdk.wandb_run.Run.log  # wandb.init rebinds wandb.log
+    monkeypatch.setattr(
+        wandb.sdk.wandb_run.Run, "log", lambda run, values, **kw: logged.append((values, kw)) or log(run, values, **kw)
+    )
+    mace.train(
+        "wandb", "--loss=ema_robust", "--wandb", "--wandb_project=test", "--wandb_entity=nobody", "--wandb_name=x",
+        "--max_num_epochs=1", "--ema_robust_threshold=inf",
+    )  # fmt: skip
+    wandb.finish()
+    ours = [(values, kwargs) for values, kwargs in logged if any(key.startswith("ema_robust/") for key in values)]
+    assert len(ours) == 1
+    values, kwargs = ours[0]
+    assert kwargs == {"commit": False}
+    assert values["ema_robust/Default/mean_weight"] == 1.0
+    assert values["ema_robust/Default/share_below_0.5"] == 0.0
+    assert math.isfinite(values["ema_robust/Default/mu"])
+    assert math.isfinite(values["ema_robust/Default/sigma"])
