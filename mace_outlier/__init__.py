@@ -1,6 +1,6 @@
 """On-the-fly outlier weighting for stock MACE (Lam, O'Neill, Schran and Schaaf, arXiv:2602.08849).
 
-This file is imported at every Python start (see `_boot`), so it imports nothing: the public names are loaded on first use.
+This file is imported at every Python start (see `_boot`), so it imports nothing: public names are loaded on first use.
 """
 
 __version__ = "0.1.0"
@@ -13,7 +13,7 @@ _PUBLIC = {
     "RobustLoss": "loss",
     "Options": "options",
 }
-__all__ = ["GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "soft_weight"]  # noqa: F822
+__all__ = ["GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "soft_weight"]
 
 
 def __getattr__(name: str) -> object:

@@ -21,7 +21,9 @@ def main(arguments: list[str] | None = None) -> None:
 def train(arguments: list[str]) -> None:
     """Start `mace_run_train` with the plugin applied."""
     if _boot.disabled():
-        sys.exit(f"mace_outlier train: {_boot.DISABLE} is set, which switches the plugin off: unset it, or use mace_run_train")
+        sys.exit(
+            f"mace_outlier train: {_boot.DISABLE} is set, which switches the plugin off; unset it to train with it"
+        )
     _boot.install()
     from mace_outlier.plugin import start_training
 

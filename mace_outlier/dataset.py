@@ -9,16 +9,16 @@ from typing import Any
 
 import torch
 
-# The field that marks a sample as a training sample. It must not contain "index" or "face", which torch_geometric adds up
-# over a batch. A batch without it (validation, tests, error tables) gets the stock loss.
+# The field that marks a sample as a training sample. It must not contain "index" or "face", which torch_geometric adds
+# up over a batch. A batch without it (validation, tests, error tables) gets the stock loss.
 ID_FIELD = "configuration_id"
 
 
 class TaggedDataset:
     """A data set whose items carry their position in it, as `configuration_id`.
 
-    The items are shallow copies: the wrapped data set may share them with loaders that must not see the id. An item that
-    is None (MACE's LMDB data set returns it for an unreadable entry) is passed on as it is.
+    The items are shallow copies: the wrapped data set may share them with loaders that must not see the id. An item
+    that is None (MACE's LMDB data set returns it for an unreadable entry) is passed on as it is.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -56,12 +56,13 @@ class FiniteBatches:
 
 
 class FiniteCollater:
-    """A collate function that leaves out items with non-finite labels; None where none is left. Picklable for workers."""
+    """Collates the items with finite labels only, to None where there is none; picklable for workers."""
 
     def __init__(self, collate: Callable[[list[Any]], Any], labels: tuple[str, ...]) -> None:
         self.collate, self.labels = collate, labels
 
     def __call__(self, items: list[Any]) -> Any:
+        """Collate the finite ones of `items`."""
         finite = [item for item in items if not nonfinite_labels(item, self.labels)]
         return self.collate(finite) if finite else None
 

@@ -18,9 +18,9 @@ class RobustLoss(nn.Module):
 
         L = (1/B) sum_i w_i^2 c_i
 
-    c_i: contribution of configuration i, whose mean over the batch is the base loss; w_i: weight by the distribution of
-    the losses l_i, without gradient (see `reduction` for c_i and l_i). All weights 1 give the base loss and its gradient.
-    A configuration with a non-finite label or loss has w_i = 0, no gradient, and leaves the statistics alone.
+    c_i: contribution of configuration i, whose mean over the batch is the base loss; w_i: weight by the distribution
+    of the losses l_i, without gradient (see `reduction` for c_i and l_i). All weights 1 give the base loss and its
+    gradient. A configuration with a non-finite label or loss has w_i = 0, no gradient, and leaves the statistics alone.
 
     A batch without `configuration_id` is not a training batch: it gets the base loss itself, and nothing is learnt.
 
@@ -28,7 +28,7 @@ class RobustLoss(nn.Module):
         per_configuration: the base loss, split into configurations.
         distribution: the loss distribution; must have one entry for each head of the batches.
         records: rows for all training configurations.
-        mean_sizes: for a distributed run, maps (B, N, device) of this process to the means of B and N over all processes.
+        mean_sizes: for a distributed run, maps (B, N, device) of this process to the means of B and N over processes.
 
     Source: arXiv:2602.08849.
     """

@@ -80,8 +80,9 @@ class Options:
             except argparse.ArgumentTypeError as error:
                 raise ValueError(f"--{flag(field.name)}: {error}") from None
         if values["base_loss"] not in base_losses:
+            known = ", ".join(base_losses)
             raise ValueError(
-                f"--{flag('base_loss')}: {values['base_loss']!r} is not a loss of MACE: choose from {', '.join(base_losses)}"
+                f"--{flag('base_loss')}: {values['base_loss']!r} is not a loss of MACE: choose from {known}"
             )
         return cls(**values)
 
@@ -116,7 +117,7 @@ def add_arguments(parser: argparse.ArgumentParser, base_losses: Sequence[str]) -
 
 
 def refuse_stray_options(arguments: argparse.Namespace) -> None:
-    """Raise ValueError where an `ema_robust_*` option was given for another loss: options are never silently ignored."""
+    """Raise ValueError where an `ema_robust_*` option was given for another loss: no option is silently ignored."""
     stray = [flag(field.name) for field in dataclasses.fields(Options) if hasattr(arguments, flag(field.name))]
     if stray:
         raise ValueError(

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from ._boot import MARK
 from .dataset import FiniteBatches, TaggedDataset
 from .loss import RobustLoss
 from .options import LOSS_NAME, Options, add_arguments, refuse_stray_options
@@ -23,8 +24,8 @@ from .training import RobustTraining
 
 OLDEST_MACE = (0, 3, 13)
 CHECKPOINT_KEY = "mace_outlier"
-MARK = "__mace_outlier__"  # set on our wrappers, so that applying twice is harmless
 
+applied = False  # True once all seams are wrapped
 _run: RobustTraining | None = None  # the robust training in progress, if any; set anew by check_args for every run
 
 
@@ -38,7 +39,7 @@ SEAMS: dict[str, Callable[..., Any]] = {}
 
 
 def seam(*places: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a wrapper for the MACE function at `places` ("module:name" or "module:Class.name"), all of them the same."""
+    """Register a wrapper for the MACE function at `places`, "module:name" or "module:Class.name" each."""
 
     def register(wrapper: Callable[..., Any]) -> Callable[..., Any]:
         SEAMS.update(dict.fromkeys(places, wrapper))
@@ -161,9 +162,7 @@ def compute_average_e0s(original: Callable[..., Any], collections_train: Any, *a
     """Leave configurations without a finite energy out of the regression for E0s=average."""
     if _run is not None:
         collections_train = [
-            configuration
-            for configuration in collections_train
-            if is_finite(configuration.properties.get("energy"))
+            configuration for configuration in collections_train if is_finite(configuration.properties.get("energy"))
         ]
     return original(collections_train, *args, **kwargs)
 
@@ -182,6 +181,7 @@ def scaling(original: Callable[..., Any], data_loader: Any, *args: Any, **kwargs
 
 def apply() -> None:
     """Wrap all seams, or none: raises UnsupportedMACEError, with MACE untouched, where one is missing."""
+    global applied
     check_version()
     found = [(*locate(place), wrapper) for place, wrapper in SEAMS.items()]
     if not hasattr(importlib.import_module("mace.modules.loss"), "reduce_loss"):
@@ -189,6 +189,7 @@ def apply() -> None:
     for holder, name, original, wrapper in found:
         if not hasattr(original, MARK):
             put(holder, name, wrapped(original, wrapper))
+    applied = True
 
 
 def wrapped(original: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:

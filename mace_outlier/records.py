@@ -12,7 +12,7 @@ from torch import Tensor
 class HeadSummary(NamedTuple):
     """The configurations of one head that were visited in one epoch."""
 
-    count: int
+    visited: int
     mean_weight: float
     share_below_half: float  # in [0, 1]
 
@@ -21,7 +21,7 @@ class Records:
     """Latest loss, z-score and weight of each training configuration, when it was seen, and whether it was finite.
 
     Columns, each of shape (N,): `loss` (unit of the base loss), `zscore` (sigmas), `weight` (in [0, 1]), `times_seen`,
-    `last_epoch` (-1: never seen), `head` (index), `nonfinite` (its labels or its loss were NaN or infinite at least once).
+    `last_epoch` (-1: never seen), `head` (index), `nonfinite` (labels or loss were NaN or infinite at least once).
     """
 
     COLUMNS = {

@@ -138,7 +138,7 @@ class PerConfigurationLoss:
 
 @contextmanager
 def sums_of_configurations(host: ModuleType, ref: Any) -> Iterator[list[int]]:
-    """Exchange `host.reduce_loss` for one that returns the rows of `ref`; yields a list with one entry for each call."""
+    """Exchange `host.reduce_loss` for one that returns the rows of `ref`; yields a list with one entry a call."""
     calls: list[int] = []
     size, batch = len(ref["ptr"]) - 1, ref["batch"]
 
@@ -182,7 +182,7 @@ def _for_entries(mask: Tensor, value: Tensor, batch: Tensor) -> Tensor:
     return mask.reshape(mask.shape + (1,) * (value.dim() - mask.dim())).expand_as(value)
 
 
-class MadeUpBatch(dict):  # type: ignore[type-arg]
+class MadeUpBatch(dict[str, Any]):
     """A batch as MACE's losses read one: fields as attributes and as items."""
 
     def __getattr__(self, name: str) -> Any:
@@ -198,7 +198,7 @@ class MadeUpBatch(dict):  # type: ignore[type-arg]
 
 
 def made_up_batch() -> tuple[MadeUpBatch, dict[str, Tensor]]:
-    """Three configurations of 2, 3 and 4 atoms, with and without labels and of unequal weights, and a model's output."""
+    """Three configurations of 2, 3 and 4 atoms, some labels absent, of unequal weights, and a model's output."""
     atoms = torch.tensor([2, 3, 4])
     shapes = {
         "energy": (3,), "forces": (9, 3), "stress": (3, 3, 3),

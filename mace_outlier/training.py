@@ -53,7 +53,7 @@ class RobustTraining:
     def note_base_loss(self, name: str) -> None:
         """Log where MACE has exchanged the base loss behind the user's back; the weighting stays on."""
         if name != self.options.base_loss:
-            logging.warning(f"MACE trains this run with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
+            logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
 
     # --- the course of a run -----------------------------------------------------------------------------------------
 
@@ -78,12 +78,12 @@ class RobustTraining:
         self._refit(loss.distribution)
         epoch, metrics = self.records.epoch, {}
         for index, (head, mu, sigma) in enumerate(zip(self.heads, *self._location_and_scale(loss), strict=True)):
-            count, mean, share = self.records.summary(index)
-            if count == 0:
+            visited, mean, share = self.records.summary(index)
+            if visited == 0:
                 continue
             logging.info(
-                f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, share_below_0.5={100 * share:5.2f} %, "
-                f"mu={mu:.4e}, sigma={sigma:.4e}"
+                f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
+                f"share_below_0.5={100 * share:5.2f} %, mu={mu:.4e}, sigma={sigma:.4e}"
             )
             values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
             metrics.update({f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()})
@@ -98,8 +98,8 @@ class RobustTraining:
         below = int(((weight < 0.5) & (records.times_seen.cpu() > 0)).sum())
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
-            f"{below} of {len(records)} training configurations ({100 * below / max(len(records), 1):.2f} %) have a weight "
-            f"below 0.5, {int(nonfinite.sum())} have a non-finite label or loss (weight 0)"
+            f"{below} of {len(records)} training configurations ({100 * below / max(len(records), 1):.2f} %) have a "
+            f"weight below 0.5, {int(nonfinite.sum())} have a non-finite label or loss (weight 0)"
         )
         order = torch.argsort(records.zscore.cpu(), descending=True)
         suspects = [i for i in order.tolist() if weight[i] < 0.5 and not nonfinite[i]][:SUSPECTS_IN_SUMMARY]

@@ -39,8 +39,8 @@ def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
 class LossDistribution(ABC):
     """The distribution of the per-configuration losses, one for each head.
 
-    Three callers: `update` at every optimiser step (training), `refit` at the end of an epoch from what is remembered of
-    every configuration, and `weigh`, which changes nothing (training, and configurations that are only evaluated).
+    Three callers: `update` at every optimiser step (training), `refit` at the end of an epoch from what is remembered
+    of every configuration, and `weigh`, which changes nothing (training, and configurations that are only evaluated).
     """
 
     @abstractmethod

@@ -12,13 +12,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which people with colour-blindness can tell apart; the hatch also tells them apart in grey.
+# Okabe and Ito's colours, which people with colour-blindness can tell apart.
 STYLES = {
-    "weighted": ("stock MACE\n--loss=weighted", "#D55E00"),
-    "ema_robust": ("plugin\n--loss=ema_robust", "#0072B2"),
-    "oracle": ("oracle\n(no bad frames)", "#999999"),
+    "weighted": ("stock MACE\nweighted", "#D55E00"),
+    "ema_robust": ("plugin\nema_robust", "#0072B2"),
+    "oracle": ("oracle\ngood only", "#999999"),
 }
-GOOD, BAD = "#0072B2", "#D55E00"
+GOOD, BAD = "#56B4E9", "#333333"
 
 
 def draw_errors(axes: Axes, results: list[dict], metric: str, title: str, unit: str) -> None:
@@ -32,11 +32,10 @@ def draw_errors(axes: Axes, results: list[dict], metric: str, title: str, unit: 
         if len(values) > 1:
             shifts = np.linspace(-0.12, 0.12, len(values))
             axes.scatter(place + shifts, values, s=16, color="white", edgecolor="black", linewidth=0.8, zorder=3)
-        axes.annotate(
-            f"{means[-1]:.1f}", (place, max(values)), xytext=(0, 5), textcoords="offset points", ha="center", weight="bold"
-        )
+        label_place = {"xytext": (0, 5), "textcoords": "offset points", "ha": "center"}
+        axes.annotate(f"{means[-1]:.1f}", (place, max(values)), weight="bold", **label_place)
     axes.set_xticks(range(len(arms)), [STYLES[arm][0] for arm in arms])
-    axes.tick_params(axis="x", length=0, labelsize=8.5)
+    axes.tick_params(axis="x", length=0, labelsize=9.5)
     axes.set_ylim(0, 1.22 * max(result[metric] for result in results))
     axes.set_ylabel(unit)
     axes.set_title(title, loc="left")
@@ -45,21 +44,21 @@ def draw_errors(axes: Axes, results: list[dict], metric: str, title: str, unit: 
 def draw_weights(axes: Axes, results: list[dict]) -> None:
     """Histogram of the final weights, as a share of the good and of the bad training frames (all seeds together)."""
     weighted = [result["weights"] for result in results if "weights" in result]
-    bins = np.linspace(0, 1, 21)
+    bins = np.linspace(0, 1, 11)
     for offset, kind, name, colour in ((-1, "good", "correct labels", GOOD), (1, "bad", "wrong labels", BAD)):
         weights = np.concatenate([entry[kind] for entry in weighted])
         if not weights.size:
             continue
         shares = 100 * np.histogram(weights, bins)[0] / weights.size
-        centres = (bins[:-1] + bins[1:]) / 2 + offset * 0.0115
+        centres = (bins[:-1] + bins[1:]) / 2 + offset * 0.022
         label = f"{name} (mean weight {weights.mean():.2f})"
-        axes.bar(centres, shares, width=0.022, color=colour, label=label, zorder=2)
+        axes.bar(centres, shares, width=0.042, color=colour, label=label, zorder=2)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(0, 100)
-    axes.set_xlabel("weight of a training frame at the end (0 = ignored, 1 = fully used)")
-    axes.set_ylabel("% of these frames")
-    axes.set_title("What the plugin did with the training frames", loc="left")
-    axes.legend(frameon=False, loc="upper center")
+    axes.set_xlabel("weight at the end (0 = ignored, 1 = fully used)")
+    axes.set_ylabel("share of these frames (%)")
+    axes.set_title("Weights of the training frames", loc="left")
+    axes.legend(frameon=False, loc="upper left")
 
 
 def draw(results: list[dict], path: Path) -> None:
@@ -70,13 +69,13 @@ def draw(results: list[dict], path: Path) -> None:
     }
     with plt.rc_context(style):
         figure, (energy, forces, weights) = plt.subplots(
-            1, 3, figsize=(12, 4.2), width_ratios=(1, 1, 1.45), layout="constrained"
+            1, 3, figsize=(10, 4.0), width_ratios=(1, 1, 1.5), layout="constrained"
         )
         draw_errors(energy, results, "energy_rmse_meV_per_atom", "Test error, energies", "RMSE (meV/atom)")
         draw_errors(forces, results, "force_rmse_meV_per_A", "Test error, forces", "RMSE (meV/Å)")
         draw_weights(weights, results)
         figure.suptitle("MACE trained on water clusters, 15 % of the labels from unconverged calculations", fontsize=13)
         temporary = path.with_name(path.name + ".tmp")
-        figure.savefig(temporary, dpi=150, format="png")
+        figure.savefig(temporary, dpi=180, format="png")
         plt.close(figure)
     os.replace(temporary, path)

@@ -36,14 +36,18 @@ _environment_install() (  # a subshell: its options and variables stay in here
         fi
     }
     _last_step() {
-        grep -aoE '^ *(Collecting|Downloading|Building|Installing|Successfully) .{0,80}' "$1" | tail -n 1 | sed 's/^ *//' || true
+        local steps='^ *(Collecting|Downloading|Building|Installing|Successfully) .{0,80}'
+        grep -aoE "$steps" "$1" | tail -n 1 | sed 's/^ *//' || true
     }
 
-    if ! wanted=$("$python_command" -c 'import sys; assert sys.version_info >= (3, 10); print(sys.version)' 2>/dev/null); then
-        say "Python 3.10 or newer is needed, and '$python_command' is not: PYTHON=/path/to/python3 $0" >&2
+    # The real interpreter, also where python3 is that of a virtual environment (.venv itself, if that is active).
+    find_python='import sys; assert sys.version_info >= (3, 10); print(sys._base_executable)'
+    if ! python=$("$python_command" -c "$find_python" 2>&1); then
+        say "Python 3.10 or newer is needed, not '$python_command': PYTHON=/path/to/python3 scripts/environment.sh" >&2
         exit 1
     fi
-    wanted=$(printf '%s\n' "$wanted" | cat - pyproject.toml scripts/environment.sh | cksum)
+    python_version=$("$python" -VV)
+    wanted=$(printf '%s\n' "$PWD" "$python_version" | cat - pyproject.toml scripts/environment.sh | cksum)
     if [[ -f $stamp && $(<"$stamp") == "$wanted" && -x .venv/bin/python ]]; then
         say "environment: .venv is up to date"
         exit 0
@@ -57,11 +61,14 @@ _environment_install() (  # a subshell: its options and variables stay in here
         if [[ -f $stamp && $(<"$stamp") == "$wanted" ]]; then exit 0; fi
     fi
 
-    if [[ ! -f $stamp ]]; then rm -rf .venv; fi # nothing there, or an installation that was interrupted
+    # An installation that was interrupted, or one for another Python, starts from nothing.
+    if [[ ! -f $stamp || $(.venv/bin/python -VV 2>&1) != "$python_version" ]]; then
+        rm -rf .venv
+    fi
     rm -f "$stamp"
     mkdir -p .venv
     : >.venv/install.log
-    run "environment: making .venv with $("$python_command" --version)" "$python_command" -m venv .venv
+    run "environment: making .venv with ${python_version%% (*}" "$python" -m venv .venv
     pip=(.venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --no-input)
     # torch first. On Linux plain pip may mean the CUDA build, which is 3 GB larger: then take PyTorch's own CPU build.
     torch=(torch==2.13.0)

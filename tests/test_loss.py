@@ -121,7 +121,10 @@ EDGES = [
 ]
 
 
-@pytest.mark.parametrize("base", [mace_losses.WeightedEnergyForcesLoss, mace_losses.WeightedHuberEnergyForcesStressLoss])
+TWO_BASES = [mace_losses.WeightedEnergyForcesLoss, mace_losses.WeightedHuberEnergyForcesStressLoss]
+
+
+@pytest.mark.parametrize("base", TWO_BASES)
 @pytest.mark.parametrize(("change", "finite", "learnt_from"), EDGES, ids=lambda x: getattr(x, "__name__", None))
 def test_edge_cases(base, change, finite, learnt_from):
     loss = robust(base)

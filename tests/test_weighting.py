@@ -162,10 +162,11 @@ def test_heads_have_statistics_of_their_own():
 def test_two_ranks_that_sum_equal_one_process():
     rng = np.random.default_rng(6)
     one, parts = GaussianDistribution(2), [GaussianDistribution(2), GaussianDistribution(2)]
+    sums = []
     for _ in range(20):
         batches = [tuple(map(torch.tensor, random_batch(rng))) for _ in parts]
         one.update(*(torch.cat(columns) for columns in zip(*batches, strict=True)))
-        sums = []
+        sums.clear()
         for rank, batch in zip(parts, batches, strict=True):  # first pass: collect each rank's contribution
             probe = GaussianDistribution(2, sum_over_ranks=lambda s: sums.append(s) or s)
             probe.load_state_dict(rank.state_dict())
@@ -184,7 +185,7 @@ def test_state_goes_round_and_is_checked_before_it_is_taken():
     new.load_state_dict(old.state_dict())
     assert feed(new, [2.0], head=1).zscore == feed(old, [2.0], head=1).zscore
     before = new.state_dict()
-    with pytest.raises(ValueError, match="variance.*2 head"):
+    with pytest.raises(ValueError, match=r"variance.*2 head"):
         new.load_state_dict({**before, "variance": torch.zeros(3)})
     with pytest.raises(ValueError, match="seen"):
         new.load_state_dict({k: v + 1 for k, v in before.items() if k != "seen"})
@@ -204,5 +205,5 @@ def test_statistics_keep_double_precision_under_a_float32_default():
 
 
 def test_unknown_variance_is_refused():
-    with pytest.raises(ValueError, match="running.*batch.*'total'"):
+    with pytest.raises(ValueError, match=r"running.*batch.*'total'"):
         GaussianDistribution(variance="total")

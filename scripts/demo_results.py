@@ -1,0 +1,155 @@
+"""The results of the demo: test errors and weights of each training, the table, results.json and results.csv."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import sys
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read
+from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, RESULT_FILE, Training
+from make_water import DESCRIPTION_FILE, write_json_atomically
+
+METRICS = {"energy_rmse_meV_per_atom": "energy RMSE, meV/atom", "force_rmse_meV_per_A": "force RMSE, meV/A"}
+WEIGHTS = {"mean_weight_good": "mean weight, good", "mean_weight_bad": "mean weight, bad"}
+
+
+def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
+    """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(None):  # on optional packages, and on torch.load
+        warnings.simplefilter("ignore")
+        from mace.calculators import MACECalculator
+
+        calculator = MACECalculator(str(model), device="cpu", default_dtype=MACE_SETTINGS["default_dtype"])
+    energy_errors, force_errors = [], []
+    for atoms in frames:
+        calculator.calculate(atoms)
+        energy_errors.append((calculator.results["energy"] - atoms.info["REF_energy"]) / len(atoms))
+        force_errors.append(calculator.results["forces"] - atoms.arrays["REF_forces"])
+    return {
+        "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(energy_errors)))),
+        "energy_mean_error_meV_per_atom": 1e3 * float(np.mean(energy_errors)),
+        "force_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.square(force_errors)))),
+    }
+
+
+def training_weights(training: Training) -> dict[str, list[float]]:
+    """Weights of the good and the bad training frames in MACE's newest checkpoint (that of the returned model)."""
+    import torch
+
+    checkpoint = max((training.folder / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime)
+    weights = torch.load(checkpoint, map_location="cpu", weights_only=False)["mace_outlier"]["records"]["weight"]
+    bad = [frame.info["unconverged"] for frame in read(training.data / ARMS[training.arm][1], ":")]
+    pairs = list(zip(weights.tolist(), bad, strict=True))
+    return {
+        "good": [weight for weight, is_bad in pairs if not is_bad],
+        "bad": [weight for weight, is_bad in pairs if is_bad],
+    }
+
+
+def collect(training: Training, seconds: float) -> dict:
+    """Test errors and weights of a finished training; kept in its folder, which marks it as finished."""
+    result = {"arm": training.arm, "seed": training.seed, "seconds": round(seconds, 1)}
+    result["key"] = json.loads((training.folder / KEY_FILE).read_text())
+    result.update(errors_on_test_set(training.folder / "demo.model", read(training.data / "test.xyz", ":")))
+    if training.arm == "ema_robust":
+        result["weights"] = training_weights(training)
+    write_json_atomically(training.folder / RESULT_FILE, result)
+    return result
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def table_row(result: dict) -> dict:
+    """One row of results.csv: a training without its lists."""
+    weights = {kind: values for kind, values in result.get("weights", {}).items() if values}
+    row = {name: result[name] for name in ("arm", "seed", "seconds", "energy_mean_error_meV_per_atom", *METRICS)}
+    return row | {f"mean_weight_{kind}": float(np.mean(values)) for kind, values in weights.items()}
+
+
+def summarise(rows: list[dict]) -> list[dict]:
+    """For each arm: mean and standard deviation over the seeds, and the ratio of the means to the oracle's."""
+    summary = []
+    for arm in ARMS:
+        own = [row for row in rows if row["arm"] == arm]
+        if not own:
+            continue
+        entry = {"arm": arm, "seeds": len(own)}
+        for name in (*METRICS, *WEIGHTS):
+            values = [row[name] for row in own if name in row]
+            if values:
+                std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+                entry[name] = {"mean": float(np.mean(values)), "std": std}
+        summary.append(entry)
+    oracle = next((entry for entry in summary if entry["arm"] == "oracle"), None)
+    for entry in summary if oracle else []:
+        entry["ratio_to_oracle"] = {name: entry[name]["mean"] / oracle[name]["mean"] for name in METRICS}
+    return summary
+
+
+def cell(entry: dict, name: str, digits: int) -> str:
+    """A number of the table, as mean, +- std (several seeds) and ratio to the oracle (if that was trained)."""
+    if name not in entry:
+        return "-"
+    value = entry[name]
+    text = f"{value['mean']:.{digits}f}"
+    if value["std"] is not None:
+        text += f" +- {value['std']:.{digits}f}"
+    if name in entry.get("ratio_to_oracle", {}):
+        text += f" ({entry['ratio_to_oracle'][name]:.2f} x oracle)"
+    return text
+
+
+def print_table(summary: list[dict]) -> None:
+    """Print the summary as a Markdown table."""
+    columns = METRICS | WEIGHTS
+    lines = [["arm", *columns.values()]]
+    digits = dict.fromkeys(METRICS, 1) | dict.fromkeys(WEIGHTS, 3)
+    lines += [[entry["arm"], *(cell(entry, name, digits[name]) for name in columns)] for entry in summary]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    lines.insert(1, ["-" * width for width in widths])
+    print()
+    for line in lines:
+        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |")
+    print()
+
+
+# --- files ------------------------------------------------------------------------------------------------------
+
+
+def package_version(name: str) -> str:
+    """Installed version of a package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def write_results(out: Path, share: float, results: list[dict], summary: list[dict]) -> None:
+    """results.json (everything) and results.csv (a row for each training)."""
+    content = {
+        "command": [sys.executable, *sys.argv],
+        "versions": {"python": sys.version.split()[0]}
+        | {name: package_version(name) for name in ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy")},
+        "data": json.loads((out / "data" / DESCRIPTION_FILE).read_text()) | {"share_unconverged": share},
+        "mace_settings": MACE_SETTINGS,
+        "summary": summary,
+        "trainings": results,
+    }
+    write_json_atomically(out / "results.json", content)
+    rows = [table_row(result) for result in results]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    temporary = out / "results.csv.tmp"
+    with temporary.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(temporary, out / "results.csv")

@@ -1,0 +1,240 @@
+"""Every way of starting MACE's training knows the loss; nothing else notices the plugin."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import venv
+from pathlib import Path
+
+import pytest
+from conftest import command_line
+
+ROOT = Path(__file__).parent.parent
+FLAGS = ("--loss=ema_robust", "--max_num_epochs=1", "--plot=False")
+
+
+def python(code, env=None, flags=(), executable=sys.executable, cwd=None):
+    return subprocess.run(
+        [str(executable), *flags, "-c", textwrap.dedent(code)],
+        env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+
+
+# --- every start route -----------------------------------------------------------------------------------------------
+
+RUN_FROM_PYTHON = """
+import sys
+from mace.tools import build_default_arg_parser
+arguments = build_default_arg_parser().parse_args(sys.argv[1:])
+from mace.cli.run_train import run
+run(arguments)
+"""
+
+
+def scripts(name):
+    return str(Path(sys.executable).with_name(name))
+
+
+START_ROUTES = {
+    "mace_run_train": [scripts("mace_run_train")],
+    "python -m mace.cli.run_train": [sys.executable, "-m", "mace.cli.run_train"],
+    "python run_train.py": [sys.executable, "{run_train.py}"],
+    "torchrun": [scripts("torchrun"), "--nproc_per_node=1", "--master_port=29731", "-m", "mace.cli.run_train"],
+    "run(args) from Python": [sys.executable, "-c", RUN_FROM_PYTHON],
+    "isolated Python": [sys.executable, "-I", "-m", "mace.cli.run_train"],
+    "python -m mace_outlier train": [sys.executable, "-m", "mace_outlier", "train"],
+}
+
+
+@pytest.mark.parametrize("route", START_ROUTES)
+def test_start_route(route, mace):
+    import mace.cli.run_train as run_train
+
+    command = [part.replace("{run_train.py}", run_train.__file__) for part in START_ROUTES[route]]
+    done = mace.start(*command, *command_line("run", FLAGS))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Epoch 0: head: Default, ema_robust: mean_weight=" in done.stdout
+
+
+def test_the_yaml_file_turns_it_on(mace, mace_run_train):
+    (mace.folder / "config.yaml").write_text("loss: ema_robust\nema_robust_threshold: 1.25\n")
+    done = mace.start(mace_run_train, *command_line("run", ("--config=config.yaml", "--max_num_epochs=1")))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "threshold: 1.25 sigma" in done.stdout
+
+
+# --- switching it off, applying it twice -----------------------------------------------------------------------------
+
+
+def test_disable_switch():
+    code = """
+    import sys
+    import mace.cli.run_train
+    from mace.tools import build_default_arg_parser
+    assert "ema_robust" not in build_default_arg_parser().format_help()
+    assert not [name for name in sys.modules if name.startswith("mace_outlier.plugin")]
+    """
+    done = python(code, env={"MACE_OUTLIER_DISABLE": "1"})
+    assert done.returncode == 0, done.stderr
+    assert python(code, env={"MACE_OUTLIER_DISABLE": "0"}).returncode == 1
+    done = subprocess.run(
+        [sys.executable, "-m", "mace_outlier", "train"], env={**os.environ, "MACE_OUTLIER_DISABLE": "1"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert "MACE_OUTLIER_DISABLE is set" in done.stderr
+
+
+def test_applying_it_twice_is_harmless():
+    done = python("""
+        import sys
+        from mace_outlier import _boot
+        _boot.install(); _boot.install()
+        assert sum(type(finder).__name__ == "_Trigger" for finder in sys.meta_path) == 1
+        import mace.cli.run_train as run_train
+        from mace_outlier import plugin
+        functions = [plugin.locate(place)[2] for place in plugin.SEAMS]
+        plugin.apply(); _boot.install()
+        assert functions == [plugin.locate(place)[2] for place in plugin.SEAMS]
+        assert run_train.get_loss_fn.__wrapped__.__module__ == "mace.tools.scripts_utils"
+        assert not hasattr(run_train.get_loss_fn.__wrapped__, "__wrapped__")
+        text = run_train.tools.build_default_arg_parser().format_usage()
+        assert text.count("--ema_robust_alpha") == 1, text
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_late_installation_works():
+    """`import mace_outlier` after MACE was loaded without the start-up hook, as under `python -S` or `--target`."""
+    done = python(
+        """
+        import mace.tools.scripts_utils, os
+        del os.environ["MACE_OUTLIER_DISABLE"]
+        from mace_outlier import _boot
+        _boot.install()
+        import mace.cli.run_train as run_train
+        assert "ema_robust" in run_train.tools.build_default_arg_parser().format_help()
+        """,
+        env={"MACE_OUTLIER_DISABLE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_program_that_does_not_use_mace_loads_nothing():
+    done = python("""
+        import sys
+        ours = sorted(name for name in sys.modules if name.startswith("mace_outlier"))
+        assert ours == ["mace_outlier", "mace_outlier._boot"], ours
+        assert not {"torch", "numpy", "importlib.util", "argparse", "dataclasses"} & set(sys.modules)
+        import ase
+        assert "mace_outlier.plugin" not in sys.modules
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+# --- faults of ours, and a MACE that we don't know -------------------------------------------------------------------
+
+FAULTS = {
+    "missing seam": (
+        "vars(sys.modules['mace.tools.train']).pop('take_step_lbfgs')",
+        "no mace.tools.train.take_step_lbfgs",
+    ),
+    "no reducer": ("del mace.modules.loss.reduce_loss", "no mace.modules.loss.reduce_loss"),
+    "old version": ("mace.__version__ = '0.3.12'", "ema_robust needs mace-torch >= 0.3.13, found 0.3.12"),
+    "our own fault": ("sys.modules['mace_outlier.options'] = None", "mace_outlier.options"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_leaves_mace_untouched_and_is_named(fault, mace):
+    """A plain run goes on after a warning; a run that asks for ema_robust ends with an error."""
+    change, message = FAULTS[fault]
+    code = f"""
+        import argparse, os, sys
+        import mace, mace.modules.loss, mace.tools.scripts_utils
+        ours = lambda: [name for name in sys.modules if name.startswith("mace.")]
+        stock = lambda: [{{**vars(sys.modules[name]), "check_args": None}} for name in ours()]
+        {change}
+        before = stock()
+        del os.environ["MACE_OUTLIER_DISABLE"]
+        from mace_outlier import _boot
+        _boot.install()
+        assert before == stock()
+        plain = argparse.Namespace(**vars(mace.tools.build_default_arg_parser().parse_args(sys.argv[1:])))
+        assert mace.tools.check_args(plain)[0] is plain
+        try:
+            mace.tools.check_args(argparse.Namespace(**{{**vars(plain), "loss": "ema_robust"}}))
+        except RuntimeError as error:
+            print(error)
+        from mace.cli.run_train import main
+        sys.argv.append("--loss=ema_robust")
+        main()
+        """
+    done = mace.start(
+        sys.executable, "-c", textwrap.dedent(code), *command_line("run", ()), env={"MACE_OUTLIER_DISABLE": "1"}
+    )
+    assert "--loss=ema_robust: mace-outlier is not active: " in done.stdout, done.stderr
+    assert message in done.stdout
+    assert message in done.stderr
+    assert "plain MACE is untouched" in done.stderr
+    assert done.returncode == 2
+    assert "invalid choice: 'ema_robust'" in done.stderr
+
+
+# --- installation ----------------------------------------------------------------------------------------------------
+
+FAKE_MACE = {
+    "mace/__init__.py": "__version__ = '0.3.99'",
+    "mace/tools/__init__.py": "from .arg_parser import build_default_arg_parser",
+    "mace/tools/arg_parser.py": "def build_default_arg_parser(): return 'stock parser'",
+    "mace/tools/scripts_utils.py": "",
+}
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """Our wheel, built as pip builds it, and the editable one."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    folder = tmp_path_factory.mktemp("wheels")
+    return {
+        kind: next(iter(WheelBuilder(str(ROOT)).build(directory=str(folder / kind), versions=[kind])))
+        for kind in ("standard", "editable")
+    }
+
+
+@pytest.mark.parametrize("kind", ["standard", "editable"])
+def test_a_fresh_environment_is_active_after_installing_the_wheel(kind, wheels, tmp_path):
+    """In a venv with a MACE of which we know nothing: found, refused by name, and left alone; then cleanly removed."""
+    venv.create(tmp_path / "venv", with_pip=True)
+    executable = tmp_path / "venv" / "bin" / "python"
+    pip = [str(executable), "-m", "pip", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", wheels[kind]], check=True)
+    packages = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
+    assert {path.name for path in packages.glob("mace_outlier*") if path.is_file()} == {
+        "mace_outlier.pth", "mace_outlier.start",
+    }  # fmt: skip
+    for name, text in FAKE_MACE.items():
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text(text)
+    done = python(
+        "from mace.tools import build_default_arg_parser; print(build_default_arg_parser())",
+        executable=executable, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout == "stock parser\n"
+    assert "mace-outlier is not active, plain MACE is untouched" in done.stderr
+    subprocess.run([*pip, "uninstall", "-y", "mace-outlier"], check=True)
+    assert not list(packages.glob("*mace_outlier*"))
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheels):
+    import zipfile
+
+    names = zipfile.ZipFile(wheels["standard"]).namelist()
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        "mace_outlier", "mace_outlier.pth", "mace_outlier.start",
+    }  # fmt: skip
+    assert "mace_outlier/py.typed" in names
+    assert Path(wheels["standard"]).stat().st_size < 200_000
