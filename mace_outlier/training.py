@@ -22,6 +22,7 @@ from .reduction import PerConfigurationLoss
 from .weighting import GaussianDistribution, LossDistribution
 
 SUSPECTS_IN_SUMMARY = 5
+NONFINITE_NAMED = 20  # by name in the log; the rest are counted
 
 
 class RobustTraining:
@@ -173,10 +174,14 @@ class RobustTraining:
         return location.tolist(), scale.tolist()
 
     def _name_nonfinite(self) -> None:
-        for i in torch.nonzero(self.records.nonfinite).flatten().tolist():
-            if i not in self._named_nonfinite:
-                self._named_nonfinite.add(i)
-                logging.warning(f"{self._name(i)} has weight 0: {self._what_is_nonfinite(i)}")
+        found = torch.nonzero(self.records.nonfinite).flatten().tolist()
+        new = [i for i in found if i not in self._named_nonfinite]
+        room = max(0, NONFINITE_NAMED - len(self._named_nonfinite))
+        for i in new[:room]:
+            logging.warning(f"{self._name(i)} has weight 0: {self._what_is_nonfinite(i)}")
+        if len(new) > room:
+            logging.warning(f"{len(new) - room} more training configurations have weight 0: non-finite label or loss")
+        self._named_nonfinite.update(new)
 
     def _name(self, position: int) -> str:
         head = self.heads[int(self.records.head[position])]

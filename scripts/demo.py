@@ -32,7 +32,12 @@ SHARE_UNCONVERGED = 0.15
 EPOCHS = 60
 QUICK_EPOCHS = 3
 QUICK_WATER = WaterSettings(
-    n_molecules=3, n_train=60, n_valid=20, n_test=20, frames_per_trajectory=20, equilibration_steps=50,
+    n_molecules=3,
+    n_train=60,
+    n_valid=20,
+    n_test=20,
+    frames_per_trajectory=20,
+    equilibration_steps=50,
     steps_between_frames=10,
 )
 

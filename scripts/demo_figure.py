@@ -64,8 +64,14 @@ def draw_weights(axes: Axes, results: list[dict]) -> None:
 def draw(results: list[dict], path: Path) -> None:
     """Write the figure (PNG, 1800 pixels wide: sharp at 900)."""
     style = {
-        "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.spines.top": False,
-        "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#e5e5e5",
+        "font.size": 10,
+        "axes.titlesize": 11,
+        "axes.titleweight": "bold",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "grid.color": "#e5e5e5",
     }
     with plt.rc_context(style):
         figure, (energy, forces, weights) = plt.subplots(

@@ -140,9 +140,7 @@ def labelled_trajectory(task: tuple[WaterSettings, int]) -> tuple[int, list[Atom
 
 def labelled_splits(settings: WaterSettings, processes: int = 2) -> dict[str, list[Atoms]]:
     """Frames of each split; no trajectory feeds two splits, so the test set holds nothing the training set has seen."""
-    n_trajectories = {
-        split: -(-count // settings.frames_per_trajectory) for split, count in settings.counts.items()
-    }
+    n_trajectories = {split: -(-count // settings.frames_per_trajectory) for split, count in settings.counts.items()}
     tasks = [(settings, index) for index in range(sum(n_trajectories.values()))]
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         results = pool.imap_unordered(labelled_trajectory, tasks)

@@ -21,7 +21,7 @@ SMALL_MODEL = [
     "--model=MACE", "--hidden_irreps=4x0e", "--num_interactions=2", "--r_max=3.0", "--num_radial_basis=4",
     "--MLP_irreps=4x0e", "--radial_MLP=[8]", "--correlation=2", "--max_ell=1",
 ]  # fmt: skip
-KEYS = [f"--{label}_key=REF_{label}" for label in ("energy", "forces", "stress", "virials", "dipole", "polarizability")]
+KEYS = [f"--{label}_key=REF_{label}" for label in ("energy", "forces", "stress", "virials", "dipole")]
 SHORT_RUN = [
     f"--E0s={E0S}", "--batch_size=5", "--valid_batch_size=5", "--max_num_epochs=3", "--device=cpu",
     "--default_dtype=float64", "--seed=1", "--plot=False",

@@ -104,6 +104,17 @@ def test_nonfinite_labels_end_stock_mace_but_not_ours(mace):
     assert torch.nonzero(ours.state["records"]["nonfinite"]).flatten().tolist() == [7, 11]
 
 
+def test_the_log_names_twenty_nonfinite_configurations_and_counts_the_rest(mace):
+    train = molecules(30)
+    for frame in train[:23]:
+        frame.info["REF_energy"] = np.inf
+    write_xyz(mace.folder, train, molecules(5, seed=1))
+    run = mace.train("many", "--loss=ema_robust", "--max_num_epochs=2")
+    assert run.log.count("has weight 0: non-finite energy") == 20
+    assert run.log.count("3 more training configurations have weight 0") == 1
+    assert "23 have a non-finite label or loss (weight 0)" in run.log
+
+
 def test_nonfinite_labels_leave_scale_and_e0s_as_if_they_were_not_there(mace):
     good = molecules(20)
     write_xyz(mace.folder, good, molecules(5, seed=1))
@@ -207,6 +218,7 @@ ROUTES = {
     "dipole_polar": [
         "--ema_robust_base_loss=dipole_polar", "--model=AtomicDielectricMACE", "--error_table=DipolePolarRMSE",
         "--hidden_irreps=4x0e+4x1o+4x2e", "--MLP_irreps=4x0e+4x1o+4x2e", "--max_ell=2",
+        "--polarizability_key=REF_polarizability",
     ],
 }  # fmt: skip
 

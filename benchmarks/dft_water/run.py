@@ -4,7 +4,8 @@
 
 Corruption: 15 % of the training and of the validation frames get an energy that is 60 +- 20 meV/atom too high, and
 forces with 165 meV/Angstrom (rms) of random noise of zero sum: the size of what a self-consistent field that was
-stopped early did to water clusters (scripts/make_water.py). It is made-up noise on real DFT labels; the test set is clean.
+stopped early did to water clusters (scripts/make_water.py). It is made-up noise on real DFT labels. The labels of the
+test set are kept.
 
 Every arm is `mace_run_train` with the same flags but for `--loss`; the oracle sees the good frames only.
 """
