@@ -13,9 +13,10 @@ Why `mace.tools.arg_parser` as well: a Python program may bind `build_default_ar
 import os
 import sys
 
+from . import MARK
+
 DISABLE = "MACE_OUTLIER_DISABLE"
 TRAINING, PARSER = "mace.tools.scripts_utils", "mace.tools.arg_parser"
-MARK = "__mace_outlier__"  # set on whatever we put in place of a function of MACE: applying twice is harmless
 
 
 def disabled() -> bool:

@@ -7,16 +7,14 @@ version, is in CONTRIBUTING.md ("When MACE moves").
 
 import argparse
 import copy
-import functools
 import importlib
-import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from ._boot import MARK
+from . import seams
 from .dataset import FiniteBatches, TaggedDataset
 from .loss import RobustLoss
 from .options import LOSS_NAME, Options, add_arguments, refuse_stray_options
@@ -29,23 +27,9 @@ applied = False  # True once all seams are wrapped
 _run: RobustTraining | None = None  # the robust training in progress, if any; set anew by check_args for every run
 
 
-class UnsupportedMACEError(RuntimeError):
-    """This MACE lacks a function that the plugin wraps, or is older than the oldest version that works."""
-
-
 # --- the seams -------------------------------------------------------------------------------------------------------
 
-SEAMS: dict[str, Callable[..., Any]] = {}
-
-
-def seam(*places: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a wrapper for the MACE function at `places`, "module:name" or "module:Class.name" each."""
-
-    def register(wrapper: Callable[..., Any]) -> Callable[..., Any]:
-        SEAMS.update(dict.fromkeys(places, wrapper))
-        return wrapper
-
-    return register
+seam, SEAMS = seams.registry()
 
 
 @seam("mace.tools.arg_parser:build_default_arg_parser", "mace.tools:build_default_arg_parser")
@@ -102,7 +86,7 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     run = _run
     if run is None:
         return original(*args, **kwargs)
-    given = arguments_of(original, args, kwargs)
+    given = seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
     run.refuse_unsupported(distributed=given["distributed"], optimizer=given["optimizer"])
     tagged = TaggedDataset(loader.dataset)
@@ -120,7 +104,7 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 @seam("mace.tools.train:train_one_epoch")
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, and log the weights after it."""
-    given = arguments_of(original, args, kwargs) if _run is not None else {}
+    given = seams.arguments_of(original, args, kwargs) if _run is not None else {}
     if _run is None or not isinstance(given["loss_fn"], RobustLoss):
         return original(*args, **kwargs)
     _run.begin_epoch(given["epoch"])
@@ -132,7 +116,7 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 @seam("mace.tools.train:take_step_lbfgs")
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Hold the weights while LBFGS evaluates the loss over and over within one step."""
-    loss = arguments_of(original, args, kwargs)["loss_fn"] if _run is not None else None
+    loss = seams.arguments_of(original, args, kwargs)["loss_fn"] if _run is not None else None
     if not isinstance(loss, RobustLoss):
         return original(*args, **kwargs)
     with loss.frozen_weights():
@@ -153,7 +137,7 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     """Keep our part of a checkpoint that MACE continues from."""
     result = original(*args, **kwargs)
     if _run is not None:
-        _run.remember_checkpoint(arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
+        _run.remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
     return result
 
 
@@ -180,76 +164,21 @@ def scaling(original: Callable[..., Any], data_loader: Any, *args: Any, **kwargs
 
 
 def apply() -> None:
-    """Wrap all seams, or none: raises UnsupportedMACEError, with MACE untouched, where one is missing."""
+    """Wrap all seams, or none: raises UnsupportedHostError where one is missing or MACE is too old."""
     global applied
-    check_version()
-    found = [(*locate(place), wrapper) for place, wrapper in SEAMS.items()]
-    if not hasattr(importlib.import_module("mace.modules.loss"), "reduce_loss"):
-        raise UnsupportedMACEError(describe("mace.modules.loss:reduce_loss"))
-    for holder, name, original, wrapper in found:
-        if not hasattr(original, MARK):
-            put(holder, name, wrapped(original, wrapper))
+    version = importlib.import_module("mace").__version__
+    if tuple(int(part) for part in version.split(".")[:3] if part.isdigit()) < OLDEST_MACE:
+        oldest = ".".join(map(str, OLDEST_MACE))
+        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {version}")
+    try:
+        seams.locate("mace.modules.loss:reduce_loss")
+        seams.wrap_all(SEAMS)
+    except seams.UnsupportedHostError as error:
+        raise seams.UnsupportedHostError(f"mace-torch {version} is unknown to {LOSS_NAME}: {error}") from None
     applied = True
 
 
-def wrapped(original: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """Bind `original` as the first argument of `wrapper`, under the original's name and signature."""
-
-    @functools.wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return wrapper(original, *args, **kwargs)
-
-    setattr(call, MARK, True)
-    return call
-
-
-def check_version() -> None:
-    """Raise UnsupportedMACEError for a MACE older than the oldest one that works."""
-    version = importlib.import_module("mace").__version__
-    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
-    if numbers < OLDEST_MACE:
-        raise UnsupportedMACEError(
-            f"{LOSS_NAME} needs mace-torch >= {'.'.join(map(str, OLDEST_MACE))}, found {version}"
-        )
-
-
-def locate(place: str) -> tuple[Any, str, Callable[..., Any]]:
-    """Return the object that holds a seam, the seam's name in it, and what is there now."""
-    module_name, _, path = place.partition(":")
-    try:
-        holder: Any = importlib.import_module(module_name)
-        # `import mace.tools.train as t` would give the function of that name
-        holder = sys.modules[module_name]
-        *outer, name = path.split(".")
-        for part in outer:
-            holder = getattr(holder, part)
-        return holder, name, holder[name] if isinstance(holder, dict) else getattr(holder, name)
-    except (ImportError, AttributeError, KeyError):
-        raise UnsupportedMACEError(describe(place)) from None
-
-
-def describe(place: str) -> str:
-    """Say that a seam is missing."""
-    version = getattr(sys.modules.get("mace"), "__version__", "unknown")
-    return f"mace-torch {version} has no {place.replace(':', '.')}: {LOSS_NAME} doesn't know this MACE"
-
-
-def put(holder: Any, name: str, function: Callable[..., Any]) -> None:
-    """Set a seam; the functions of a class that we wrap are static methods."""
-    if isinstance(holder, dict):
-        holder[name] = function
-    else:
-        setattr(holder, name, staticmethod(function) if inspect.isclass(holder) else function)
-
-
 # --- details ---------------------------------------------------------------------------------------------------------
-
-
-def arguments_of(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call by name, defaults included."""
-    bound = inspect.signature(function).bind(*args, **kwargs)
-    bound.apply_defaults()
-    return bound.arguments
 
 
 def base_losses() -> list[str]:

@@ -15,7 +15,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
 
     # Runs a command and says that it is alive every 10 s. What it printed is shown only if it fails.
     run() {
-        local title=$1 log=.venv/install.log status=0
+        local title=$1 log=.venv/install.log status=0 step
         shift
         say "$title"
         "$@" >>"$log" 2>&1 &
@@ -24,7 +24,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
         while kill -0 "$command_pid" 2>/dev/null; do
             sleep 0.5
             waited=$((waited + 1))
-            if ((waited % 20 == 0)); then say "  ... $(_last_step "$log")"; fi
+            if ((waited % 20 == 0)); then step=$(_last_step "$log"); say "  ... ${step:-working}"; fi
         done
         wait "$command_pid" || status=$?
         trap - INT TERM
@@ -72,8 +72,8 @@ _environment_install() (  # a subshell: its options and variables stay in here
     pip=(.venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --no-input)
     # torch first. On Linux plain pip may mean the CUDA build, which is 3 GB larger: then take PyTorch's own CPU build.
     torch=(torch==2.13.0)
-    if [[ $(uname -s) == Linux ]] &&
-        ! "${pip[@]}" --quiet --dry-run --no-deps --report - "${torch[@]}" 2>>.venv/install.log | grep -q '+cpu'; then
+    would_install=$("${pip[@]}" --quiet --dry-run --ignore-installed --no-deps --report - "${torch[@]}" || true)
+    if [[ $(uname -s) == Linux && $would_install != *+cpu* ]]; then
         torch+=(--index-url https://download.pytorch.org/whl/cpu)
     fi
     run "environment: ${torch[*]}" "${pip[@]}" "${torch[@]}"

@@ -93,10 +93,10 @@ def test_applying_it_twice_is_harmless():
         _boot.install(); _boot.install()
         assert sum(type(finder).__name__ == "_Trigger" for finder in sys.meta_path) == 1
         import mace.cli.run_train as run_train
-        from mace_outlier import plugin
-        functions = [plugin.locate(place)[2] for place in plugin.SEAMS]
+        from mace_outlier import plugin, seams
+        functions = [seams.locate(place)[2] for place in plugin.SEAMS]
         plugin.apply(); _boot.install()
-        assert functions == [plugin.locate(place)[2] for place in plugin.SEAMS]
+        assert functions == [seams.locate(place)[2] for place in plugin.SEAMS]
         assert run_train.get_loss_fn.__wrapped__.__module__ == "mace.tools.scripts_utils"
         assert not hasattr(run_train.get_loss_fn.__wrapped__, "__wrapped__")
         text = run_train.tools.build_default_arg_parser().format_usage()
@@ -138,9 +138,9 @@ def test_a_program_that_does_not_use_mace_loads_nothing():
 FAULTS = {
     "missing seam": (
         "vars(sys.modules['mace.tools.train']).pop('take_step_lbfgs')",
-        "no mace.tools.train.take_step_lbfgs",
+        "there is no mace.tools.train.take_step_lbfgs",
     ),
-    "no reducer": ("del mace.modules.loss.reduce_loss", "no mace.modules.loss.reduce_loss"),
+    "no reducer": ("del mace.modules.loss.reduce_loss", "there is no mace.modules.loss.reduce_loss"),
     "old version": ("mace.__version__ = '0.3.12'", "ema_robust needs mace-torch >= 0.3.13, found 0.3.12"),
     "our own fault": ("sys.modules['mace_outlier.options'] = None", "mace_outlier.options"),
 }

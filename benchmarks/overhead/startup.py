@@ -2,7 +2,7 @@
 
     python benchmarks/overhead/startup.py        # seconds; writes startup.json beside this file
 
-`import_us`: importing `mace_outlier` and `mace_outlier._boot`, as `python -X importtime` counts it, median of 40 starts.
+`import_us`: importing `mace_outlier` and its hook, as `python -X importtime` counts it, median of 40 starts.
 `miss_ns`: what the hook adds to every further import, measured on the hook itself.
 """
 
