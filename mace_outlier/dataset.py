@@ -1,39 +1,87 @@
 """Wrappers around a host's data sets: an id for every training configuration, and batches without bad labels.
 
-Works on any data set whose items can be copied and take a new field, and on batches of torch_geometric's kind.
+Work on any data set whose items are objects with labels as fields, and on batches that take a new field, as
+torch_geometric's do.
 """
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
-# The field that marks a sample as a training sample. It must not contain "index" or "face", which torch_geometric adds
-# up over a batch. A batch without it (validation, tests, error tables) gets the stock loss.
-ID_FIELD = "configuration_id"
+# Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
+# stock loss.
+ID_FIELD = "configuration_id"  # (B,) position in the training set
+BAD_FIELD = "labels_not_finite"  # (B,) boolean; absent where all labels of the batch are finite
+
+UNKNOWN, FINITE, NONFINITE = 0, 1, 2
+
+Collate = Callable[[list[Any]], Any]
 
 
-class TaggedDataset:
-    """A data set whose items carry their position in it, as `configuration_id`.
+class NumberedDataset:
+    """A data set whose items come with their position in it, and whether their labels are finite.
 
-    The items are shallow copies: the wrapped data set may share them with loaders that must not see the id. An item
-    that is None (MACE's LMDB data set returns it for an unreadable entry) is passed on as it is.
+    A NaN or infinite label is replaced by 0, in a copy of the item: a weight of zero alone would not do, because the
+    gradient of a NaN is NaN whatever it is multiplied by. Labels are checked when an item is first read; that is done
+    where the items are made, on the host, and costs the training step nothing.
     """
 
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Any, labels: Iterable[str] = ()) -> None:
+        self.dataset, self.labels = dataset, tuple(labels)
+        self._state = bytearray(len(dataset))
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, position: int) -> Any:
-        item = self.dataset[position]
-        if item is None:
-            return None
-        item = copy.copy(item)
-        item[ID_FIELD] = torch.tensor(position % len(self), dtype=torch.long)
-        return item
+    def __getitem__(self, position: int) -> tuple[int, bool, Any]:
+        """Return (position, True where its labels were finite, item)."""
+        item, position = self.dataset[position], position % len(self)
+        if self._state[position] != FINITE and item is not None:  # None: MACE's LMDB could not read this entry
+            bad = nonfinite_labels(item, self.labels)
+            self._state[position] = NONFINITE if bad else FINITE
+            item = copy.copy(item) if bad else item
+            for label in bad:
+                item[label] = torch.zeros_like(item[label])
+        return position, self._state[position] != NONFINITE, item
+
+
+class TaggingCollater:
+    """A collate function for the items of a NumberedDataset: the host's batch, with ids. Picklable for workers."""
+
+    def __init__(self, collate: Collate) -> None:
+        self.collate = collate
+
+    def __call__(self, numbered: list[tuple[int, bool, Any]]) -> Any:
+        """Collate as the host does, and add `configuration_id` and, where needed, `labels_not_finite`."""
+        positions, finite, items = zip(*numbered, strict=True)
+        batch = self.collate(list(items))
+        setattr(batch, ID_FIELD, torch.tensor(positions))
+        if not all(finite):
+            setattr(batch, BAD_FIELD, ~torch.tensor(finite))
+        return batch
+
+
+@contextmanager
+def tagged(loader: Any, labels: Iterable[str]) -> Iterator[NumberedDataset]:
+    """Make the batches of a torch DataLoader carry ids, within the context; its sampler and order stay."""
+    dataset, collate = loader.dataset, loader.collate_fn
+    numbered = NumberedDataset(dataset, labels)
+    # a DataLoader refuses `loader.dataset = ...` once it is made, because its sampler might not fit; this one does
+    loader.__dict__["dataset"], loader.collate_fn = numbered, TaggingCollater(collate)
+    try:
+        yield numbered
+    finally:
+        loader.__dict__["dataset"], loader.collate_fn = dataset, collate
+
+
+def read_tags(batch: Any) -> tuple[Tensor, Tensor | None] | None:
+    """Return ids (B,) and flags of non-finite labels (B,), or None for all finite; None for a batch without ids."""
+    ids = getattr(batch, ID_FIELD, None)
+    return None if ids is None else (ids, getattr(batch, BAD_FIELD, None))
 
 
 class FiniteBatches:
@@ -58,7 +106,7 @@ class FiniteBatches:
 class FiniteCollater:
     """Collates the items with finite labels only, to None where there is none; picklable for workers."""
 
-    def __init__(self, collate: Callable[[list[Any]], Any], labels: tuple[str, ...]) -> None:
+    def __init__(self, collate: Collate, labels: tuple[str, ...]) -> None:
         self.collate, self.labels = collate, labels
 
     def __call__(self, items: list[Any]) -> Any:

@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .dataset import ID_FIELD
+from .dataset import read_tags
 from .records import Records
-from .reduction import ConfigurationLosses, PerConfigurationLoss, contributions
+from .reduction import PerConfigurationLoss
 from .weighting import LossDistribution
+
+LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite
 
 
 class RobustLoss(nn.Module):
@@ -54,28 +56,32 @@ class RobustLoss(nn.Module):
 
     def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
         """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
-        ids = getattr(ref, ID_FIELD, None)
-        if ids is None:
+        tags = read_tags(ref)
+        if tags is None:
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
-        losses = self.per_configuration(ref, pred)
-        weight = self._weigh(ids, ref["head"], losses)
-        size, atoms = len(ids), len(ref["batch"])
-        mean_size, mean_atoms = self.mean_sizes(size, atoms, ids.device)
-        share = contributions(losses.rows, mean_atoms, mean_size) * (size / mean_size)
-        share = torch.where(losses.finite, share, 0.0)
-        return (weight.square().to(share.dtype) * share).mean()
+        (ids, bad), size = tags, len(ref["ptr"]) - 1
+        mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.device)
+        contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size)
+        if size != mean_size:  # a distributed run whose batches differ in size
+            contribution = contribution * (size / mean_size)
+        with torch.no_grad():
+            too_large = ~(judged + contribution < LARGEST_LOSS)  # losses are positive; NaN is not below anything
+            bad = too_large if bad is None else bad | too_large
+            weight = self._weigh(ids, ref["head"], judged, bad)
+            factor = weight.square().to(contribution.dtype)
+        return (factor * contribution.masked_fill(bad, 0.0)).mean()
 
-    @torch.no_grad()
-    def _weigh(self, ids: Tensor, heads: Tensor, losses: ConfigurationLosses) -> Tensor:
-        self.records.observe(ids, heads, losses.judged, losses.finite)
+    def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor) -> Tensor:
+        """Weights (B,) of the configurations, from statistics that have just learnt from them; 0 for the bad ones."""
         if self._frozen:
-            return torch.where(losses.finite, self.records.weight[ids], 0.0)
-        judged = torch.where(losses.finite, losses.judged, 0.0)
+            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan))
+            return self.records.weight[ids].masked_fill(bad, 0.0)
+        judged = judged.masked_fill(bad, 0.0)
         # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
-        self.distribution.update(judged, heads, losses.finite & (judged > 0))
+        self.distribution.update(judged, heads, judged > 0)
         weight, zscore = self.distribution.weigh(judged, heads)
-        weight = torch.where(losses.finite, weight, 0.0)
-        self.records.judge(ids, weight, zscore)
+        weight = weight.masked_fill(bad, 0.0)
+        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore)
         return weight
 
     @contextmanager
@@ -97,13 +103,11 @@ class RobustLoss(nn.Module):
         """Update the statistics and all weights from the remembered losses of the configurations seen so far."""
         records = self.records
         heads, losses = records.head.long(), records.loss
-        usable = (records.times_seen > 0) & ~records.nonfinite & (losses > 0)
-        self.distribution.update(losses, heads, usable)
-        weight, zscore = self.distribution.weigh(losses, heads)
-        weight = torch.where(records.nonfinite, 0.0, weight)
-        seen = records.times_seen > 0
-        records.weight = torch.where(seen, weight.to(records.weight), records.weight)
-        records.zscore = torch.where(seen, zscore.to(records.zscore), records.zscore)
+        seen, bad = records.last_epoch >= 0, records.nonfinite
+        judged = losses.masked_fill(bad, 0.0)
+        self.distribution.update(judged, heads, seen & (judged > 0))
+        weight, zscore = self.distribution.weigh(judged, heads)
+        records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base!r})"

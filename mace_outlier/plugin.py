@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from . import seams
-from .dataset import FiniteBatches, TaggedDataset
+from .dataset import FiniteBatches, tagged
 from .loss import RobustLoss
 from .options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from .training import RobustTraining
@@ -89,14 +89,9 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     given = seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
     run.refuse_unsupported(distributed=given["distributed"], optimizer=given["optimizer"])
-    tagged = TaggedDataset(loader.dataset)
-    run.start(tagged, heads=list(given["valid_loaders"]), device=given["device"], wandb=given["log_wandb"])
-    # DataLoader refuses `loader.dataset = ...`; this keeps its sampler, generator and order
-    loader.__dict__["dataset"] = tagged
-    try:
+    run.start(loader.dataset, heads=list(given["valid_loaders"]), device=given["device"], wandb=given["log_wandb"])
+    with tagged(loader, run.labels):
         result = original(*args, **kwargs)
-    finally:
-        loader.__dict__["dataset"] = tagged.dataset
     run.finish()
     return result
 

@@ -1,6 +1,6 @@
-"""What is known of each training configuration: one row of tensors each, updated without reading anything back.
+"""What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (23 bytes each), whatever the number of epochs.
+Memory is O(N) for N training configurations (24 bytes each), whatever the number of epochs.
 """
 
 from typing import Any, NamedTuple
@@ -18,53 +18,53 @@ class HeadSummary(NamedTuple):
 
 
 class Records:
-    """Latest loss, z-score and weight of each training configuration, when it was seen, and whether it was finite.
+    """The latest loss, weight and z-score of each training configuration, and when it was seen.
 
-    Columns, each of shape (N,): `loss` (unit of the base loss), `zscore` (sigmas), `weight` (in [0, 1]), `times_seen`,
-    `last_epoch` (-1: never seen), `head` (index), `nonfinite` (labels or loss were NaN or infinite at least once).
+    Columns of `table` (N, 5), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
+    (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `last_epoch`
+    (-1: never seen), `head` (index). `times_seen` (N,) counts the epochs in which it was seen. There is one table, so
+    that a step writes once.
     """
 
-    COLUMNS = {
-        "loss": torch.float32,
-        "zscore": torch.float32,
-        "weight": torch.float32,
-        "times_seen": torch.int32,
-        "last_epoch": torch.int32,
-        "head": torch.int16,
-        "nonfinite": torch.bool,
-    }
+    COLUMNS = ("loss", "weight", "zscore", "last_epoch", "head")
+    UNSEEN = (0.0, 1.0, 0.0, -1.0, 0.0)
 
     def __init__(self, size: int, device: torch.device | str = "cpu") -> None:
-        for name, dtype in self.COLUMNS.items():
-            setattr(self, name, torch.zeros(size, dtype=dtype, device=device))
-        self.weight.fill_(1.0)
-        self.last_epoch.fill_(-1)
+        self.table = torch.tensor(self.UNSEEN, dtype=torch.float32, device=device).repeat(size, 1)
+        self.times_seen = torch.zeros(size, dtype=torch.int32, device=device)
         self.epoch = 0
 
-    loss: Tensor
-    zscore: Tensor
-    weight: Tensor
-    times_seen: Tensor
-    last_epoch: Tensor
-    head: Tensor
-    nonfinite: Tensor
-
     def __len__(self) -> int:
-        return len(self.loss)
+        return len(self.table)
 
-    def observe(self, ids: Tensor, heads: Tensor, losses: Tensor, finite: Tensor) -> None:
-        """Note the losses (B,) of the configurations `ids` (B,); a non-finite one keeps its last finite loss."""
-        largest = torch.finfo(torch.float32).max  # a finite loss stays finite here
-        self.loss[ids] = torch.where(finite, losses.clamp_max(largest).to(torch.float32), self.loss[ids])
-        self.nonfinite[ids] |= ~finite
-        self.times_seen[ids] += 1
-        self.last_epoch[ids] = self.epoch
-        self.head[ids] = heads.to(torch.int16)
+    def _column(self, name: str) -> Tensor:
+        return self.table[:, self.COLUMNS.index(name)]
 
-    def judge(self, ids: Tensor, weights: Tensor, zscores: Tensor) -> None:
-        """Note the weights (B,) and z-scores (B,) that the configurations `ids` (B,) were given."""
-        self.weight[ids] = weights.to(torch.float32)
-        self.zscore[ids] = zscores.to(torch.float32)
+    loss = property(lambda self: self._column("loss"))
+    weight = property(lambda self: self._column("weight"))
+    zscore = property(lambda self: self._column("zscore"))
+    last_epoch = property(lambda self: self._column("last_epoch"))
+    head = property(lambda self: self._column("head"))
+    nonfinite = property(lambda self: torch.isnan(self.loss))
+
+    def observe(
+        self, ids: Tensor, heads: Tensor, losses: Tensor, weights: Tensor | None = None, zscores: Tensor | None = None
+    ) -> None:
+        """Note the losses (B,) of the configurations `ids` (B,), and what they were given; None keeps what it was."""
+        epochs = torch.full_like(losses, self.epoch)
+        weights = self.weight[ids] if weights is None else weights
+        zscores = self.zscore[ids] if zscores is None else zscores
+        rows = torch.stack((losses, weights, zscores, epochs, heads), dim=1)  # (B, 5), the widest of their types
+        self.table[ids] = rows.to(self.table.dtype)
+
+    def judge(self, which: Tensor, weights: Tensor, zscores: Tensor) -> None:
+        """Set the weights (N,) and z-scores (N,) of the configurations in the mask `which` (N,)."""
+        self.weight.copy_(torch.where(which, weights.to(self.table.dtype), self.weight))
+        self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
+
+    def end_epoch(self) -> None:
+        """Count this epoch's visits."""
+        self.times_seen += self.last_epoch == self.epoch
 
     def summary(self, head: int) -> HeadSummary:
         """Summarise the current epoch's visits to `head`; waits for the device, so call it once an epoch."""
@@ -76,19 +76,19 @@ class Records:
         return HeadSummary(int(values[0]), values[1], values[2])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the columns, as tensors."""
-        return {name: getattr(self, name).clone() for name in self.COLUMNS}
+        """Return the columns and `times_seen`, as tensors of shape (N,)."""
+        columns = {name: self._column(name).clone() for name in self.COLUMNS}
+        return columns | {"times_seen": self.times_seen.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set."""
-        for name in self.COLUMNS:
+        for name in (*self.COLUMNS, "times_seen"):
             if name not in state or len(state[name]) != len(self):
                 raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
-        for name in self.COLUMNS:
-            setattr(self, name, state[name].to(getattr(self, name)).clone())
+        self.table = torch.stack([state[name].to(self.table) for name in self.COLUMNS], dim=1)
+        self.times_seen = state["times_seen"].to(self.times_seen).clone()
 
     def to(self, device: torch.device) -> "Records":
         """Move to `device`, in place."""
-        for name in self.COLUMNS:
-            setattr(self, name, getattr(self, name).to(device))
+        self.table, self.times_seen = self.table.to(device), self.times_seen.to(device)
         return self

@@ -1,21 +1,18 @@
 """Per-configuration losses from a host's own loss function, without rewriting it. Knows no MACE.
 
-MACE's losses hand element-wise terms to one function, `reduce_loss`, and combine what it returns linearly. While a loss
-runs, that function is exchanged for one that sums over each configuration instead of over the batch. The loss itself,
-whatever its terms and coefficients, then returns two rows over the B configurations of the batch (N atoms in all,
-n_i in configuration i):
+MACE's losses hand element-wise terms to one function, `reduce_loss`, and combine what it returns linearly, with
+constant coefficients a_k. While a loss runs, that function is exchanged for one that sums over each configuration
+instead of over the batch. For B configurations with N atoms in all, n_i in configuration i, a term with one entry for
+each configuration (energy, stress, virials, dipole; mean over components) gives e_i, and one with an entry for each
+atom (forces) gives the sum over the atoms of i, s_i:
 
-    row 0: terms with one entry for each configuration (energy, stress, virials, dipole), mean over components;
-    row 1: terms with one entry for each atom (forces), mean over components, summed over the atoms of i.
-
-    stock loss of the batch            L   = mean_i row0_i + (1/N) sum_i row1_i
-    contribution of i                  c_i = row0_i + (B/N) row1_i                 mean_i c_i = L
-    loss of i, whoever its batch mates l_i = row0_i + row1_i / n_i
+    stock loss of the batch                    L   = sum_k a_k mean_i e_i   or   a_k (1/N) sum_i s_i
+    contribution of i                          c_i = sum_k a_k e_i          or   a_k (B/N) s_i         mean_i c_i = L
+    loss of i, whoever its batch mates are     l_i = sum_k a_k e_i          or   a_k s_i / n_i
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -31,6 +28,7 @@ LABELS = {
     "dipole": "dipole_weight",
     "polarizability": "polarizability_weight",
 }
+SHORT_CUTS = ("loss", "loss / weight")  # judged loss = l_i, or l_i over the configuration's weight
 
 
 class UnsupportedLossError(RuntimeError):
@@ -40,19 +38,8 @@ class UnsupportedLossError(RuntimeError):
 class ConfigurationLosses(NamedTuple):
     """Losses of the B configurations of a batch."""
 
-    rows: Tensor  # (2, B), with gradient: see the module
+    contribution: Tensor  # (B,), with gradient: c_i
     judged: Tensor  # (B,), no gradient: l_i at configuration weight 1, from the labels that i has
-    finite: Tensor  # (B,) boolean: labels and loss are finite
-
-
-def per_configuration_mean(rows: Tensor, ptr: Tensor) -> Tensor:
-    """l_i = row0_i + row1_i / n_i, shape (B,); ptr (B + 1,) holds where each configuration's atoms begin."""
-    return rows[0] + rows[1] / (ptr[1:] - ptr[:-1])
-
-
-def contributions(rows: Tensor, num_atoms: int | Tensor, num_configurations: int | Tensor) -> Tensor:
-    """c_i = row0_i + (B/N) row1_i, shape (B,); the mean over the batch is the stock loss of the batch."""
-    return rows[0] + rows[1] * (num_configurations / num_atoms)
 
 
 class PerConfigurationLoss:
@@ -65,46 +52,59 @@ class PerConfigurationLoss:
     Raises:
         UnsupportedLossError: the base loss doesn't reduce all of its terms through `host.reduce_loss`, or not linearly.
 
-    The base loss is examined once, on a small made-up batch: which labels it uses, and by which short cut (if any) the
-    judged losses follow from the rows. The judged loss is defined with configuration weight 1 and with labels that a
-    configuration lacks replaced by the prediction; MACE's Huber, L1L2 and dipole losses ignore these weights.
+    The base loss is examined once, on a small made-up batch: its coefficients, which labels it uses, and by which short
+    cut (if any) the judged losses follow from the l_i. The judged loss is defined with configuration weight 1 and with
+    labels that a configuration lacks replaced by the prediction; MACE's Huber, L1L2 and dipole losses ignore both.
     """
 
     def __init__(self, base: nn.Module, host: ModuleType) -> None:
         self.base, self.host = base, host
         probe, output = made_up_batch()
+        self.coefficients = self._find_coefficients(probe, output)
         self._check_parity(probe, output)
         self.labels = tuple(label for label in LABELS if self._uses(label, probe, output))
-        self.short_cut = next((way for way in ("rows", "rows / weight") if self._holds(way, probe, output)), None)
+        self.short_cut = next((way for way in SHORT_CUTS if self._holds(way, probe, output)), "none")
 
-    def __call__(self, ref: Any, pred: dict[str, Tensor]) -> ConfigurationLosses:
-        """Losses of each configuration of the batch `ref` (labels) for the model's output `pred`."""
-        clean, poison = replace_nonfinite_labels(ref, self.labels)
-        rows = self.rows(clean, pred)
+    def __call__(
+        self, ref: Any, pred: dict[str, Tensor], atoms_per_configuration: float | Tensor | None = None
+    ) -> ConfigurationLosses:
+        """Losses of each configuration of the batch `ref` (labels, all finite) for the model's output `pred`.
+
+        `atoms_per_configuration` is N/B; a distributed run gives that of all processes together.
+        """
+        reducer = Reducer(ref, atoms_per_configuration)
+        contribution = self._evaluate(reducer, ref, pred)
         with torch.no_grad():
-            judged = self._judge(clean, pred, rows.detach())
-            finite = (poison == 0) & torch.isfinite(rows.sum(0)) & torch.isfinite(judged.double().square())
-        return ConfigurationLosses(rows, judged, finite)
+            if self.short_cut == "none":
+                return ConfigurationLosses(contribution, self._judge_afresh(ref, pred))
+            loss = self._loss(reducer)
+            if self.short_cut == "loss / weight":  # 0 where the weight is 0: nothing to judge by
+                loss = loss / ref["weight"].clamp_min(torch.finfo(loss.dtype).tiny)
+            return ConfigurationLosses(contribution, loss)
 
-    def rows(self, ref: Any, pred: dict[str, Tensor]) -> Tensor:
-        """The two rows (2, B) of the module's docstring; all-finite labels are assumed."""
-        with sums_of_configurations(self.host, ref) as calls:
+    def _evaluate(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor]) -> Tensor:
+        """Run the base loss with another function in place of the host's `reduce_loss`."""
+        original = self.host.reduce_loss
+        self.host.reduce_loss = reduce  # type: ignore[attr-defined]
+        try:
             # ddp=True: the Huber losses take the path through reduce_loss only then
-            rows = self.base(ref=ref, pred=pred, ddp=True)
-        if not calls or rows.shape != (2, len(ref["ptr"]) - 1):
+            result = self.base(ref=ref, pred=pred, ddp=True)
+        finally:
+            self.host.reduce_loss = original  # type: ignore[attr-defined]
+        if result.shape != (len(ref["ptr"]) - 1,):
             raise UnsupportedLossError(
                 f"{type(self.base).__name__} doesn't pass its terms through {self.host.__name__}.reduce_loss "
-                f"({len(calls)} calls, result of shape {tuple(rows.shape)}): ema_robust can't weigh its configurations"
+                f"(result of shape {tuple(result.shape)}): ema_robust can't weigh its configurations"
             )
-        return rows
+        return result
 
-    def _judge(self, ref: Any, pred: dict[str, Tensor], rows: Tensor) -> Tensor:
-        if self.short_cut == "rows":
-            return per_configuration_mean(rows, ref["ptr"])
-        if self.short_cut == "rows / weight":
-            weight = ref["weight"]
-            return torch.where(weight > 0, per_configuration_mean(rows, ref["ptr"]) / weight, 0.0)
-        return self._judge_afresh(ref, pred)
+    def _loss(self, reducer: "Reducer") -> Tensor:
+        """l_i of the configurations that `reducer` has seen, (B,)."""
+        first, *rest = zip(self.coefficients, reducer.means, strict=True)
+        loss = first[0] * first[1]
+        for coefficient, mean in rest:
+            loss = torch.add(loss, mean, alpha=coefficient)
+        return loss
 
     def _judge_afresh(self, ref: Any, pred: dict[str, Tensor]) -> Tensor:
         """Evaluate the base loss again, with configuration weight 1 and absent labels set to the prediction."""
@@ -113,66 +113,71 @@ class PerConfigurationLoss:
         for label in self.labels:
             has_label = _for_entries(ref[LABELS[label]] != 0, ref[label], ref["batch"])
             view[label] = torch.where(has_label, ref[label], pred[label].detach().view_as(ref[label]))
-        return per_configuration_mean(self.rows(view, pred), ref["ptr"])
+        reducer = Reducer(view)
+        self._evaluate(reducer, view, pred)
+        return self._loss(reducer)
 
-    def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
-        self.short_cut = way
-        return torch.allclose(
-            self._judge(probe, output, self.rows(probe, output)), self._judge_afresh(probe, output), rtol=1e-6, atol=0.0
-        )
+    # --- what the made-up batch tells of the base loss ---------------------------------------------------------------
+
+    def _find_coefficients(self, probe: Any, output: dict[str, Tensor]) -> list[float]:
+        """a_k of each term, in the order in which the base loss reduces them."""
+        reducer, terms = Reducer(probe), []
+
+        def reduce(raw: Tensor, ddp: bool | None = None) -> Tensor:
+            terms.append(reducer(raw).detach().requires_grad_())
+            return terms[-1]
+
+        total = self._evaluate(reduce, probe, output)
+        return [gradient[0].item() for gradient in torch.autograd.grad(total.sum(), terms, materialize_grads=True)]
+
+    def _check_parity(self, probe: Any, output: dict[str, Tensor]) -> None:
+        stock, reducer = self.base(ref=probe, pred=output, ddp=False), Reducer(probe)
+        split = self._evaluate(reducer, probe, output)
+        alone = Reducer(probe, probe["ptr"].diff())  # one configuration a batch: then c_i = l_i
+        singles = self._evaluate(alone, probe, output)
+        same = torch.allclose(stock, split.mean(), rtol=1e-6, atol=0.0)
+        if not same or not torch.allclose(self._loss(reducer), singles, rtol=1e-6, atol=0.0):
+            raise UnsupportedLossError(
+                f"{type(self.base).__name__} is not the mean of its configurations' losses ({split.mean()} against "
+                f"{stock}): ema_robust can't weigh its configurations"
+            )
 
     def _uses(self, label: str, probe: Any, output: dict[str, Tensor]) -> bool:
         view = copy.copy(probe)
         view[label] = torch.full_like(probe[label], torch.nan)
         return bool(torch.isnan(self.base(ref=view, pred=output, ddp=False)))
 
-    def _check_parity(self, probe: Any, output: dict[str, Tensor]) -> None:
-        stock = self.base(ref=probe, pred=output, ddp=False)
-        split = contributions(self.rows(probe, output), len(probe["batch"]), len(probe["ptr"]) - 1).mean()
-        if not torch.allclose(stock, split, rtol=1e-6, atol=0.0):
-            raise UnsupportedLossError(
-                f"{type(self.base).__name__} is not the mean of its configurations' losses ({split} against {stock}): "
-                "ema_robust can't weigh its configurations"
-            )
+    def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
+        self.short_cut = way
+        return torch.allclose(self(probe, output).judged, self._judge_afresh(probe, output), rtol=1e-6, atol=0.0)
 
 
-@contextmanager
-def sums_of_configurations(host: ModuleType, ref: Any) -> Iterator[list[int]]:
-    """Exchange `host.reduce_loss` for one that returns the rows of `ref`; yields a list with one entry a call."""
-    calls: list[int] = []
-    size, batch = len(ref["ptr"]) - 1, ref["batch"]
+class Reducer:
+    """Stands in for a host's `reduce_loss`: sums over each configuration of one batch instead of over the batch.
 
-    def reduce(raw: Tensor, ddp: bool | None = None) -> Tensor:
-        calls.append(len(raw))
-        entries = raw.flatten(1).mean(1) if raw.dim() > 1 else raw  # (B,) or (N,)
-        blank = entries.new_zeros(size)
-        if len(entries) == size:  # where B = N, every configuration is one atom and both rows say the same
-            return torch.stack((entries, blank))
-        if len(entries) == len(batch):
-            return torch.stack((blank, blank.index_add(0, batch, entries)))
-        raise UnsupportedLossError(f"a loss term of shape {tuple(raw.shape)} in a batch of {size} configurations")
-
-    original = host.reduce_loss
-    host.reduce_loss = reduce  # type: ignore[attr-defined]
-    try:
-        yield calls
-    finally:
-        host.reduce_loss = original  # type: ignore[attr-defined]
-
-
-def replace_nonfinite_labels(ref: Any, labels: tuple[str, ...]) -> tuple[Any, Tensor]:
-    """A copy of `ref` whose NaN and infinite labels are 0, and (B,) numbers that are 0 where all labels were finite.
-
-    A zero weight alone would not do: the gradient of a NaN is NaN whatever it is multiplied by.
+    `means` collects the mean of each term over each configuration, (B,) without gradient.
     """
-    clean = copy.copy(ref)
-    poison = ref["weight"].new_zeros(len(ref["ptr"]) - 1)  # (B,)
-    for label in labels:
-        value = ref[label]
-        trace = (value * 0).flatten(1).sum(1) if value.dim() > 1 else value * 0  # 0, or NaN where not finite
-        poison = poison + trace if len(trace) == len(poison) else poison.index_add(0, ref["batch"], trace)
-        clean[label] = torch.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0)
-    return clean, poison
+
+    def __init__(self, ref: Any, atoms_per_configuration: float | Tensor | None = None) -> None:
+        self.batch, self.atoms = ref["batch"], ref["ptr"].diff()  # (N,), (B,)
+        size = len(self.atoms)
+        self.atoms_per_configuration = (
+            len(self.batch) / size if atoms_per_configuration is None else atoms_per_configuration
+        )
+        self.means: list[Tensor] = []
+
+    def __call__(self, raw: Tensor, ddp: bool | None = None) -> Tensor:
+        """Reduce a term of shape (B, ...) or (N, ...) to (B,)."""
+        size = len(self.atoms)
+        entries = raw.mean(dim=tuple(range(1, raw.dim()))) if raw.dim() > 1 else raw  # (B,) or (N,)
+        if len(entries) == size:  # where B = N, every configuration is one atom and both ways are the same
+            self.means.append(entries.detach())
+            return entries
+        if len(entries) != len(self.batch):
+            raise UnsupportedLossError(f"a loss term of shape {tuple(raw.shape)} in a batch of {size} configurations")
+        sums = entries.new_zeros(size).index_add(0, self.batch, entries)
+        self.means.append(sums.detach() / self.atoms)
+        return sums / self.atoms_per_configuration
 
 
 def _for_entries(mask: Tensor, value: Tensor, batch: Tensor) -> Tensor:

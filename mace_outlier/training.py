@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from . import __version__, distributed
-from .dataset import TaggedDataset, nonfinite_labels
+from .dataset import nonfinite_labels
 from .loss import RobustLoss
 from .options import LOSS_NAME, Options
 from .records import Records
@@ -36,7 +36,7 @@ class RobustTraining:
         self.options = options
         self.losses: dict[str, RobustLoss] = {}  # by stage: "stage_one", "stage_two"
         self.heads: list[str] = []
-        self.dataset: TaggedDataset | None = None
+        self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
         self._named_nonfinite: set[int] = set()
@@ -56,9 +56,15 @@ class RobustTraining:
         if name != self.options.base_loss:
             logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the losses of all stages use."""
+        used = {label for loss in self.losses.values() for label in loss.per_configuration.labels}
+        return tuple(sorted(used))
+
     # --- the course of a run -----------------------------------------------------------------------------------------
 
-    def start(self, dataset: TaggedDataset, heads: Sequence[str], device: torch.device, wandb: bool = False) -> None:
+    def start(self, dataset: Any, heads: Sequence[str], device: torch.device, wandb: bool = False) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any."""
         self.dataset, self.heads, self.wandb = dataset, list(heads), wandb
         self.records = Records(len(dataset)).to(device)
@@ -76,6 +82,7 @@ class RobustTraining:
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Log one line for each head; this is the one place in an epoch that waits for the device."""
+        self.records.end_epoch()
         self._refit(loss.distribution)
         epoch, metrics = self.records.epoch, {}
         for index, (head, mu, sigma) in enumerate(zip(self.heads, *self._location_and_scale(loss), strict=True)):
@@ -96,7 +103,7 @@ class RobustTraining:
         """Log what the run thinks of its training configurations."""
         records = self.records
         weight, nonfinite = records.weight.cpu(), records.nonfinite.cpu()
-        below = int(((weight < 0.5) & (records.times_seen.cpu() > 0)).sum())
+        below = int((weight < 0.5).sum())
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
             f"{below} of {len(records)} training configurations ({100 * below / max(len(records), 1):.2f} %) have a "
@@ -165,7 +172,7 @@ class RobustTraining:
         )
 
     def _refit(self, distribution: LossDistribution) -> None:
-        usable = (self.records.times_seen > 0) & ~self.records.nonfinite
+        usable = (self.records.last_epoch >= 0) & ~self.records.nonfinite
         distribution.refit(self.records.loss, self.records.head.long(), usable)
 
     @staticmethod
@@ -188,7 +195,5 @@ class RobustTraining:
         return f"training configuration {position} (counted from 0 over all heads, head {head})"
 
     def _what_is_nonfinite(self, position: int) -> str:
-        assert self.dataset is not None
-        labels = self.losses["stage_one"].per_configuration.labels
-        bad = nonfinite_labels(self.dataset[position], labels)
+        bad = nonfinite_labels(self.dataset[position], self.labels)
         return f"non-finite {' and '.join(bad)} in its labels" if bad else "its loss is not finite"

@@ -33,7 +33,7 @@ def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
     """
     if threshold == math.inf:
         return torch.ones_like(zscore)
-    return 0.5 * (1.0 + torch.erf((threshold - zscore) / math.sqrt(2.0)))
+    return torch.special.ndtr(threshold - zscore)  # the same function, in one kernel
 
 
 class LossDistribution(ABC):
@@ -45,7 +45,7 @@ class LossDistribution(ABC):
 
     @abstractmethod
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
-        """Learn from one batch: losses (B,), heads (B,) integer, usable (B,) boolean; unusable ones are ignored."""
+        """Learn from one batch: finite losses (B,), heads (B,) integer, usable (B,) boolean; others are ignored."""
 
     @abstractmethod
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
@@ -114,32 +114,45 @@ class GaussianDistribution(LossDistribution):
         self.variance = torch.zeros(num_heads, dtype=torch.float64)  # (H,)
         self.seen = torch.zeros(num_heads, dtype=torch.float64)  # (H,) configurations; float64 is exact to 2^53
 
+    @torch.no_grad()
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
         """See the class. One call is one step of the moving average; a head absent from the batch keeps its state."""
-        shifted = torch.where(usable, losses.detach().to(self.mean.dtype) - self.mean[heads], 0.0)  # (B,)
-        terms = torch.stack((usable.to(self.mean.dtype), shifted, shifted.square()), dim=-1)  # (B, 3)
-        sums = terms.new_zeros(len(self.mean), 3).index_add_(0, heads, terms)  # (H, 3)
-        self._absorb(*self.sum_over_ranks(sums).unbind(-1))
+        dtype = self.mean.dtype
+        counted = usable.to(dtype)  # (B,)
+        shifted = (losses.to(dtype) - self._of(self.mean, heads)) * counted
+        terms = torch.stack((counted, shifted, shifted.square()))  # (3, B)
+        if len(self.mean) == 1:
+            sums = terms.sum(1, keepdim=True)
+        else:
+            sums = terms.new_zeros(3, len(self.mean)).index_add_(1, heads, terms)  # (3, H)
+        self._absorb(*self.sum_over_ranks(sums).unbind())
+
+    @staticmethod
+    def _of(values: Tensor, heads: Tensor) -> Tensor:
+        """What each configuration's head has, (B,); one head, the common case, needs no look-up."""
+        return values if len(values) == 1 else values[heads]
 
     def _absorb(self, count: Tensor, first: Tensor, second: Tensor) -> None:
         """Take in a batch by its sums (H,): configurations, and first and second moments about the running mean."""
-        shift = first / count.clamp_min(1.0)  # m - mu_before
-        spread = (second / count.clamp_min(1.0) - shift.square()).clamp_min(0.0)  # v
-        alpha = self.alpha * (self.seen > 0).to(self.mean.dtype)  # the first batch sets the statistics
-        alpha = torch.where(count > 0, alpha, 1.0)  # an absent head keeps them
-        if self.variance_kind == "running":
-            spread = spread + alpha * shift.square()
-        self.mean = self.mean + (1.0 - alpha) * shift
-        self.variance = alpha * self.variance + (1.0 - alpha) * spread
+        at_least_one = count.clamp_min(1.0)
+        shift, second = first / at_least_one, second / at_least_one  # shift = m - mu_before
+        new = 1.0 - self.alpha * self.seen.sign()  # the first batch sets the statistics,
+        new = new * count.sign()  # an absent head keeps them
+        step = new * shift
+        # about the running mean: second - new shift^2 = v + alpha shift^2; within the batch: second - shift^2 = v
+        spread = torch.addcmul(second, step if self.variance_kind == "running" else shift, shift, value=-1.0)
+        self.mean = self.mean + step
+        self.variance = torch.lerp(self.variance, spread.clamp_min(0.0), new)
         self.seen = self.seen + count
 
+    @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """See the class. sigma = 0 (one value seen so far) makes z 0, or infinite for any other value."""
         mean, deviation = self.location_and_scale()
-        smallest = torch.finfo(mean.dtype).tiny
-        zscore = (losses.detach().to(mean.dtype) - mean[heads]) / deviation.clamp_min(smallest)[heads]
-        warm = self.seen[heads] <= self.warmup
-        return Weighted(torch.where(warm, 1.0, soft_weight(zscore, self.threshold)), zscore)
+        deviation = deviation.clamp_min(torch.finfo(mean.dtype).tiny)
+        zscore = (losses.to(mean.dtype) - self._of(mean, heads)) / self._of(deviation, heads)
+        warm = self._of(self.seen <= self.warmup, heads)
+        return Weighted(soft_weight(zscore, self.threshold).masked_fill(warm, 1.0), zscore)
 
     def location_and_scale(self) -> tuple[Tensor, Tensor]:
         """Return mu (H,) and sigma (H,)."""

@@ -1,6 +1,5 @@
 """Records of training configurations, and the data sets and batches that carry their ids."""
 
-import copy
 import pickle
 
 import numpy as np
@@ -9,38 +8,46 @@ import torch
 from mace import data, tools
 from structures import molecules
 
-from mace_outlier.dataset import FiniteBatches, TaggedDataset, nonfinite_labels
+from mace_outlier.dataset import FiniteBatches, NumberedDataset, nonfinite_labels, tagged
 from mace_outlier.records import Records
 
 
-def observe(records, ids, losses, finite=None, head=0):
-    ids = torch.tensor(ids)
-    finite = torch.ones(len(ids), dtype=torch.bool) if finite is None else torch.tensor(finite)
-    records.observe(ids, torch.full((len(ids),), head), torch.tensor(losses, dtype=torch.float64), finite)
+def observe(records, ids, losses, weights=None, zscores=None, head=0):
+    columns = [None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores)]
+    records.observe(torch.tensor(ids), torch.full((len(ids),), head), *columns)
 
 
 def test_each_configuration_keeps_its_latest_visit():
     records = Records(4)
     observe(records, [0, 2], [1.0, 2.0])
+    records.end_epoch()
     records.epoch = 1
-    observe(records, [2, 3], [5.0, 6.0], head=1)
-    records.judge(torch.tensor([2, 3]), torch.tensor([0.25, 0.75]), torch.tensor([3.0, 1.0]))
+    observe(records, [2, 3], [4.0, 6.0], head=1)
+    observe(records, [2, 3], [5.0, 6.0], [0.25, 0.75], [3.0, 1.0], head=1)
+    records.end_epoch()
     assert records.loss.tolist() == [1.0, 0.0, 5.0, 6.0]
     assert records.times_seen.tolist() == [1, 0, 2, 1]
     assert records.last_epoch.tolist() == [0, -1, 1, 1]
     assert records.head.tolist() == [0, 0, 1, 1]
     assert records.weight.tolist() == [1.0, 1.0, 0.25, 0.75]
+    assert records.zscore.tolist() == [0.0, 0.0, 3.0, 1.0]
     assert records.summary(1) == (2, 0.5, 0.5)
     assert records.summary(0).visited == 0
 
 
-def test_a_nonfinite_loss_is_remembered_and_replaces_nothing():
+def test_a_nonfinite_loss_is_remembered():
     records = Records(2)
-    observe(records, [0, 1], [1.0, 2.0])
-    observe(records, [0, 1], [float("nan"), 1e300], finite=[False, True])
+    observe(records, [0, 1], [float("nan"), 1e38])
     assert records.nonfinite.tolist() == [True, False]
-    assert records.loss[0] == 1.0
-    assert torch.isfinite(records.loss).all()
+    assert torch.isfinite(records.loss).tolist() == [False, True]
+
+
+def test_judging_leaves_the_others_alone():
+    records = Records(3)
+    observe(records, [0, 1, 2], [1.0, 1.0, 1.0], [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
+    records.judge(torch.tensor([True, False, True]), torch.zeros(3), torch.full((3,), 9.0))
+    assert records.weight.tolist() == [0.0, 0.5, 0.0]
+    assert records.zscore.tolist() == [9.0, 1.0, 9.0]
 
 
 def test_state_goes_round_and_is_checked_before_it_is_taken():
@@ -50,8 +57,8 @@ def test_state_goes_round_and_is_checked_before_it_is_taken():
     assert other.loss.tolist() == [0.0, 7.0, 0.0]
     with pytest.raises(ValueError, match="not of 4 training configurations"):
         Records(4).load_state_dict(records.state_dict())
-    broken = {name: value for name, value in records.state_dict().items() if name != "nonfinite"}
-    with pytest.raises(ValueError, match="nonfinite"):
+    broken = {name: value for name, value in records.state_dict().items() if name != "times_seen"}
+    with pytest.raises(ValueError, match="times_seen"):
         other.load_state_dict({**broken, "loss": torch.ones(3)})
     assert other.loss.tolist() == [0.0, 7.0, 0.0]
 
@@ -64,10 +71,10 @@ def test_two_million_configurations_take_less_than_64_megabytes():
 # --- data sets -------------------------------------------------------------------------------------------------------
 
 
-def samples(count=6, spoil=()):
+def samples(count=6, spoil=(), value=np.nan):
     frames = molecules(count)
     for i in spoil:
-        frames[i].arrays["REF_forces"][0, 0] = np.nan
+        frames[i].arrays["REF_forces"][0, 0] = value
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
     table = tools.AtomicNumberTable([1, 8])
     return [data.AtomicData.from_config(data.config_from_atoms(f, keys), z_table=table, cutoff=3.0) for f in frames]
@@ -77,19 +84,40 @@ def loader(dataset, size=4):
     return tools.torch_geometric.dataloader.DataLoader(dataset, batch_size=size)
 
 
-def test_ids_are_the_positions_and_leave_the_samples_alone():
-    items = samples()
-    tagged = pickle.loads(pickle.dumps(TaggedDataset(items)))  # as a worker process gets it
-    assert [batch.configuration_id.tolist() for batch in loader(tagged)] == [[0, 1, 2, 3], [4, 5]]
-    assert tagged[-1].configuration_id == 5
-    next(iter(loader(TaggedDataset(items))))
-    assert all("configuration_id" not in item for item in items)
-    plain, with_ids = next(iter(loader(items))), next(iter(loader(tagged)))
-    assert all(torch.equal(plain[key], with_ids[key]) for key in plain.keys if isinstance(plain[key], torch.Tensor))
+def test_batches_carry_ids_within_the_context_and_are_the_stock_batches_otherwise():
+    items, size = samples(), 4
+    loader_ = loader(items, size)
+    plain = list(loader_)
+    with tagged(loader_, ["energy", "forces"]) as numbered:
+        batches = list(loader_)
+        assert numbered[-1][0] == 5
+    assert [batch.configuration_id.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5]]
+    for stock, ours in zip(plain, batches, strict=True):
+        assert set(ours.keys) - set(stock.keys) == {"configuration_id"}
+        assert all(torch.equal(stock[key], ours[key]) for key in stock.keys if isinstance(stock[key], torch.Tensor))
+    assert all("configuration_id" not in batch for batch in loader_)
+    assert loader_.dataset is items
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_bad_labels_are_flagged_and_replaced_and_the_samples_left_alone(bad):
+    items = samples(spoil=[2], value=bad)
+    loader_ = loader(items)
+    with tagged(loader_, ["energy", "forces"]) as numbered:
+        for _ in range(2):  # the second time from memory
+            first, second = list(loader_)
+            assert first.labels_not_finite.tolist() == [False, False, True, False]
+            assert torch.isfinite(first.forces).all()
+            assert first.forces[first.batch == 2].eq(0).all()
+            assert "labels_not_finite" not in second
+        assert not pickle.loads(pickle.dumps(numbered))[2][1]  # as a worker process gets it
+    assert not torch.isfinite(items[2].forces).all()
+    with tagged(loader_, ["energy"]):
+        assert "labels_not_finite" not in next(iter(loader_))  # a label that the loss doesn't use
 
 
 def test_an_unreadable_entry_is_passed_on():
-    assert TaggedDataset([None])[0] is None
+    assert NumberedDataset([None], ["energy"])[0] == (0, True, None)
 
 
 def test_batches_lose_their_bad_configurations_only():
@@ -106,5 +134,4 @@ def test_batches_lose_their_bad_configurations_only():
 
 
 def test_nonfinite_labels_are_named():
-    item = copy.copy(samples(1, spoil=[0])[0])
-    assert nonfinite_labels(item, ("energy", "forces", "stress")) == ["forces"]
+    assert nonfinite_labels(samples(1, spoil=[0])[0], ("energy", "forces", "stress")) == ["forces"]

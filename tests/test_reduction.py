@@ -11,7 +11,6 @@ from mace_outlier.reduction import (
     LABELS,
     PerConfigurationLoss,
     UnsupportedLossError,
-    contributions,
     made_up_batch,
 )
 
@@ -48,7 +47,7 @@ def test_contributions_average_to_the_stock_loss_and_its_gradient(base):
     leaves = {k: v.requires_grad_() for k, v in output.items()}
     loss = base()
     split = PerConfigurationLoss(loss, mace_losses)
-    ours = contributions(split(batch, leaves).rows, len(batch["batch"]), 3).mean()
+    ours = split(batch, leaves).contribution.mean()
     stock = loss(ref=batch, pred=leaves)
     torch.testing.assert_close(ours, stock, rtol=1e-12, atol=0)
     inputs = [leaves[label] for label in split.labels]
@@ -79,27 +78,11 @@ def test_absent_labels_and_configuration_weights_do_not_count_against_a_configur
     torch.testing.assert_close(split(batch, output).judged, before, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
-def test_a_bad_label_marks_its_configuration_and_leaves_all_gradients_finite(base, bad):
-    batch, output = made_up_batch()
-    split = PerConfigurationLoss(base(), mace_losses)
-    clean = split(batch, output)
-    label = split.labels[0]
-    batch[label].view(len(batch[label]), -1)[-1, 0] = bad  # the last configuration's
-    leaves = {k: v.requires_grad_() for k, v in output.items()}
-    losses = split(batch, leaves)
-    assert losses.finite.tolist() == [True, True, False]
-    torch.testing.assert_close(losses.judged[:2], clean.judged[:2])
-    kept = torch.where(losses.finite, contributions(losses.rows, 9, 3), 0.0).mean()
-    for gradient in torch.autograd.grad(kept, [leaves[k] for k in split.labels]):
-        assert torch.isfinite(gradient).all()
-
-
-def test_a_bad_label_that_the_loss_does_not_use_is_no_fault():
-    batch, output = made_up_batch()
-    batch["stress"][:] = torch.nan
-    assert PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses)(batch, output).finite.all()
+def test_labels_that_the_loss_uses_are_known():
+    used = {base.__name__: PerConfigurationLoss(base(), mace_losses).labels for base in BASES}
+    assert used["WeightedEnergyForcesLoss"] == ("energy", "forces")
+    assert used["UniversalLoss"] == ("energy", "forces", "stress")
+    assert used["DipoleSingleLoss"] == ("dipole",)
 
 
 def test_one_atom_each_and_one_configuration():
@@ -109,12 +92,10 @@ def test_one_atom_each_and_one_configuration():
     single = type(batch)(batch)
     single["forces"], single["batch"], single["ptr"] = batch["forces"][:3], torch.arange(3), torch.arange(4)
     torch.testing.assert_close(
-        contributions(split(single, atoms).rows, 3, 3).mean(), split.base(ref=single, pred=atoms), rtol=1e-12, atol=0
+        split(single, atoms).contribution.mean(), split.base(ref=single, pred=atoms), rtol=1e-12, atol=0
     )
     one, pred = part(batch, output, 2)
-    torch.testing.assert_close(
-        contributions(split(one, pred).rows, 4, 1).mean(), split.base(ref=one, pred=pred), rtol=1e-12, atol=0
-    )
+    torch.testing.assert_close(split(one, pred).contribution.mean(), split.base(ref=one, pred=pred), rtol=1e-12, atol=0)
 
 
 def test_the_host_gets_its_reducer_back_even_after_an_error():

@@ -101,7 +101,7 @@ def test_nonfinite_labels_end_stock_mace_but_not_ours(mace):
     assert named.format(7, "forces") in ours.log
     assert named.format(11, "energy") in ours.log
     assert ours.log.count("has weight 0") == 2
-    assert torch.nonzero(ours.state["records"]["nonfinite"]).flatten().tolist() == [7, 11]
+    assert torch.nonzero(torch.isnan(ours.state["records"]["loss"])).flatten().tolist() == [7, 11]
 
 
 def test_the_log_names_twenty_nonfinite_configurations_and_counts_the_rest(mace):
@@ -242,7 +242,7 @@ def test_lbfgs_holds_the_weights_within_a_step(mace):
     # one update of the statistics for each step, from all configurations, however often LBFGS evaluated the loss
     steps = int(run.checkpoints[-1].stem.rsplit("-", 1)[1]) + 1
     assert state["statistics"]["stage_one"]["seen"].item() == 20 * steps
-    assert state["records"]["times_seen"].min() > 2 * steps
+    assert state["records"]["times_seen"].eq(steps).all()
     assert finite(run.parameters)
     assert state["records"]["weight"].min() < 0.9
 

@@ -25,7 +25,7 @@ from ase.build import molecule
 from mace import data, modules, tools
 
 from mace_outlier import distributed
-from mace_outlier.dataset import TaggedDataset
+from mace_outlier.dataset import NumberedDataset, TaggingCollater
 from mace_outlier.loss import RobustLoss
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss
@@ -57,11 +57,11 @@ def make_model() -> torch.nn.Module:
     from e3nn import o3
 
     return modules.ScaleShiftMACE(
-        r_max=4.0, num_bessel=8, num_polynomial_cutoff=5, max_ell=3, num_interactions=2, num_elements=2,
+        r_max=4.0, num_bessel=8, num_polynomial_cutoff=5, max_ell=2, num_interactions=2, num_elements=2,
         interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         interaction_cls_first=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         hidden_irreps=o3.Irreps("16x0e"), MLP_irreps=o3.Irreps("16x0e"), gate=torch.nn.functional.silu,
-        atomic_energies=np.zeros((1, 2)), avg_num_neighbors=8.0, atomic_numbers=[1, 8], correlation=3,
+        atomic_energies=np.zeros((1, 2)), avg_num_neighbors=8.0, atomic_numbers=[1, 8], correlation=2,
         atomic_inter_scale=1.0, atomic_inter_shift=0.0,
     )  # fmt: skip
 
@@ -69,7 +69,12 @@ def make_model() -> torch.nn.Module:
 def loaders(samples: list[Any]) -> tuple[Any, Any]:
     """The loader of a plain run and of a robust run, with the same order of samples."""
     make = tools.torch_geometric.dataloader.DataLoader
-    return make(samples, batch_size=BATCH), make(TaggedDataset(samples), batch_size=BATCH)
+    plain, ours = (
+        make(samples, batch_size=BATCH),
+        make(NumberedDataset(samples, ["energy", "forces"]), batch_size=BATCH),
+    )
+    ours.collate_fn = TaggingCollater(ours.collate_fn)
+    return plain, ours
 
 
 def time_step(iterator: Any, loss: torch.nn.Module, model: torch.nn.Module, optimizer: Any, output: Any) -> float:
