@@ -24,7 +24,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy, torch and tblite are loaded: a process is one thread
 
 from demo_arms import ARMS, REPOSITORY, Training, finished_result, run_all
-from demo_results import collect, print_table, summarise, table_row, write_results
+from demo_results import collect, summarise, table, table_row, write_results
 from make_water import DESCRIPTION_FILE, make_labelled, write_training_files
 from water_clusters import WaterSettings
 
@@ -48,13 +48,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="repeat for these seeds (default: 1)")
     parser.add_argument("--oracle", action="store_true", help="also train on the good frames only")
     parser.add_argument("--quick", action="store_true", help="tiny data, few epochs: tries the script, shows nothing")
-    parser.add_argument("--out", type=Path, help="folder of the results (default: build/demo, quick: build/demo/quick)")
+    parser.add_argument("--work", type=Path, help="folder of data and trainings (default: build/demo[_quick])")
+    parser.add_argument("--out", type=Path, help="folder of table and figure (default: that of --work)")
     parser.add_argument("--processes", type=int, default=2, help="trainings side by side, one thread each (default: 2)")
     options = parser.parse_args()
     if options.processes < 1:
         parser.error(f"--processes {options.processes}: at least 1 is needed")
-    default = REPOSITORY / "build" / "demo"
-    options.out = (options.out or (default / "quick" if options.quick else default)).resolve()
+    options.work = (options.work or REPOSITORY / "build" / ("demo_quick" if options.quick else "demo")).resolve()
+    options.out = (options.out or options.work).resolve()
+    options.out.mkdir(parents=True, exist_ok=True)
     return options
 
 
@@ -65,7 +67,7 @@ def stage(title: str, started: float) -> None:
 
 def prepare_trainings(options: argparse.Namespace) -> list[Training]:
     """Make the data of every seed; return the trainings, those of one seed side by side."""
-    folder = options.out / "data"
+    folder = options.work / "data"
     labelled = make_labelled(QUICK_WATER if options.quick else WaterSettings(), folder)
     e0s = json.loads((folder / DESCRIPTION_FILE).read_text())["E0s_eV"]
     arms = [arm for arm in ARMS if arm != "oracle"] + ["oracle"] * options.oracle
@@ -75,7 +77,7 @@ def prepare_trainings(options: argparse.Namespace) -> list[Training]:
         data = folder / f"seed-{seed}"
         write_training_files(labelled, data, SHARE_UNCONVERGED, seed)
         for arm in arms:
-            work = options.out / "runs" / f"seed-{seed}" / arm
+            work = options.work / "runs" / f"seed-{seed}" / arm
             trainings.append(Training(arm, seed, epochs, data, work, str({int(z): e for z, e in e0s.items()})))
     return trainings
 
@@ -84,7 +86,7 @@ def main() -> None:
     """Data, trainings, test, table, figure."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the trainings end with the demo
     options, started = parse_arguments(), time.monotonic()
-    stage(f"data in {options.out / 'data'}", started)
+    stage(f"data in {options.work / 'data'}", started)
     trainings = prepare_trainings(options)
     found = {training: finished_result(training) for training in trainings}
     to_run = [training for training, result in found.items() if result is None]
@@ -93,13 +95,14 @@ def main() -> None:
     found.update(run_all(to_run, options.processes, collect))
     results = [found[training] for training in trainings]
     summary = summarise([table_row(result) for result in results])
-    write_results(options.out, SHARE_UNCONVERGED, results, summary)
+    data = json.loads((options.work / "data" / DESCRIPTION_FILE).read_text())
+    write_results(options.out, data | {"share_unconverged": SHARE_UNCONVERGED}, results, summary)
     stage("figure", started)
     from demo_figure import draw
 
     draw(results, options.out / "demo.png")
-    print_table(summary)
-    stage(f"done: {options.out}/results.json, results.csv, demo.png", started)
+    print(f"\n{table(summary)}")
+    stage(f"done: {options.out}/table.md, results.json, results.csv, demo.png", started)
 
 
 if __name__ == "__main__":

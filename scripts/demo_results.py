@@ -15,9 +15,10 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, RESULT_FILE, Training
-from make_water import DESCRIPTION_FILE, write_json_atomically
+from make_water import write_json_atomically
 
 METRICS = {"energy_rmse_meV_per_atom": "energy RMSE, meV/atom", "force_rmse_meV_per_A": "force RMSE, meV/A"}
+BIAS = {"energy_mean_error_meV_per_atom": "mean energy error, meV/atom"}
 WEIGHTS = {"mean_weight_good": "mean weight, good", "mean_weight_bad": "mean weight, bad"}
 
 
@@ -71,7 +72,7 @@ def collect(training: Training, seconds: float) -> dict:
 def table_row(result: dict) -> dict:
     """One row of results.csv: a training without its lists."""
     weights = {kind: values for kind, values in result.get("weights", {}).items() if values}
-    row = {name: result[name] for name in ("arm", "seed", "seconds", "energy_mean_error_meV_per_atom", *METRICS)}
+    row = {name: result[name] for name in ("arm", "seed", "seconds", *METRICS, *BIAS)}
     return row | {f"mean_weight_{kind}": float(np.mean(values)) for kind, values in weights.items()}
 
 
@@ -83,7 +84,7 @@ def summarise(rows: list[dict]) -> list[dict]:
         if not own:
             continue
         entry = {"arm": arm, "seeds": len(own)}
-        for name in (*METRICS, *WEIGHTS):
+        for name in (*METRICS, *BIAS, *WEIGHTS):
             values = [row[name] for row in own if name in row]
             if values:
                 std = float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -108,18 +109,18 @@ def cell(entry: dict, name: str, digits: int) -> str:
     return text
 
 
-def print_table(summary: list[dict]) -> None:
-    """Print the summary as a Markdown table."""
-    columns = METRICS | WEIGHTS
+def table(summary: list[dict]) -> str:
+    """The summary as a Markdown table."""
+    columns = METRICS | BIAS | WEIGHTS
     lines = [["arm", *columns.values()]]
-    digits = dict.fromkeys(METRICS, 1) | dict.fromkeys(WEIGHTS, 3)
+    digits = dict.fromkeys(METRICS | BIAS, 1) | dict.fromkeys(WEIGHTS, 3)
     lines += [[entry["arm"], *(cell(entry, name, digits[name]) for name in columns)] for entry in summary]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
-    print()
-    for line in lines:
-        print("| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |")
-    print()
+    rows = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    return "\n".join(rows) + "\n"
 
 
 # --- files ------------------------------------------------------------------------------------------------------
@@ -133,18 +134,19 @@ def package_version(name: str) -> str:
         return "not installed"
 
 
-def write_results(out: Path, share: float, results: list[dict], summary: list[dict]) -> None:
-    """results.json (everything) and results.csv (a row for each training)."""
+def write_results(out: Path, data: dict, results: list[dict], summary: list[dict]) -> None:
+    """results.json (everything but the paths of this machine), results.csv (a row for each training) and table.md."""
     content = {
-        "command": [sys.executable, *sys.argv],
+        "command": " ".join(["scripts/demo", *sys.argv[1:]]),
         "versions": {"python": sys.version.split()[0]}
         | {name: package_version(name) for name in ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy")},
-        "data": json.loads((out / "data" / DESCRIPTION_FILE).read_text()) | {"share_unconverged": share},
+        "data": data,
         "mace_settings": MACE_SETTINGS,
         "summary": summary,
-        "trainings": results,
+        "trainings": [{name: value for name, value in result.items() if name != "key"} for result in results],
     }
     write_json_atomically(out / "results.json", content)
+    (out / "table.md").write_text(table(summary))
     rows = [table_row(result) for result in results]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     temporary = out / "results.csv.tmp"

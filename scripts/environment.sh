@@ -77,7 +77,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
         torch+=(--index-url https://download.pytorch.org/whl/cpu)
     fi
     run "environment: ${torch[*]}" "${pip[@]}" "${torch[@]}"
-    run "environment: mace-torch, the plugin, tblite, pytest" "${pip[@]}" -e '.[demo,test]'
+    run "environment: mace-torch, the plugin, tblite, pytest, ruff" "${pip[@]}" -e '.[demo,test,lint]'
     printf '%s\n' "$wanted" >"$stamp.tmp"
     mv "$stamp.tmp" "$stamp" # last: .venv with a stamp is complete
     say "environment: ready"
