@@ -62,7 +62,7 @@ class RobustLoss(nn.Module):
         (ids, bad), size = tags, len(ref["ptr"]) - 1
         mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.device)
         contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size)
-        if size != mean_size:  # a distributed run whose batches differ in size
+        if isinstance(mean_size, Tensor):  # a distributed run; comparing the numbers would wait for the device
             contribution = contribution * (size / mean_size)
         with torch.no_grad():
             too_large = ~(judged + contribution < LARGEST_LOSS)  # losses are positive; NaN is not below anything

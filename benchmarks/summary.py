@@ -1,0 +1,66 @@
+"""Write the README's tables from the committed results of the benchmarks.
+
+    python benchmarks/summary.py        # rewrites the marked parts of README.md; a test checks that they are current
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+
+
+def load(path: str) -> dict[str, Any]:
+    """Read a result file of a benchmark."""
+    return json.loads((HERE / path).read_text())
+
+
+def dft_water() -> str:
+    """Liquid water from DFT, with and without corrupted labels."""
+    lines = [
+        "| training data | loss | energy RMSE, meV/atom | force RMSE, meV/A | mean weight, good | mean weight, bad |",
+        "|---|---|---|---|---|---|",
+    ]
+    names = {"clean": "as they are", "corrupted": "15 % corrupted", "oracle": "15 % corrupted, good frames only"}
+    for arm, numbers in load("dft_water/results.json")["arms"].items():
+        data, _, loss = arm.partition("_")
+        cells = [f"{numbers['rmse_e']:.2f}", f"{numbers['rmse_f']:.1f}"]
+        cells += [f"{numbers[key]:.3f}" if key in numbers else "-" for key in ("mean_weight_good", "mean_weight_bad")]
+        lines.append(f"| {names[data]} | `{loss or 'weighted'}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def cost() -> str:
+    """Time of a training step, and of a Python start."""
+    overhead, startup = load("overhead/results.json"), load("overhead/startup.json")
+    lines = ["| cost | |", "|---|---|"]
+    for name, numbers in overhead["results"].items():
+        ratio, stock = numbers["median_of_ratios"], numbers["median_stock_ms"]
+        lines.append(f"| training step, base loss {name} | {ratio:.3f} x stock ({stock:.0f} ms) |")
+    lines.append(f"| start of any Python program | {startup['import_us'] / 1e3:.2f} ms |")
+    return "\n".join(lines)
+
+
+def tables() -> dict[str, str]:
+    """The generated parts of the README, by the name in their marker."""
+    return {
+        "demo": (HERE / "demo" / "table.md").read_text().strip(),
+        "dft_water": dft_water(),
+        "cost": cost(),
+    }
+
+
+def filled(text: str) -> str:
+    """The README with its generated parts renewed."""
+    for name, table in tables().items():
+        part = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)", flags=re.S)
+        if not part.search(text):
+            raise SystemExit(f"README.md has no part '<!-- {name}: ... -->' to '<!-- end -->'")
+        text = part.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(filled(README.read_text()))

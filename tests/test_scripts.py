@@ -1,0 +1,65 @@
+"""The scripts and benchmarks that the README names, each in its quick form, and the README's own promises."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from mace.tools import build_default_arg_parser
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def run(*command, cwd=ROOT):
+    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def test_demo_trains_both_arms_and_writes_table_and_figure_then_reuses_them(tmp_path):
+    command = (sys.executable, ROOT / "scripts" / "demo.py", "--quick", "--work", tmp_path / "work", "--out", tmp_path)
+    assert "2 trainings to run" in run(*command)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [entry["arm"] for entry in results["summary"]] == ["weighted", "ema_robust"]
+    assert {"torch", "mace-torch", "mace-outlier", "tblite"} <= results["versions"].keys()
+    weights = results["trainings"][1]["weights"]
+    assert (len(weights["good"]), len(weights["bad"])) == (51, 9)
+    assert (tmp_path / "demo.png").stat().st_size > 10_000
+    assert (tmp_path / "results.csv").read_text().startswith("arm,seed,")
+    assert "0 trainings to run, 2 finished ones reused" in run(*command)
+
+
+def test_overhead_benchmark_runs(tmp_path):
+    run(
+        sys.executable, ROOT / "benchmarks" / "overhead" / "run.py", "--steps", "40", "--out", tmp_path / "results.json"
+    )
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {"weighted, float32", "universal, float64"} <= results.keys()
+
+
+def test_startup_benchmark_runs(tmp_path):
+    run(sys.executable, ROOT / "benchmarks" / "overhead" / "startup.py", "--out", tmp_path / "startup.json")
+    assert json.loads((tmp_path / "startup.json").read_text())["import_us"] > 0
+
+
+def test_readme_names_the_options_with_their_defaults():
+    rows = dict(re.findall(r"^\| `--(ema_robust_\w+)` \| `([^`]*)` \|", README, flags=re.M))
+    parser = build_default_arg_parser()
+    known = {name for name in parser._option_string_actions if name.startswith("--ema_robust")}
+    assert {f"--{name}" for name in rows} == known
+    for name, default in rows.items():
+        assert f"(default: {default})" in parser._option_string_actions[f"--{name}"].help
+
+
+def test_readme_tables_are_what_the_benchmarks_wrote(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import summary
+
+    assert summary.filled(README) == README
+
+
+def test_readme_links_and_scripts_exist():
+    for path in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"`(scripts/\w+)`", README):
+        assert (ROOT / path).exists(), path
