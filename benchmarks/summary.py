@@ -1,6 +1,6 @@
 """Write the README's tables from the committed results of the benchmarks.
 
-    python benchmarks/summary.py        # rewrites the marked parts of README.md; a test checks that they are current
+python benchmarks/summary.py        # rewrites the marked parts of README.md; a test checks that they are current
 """
 
 import json

@@ -53,6 +53,11 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
     _run = None
     if getattr(args, "loss", None) == LOSS_NAME:
         options = Options.from_arguments(args, base_losses())
+        if getattr(args, "lbfgs", False) and getattr(args, "distributed", False):
+            raise ValueError(
+                f"--loss={LOSS_NAME} can't weigh configurations under --lbfgs on several processes: "
+                "remove --distributed"
+            )
         args = copy.copy(args)
         args.loss = options.base_loss
         _run = RobustTraining(options)
@@ -88,7 +93,6 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
-    run.refuse_unsupported(distributed=given["distributed"], optimizer=given["optimizer"])
     run.start(loader.dataset, heads=list(given["valid_loaders"]), device=given["device"], wandb=given["log_wandb"])
     with tagged(loader, run.labels):
         result = original(*args, **kwargs)

@@ -114,12 +114,6 @@ class RobustTraining:
         for i in suspects:
             logging.info(f"Suspect: {self._name(i)}, weight={weight[i]:.3f}, z={records.zscore[i]:.2f} sigma")
 
-    @staticmethod
-    def refuse_unsupported(distributed: bool, optimizer: torch.optim.Optimizer) -> None:
-        """Raise NotImplementedError for what would give wrong weights silently."""
-        if distributed and isinstance(optimizer, torch.optim.LBFGS):
-            raise NotImplementedError(f"--loss={LOSS_NAME} with --lbfgs and --distributed: run LBFGS on one process")
-
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
