@@ -114,6 +114,15 @@ def _mace_globals():
 
 
 @pytest.fixture
+def double_precision():
+    """float64 as torch's default, for this test."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.fixture
 def mace(tmp_path: Path) -> Mace:
     """A folder with 20 training and 5 validation molecules; training frames 3 and 12 are wrong."""
     train = molecules(20)

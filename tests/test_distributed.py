@@ -44,13 +44,7 @@ def one_rank(rank, folder, results):
     torch.distributed.destroy_process_group()
 
 
-@pytest.fixture(autouse=True)
-def _dtype():
-    before = torch.get_default_dtype()
-    yield
-    torch.set_default_dtype(before)
-
-
+@pytest.mark.usefixtures("double_precision")
 def test_two_processes_equal_one(tmp_path):
     with multiprocessing.Manager() as manager:
         results = manager.dict()

@@ -14,12 +14,7 @@ from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
 from mace_outlier.weighting import GaussianDistribution
 
 
-@pytest.fixture(autouse=True)
-def _double():
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def robust(base=mace_losses.WeightedEnergyForcesLoss, **options):
