@@ -13,7 +13,6 @@ from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
 from mace_outlier.weighting import GaussianDistribution
 
-
 pytestmark = pytest.mark.usefixtures("double_precision")
 
 
