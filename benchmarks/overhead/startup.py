@@ -7,6 +7,7 @@
 """
 
 import argparse
+import compileall
 import json
 import platform
 import statistics
@@ -37,6 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "startup.json")
     arguments = parser.parse_args()
+    compileall.compile_dir(Path(_boot.__file__).parent, quiet=1, maxlevels=0)  # as pip does at an installation
     hook = _boot._Trigger()
     result = {
         "command": "python benchmarks/overhead/startup.py",
