@@ -47,6 +47,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="repeat for these seeds (default: 1)")
     parser.add_argument("--oracle", action="store_true", help="also train on the good frames only")
+    parser.add_argument(
+        "--energy_weight", type=float, default=1, help="MACE's weight of the energies (default: MACE's)"
+    )
     parser.add_argument("--quick", action="store_true", help="tiny data, few epochs: tries the script, shows nothing")
     parser.add_argument("--work", type=Path, help="folder of data and trainings (default: build/demo[_quick])")
     parser.add_argument("--out", type=Path, help="folder of table and figure (default: that of --work)")
@@ -78,7 +81,8 @@ def prepare_trainings(options: argparse.Namespace) -> list[Training]:
         write_training_files(labelled, data, SHARE_UNCONVERGED, seed)
         for arm in arms:
             work = options.work / "runs" / f"seed-{seed}" / arm
-            trainings.append(Training(arm, seed, epochs, data, work, str({int(z): e for z, e in e0s.items()})))
+            free_atoms = str({int(z): e for z, e in e0s.items()})
+            trainings.append(Training(arm, seed, epochs, data, work, free_atoms, options.energy_weight))
     return trainings
 
 
@@ -96,7 +100,7 @@ def main() -> None:
     results = [found[training] for training in trainings]
     summary = summarise([table_row(result) for result in results])
     data = json.loads((options.work / "data" / DESCRIPTION_FILE).read_text())
-    write_results(options.out, data | {"share_unconverged": SHARE_UNCONVERGED}, results, summary)
+    write_results(options.out, options.energy_weight, data | {"share_unconverged": SHARE_UNCONVERGED}, results, summary)
     stage("figure", started)
     from demo_figure import draw
 

@@ -65,6 +65,7 @@ class Training:
     data: Path  # folder with the xyz files of this seed
     folder: Path  # MACE's work_dir
     e0s: str  # energies of the free atoms in eV, as MACE's --E0s takes them
+    energy_weight: float = MACE_SETTINGS["energy_weight"]
 
     @property
     def title(self) -> str:
@@ -84,7 +85,8 @@ class Training:
             "seed": self.seed,
             "max_num_epochs": self.epochs,
         }
-        flags = [f"--{name}={value}" for name, value in (own | MACE_SETTINGS).items()]
+        settings = own | MACE_SETTINGS | {"energy_weight": self.energy_weight}
+        flags = [f"--{name}={value}" for name, value in settings.items()]
         return [str(mace_run_train()), *flags, "--ema"]
 
     def key(self) -> dict:

@@ -134,14 +134,14 @@ def package_version(name: str) -> str:
         return "not installed"
 
 
-def write_results(out: Path, data: dict, results: list[dict], summary: list[dict]) -> None:
+def write_results(out: Path, energy_weight: float, data: dict, results: list[dict], summary: list[dict]) -> None:
     """results.json (everything but the paths of this machine), results.csv (a row for each training) and table.md."""
     content = {
         "command": " ".join(["scripts/demo", *sys.argv[1:]]),
         "versions": {"python": sys.version.split()[0]}
         | {name: package_version(name) for name in ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy")},
         "data": data,
-        "mace_settings": MACE_SETTINGS,
+        "mace_settings": MACE_SETTINGS | {"energy_weight": energy_weight},
         "summary": summary,
         "trainings": [{name: value for name, value in result.items() if name != "key"} for result in results],
     }

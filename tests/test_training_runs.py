@@ -305,7 +305,7 @@ def preprocess(mace, folder):
             [
                 "--train_file", str(mace.folder / "train.xyz"), "--valid_file", str(mace.folder / "valid.xyz"),
                 "--energy_key=REF_energy", "--forces_key=REF_forces", "--r_max=3.0", "--num_process=2",
-                f"--h5_prefix={folder}/", "--compute_statistics", "--E0s={1:-1.0,8:-2.0}", "--seed=1",
+                f"--h5_prefix={folder}/", "--seed=1",
             ]
         )
     )  # fmt: skip
