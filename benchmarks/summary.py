@@ -46,7 +46,7 @@ def cost() -> str:
 def tables() -> dict[str, str]:
     """The generated parts of the README, by the name in their marker."""
     return {
-        "demo": (HERE / "demo" / "table.md").read_text().strip(),
+        **{name: (HERE / name / "table.md").read_text().strip() for name in ("demo", "demo_energy_weight_10")},
         "dft_water": dft_water(),
         "cost": cost(),
     }
