@@ -16,7 +16,6 @@ import torch
 
 from . import seams
 from .dataset import FiniteBatches, tagged
-from .loss import RobustLoss
 from .options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from .training import RobustTraining
 
@@ -103,9 +102,9 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 @seam("mace.tools.train:train_one_epoch")
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, and log the weights after it."""
-    given = seams.arguments_of(original, args, kwargs) if _run is not None else {}
-    if _run is None or not isinstance(given["loss_fn"], RobustLoss):
+    if _run is None:
         return original(*args, **kwargs)
+    given = seams.arguments_of(original, args, kwargs)
     _run.begin_epoch(given["epoch"])
     result = original(*args, **kwargs)
     _run.end_epoch(given["loss_fn"])
@@ -115,10 +114,9 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 @seam("mace.tools.train:take_step_lbfgs")
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Hold the weights while LBFGS evaluates the loss over and over within one step."""
-    loss = seams.arguments_of(original, args, kwargs)["loss_fn"] if _run is not None else None
-    if not isinstance(loss, RobustLoss):
+    if _run is None:
         return original(*args, **kwargs)
-    with loss.frozen_weights():
+    with seams.arguments_of(original, args, kwargs)["loss_fn"].frozen_weights():
         return original(*args, **kwargs)
 
 
