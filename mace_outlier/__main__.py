@@ -1,21 +1,43 @@
-"""`python -m mace_outlier train ...`: MACE's training with the plugin, without the start-up hook."""
+"""The command `mace_outlier`: train, and what is done with the results of a training."""
 
 import argparse
+import importlib
 import sys
 
 from . import __version__, _boot
+
+# command -> (module with `add_arguments(parser)` and `run(arguments)`, help); loaded only when asked for
+COMMANDS = {
+    "report": ("report", "which configurations look wrong: a table here, and a page with figures"),
+    "export": ("export", "the training set as two files: suspects, and trusted configurations"),
+    "audit": ("audit", "the same scores for a data set and a trained model, without training"),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command of mace-outlier."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="python -m mace_outlier", description=__doc__)
+    if arguments[:1] == ["train"]:
+        train(arguments[1:])
+        return
+    parser = argparse.ArgumentParser(prog="mace_outlier", description="Outlier weighting for MACE.")
     parser.add_argument("--version", action="version", version=f"mace-outlier {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("train", help="mace_run_train with the plugin; takes its options", add_help=False)
-    command, rest = parser.parse_known_args(arguments[:1])[0].command, arguments[1:]
-    if command == "train":
-        train(rest)
+    for name, (_, help) in COMMANDS.items():
+        commands.add_parser(name, help=help, add_help=False)
+    command = parser.parse_known_args(arguments[:1])[0].command
+    module = importlib.import_module(f"mace_outlier.{COMMANDS[command][0]}")
+    parser = argparse.ArgumentParser(
+        prog=f"mace_outlier {command}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.add_arguments(parser)
+    try:
+        module.run(parser.parse_args(arguments[1:]))
+    except (ValueError, OSError) as error:  # what the user can mend; anything else is ours and shows where
+        sys.exit(f"mace_outlier {command}: error: {error}")
 
 
 def train(arguments: list[str]) -> None:

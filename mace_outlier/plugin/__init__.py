@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 
-from . import seams
-from .dataset import FiniteBatches, tagged
-from .options import LOSS_NAME, Options, add_arguments, refuse_stray_options
-from .training import RobustTraining
+from .. import seams
+from ..dataset import FiniteBatches, tagged
+from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
+from ..training import RobustTraining
 
 OLDEST_MACE = (0, 3, 13)
 CHECKPOINT_KEY = "mace_outlier"
