@@ -1,4 +1,4 @@
-"""Wrappers around a host's data sets: an id for every training configuration, and batches without bad labels.
+"""Wrappers around a host's data sets: an id for every training sample, and batches without bad labels.
 
 Work on any data set whose items are objects with labels as fields, and on batches that take a new field, as
 torch_geometric's do.
@@ -7,38 +7,63 @@ torch_geometric's do.
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from . import provenance
+from .provenance import TAG_FIELD, Descriptions, Tag
+
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
 # stock loss.
-ID_FIELD = "configuration_id"  # (B,) position in the training set
+ID_FIELD = "configuration_id"  # (B,) row of the configuration, see `provenance`
 BAD_FIELD = "labels_not_finite"  # (B,) boolean; absent where all labels of the batch are finite
+TAGS_FIELD = "__mace_outlier_tags__"  # [(row, Tag)], on the host; underscores: no field for the model
 
 UNKNOWN, FINITE, NONFINITE = 0, 1, 2
 
 Collate = Callable[[list[Any]], Any]
 
 
+class Sample(NamedTuple):
+    """An item of a NumberedDataset."""
+
+    row: int
+    finite: bool  # whether its labels were
+    item: Any
+    tag: Tag | None = None  # only while it is needed
+
+
 class NumberedDataset:
-    """A data set whose items come with their position in it, and whether their labels are finite.
+    """A data set whose items come with the row of their configuration, and whether their labels are finite.
 
     A NaN or infinite label is replaced by 0, in a copy of the item: a weight of zero alone would not do, because the
     gradient of a NaN is NaN whatever it is multiplied by. Labels are checked when an item is first read; that is done
     where the items are made, on the host, and costs the training step nothing.
+
+    Args:
+        dataset: the host's, with a length and items by position.
+        labels: the labels that the loss uses.
+        rows: row of each position; the position itself by default.
     """
 
-    def __init__(self, dataset: Any, labels: Iterable[str] = ()) -> None:
-        self.dataset, self.labels = dataset, tuple(labels)
+    def __init__(self, dataset: Any, labels: Iterable[str] = (), rows: np.ndarray | None = None) -> None:
+        self.dataset, self.labels, self.rows = dataset, tuple(labels), rows
+        self.needs_tags = True  # until every row has been described
         self._state = bytearray(len(dataset))
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, position: int) -> tuple[int, bool, Any]:
-        """Return (position, True where its labels were finite, item)."""
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in a worker process, where the host's samples have to be tagged as well."""
+        self.__dict__.update(state)
+        provenance.tagging = True
+
+    def __getitem__(self, position: int) -> Sample:
+        """Return the sample at `position`."""
         item, position = self.dataset[position], position % len(self)
         if self._state[position] != FINITE and item is not None:  # None: MACE's LMDB could not read this entry
             bad = nonfinite_labels(item, self.labels)
@@ -46,7 +71,9 @@ class NumberedDataset:
             item = copy.copy(item) if bad else item
             for label in bad:
                 item[label] = torch.zeros_like(item[label])
-        return position, self._state[position] != NONFINITE, item
+        row = position if self.rows is None else int(self.rows[position])
+        tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
+        return Sample(row, self._state[position] != NONFINITE, item, tag)
 
 
 class TaggingCollater:
@@ -55,21 +82,23 @@ class TaggingCollater:
     def __init__(self, collate: Collate) -> None:
         self.collate = collate
 
-    def __call__(self, numbered: list[tuple[int, bool, Any]]) -> Any:
-        """Collate as the host does, and add `configuration_id` and, where needed, `labels_not_finite`."""
-        positions, finite, items = zip(*numbered, strict=True)
+    def __call__(self, samples: list[Sample]) -> Any:
+        """Collate as the host does, and add `configuration_id` and, where needed, `labels_not_finite` and tags."""
+        rows, finite, items, tags = zip(*samples, strict=True)
         batch = self.collate(list(items))
-        setattr(batch, ID_FIELD, torch.tensor(positions))
+        setattr(batch, ID_FIELD, torch.tensor(rows))
         if not all(finite):
             setattr(batch, BAD_FIELD, ~torch.tensor(finite))
+        if any(tags):
+            setattr(batch, TAGS_FIELD, [(row, tag) for row, tag in zip(rows, tags, strict=True) if tag])
         return batch
 
 
 @contextmanager
-def tagged(loader: Any, labels: Iterable[str]) -> Iterator[NumberedDataset]:
+def tagged(loader: Any, labels: Iterable[str], rows: np.ndarray | None = None) -> Iterator[NumberedDataset]:
     """Make the batches of a torch DataLoader carry ids, within the context; its sampler and order stay."""
     dataset, collate = loader.dataset, loader.collate_fn
-    numbered = NumberedDataset(dataset, labels)
+    numbered = NumberedDataset(dataset, labels, rows)
     # a DataLoader refuses `loader.dataset = ...` once it is made, because its sampler might not fit; this one does
     loader.__dict__["dataset"], loader.collate_fn = numbered, TaggingCollater(collate)
     try:
@@ -78,7 +107,13 @@ def tagged(loader: Any, labels: Iterable[str]) -> Iterator[NumberedDataset]:
         loader.__dict__["dataset"], loader.collate_fn = dataset, collate
 
 
-def read_tags(batch: Any) -> tuple[Tensor, Tensor | None] | None:
+def note_tags(batch: Any, descriptions: Descriptions) -> None:
+    """Take in what the samples of a batch say of their configurations."""
+    for row, tag in getattr(batch, TAGS_FIELD, ()):
+        descriptions.note(row, tag)
+
+
+def read_ids(batch: Any) -> tuple[Tensor, Tensor | None] | None:
     """Return ids (B,) and flags of non-finite labels (B,), or None for all finite; None for a batch without ids."""
     ids = getattr(batch, ID_FIELD, None)
     return None if ids is None else (ids, getattr(batch, BAD_FIELD, None))

@@ -1,4 +1,6 @@
-"""Sums over the processes of a distributed run; the identity where there is one process."""
+"""What the processes of a distributed run share; the identity where there is one process."""
+
+from typing import Any
 
 import torch.distributed
 from torch import Tensor
@@ -16,6 +18,23 @@ def sum_over_ranks(tensor: Tensor) -> Tensor:
         tensor = tensor.contiguous()
         torch.distributed.all_reduce(tensor)
     return tensor
+
+
+def largest_over_ranks(tensor: Tensor) -> Tensor:
+    """Return the element-wise maximum of `tensor` over all processes."""
+    if active():
+        tensor = tensor.contiguous()
+        torch.distributed.all_reduce(tensor, op=torch.distributed.ReduceOp.MAX)
+    return tensor
+
+
+def gather(value: Any) -> list[Any]:
+    """Return the `value` of every process."""
+    if not active():
+        return [value]
+    values = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def mean_sizes(configurations: int, atoms: int, device: torch.device) -> tuple[float | Tensor, float | Tensor]:

@@ -7,9 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .dataset import read_tags
+from .dataset import note_tags, read_ids
+from .provenance import Descriptions
 from .records import Records
 from .reduction import PerConfigurationLoss
+from .residuals import residuals
 from .weighting import LossDistribution
 
 LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite
@@ -50,38 +52,43 @@ class RobustLoss(nn.Module):
         if distribution is not None and records is not None:
             self.attach(distribution, records)
 
-    def attach(self, distribution: LossDistribution, records: Records) -> None:
+    def attach(
+        self, distribution: LossDistribution, records: Records, descriptions: Descriptions | None = None
+    ) -> None:
         """Set where the statistics live; they are no submodules, because hosts move and alias those as they like."""
-        self.distribution, self.records = distribution, records
+        self.distribution, self.records, self.descriptions = distribution, records, descriptions
 
     def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
         """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
-        tags = read_tags(ref)
+        tags = read_ids(ref)
         if tags is None:
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
-        (ids, bad), size = tags, len(ref["ptr"]) - 1
+        if self.descriptions is not None:
+            note_tags(ref, self.descriptions)
+        (ids, unusable), size = tags, len(ref["ptr"]) - 1
         mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.device)
         contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size)
         if isinstance(mean_size, Tensor):  # a distributed run; comparing the numbers would wait for the device
             contribution = contribution * (size / mean_size)
         with torch.no_grad():
             too_large = ~(judged + contribution < LARGEST_LOSS)  # losses are positive; NaN is not below anything
-            bad = too_large if bad is None else bad | too_large
-            weight = self._weigh(ids, ref["head"], judged, bad)
+            bad = too_large if unusable is None else unusable | too_large
+            errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, unusable)
+            weight = self._weigh(ids, ref["head"], judged, bad, errors)
             factor = weight.square().to(contribution.dtype)
         return (factor * contribution.masked_fill(bad, 0.0)).mean()
 
-    def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor) -> Tensor:
+    def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, errors: Tensor) -> Tensor:
         """Weights (B,) of the configurations, from statistics that have just learnt from them; 0 for the bad ones."""
         if self._frozen:
-            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan))
+            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), residuals=errors)
             return self.records.weight[ids].masked_fill(bad, 0.0)
         judged = judged.masked_fill(bad, 0.0)
         # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
         self.distribution.update(judged, heads, judged > 0)
         weight, zscore = self.distribution.weigh(judged, heads)
         weight = weight.masked_fill(bad, 0.0)
-        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore)
+        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
         return weight
 
     @contextmanager

@@ -1,94 +1,154 @@
 """What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (24 bytes each), whatever the number of epochs.
+Memory is O(N) for N training configurations (31 bytes each, 35 where stress is trained), whatever the number of epochs.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+MEMORY = 10  # epochs over which the mean weight of a configuration is taken
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BINS = 20  # of the histogram of the weights, over [0, 1]
+
 
 class HeadSummary(NamedTuple):
-    """The configurations of one head that were visited in one epoch."""
+    """The weights of the configurations of one head that were visited in one epoch."""
 
     visited: int
     mean_weight: float
     share_below_half: float  # in [0, 1]
+    quantiles: list[float]  # see QUANTILES; empty if none was visited
+    histogram: list[int]  # BINS counts over [0, 1]
 
 
 class Records:
-    """The latest loss, weight and z-score of each training configuration, and when it was seen.
+    """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
 
-    Columns of `table` (N, 5), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
+    Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
     (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `last_epoch`
-    (-1: never seen), `head` (index). `times_seen` (N,) counts the epochs in which it was seen. There is one table, so
-    that a step writes once.
+    (-1: never seen), and the residuals of the last visit: `energy_error` (prediction - label, eV/atom), `force_rmse`
+    (over components, eV/A) and, where stress is trained, `stress_rmse` (eV/A^3); NaN without a label. There is one
+    table, so that a step writes once. Beside it, (N,): `head` (index), and what is updated once an epoch, `times_seen`
+    (epochs) and `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory).
+
+    Args:
+        size: N.
+        num_heads: heads of the host's model.
+        stress: whether there is a column for it.
     """
 
-    COLUMNS = ("loss", "weight", "zscore", "last_epoch", "head")
-    UNSEEN = (0.0, 1.0, 0.0, -1.0, 0.0)
+    RESIDUALS = ("energy_error", "force_rmse", "stress_rmse")
+    UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "last_epoch": -1.0} | dict.fromkeys(RESIDUALS, torch.nan)
 
-    def __init__(self, size: int, device: torch.device | str = "cpu") -> None:
-        self.table = torch.tensor(self.UNSEEN, dtype=torch.float32, device=device).repeat(size, 1)
-        self.times_seen = torch.zeros(size, dtype=torch.int32, device=device)
+    def __init__(self, size: int, device: torch.device | str = "cpu", num_heads: int = 1, stress: bool = False) -> None:
+        self.columns = tuple(self.UNSEEN) if stress else tuple(self.UNSEEN)[:-1]
+        unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
+        self.table = unseen.repeat(size, 1)
+        self.head = torch.zeros(size, dtype=torch.uint8, device=device)
+        self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
+        self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
+        self.num_heads = num_heads
         self.epoch = 0
 
     def __len__(self) -> int:
         return len(self.table)
 
-    def _column(self, name: str) -> Tensor:
-        return self.table[:, self.COLUMNS.index(name)]
+    def column(self, name: str) -> Tensor:
+        """Return a column of the table (N,), by name; raises ValueError where there is none."""
+        return self.table[:, self.columns.index(name)]
 
-    loss = property(lambda self: self._column("loss"))
-    weight = property(lambda self: self._column("weight"))
-    zscore = property(lambda self: self._column("zscore"))
-    last_epoch = property(lambda self: self._column("last_epoch"))
-    head = property(lambda self: self._column("head"))
+    loss = property(lambda self: self.column("loss"))
+    weight = property(lambda self: self.column("weight"))
+    zscore = property(lambda self: self.column("zscore"))
+    last_epoch = property(lambda self: self.column("last_epoch"))
+    residuals = property(lambda self: self.columns[4:])  # names
     nonfinite = property(lambda self: torch.isnan(self.loss))
+    visited = property(lambda self: self.last_epoch == self.epoch)
 
     def observe(
-        self, ids: Tensor, heads: Tensor, losses: Tensor, weights: Tensor | None = None, zscores: Tensor | None = None
+        self,
+        ids: Tensor,
+        heads: Tensor,
+        losses: Tensor,
+        weights: Tensor | None = None,
+        zscores: Tensor | None = None,
+        residuals: Tensor | None = None,
     ) -> None:
-        """Note the losses (B,) of the configurations `ids` (B,), and what they were given; None keeps what it was."""
+        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (columns, B)."""
         epochs = torch.full_like(losses, self.epoch)
         weights = self.weight[ids] if weights is None else weights
         zscores = self.zscore[ids] if zscores is None else zscores
-        rows = torch.stack((losses, weights, zscores, epochs, heads), dim=1)  # (B, 5), the widest of their types
+        if residuals is None:
+            residuals = losses.new_full((len(self.residuals), len(losses)), torch.nan)
+        rows = torch.stack((losses, weights, zscores, epochs, *residuals), dim=1)  # (B, C), the widest of their types
         self.table[ids] = rows.to(self.table.dtype)
+        if self.num_heads > 1:
+            self.head[ids] = heads.to(self.head.dtype)
 
     def judge(self, which: Tensor, weights: Tensor, zscores: Tensor) -> None:
         """Set the weights (N,) and z-scores (N,) of the configurations in the mask `which` (N,)."""
         self.weight.copy_(torch.where(which, weights.to(self.table.dtype), self.weight))
         self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
 
+    # --- once an epoch -----------------------------------------------------------------------------------------------
+
+    def merge(self, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        """Take over what the other processes saw in this epoch; all of them have to call it.
+
+        A configuration that several processes saw, because a sampler repeats some to fill its last batches, gets the
+        mean of what they noted.
+        """
+        mine = self.visited.unsqueeze(1)
+        rows = torch.cat((self.table, self.head.unsqueeze(1), torch.ones_like(mine)), dim=1)  # (N, C + 2)
+        total = sum_over_ranks(torch.where(mine, rows, 0.0))
+        visits = total[:, -1:]
+        mean = torch.where(visits > 0, total / visits, rows)
+        self.table = mean[:, :-2].contiguous()
+        self.head = mean[:, -2].to(self.head.dtype)
+
     def end_epoch(self) -> None:
-        """Count this epoch's visits."""
-        self.times_seen += self.last_epoch == self.epoch
+        """Count this epoch's visits, and take their weights into the mean weight."""
+        visited = self.visited
+        self.times_seen += visited
+        rate = visited / self.times_seen.clamp(1, MEMORY)
+        self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
 
     def summary(self, head: int) -> HeadSummary:
-        """Summarise the current epoch's visits to `head`; waits for the device, so call it once an epoch."""
-        visited = (self.last_epoch == self.epoch) & (self.head == head)
-        count = visited.sum()
-        mean = torch.where(visited, self.weight, 0.0).sum(dtype=torch.float64) / count
-        below = (visited & (self.weight < 0.5)).sum() / count
-        values = torch.stack((count.double(), mean, below.double())).tolist()
-        return HeadSummary(int(values[0]), values[1], values[2])
+        """Summarise the weights of this epoch's visits to `head`; waits for the device, so call it once an epoch."""
+        weights = self.weight[self.visited & (self.head == head)].sort().values
+        if not len(weights):
+            return HeadSummary(0, torch.nan, torch.nan, [], [0] * BINS)
+        places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
+        values = (
+            weights.mean(dtype=torch.float64),
+            (weights < 0.5).double().mean(),
+            *weights[places.to(weights.device)],
+        )
+        mean, below, *quantiles = torch.stack([value.double() for value in values]).tolist()
+        histogram = torch.histc(weights, BINS, 0.0, 1.0).int().tolist()
+        return HeadSummary(len(weights), mean, below, quantiles, histogram)
+
+    # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the columns and `times_seen`, as tensors of shape (N,)."""
-        columns = {name: self._column(name).clone() for name in self.COLUMNS}
-        return columns | {"times_seen": self.times_seen.clone()}
+        """Return all columns, as tensors of shape (N,)."""
+        columns = {name: self.column(name).clone() for name in self.columns}
+        return columns | {name: getattr(self, name).clone() for name in ("head", "times_seen", "mean_weight")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set."""
-        for name in (*self.COLUMNS, "times_seen"):
+        for name in (*self.columns, "head", "times_seen", "mean_weight"):
             if name not in state or len(state[name]) != len(self):
                 raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
-        self.table = torch.stack([state[name].to(self.table) for name in self.COLUMNS], dim=1)
-        self.times_seen = state["times_seen"].to(self.times_seen).clone()
+        self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
+        for name in ("head", "times_seen", "mean_weight"):
+            setattr(self, name, state[name].to(getattr(self, name)).clone())
 
     def to(self, device: torch.device) -> "Records":
         """Move to `device`, in place."""
-        self.table, self.times_seen = self.table.to(device), self.times_seen.to(device)
+        for name in ("table", "head", "times_seen", "mean_weight"):
+            setattr(self, name, getattr(self, name).to(device))
         return self

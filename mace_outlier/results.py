@@ -2,7 +2,7 @@
 
     <tag>_outliers.csv      one row for each training configuration (.parquet above 200,000 rows); see COLUMNS
     <tag>_outliers.json     options, versions, fitted loss distribution, history of the weights: "about"
-    <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions, for parity plots (extended XYZ)
+    <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions (extended XYZ)
 
 Each file is replaced as a whole, so that a killed run leaves the last complete one.
 """

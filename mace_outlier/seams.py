@@ -1,7 +1,7 @@
 """Wrapping functions of a host program, all or none. Knows no MACE: `plugin` says which functions, and what to do.
 
 A seam is a place "module:name", "module:Class.name" or "module:dictionary.key" that holds a function. Its wrapper is
-called as `wrapper(original, *args, **kwargs)`.
+called as `wrapper(original, *args, **kwargs)`; for a method, the first of `args` is the object or the class.
 """
 
 import functools
@@ -51,7 +51,8 @@ def locate(place: str) -> tuple[Any, str, Function]:
         *outer, name = path.split(".")
         for part in outer:
             holder = getattr(holder, part)
-        return holder, name, holder[name] if isinstance(holder, dict) else getattr(holder, name)
+        found: Any = holder[name] if isinstance(holder, dict) else inspect.getattr_static(holder, name)
+        return holder, name, getattr(found, "__func__", found)  # of a static or class method, the function itself
     except (ImportError, AttributeError, KeyError):
         raise UnsupportedHostError(f"there is no {place.replace(':', '.')}") from None
 
@@ -68,11 +69,12 @@ def _bind(original: Function, wrapper: Function) -> Function:
 
 
 def _put(holder: Any, name: str, function: Function) -> None:
-    """Set a seam; functions of a class are static methods here."""
+    """Set a seam; a static or class method stays one."""
     if isinstance(holder, dict):
         holder[name] = function
-    else:
-        setattr(holder, name, staticmethod(function) if inspect.isclass(holder) else function)
+        return
+    kind = type(inspect.getattr_static(holder, name))
+    setattr(holder, name, kind(function) if kind in (staticmethod, classmethod) else function)
 
 
 def arguments_of(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,10 @@ Knows no MACE: `plugin` calls these methods from MACE's own functions, another c
 """
 
 import logging
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,14 +15,15 @@ import torch
 from torch import nn
 
 from . import __version__, distributed
-from .dataset import nonfinite_labels
+from .dataset import NumberedDataset, nonfinite_labels, tagged
+from .logbook import Logbook
 from .loss import RobustLoss
 from .options import LOSS_NAME, Options
+from .provenance import Descriptions, Provenance
 from .records import Records
 from .reduction import PerConfigurationLoss
 from .weighting import GaussianDistribution, LossDistribution
 
-SUSPECTS_IN_SUMMARY = 5
 NONFINITE_NAMED = 20  # by name in the log; the rest are counted
 
 
@@ -34,8 +36,8 @@ class RobustTraining:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self.arguments: dict[str, Any] = {}  # the host's settings
         self.losses: dict[str, RobustLoss] = {}  # by stage: "stage_one", "stage_two"
-        self.heads: list[str] = []
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
@@ -64,55 +66,61 @@ class RobustTraining:
 
     # --- the course of a run -----------------------------------------------------------------------------------------
 
-    def start(self, dataset: Any, heads: Sequence[str], device: torch.device, wandb: bool = False) -> None:
-        """Size the statistics and the records, and continue from the checkpoint that was loaded, if any."""
-        self.dataset, self.heads, self.wandb = dataset, list(heads), wandb
-        self.records = Records(len(dataset)).to(device)
+    def start(
+        self,
+        dataset: Any,
+        provenance: Provenance,
+        descriptions: Descriptions,
+        device: torch.device,
+        prefix: Path | None = None,
+        wandb: bool = False,
+    ) -> None:
+        """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
+
+        `dataset` is the training set, `provenance` its rows; results go to `prefix` (None: this process writes none).
+        """
+        self.dataset, self.provenance, self.descriptions = dataset, provenance, descriptions
+        stress, heads = "stress" in self.labels, provenance.heads
+        self.records = Records(len(provenance), num_heads=len(heads), stress=stress).to(device)
+        self.logbook = Logbook(self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb)
         for loss in self.losses.values():
-            loss.attach(self._new_distribution().to(device), self.records)
+            loss.attach(self._new_distribution().to(device), self.records, descriptions)
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
-        logging.info(f"Judging {len(dataset)} training configurations, heads: {self.heads}")
+        logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
         if self._restarted:
             self._restore()
+        else:
+            self.logbook.set_earlier_results_aside()
+
+    @contextmanager
+    def tagging(self, loader: Any) -> Iterator[NumberedDataset]:
+        """Make the batches of the training loader, within the context, say which configurations they hold."""
+        with tagged(loader, self.labels, self.provenance.row_of_position) as self._numbered:
+            self._numbered.needs_tags = not self.descriptions.complete
+            yield self._numbered
 
     def begin_epoch(self, epoch: int) -> None:
         """Count the visits of this epoch under its number."""
         self.records.epoch = epoch
 
     def end_epoch(self, loss: RobustLoss) -> None:
-        """Log one line for each head; this is the one place in an epoch that waits for the device."""
+        """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
+        if distributed.active():
+            self.records.merge(distributed.sum_over_ranks)
         self.records.end_epoch()
+        self._complete_descriptions()
         self._refit(loss.distribution)
-        epoch, metrics = self.records.epoch, {}
-        for index, (head, mu, sigma) in enumerate(zip(self.heads, *self._location_and_scale(loss), strict=True)):
-            visited, mean, share = self.records.summary(index)
-            if visited == 0:
-                continue
-            logging.info(
-                f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
-                f"share_below_0.5={100 * share:5.2f} %, mu={mu:.4e}, sigma={sigma:.4e}"
-            )
-            values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
-            metrics.update({f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()})
+        stage = next(name for name, own in self.losses.items() if own is loss)
+        location, scale = loss.distribution.location_and_scale()
+        self.logbook.end_epoch(stage, location.tolist(), scale.tolist())
         self._name_nonfinite()
-        if self.wandb:
-            sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
 
-    def finish(self) -> None:
-        """Log what the run thinks of its training configurations."""
-        records = self.records
-        weight, nonfinite = records.weight.cpu(), records.nonfinite.cpu()
-        below = int((weight < 0.5).sum())
-        logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
-        logging.info(
-            f"{below} of {len(records)} training configurations ({100 * below / max(len(records), 1):.2f} %) have a "
-            f"weight below 0.5, {int(nonfinite.sum())} have a non-finite label or loss (weight 0)"
-        )
-        order = torch.argsort(records.zscore.cpu(), descending=True)
-        suspects = [i for i in order.tolist() if weight[i] < 0.5 and not nonfinite[i]][:SUSPECTS_IN_SUMMARY]
-        for i in suspects:
-            logging.info(f"Suspect: {self._name(i)}, weight={weight[i]:.3f}, z={records.zscore[i]:.2f} sigma")
+    def finish(self, model: Any, loader: Any, output_args: dict[str, bool]) -> None:
+        """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
+        self.logbook.log_summary()
+        self.logbook.save(finished=True)
+        self.logbook.save_sample(model, self._batches_of_rows(loader), output_args)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -121,9 +129,11 @@ class RobustTraining:
         return {
             "version": __version__,
             "options": asdict(self.options),
-            "heads": list(self.heads),
+            "heads": list(self.provenance.heads),
+            "training_set": self.provenance.fingerprint(),
             "statistics": {stage: loss.distribution.state_dict() for stage, loss in self.losses.items()},
             "records": self.records.state_dict(),
+            "history": self.logbook.history,
         }
 
     def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
@@ -140,16 +150,18 @@ class RobustTraining:
             now = asdict(self.options).get(name)
             if before != now:
                 logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {before}, this run continues with {now}")
-        if state["heads"] != self.heads:
-            logging.warning(f"The checkpoint has heads {state['heads']}: the statistics start fresh")
+        heads = self.provenance.heads
+        if state["heads"] != heads:
+            logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
             return
         for stage, statistics in state["statistics"].items():
             if stage in self.losses:
                 self.losses[stage].distribution.load_state_dict(statistics)
-        try:
+        self.logbook.history = list(state.get("history", []))
+        if state.get("training_set") == self.provenance.fingerprint():
             self.records.load_state_dict(state["records"])
-        except ValueError as error:
-            logging.warning(f"The training set has changed since the checkpoint, its records start fresh ({error})")
+        else:
+            logging.warning("The training set has changed since the checkpoint: its records start fresh")
         logging.info("Continuing with the loss statistics of the checkpoint")
 
     # --- details -----------------------------------------------------------------------------------------------------
@@ -157,7 +169,7 @@ class RobustTraining:
     def _new_distribution(self) -> LossDistribution:
         options = self.options
         return GaussianDistribution(
-            num_heads=len(self.heads),
+            num_heads=len(self.provenance.heads),
             threshold=options.threshold,
             alpha=options.alpha,
             variance=options.variance,
@@ -169,25 +181,35 @@ class RobustTraining:
         usable = (self.records.last_epoch >= 0) & ~self.records.nonfinite
         distribution.refit(self.records.loss, self.records.head.long(), usable)
 
-    @staticmethod
-    def _location_and_scale(loss: RobustLoss) -> tuple[list[float], list[float]]:
-        location, scale = loss.distribution.location_and_scale()
-        return location.tolist(), scale.tolist()
+    def _complete_descriptions(self) -> None:
+        """Take what the other processes have learnt, until all is known; they agree on when that is."""
+        if self._numbered.needs_tags:
+            if distributed.active():
+                device = self.records.table.device
+                self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, device)
+            self._numbered.needs_tags = not self.descriptions.complete
+
+    def _batches_of_rows(self, loader: Any) -> Any:
+        """Return a function that makes the host's batches of some rows."""
+
+        def batches(rows: Any) -> Iterator[Any]:
+            positions = self.provenance.position_of_row[rows].tolist()
+            for first in range(0, len(positions), loader.batch_size):
+                chunk = positions[first : first + loader.batch_size]
+                yield loader.collate_fn([self.dataset[position] for position in chunk])
+
+        return batches
 
     def _name_nonfinite(self) -> None:
         found = torch.nonzero(self.records.nonfinite).flatten().tolist()
         new = [i for i in found if i not in self._named_nonfinite]
         room = max(0, NONFINITE_NAMED - len(self._named_nonfinite))
         for i in new[:room]:
-            logging.warning(f"{self._name(i)} has weight 0: {self._what_is_nonfinite(i)}")
+            logging.warning(f"{self.provenance.name(i)} has weight 0: {self._what_is_nonfinite(i)}")
         if len(new) > room:
             logging.warning(f"{len(new) - room} more training configurations have weight 0: non-finite label or loss")
         self._named_nonfinite.update(new)
 
-    def _name(self, position: int) -> str:
-        head = self.heads[int(self.records.head[position])]
-        return f"training configuration {position} (counted from 0 over all heads, head {head})"
-
-    def _what_is_nonfinite(self, position: int) -> str:
-        bad = nonfinite_labels(self.dataset[position], self.labels)
+    def _what_is_nonfinite(self, row: int) -> str:
+        bad = nonfinite_labels(self.dataset[int(self.provenance.position_of_row[row])], self.labels)
         return f"non-finite {' and '.join(bad)} in its labels" if bad else "its loss is not finite"

@@ -53,13 +53,16 @@ class Run:
         return self.checkpoint()["mace_outlier"]
 
 
-def command_line(name: str, flags: tuple[str, ...], train: str = "train.xyz", valid: str = "valid.xyz") -> list[str]:
+def command_line(
+    name: str, flags: tuple[str, ...], train: str = "train.xyz", valid: str | None = "valid.xyz"
+) -> list[str]:
     defaults = [*SMALL_MODEL, *KEYS, *SHORT_RUN]
     if "--loss=ema_robust" in flags:
         defaults.append("--ema_robust_warmup=0")
     given = {flag.split("=")[0] for flag in flags}
     defaults = [flag for flag in defaults if flag.split("=")[0] not in given]
-    return [f"--name={name}", f"--train_file={train}", f"--valid_file={valid}", *defaults, *flags]
+    files = [f"--train_file={train}"] + ([f"--valid_file={valid}"] if valid else [])
+    return [f"--name={name}", *files, *defaults, *flags]
 
 
 class Mace:

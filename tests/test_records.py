@@ -12,18 +12,20 @@ from mace_outlier.dataset import FiniteBatches, NumberedDataset, nonfinite_label
 from mace_outlier.records import Records
 
 
-def observe(records, ids, losses, weights=None, zscores=None, head=0):
-    columns = [None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores)]
+def observe(records, ids, losses, weights=None, zscores=None, residuals=None, head=0):
+    columns = [
+        None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores, residuals)
+    ]
     records.observe(torch.tensor(ids), torch.full((len(ids),), head), *columns)
 
 
 def test_each_configuration_keeps_its_latest_visit():
-    records = Records(4)
+    records = Records(4, num_heads=2)
     observe(records, [0, 2], [1.0, 2.0])
     records.end_epoch()
     records.epoch = 1
     observe(records, [2, 3], [4.0, 6.0], head=1)
-    observe(records, [2, 3], [5.0, 6.0], [0.25, 0.75], [3.0, 1.0], head=1)
+    observe(records, [2, 3], [5.0, 6.0], [0.25, 0.75], [3.0, 1.0], [[0.1, 0.2], [0.3, 0.5]], head=1)
     records.end_epoch()
     assert records.loss.tolist() == [1.0, 0.0, 5.0, 6.0]
     assert records.times_seen.tolist() == [1, 0, 2, 1]
@@ -31,8 +33,53 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.head.tolist() == [0, 0, 1, 1]
     assert records.weight.tolist() == [1.0, 1.0, 0.25, 0.75]
     assert records.zscore.tolist() == [0.0, 0.0, 3.0, 1.0]
-    assert records.summary(1) == (2, 0.5, 0.5)
+    assert records.column("force_rmse")[2:].tolist() == pytest.approx([0.3, 0.5])
+    assert records.column("energy_error")[2:].tolist() == pytest.approx([0.1, 0.2])
+    assert torch.isnan(records.column("force_rmse")[:2]).all()
+    summary = records.summary(1)
+    assert summary[:3] == (2, 0.5, 0.5)
+    assert summary.quantiles == [0.25, 0.25, 0.25, 0.75, 0.75]
+    assert sum(summary.histogram) == 2
+    assert summary.histogram[5] == summary.histogram[15] == 1
     assert records.summary(0).visited == 0
+
+
+def test_the_mean_weight_is_a_mean_first_and_forgets_later():
+    records, weights, mean = Records(2), [0.1, 0.9, 0.4] + [1.0] * 12, None
+    for epoch, weight in enumerate(weights):
+        records.epoch = epoch
+        observe(records, [1], [1.0], [weight], [0.0])
+        records.end_epoch()
+        mean = weight if mean is None else mean + (weight - mean) / min(epoch + 1, 10)
+        assert records.mean_weight.tolist() == pytest.approx([1.0, mean], abs=1e-6)
+    assert records.times_seen.tolist() == [0, len(weights)]
+
+
+def test_merged_records_are_those_of_one_process():
+    """Two ranks see other configurations; rank 1 repeats one of rank 0's; configuration 5 was seen the epoch before."""
+    one, ranks = Records(6, num_heads=2, stress=True), [Records(6, num_heads=2, stress=True) for _ in range(2)]
+    for records in (one, *ranks):
+        observe(records, [5], [9.0], [0.9], [0.5], [[1.0], [2.0], [3.0]])
+        records.end_epoch()
+        records.epoch = 1
+    visits = [([0, 3], [1.0, 2.0], [0.1, 0.2], 0), ([1, 4, 3], [3.0, float("nan"), 2.0], [0.3, 0.0, 0.2], 1)]
+    for records, (ids, losses, weights, head) in zip(ranks, visits, strict=True):
+        row = [float(i) for i in ids]
+        for target in (one, records):
+            observe(target, ids, losses, weights, row, [row, row, row], head=1 if 3 not in ids or head else 0)
+    shares = [torch.where(r.visited.unsqueeze(1), rows_of(r), 0.0) for r in ranks]
+    for records in ranks:
+        records.merge(lambda mine: sum(shares))
+    one.head[3] = ranks[0].head[3]  # the mean of two heads, which no sampler makes
+    for records in (one, *ranks):
+        records.end_epoch()
+    for name, values in one.state_dict().items():
+        for records in ranks:
+            assert torch.equal(values.nan_to_num(-7), records.state_dict()[name].nan_to_num(-7)), name
+
+
+def rows_of(records):
+    return torch.cat((records.table, records.head.unsqueeze(1), torch.ones(len(records), 1)), dim=1)
 
 
 def test_a_nonfinite_loss_is_remembered():
@@ -90,7 +137,7 @@ def test_batches_carry_ids_within_the_context_and_are_the_stock_batches_otherwis
     plain = list(loader_)
     with tagged(loader_, ["energy", "forces"]) as numbered:
         batches = list(loader_)
-        assert numbered[-1][0] == 5
+        assert numbered[-1].row == 5
     assert [batch.configuration_id.tolist() for batch in batches] == [[0, 1, 2, 3], [4, 5]]
     for stock, ours in zip(plain, batches, strict=True):
         assert set(ours.keys) - set(stock.keys) == {"configuration_id"}
@@ -110,14 +157,14 @@ def test_bad_labels_are_flagged_and_replaced_and_the_samples_left_alone(bad):
             assert torch.isfinite(first.forces).all()
             assert first.forces[first.batch == 2].eq(0).all()
             assert "labels_not_finite" not in second
-        assert not pickle.loads(pickle.dumps(numbered))[2][1]  # as a worker process gets it
+        assert not pickle.loads(pickle.dumps(numbered))[2].finite  # as a worker process gets it
     assert not torch.isfinite(items[2].forces).all()
     with tagged(loader_, ["energy"]):
         assert "labels_not_finite" not in next(iter(loader_))  # a label that the loss doesn't use
 
 
 def test_an_unreadable_entry_is_passed_on():
-    assert NumberedDataset([None], ["energy"])[0] == (0, True, None)
+    assert NumberedDataset([None], ["energy"])[0] == (0, True, None, None)
 
 
 def test_batches_lose_their_bad_configurations_only():

@@ -1,4 +1,4 @@
-"""The only module that knows MACE: it wraps MACE's own functions ("seams") so that `--loss=ema_robust` works.
+"""The only package that knows MACE: it wraps MACE's own functions ("seams") so that `--loss=ema_robust` works.
 
 Every seam is a function below, named after the MACE function that it wraps and called with the original first. A seam
 does nothing but pass the call on unless the run asked for `ema_robust`. What was checked in MACE's sources, version by
@@ -6,29 +6,31 @@ version, is in CONTRIBUTING.md ("When MACE moves").
 """
 
 import argparse
+import contextlib
 import copy
 import importlib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from .. import seams
-from ..dataset import FiniteBatches, tagged
+from ..dataset import FiniteBatches
 from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from ..training import RobustTraining
+from . import shared
+from .data import trace
+from .shared import SEAMS, seam
 
 OLDEST_MACE = (0, 3, 13)
 CHECKPOINT_KEY = "mace_outlier"
 
 applied = False  # True once all seams are wrapped
-_run: RobustTraining | None = None  # the robust training in progress, if any; set anew by check_args for every run
 
 
 # --- the seams -------------------------------------------------------------------------------------------------------
-
-seam, SEAMS = seams.registry()
 
 
 @seam("mace.tools.arg_parser:build_default_arg_parser", "mace.tools:build_default_arg_parser")
@@ -48,8 +50,7 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
 
     The caller's namespace stays as it is: `run` may be called with it again.
     """
-    global _run
-    _run = None
+    shared.set_run(None)
     if getattr(args, "loss", None) == LOSS_NAME:
         options = Options.from_arguments(args, base_losses())
         if getattr(args, "lbfgs", False) and getattr(args, "distributed", False):
@@ -59,62 +60,72 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
             )
         args = copy.copy(args)
         args.loss = options.base_loss
-        _run = RobustTraining(options)
+        shared.set_run(RobustTraining(options))
     else:
         refuse_stray_options(args)
-    return original(args)
+    result = original(args)
+    if shared.run is not None:
+        shared.run.arguments = dict(vars(result[0]))
+    return result
 
 
 @seam("mace.tools.scripts_utils:get_loss_fn")
 def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> torch.nn.Module:
     """Put the robust loss around the loss of stage one."""
     base = original(args, *rest, **kwargs)
-    if _run is None:
+    if shared.run is None:
         return base
-    _run.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
-    return _run.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
+    shared.run.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
+    return shared.run.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
 
 
 @seam("mace.tools.scripts_utils:get_swa")
 def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Put the robust loss around the loss of stage two, with statistics of its own."""
     swa, swas = original(*args, **kwargs)
-    if _run is not None:
-        swa.loss_fn = _run.wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
+    if shared.run is not None:
+        swa.loss_fn = shared.run.wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
     return swa, swas
 
 
 @seam("mace.tools.train:train", "mace.tools:train")
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
-    run = _run
+    run = shared.run
     if run is None:
         return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
-    run.start(loader.dataset, heads=list(given["valid_loaders"]), device=given["device"], wandb=given["log_wandb"])
-    with tagged(loader, run.labels):
+    rows, descriptions = trace(loader.dataset, heads=list(given["valid_loaders"]))
+    run.start(loader.dataset, rows, descriptions, given["device"], results_prefix(given), given["log_wandb"])
+    with run.tagging(loader), shared.tagging_until_the_end():
         result = original(*args, **kwargs)
-    run.finish()
+    with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
+        run.finish(given["model"], loader, given["output_args"])
     return result
+
+
+def results_prefix(given: dict[str, Any]) -> Path | None:
+    """`<results_dir>/<tag>`, beside MACE's own results; None on a process that writes none."""
+    return Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
 
 
 @seam("mace.tools.train:train_one_epoch")
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, and log the weights after it."""
-    if _run is None:
+    if shared.run is None:
         return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
-    _run.begin_epoch(given["epoch"])
+    shared.run.begin_epoch(given["epoch"])
     result = original(*args, **kwargs)
-    _run.end_epoch(given["loss_fn"])
+    shared.run.end_epoch(given["loss_fn"])
     return result
 
 
 @seam("mace.tools.train:take_step_lbfgs")
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Hold the weights while LBFGS evaluates the loss over and over within one step."""
-    if _run is None:
+    if shared.run is None:
         return original(*args, **kwargs)
     with seams.arguments_of(original, args, kwargs)["loss_fn"].frozen_weights():
         return original(*args, **kwargs)
@@ -122,10 +133,11 @@ def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 @seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint")
 def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Add our state to MACE's checkpoint, under one key."""
+    """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
     checkpoint = original(*args, **kwargs)
-    if _run is not None and _run.started:
-        checkpoint[CHECKPOINT_KEY] = _run.state_dict()
+    if shared.run is not None and shared.run.started:
+        checkpoint[CHECKPOINT_KEY] = shared.run.state_dict()
+        shared.run.logbook.save()
     return checkpoint
 
 
@@ -133,15 +145,15 @@ def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -
 def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Keep our part of a checkpoint that MACE continues from."""
     result = original(*args, **kwargs)
-    if _run is not None:
-        _run.remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
+    if shared.run is not None:
+        shared.run.remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
     return result
 
 
 @seam("mace.data:compute_average_E0s", "mace.data.utils:compute_average_E0s")
 def compute_average_e0s(original: Callable[..., Any], collections_train: Any, *args: Any, **kwargs: Any) -> Any:
     """Leave configurations without a finite energy out of the regression for E0s=average."""
-    if _run is not None:
+    if shared.run is not None:
         collections_train = [
             configuration for configuration in collections_train if is_finite(configuration.properties.get("energy"))
         ]
@@ -154,7 +166,7 @@ def compute_average_e0s(original: Callable[..., Any], collections_train: Any, *a
 )
 def scaling(original: Callable[..., Any], data_loader: Any, *args: Any, **kwargs: Any) -> Any:
     """Leave configurations with non-finite labels out of the model's scale and shift."""
-    return original(data_loader if _run is None else FiniteBatches(data_loader), *args, **kwargs)
+    return original(data_loader if shared.run is None else FiniteBatches(data_loader), *args, **kwargs)
 
 
 # --- applying them ---------------------------------------------------------------------------------------------------
