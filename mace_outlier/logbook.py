@@ -126,19 +126,14 @@ class Logbook:
 
     def table(self) -> dict[str, Any]:
         """The columns of `results.COLUMNS`, one row for each configuration."""
-        import pandas
-
-        def texts(codes: np.ndarray, names: list[str]) -> pandas.Categorical:
-            return pandas.Categorical.from_codes(codes, names)
-
         records, rows = self.records, self.provenance
         values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
         columns = {
-            "head": texts(rows.head, rows.heads),
-            "source": texts(rows.source, rows.sources),
+            "head": text_column(rows.head, rows.heads),
+            "source": text_column(rows.source, rows.sources),
             "frame": rows.frame,
-            "config_type": texts(*self.descriptions.categories("config_type")),
-            "formula": texts(*self.descriptions.categories("formula")),
+            "config_type": text_column(*self.descriptions.categories("config_type")),
+            "formula": text_column(*self.descriptions.categories("formula")),
             "n_atoms": self.descriptions.n_atoms.numpy(),
             "times_seen": values["times_seen"],
             "last_epoch": values["last_epoch"].astype(np.int32),
@@ -153,21 +148,34 @@ class Logbook:
 
     def about(self, finished: bool) -> dict[str, Any]:
         """What the report says of the run; see `results`."""
-        return {
-            "kind": "training",
-            "name": self.prefix.name if self.prefix else "",
-            "rows": len(self.records),
-            "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        return description("training", self.prefix or Path(), len(self.records)) | {
             "finished": finished,
             "epoch": self.records.epoch,
-            "directory": str(Path.cwd()),
-            "versions": versions(),
             "options": plain(asdict(self.options)),
             "arguments": plain(self.arguments),
             "heads": self.provenance.heads,
             "distribution": [plain(entry) for entry in self.distribution],
             "history": self.history,
         }
+
+
+def text_column(codes: np.ndarray, texts: list[str]) -> Any:
+    """A column of texts, each held once."""
+    import pandas
+
+    return pandas.Categorical.from_codes(codes, texts)
+
+
+def description(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
+    """What every kind of result says of itself."""
+    return {
+        "kind": kind,
+        "name": prefix.name,
+        "rows": rows,
+        "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "directory": str(Path.cwd()),
+        "versions": versions(),
+    }
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,100 @@
+"""From a model's errors to losses, z-scores and weights."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+
+from ..logbook import description, plain, text_column
+from ..weighting import GaussianDistribution
+from .evaluate import Scores
+from .shift import MAD_TO_SIGMA, fit_shifts
+
+GROSS = 20.0  # robust standard deviations above the median
+
+
+class Verdict(NamedTuple):
+    """The table of `results`, and what it rests on."""
+
+    table: dict[str, Any]
+    location: float  # mu of the loss
+    scale: float  # sigma
+    shifts: dict[str, float]  # eV, by element; empty where none was taken
+
+
+def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
+    """Return loss, z-score and weight of every configuration, with its residuals after the shift."""
+    shifts = shift(scores) if arguments.e0_shift == "fit" else np.zeros(len(scores.elements))
+    atoms = scores.counts.sum(axis=1)
+    energy_error = scores.energy_error - scores.counts @ shifts / atoms
+    loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
+    loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
+    labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
+    distribution = fit(loss, labelled & ~scores.nonfinite, arguments.threshold)
+    heads = torch.zeros(len(loss), dtype=torch.long)
+    weight, zscore = (x.numpy() for x in distribution.weigh(torch.from_numpy(loss), heads))
+    bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
+    rows, descriptions = scores.provenance, scores.descriptions
+    table = {
+        "head": text_column(rows.head, rows.heads),
+        "source": text_column(rows.source, rows.sources),
+        "frame": rows.frame,
+        "config_type": text_column(*descriptions.categories("config_type")),
+        "formula": text_column(*descriptions.categories("formula")),
+        "n_atoms": descriptions.n_atoms.numpy(),
+        "times_seen": np.where(unknown, 0, 1),  # without labels there is nothing to be seen
+        "last_epoch": np.where(unknown, -1, 0),
+        "weight": np.select([bad, unknown], [0.0, 1.0], weight),
+        "mean_weight": np.select([bad, unknown], [0.0, 1.0], weight),
+        "zscore": np.select([bad, unknown], [np.nan, 0.0], zscore),
+        "loss": np.where(bad, np.nan, loss),
+        "energy_error_per_atom": energy_error,
+        "force_rmse": scores.force_rmse,
+    }
+    location, scale = distribution.location_and_scale()
+    symbols = [chemical_symbols[z] for z in scores.elements]
+    moved = {symbol: float(s) for symbol, s in zip(symbols, shifts, strict=True) if s}
+    return Verdict(table, location.item(), scale.item(), moved)
+
+
+def shift(scores: Scores) -> np.ndarray:
+    """Return the energy by which the model is above the labels for each atom of an element, (elements,) eV."""
+    known = np.isfinite(scores.energy_error)
+    present = scores.counts[known].any(axis=0)
+    counts = scores.counts[known][:, present]
+    shifts = np.zeros(len(scores.elements))
+    shifts[present] = fit_shifts(scores.energy_error[known] * counts.sum(axis=1), counts)
+    return shifts
+
+
+def fit(loss: np.ndarray, usable: np.ndarray, threshold: float) -> GaussianDistribution:
+    """Return the normal distribution of the losses (N,) that are `usable` (N,) and not grossly wrong."""
+    distribution = GaussianDistribution(threshold=threshold)
+    if usable.any():
+        median = np.median(loss[usable])
+        spread = MAD_TO_SIGMA * np.median(np.abs(loss[usable] - median))
+        if spread > 0:
+            usable = usable & (loss <= median + GROSS * spread)
+    heads = torch.zeros(len(loss), dtype=torch.long)
+    distribution.update(torch.from_numpy(loss), heads, torch.from_numpy(usable))
+    return distribution
+
+
+def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the report says of the audit; see `results`."""
+    options = {name: getattr(arguments, name) for name in ("energy_weight", "forces_weight", "threshold", "e0_shift")}
+    options |= {f"e0_shift_{symbol}_eV": round(value, 6) for symbol, value in verdict.shifts.items()}
+    distribution = {"head": scores.provenance.heads[0], "location": verdict.location, "scale": verdict.scale}
+    return description("audit", prefix, len(scores.provenance)) | {
+        "finished": True,
+        "command": " ".join(["mace_outlier", *sys.argv[1:]]),
+        "options": plain(options),
+        "arguments": plain({name: str(value) for name, value in vars(arguments).items()}),
+        "heads": scores.provenance.heads,
+        "distribution": [plain(distribution | {"threshold": arguments.threshold})],
+        "history": [],
+    }

@@ -1,0 +1,201 @@
+"""Scores of a data set by a trained model, without training."""
+
+import contextlib
+import os
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.io import read, write
+from structures import molecules, spoil, write_xyz
+
+from mace_outlier.__main__ import main
+from mace_outlier.audit.shift import fit_shifts
+from mace_outlier.results import read_results
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder with a model that was trained a little on good molecules."""
+    from conftest import Mace
+
+    mace = Mace(tmp_path_factory.mktemp("audit"))
+    write_xyz(mace.folder, molecules(60), molecules(5, seed=1))
+    mace.train("m", "--loss=weighted", "--max_num_epochs=12", "--energy_weight=10", "--forces_weight=10")
+    return mace.folder / "m.model"
+
+
+@contextlib.contextmanager
+def folder(path):
+    before = os.getcwd()
+    os.chdir(path)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def audit(path, model, *flags):
+    """Audit data.xyz in a folder; its results."""
+    with folder(path):
+        main(["audit", f"--model={model}", "--data", "data.xyz", *flags])
+    return read_results(path / "data_audit")
+
+
+def write_planted(path, bad, count=40):
+    frames = molecules(count, seed=9)
+    spoil(frames, bad, energy=30.0)
+    write(path / "data.xyz", frames)
+    return frames
+
+
+def top(results, count):
+    return sorted(results.table.zscore.nlargest(count).index.tolist())
+
+
+def test_planted_frames_are_the_suspects_and_the_page_is_there(tmp_path, model, capsys):
+    write_planted(tmp_path, [3, 17, 31])
+    results = audit(tmp_path, model)
+    assert top(results, 3) == [3, 17, 31]
+    assert results.table.weight[[3, 17, 31]].max() < 0.01
+    assert (results.table.weight < 0.5).sum() <= 3 + 0.1 * 37  # the right ones have a distribution with a tail
+    assert results.about["kind"] == "audit"
+    assert (tmp_path / "data_audit_outliers.html").exists()
+    assert "data.xyz" in capsys.readouterr().out
+    sample = read(results.sample, ":")
+    assert len(sample) == 40
+    assert sorted(frame.info["row"] for frame in sample[:3]) == [3, 17, 31]
+
+
+def test_losses_are_those_of_mace(tmp_path, model):
+    """Each frame alone, by MACE's own loss and model."""
+    from mace import modules
+
+    from mace_outlier.plugin.models import Predictor
+
+    frames = write_planted(tmp_path, [3], count=6)
+    table = audit(tmp_path, model, "--energy_weight=3", "--forces_weight=7", "--e0_shift=none", "--batch_size=4").table
+    predictor, loss = Predictor(model, "cpu"), modules.WeightedEnergyForcesLoss(3.0, 7.0)
+    for frame, row in zip(frames, table.itertuples(), strict=True):
+        batch = predictor.batch([frame], {"energy": "REF_energy", "forces": "REF_forces"})
+        output = predictor.model(batch.to_dict(), training=False)
+        assert row.loss == pytest.approx(loss(ref=batch, pred=output).item(), rel=1e-6)
+        error = (output["energy"] - batch.energy).item() / len(frame)
+        assert row.energy_error_per_atom == pytest.approx(error, rel=1e-6)
+
+
+def test_another_reference_energy_is_no_error(tmp_path, model):
+    frames = write_planted(tmp_path, [3, 17, 31])
+    before = audit(tmp_path, model)
+    for frame in frames:
+        frame.info["REF_energy"] += 4.0 * np.sum(frame.numbers == 1) - 700.0
+    write(tmp_path / "data.xyz", frames)
+    after = audit(tmp_path, model)
+    np.testing.assert_allclose(
+        after.table.energy_error_per_atom, before.table.energy_error_per_atom, atol=2e-4
+    )  # eV/atom
+    moved = {name: after.about["options"][name] - before.about["options"][name] for name in shifts_of(after)}
+    assert moved["e0_shift_H_eV"] == pytest.approx(-4.0, abs=5e-3)
+    assert moved["e0_shift_O_eV"] == pytest.approx(700.0, abs=5e-3)
+    stays = audit(tmp_path, model, "--e0_shift=none")
+    assert stays.table.energy_error_per_atom.abs().min() > 50
+    assert (tmp_path / "data_audit_outliers.1.csv").exists()  # earlier audits are kept
+
+
+def shifts_of(results):
+    return [name for name in results.about["options"] if name.startswith("e0_shift_")]
+
+
+def test_shifts_are_those_of_the_right_majority():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 9, (400, 3)).astype(float)
+    true = np.array([0.3, -2.0, 50.0])
+    errors = counts @ true + rng.normal(0, 0.01, 400) * counts.sum(1)
+    errors[:120] += 5.0 * counts[:120].sum(1)  # 30 % wrong, all to one side
+    np.testing.assert_allclose(fit_shifts(errors, counts), true, atol=0.02)
+    water = np.tile([2.0, 1.0], (50, 1))  # the elements can't be told apart: the energy of a molecule can
+    np.testing.assert_allclose(water @ fit_shifts(np.full(50, 6.0), water), 6.0, atol=1e-6)
+    assert not fit_shifts(errors[:29], counts[:29]).any()
+
+
+def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
+    frames = molecules(40, seed=9)
+    del frames[1].info["REF_energy"], frames[2].arrays["REF_forces"]
+    del frames[4].info["REF_energy"], frames[4].arrays["REF_forces"]
+    frames[5].info["REF_energy"] = np.nan
+    frames[6].arrays["REF_forces"][0, 0] = np.inf
+    frames[7].arrays["REF_forces"][0, 0] = 1e7
+    frames[8].arrays["REF_forces"] *= -3
+    write(tmp_path / "data.xyz", frames)
+    table = audit(tmp_path, model).table
+    assert np.isnan(table.energy_error_per_atom[[1, 4, 5]]).all()
+    assert np.isnan(table.force_rmse[[2, 4, 6]]).all()
+    assert table.times_seen.tolist() == [int(i != 4) for i in range(40)]
+    assert table.weight[4] == 1
+    assert (table.weight[[5, 6]] == 0).all()
+    assert table.index[table.loss.isna()].tolist() == [5, 6]
+    assert table.weight[7] == 0
+    assert table.weight[8] < 0.5  # not hidden by the gross error beside it
+
+
+def test_kinds_of_data(tmp_path, model):
+    """HDF5 shards, and labels that ASE keeps in a calculator."""
+    from ase.calculators.singlepoint import SinglePointCalculator
+    from test_provenance import write_hdf5
+
+    for name, bad in (("b.h5", [4]), ("a.h5", [])):
+        frames = molecules(20, seed=len(bad))
+        spoil(frames, bad, energy=30.0)
+        write_hdf5(tmp_path / "shards" / name, frames)
+    with folder(tmp_path):
+        main(["audit", f"--model={model}", "--data", "shards", "--out=there/x"])
+    table = read_results(tmp_path / "there" / "x").table
+    assert (table.source[24], table.frame[24]) == ("shards/b.h5", 4)
+    assert table.zscore.idxmax() == 24
+    frames = write_planted(tmp_path, [5])
+    for frame in frames:
+        frame.calc = SinglePointCalculator(
+            frame, energy=frame.info.pop("REF_energy"), forces=frame.arrays.pop("REF_forces")
+        )
+    write(tmp_path / "data.xyz", frames)
+    assert top(audit(tmp_path, model, "--energy_key=energy", "--forces_key=forces"), 1) == [5]
+
+
+def gold(path):
+    write(path / "data.xyz", Atoms("Au2", positions=[[0, 0, 0], [0, 0, 2.5]], info={"REF_energy": 1.0}))
+
+
+def no_labels(path):
+    frames = molecules(3)
+    for frame in frames:
+        frame.info, frame.arrays = {}, {name: frame.arrays[name] for name in ("numbers", "positions")}
+    write(path / "data.xyz", frames)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "flags", "message"),
+    [
+        (gold, [], r"data.xyz frame 0 has elements that the model does not know: Z = \[79\]"),
+        (no_labels, [], "no configuration has a label under REF_energy or REF_forces: set --energy_key"),
+        (None, ["--head=nobody"], "--head nobody: the model has the heads Default"),
+        (None, ["--model=data.xyz"], "--model data.xyz is not a model saved by MACE's training"),
+        (None, ["--model=nowhere"], "--model nowhere is not a model saved by MACE's training"),
+        (None, ["--threshold=0"], "--threshold 0.0: must be above 0"),
+        (None, ["--batch_size=0"], "--batch_size 0: must be 1 or more"),
+        (None, ["--energy_weight=0", "--forces_weight=0"], "not both 0"),
+        (None, ["--data", "missing.xyz"], "there is no training file missing.xyz"),
+    ],
+)
+def test_errors(tmp_path, model, prepare, flags, message):
+    (prepare or (lambda path: write_planted(path, [0], count=3)))(tmp_path)
+    with pytest.raises(SystemExit, match=message):
+        audit(tmp_path, model, *flags)
+    assert not list(tmp_path.glob("*_outliers*"))
+
+
+def test_default_dtype_is_put_back(tmp_path, model):
+    write_planted(tmp_path, [0], count=4)
+    before = torch.get_default_dtype()
+    audit(tmp_path, model, "--default_dtype=float32")
+    assert torch.get_default_dtype() == before
