@@ -153,6 +153,5 @@ def _read_table(path: Path) -> pandas.DataFrame:
         return pandas.read_parquet(path)
     # a config_type may be called "NA" or "001": text stays as it is
     types: dict[str, Any] = dict.fromkeys(TEXT, str) | dict.fromkeys(WHOLE, np.int64)
-    return pandas.read_csv(
-        path, dtype=types, keep_default_na=False, na_values={name: [""] for name in COLUMNS if name not in TEXT}
-    )
+    numbers = {name: [""] for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name not in TEXT}
+    return pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)

@@ -8,6 +8,7 @@ from test_reduction import part
 
 from mace_outlier import distributed
 from mace_outlier.loss import RobustLoss
+from mace_outlier.provenance import Descriptions, Tag
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
 from mace_outlier.weighting import GaussianDistribution
@@ -32,7 +33,10 @@ def two_configurations():
 def robust():
     split = PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses)
     distribution = GaussianDistribution(2, threshold=0.5, sum_over_ranks=distributed.sum_over_ranks)
-    return RobustLoss(split, distribution, Records(3), distributed.mean_sizes)
+    return RobustLoss(split, distribution, Records(3, num_heads=2), distributed.mean_sizes)
+
+
+TAGS = {0: Tag("bulk", "H2O", 3), 2: Tag("gas", "CO", 2)}
 
 
 def one_rank(rank, folder, results):
@@ -40,7 +44,14 @@ def one_rank(rank, folder, results):
     _, _, parts = two_configurations()
     loss = robust()
     values = [loss(ref=parts[rank][0], pred=parts[rank][1]).item() for _ in range(2)]
-    results[rank] = (values, loss.distribution.state_dict())
+    loss.records.merge(distributed.sum_over_ranks)
+    loss.records.end_epoch()
+    row = 2 * rank
+    descriptions = Descriptions(3)
+    descriptions.note(row, TAGS[row])
+    descriptions.merge(distributed.largest_over_ranks, distributed.gather)
+    texts = [descriptions.categories(name) for name in ("config_type", "formula")]
+    results[rank] = (values, loss.distribution.state_dict(), loss.records.state_dict(), texts)
     torch.distributed.destroy_process_group()
 
 
@@ -60,3 +71,9 @@ def test_two_processes_equal_one(tmp_path):
         for name, value in loss.distribution.state_dict().items():
             torch.testing.assert_close(results[rank][1][name], value, rtol=1e-12, atol=0)
     assert loss.records.weight.min() < 0.9
+    loss.records.end_epoch()
+    for rank in (0, 1):
+        for name, value in loss.records.state_dict().items():
+            torch.testing.assert_close(results[rank][2][name], value, rtol=1e-6, atol=0, equal_nan=True)
+        for name, (codes, texts) in zip(("config_type", "formula"), results[rank][3], strict=True):
+            assert [texts[code] for code in codes] == [getattr(TAGS[0], name), "", getattr(TAGS[2], name)]

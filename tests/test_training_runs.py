@@ -371,3 +371,4 @@ def test_wandb_gets_the_weights(mace, monkeypatch):
     assert values["ema_robust/Default/share_below_0.5"] == 0.0
     assert math.isfinite(values["ema_robust/Default/mu"])
     assert math.isfinite(values["ema_robust/Default/sigma"])
+    assert values["ema_robust/Default/weights"].histogram == [0] * 19 + [20]

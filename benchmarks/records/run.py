@@ -1,0 +1,182 @@
+"""Cost of the records for large training sets: memory, an epoch, saving, the report. Nothing is trained.
+
+    python benchmarks/records/run.py            # about three minutes; writes results.json and records.png beside it
+
+For each number of configurations a process of its own makes up losses as a training leaves them (log-normal, 5 % of the
+labels wrong, 20,000 formulas, HDF5 shards of 100,000), notes them in the records batch by batch, ends an epoch, and
+saves; another one runs `mace_outlier report` on what was saved. Peak memory is the resident set of the whole process.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).parent
+SIZES = [10_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000]
+SHARD, FORMULAS, BATCH, BAD = 100_000, 20_000, 1_000, 0.05
+
+
+def simulate(size: int, prefix: Path) -> dict[str, Any]:
+    """Fill the records of a training set, end an epoch, and save; the cost of each."""
+    import torch
+
+    from mace_outlier.logbook import Logbook
+    from mace_outlier.options import Options
+    from mace_outlier.provenance import Descriptions, Part, Provenance
+    from mace_outlier.records import Records
+    from mace_outlier.weighting import GaussianDistribution
+
+    torch.set_num_threads(1)
+    before = peak_megabytes()
+    started = time.perf_counter()
+    shards = [
+        Part(f"train/shard_{i:04d}.h5", np.arange(min(SHARD, size - i * SHARD))) for i in range(-(-size // SHARD))
+    ]
+    rows, descriptions, records = Provenance(["Default"], [shards]), Descriptions(size), Records(size)
+    describe(descriptions, size)
+    made = time.perf_counter()
+    distribution = GaussianDistribution()
+    generator = torch.Generator().manual_seed(0)
+    for ids in torch.randperm(size, generator=generator).split(BATCH):
+        losses = torch.exp(torch.randn(len(ids), generator=generator))
+        losses += 30 * (torch.rand(len(ids), generator=generator) < BAD)
+        heads = torch.zeros(len(ids), dtype=torch.long)
+        distribution.update(losses, heads, losses > 0)
+        errors = torch.stack((0.01 * losses.sqrt(), 0.1 * losses.sqrt()))
+        records.observe(ids, heads, losses, *distribution.weigh(losses, heads), errors)
+    logbook = Logbook(Options(), rows, descriptions, records, prefix)
+    seen = time.perf_counter()
+    records.end_epoch()
+    logbook.end_epoch("stage_one", *(value.tolist() for value in distribution.location_and_scale()))
+    ended = time.perf_counter()
+    logbook.save(finished=True)
+    saved = time.perf_counter()
+    return {
+        "configurations": size,
+        "records_megabytes": sum(tensor.nbytes for tensor in records.state_dict().values()) / 1e6,
+        "seconds_to_start": made - started,
+        "seconds_to_end_an_epoch": ended - seen,
+        "seconds_to_save": saved - ended,
+        "peak_megabytes_before": before,
+        "peak_megabytes_saving": peak_megabytes(),
+        "table_megabytes": sum(path.stat().st_size for path in prefix.parent.glob("*_outliers.[cp]*")) / 1e6,
+    }
+
+
+def describe(descriptions: Any, size: int) -> None:
+    """config_types, formulas and sizes for all rows, without making two million samples first."""
+    import torch
+
+    from mace_outlier.provenance import Tag
+
+    def note(row: int, kind: int) -> None:
+        carbon, hydrogen = 1 + kind % 40, 1 + kind // 40
+        tag = Tag(f"subset {kind % 7}", f"C{carbon}H{hydrogen}", carbon + hydrogen)
+        descriptions.note(row, tag)
+
+    kinds = min(size, FORMULAS)
+    for kind in range(kinds):
+        note(kind, kind)
+    source = torch.arange(size) % kinds
+    descriptions.n_atoms = descriptions.n_atoms[source]
+    descriptions.texts = {name: codes[source] for name, codes in descriptions.texts.items()}
+
+
+def peak_megabytes() -> float:
+    """Largest resident set of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def report(prefix: Path) -> dict[str, Any]:
+    """The report of a saved run in a process of its own: seconds, peak memory, size of the page."""
+    code = (
+        "import resource, sys; from mace_outlier.__main__ import main; main(sys.argv[1:]);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", str(prefix)], check=True, capture_output=True, text=True
+    )
+    return {
+        "seconds_to_report": time.perf_counter() - started,
+        "peak_megabytes_reporting": int(done.stdout.split()[-1]) / 1e3,
+        "page_megabytes": prefix.with_name(prefix.name + "_outliers.html").stat().st_size / 1e6,
+    }
+
+
+def measure(size: int) -> dict[str, Any]:
+    """All costs for one number of configurations."""
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = Path(folder) / "simulated_run-1"
+        done = subprocess.run(
+            [sys.executable, __file__, "--simulate", str(size), str(prefix)], check=True, capture_output=True, text=True
+        )
+        return json.loads(done.stdout.splitlines()[-1]) | report(prefix)
+
+
+def draw(results: list[dict[str, Any]], path: Path) -> None:
+    """Time and memory against the number of configurations."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    sizes = [result["configurations"] for result in results]
+    times = {"report": "#D55E00", "save": "#0072B2", "start": "#999999", "end_an_epoch": "#009E73"}
+    for name, colour in times.items():
+        seconds = [result[f"seconds_to_{name}"] for result in results]
+        left.loglog(sizes, seconds, "o-", color=colour, label=name.replace("_", " "))
+    left.set_ylabel("seconds")
+    memories = {
+        "peak_megabytes_reporting": ("report, whole process", "#D55E00"),
+        "peak_megabytes_saving": ("training process when saving", "#0072B2"),
+        "table_megabytes": ("table on disk", "#CC79A7"),
+        "records_megabytes": ("records on the device", "#009E73"),
+        "page_megabytes": ("page", "#999999"),
+    }
+    for name, (label, colour) in memories.items():
+        right.loglog(sizes, [result[name] for result in results], "o-", color=colour, label=label)
+    right.set_ylabel("MB")
+    for axes in (left, right):
+        axes.set_xlabel("training configurations")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--simulate", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.simulate:
+        print(json.dumps(simulate(int(arguments.simulate[0]), Path(arguments.simulate[1]))))
+        return
+    results = []
+    for size in arguments.sizes:
+        results.append(measure(size))
+        print({name: round(value, 2) for name, value in results[-1].items()}, flush=True)
+    content = {
+        "command": "python benchmarks/records/run.py",
+        "versions": {name: version(name) for name in ("torch", "mace-outlier", "pandas", "pyarrow", "matplotlib")}
+        | {"python": platform.python_version()},
+        "results": results,
+    }
+    (arguments.out / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+    draw(results, arguments.out / "records.png")
+
+
+if __name__ == "__main__":
+    main()

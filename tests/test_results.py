@@ -1,0 +1,134 @@
+"""The files that a run leaves: what goes in comes out, and a kill never leaves half a file."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas
+import pytest
+
+from mace_outlier import results
+from mace_outlier.files import replacing
+from mace_outlier.results import COLUMNS, ResultsError, read_results, write_results
+
+ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
+
+
+def table(rows=10, **changes):
+    values = {name: np.linspace(0, 1, rows) for name in COLUMNS}
+    texts = {
+        name: pandas.Categorical([ODD_TEXTS[i % len(ODD_TEXTS)] for i in range(rows)])
+        for name in ("head", "source", "config_type", "formula")
+    }
+    whole = {name: np.arange(rows) for name in ("frame", "n_atoms", "times_seen", "last_epoch")}
+    return values | texts | whole | changes
+
+
+@pytest.mark.parametrize("largest", [200_000, 5], ids=["csv", "parquet"])
+def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
+    monkeypatch.setattr(results, "LARGEST_CSV", largest)
+    loss = np.array([np.nan, np.inf, 1e-30, 1e38, *np.random.default_rng(0).random(6)], dtype=np.float32)
+    written = table(loss=loss, stress_rmse=loss[::-1])
+    path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
+    assert path.suffix == (".csv" if largest > 10 else ".parquet")
+    read = read_results(tmp_path / "deep")
+    assert list(read.table.columns) == list(written)
+    for name, values in written.items():
+        if name in results.TEXT:
+            assert read.table[name].tolist() == list(values)
+        else:
+            np.testing.assert_array_equal(read.table[name].to_numpy().astype(np.asarray(values).dtype), values)
+    assert (read.about["kind"], read.about["threshold"], read.prefix.name) == ("training", "inf", "x_run-1")
+
+
+def test_a_run_is_found_by_folder_tag_and_file(tmp_path):
+    prefix = tmp_path / "results" / "water_run-3"
+    write_results(prefix, table(), {})
+    (tmp_path / "results" / "water_run-3_outliers.1.json").write_text("{}")  # an earlier run, set aside
+    files = [prefix.with_name(f"water_run-3_outliers{suffix}") for suffix in (".csv", ".json", ".html", ".xyz")]
+    for run in (tmp_path, tmp_path / "results", prefix, tmp_path / "water_run-3", *files):
+        assert read_results(run).prefix == prefix
+    write_results(tmp_path / "results" / "ice_run-1", table(), {})
+    with pytest.raises(ResultsError, match=r"several runs .*, name one of them: .*ice_run-1, .*water_run-3"):
+        read_results(tmp_path)
+
+
+def foreign(path):
+    write_results(path / "x", table(), {})
+    pandas.DataFrame({"a": [1]}).to_csv(path / "x_outliers.csv")
+
+
+def broken(path):
+    (path / "x_outliers.json").write_text("{")
+
+
+def without_table(path):
+    (path / "x_outliers.json").write_text(json.dumps({"table": "x_outliers.csv"}))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "run", "message"),
+    [
+        (None, ".", r"no \*_outliers.json in .*: was it trained with ema_robust\?"),
+        (None, "nothing", "there is no .*nothing_outliers.json: give the folder of the training"),
+        (foreign, "x", "x_outliers.csv has no column head, source, .*: it is no table of mace-outlier"),
+        (broken, "x", "can't be read"),
+        (without_table, "x", "can't be read: .*x_outliers.csv"),
+    ],
+)
+def test_errors(tmp_path, prepare, run, message):
+    if prepare:
+        prepare(tmp_path)
+    with pytest.raises(ResultsError, match=message):
+        read_results(tmp_path / run)
+
+
+def test_earlier_results_get_the_first_free_number(tmp_path):
+    for expected in (".1", ".2"):
+        write_results(tmp_path / "x", table(), {})
+        moved = results.set_aside(tmp_path / "x")
+        assert sorted(path.name for path in moved) == [f"x_outliers{expected}.csv", f"x_outliers{expected}.json"]
+    assert results.set_aside(tmp_path / "x") == []
+
+
+def test_a_kill_in_the_middle_of_writing_leaves_the_last_complete_table(tmp_path):
+    write_results(tmp_path / "x", table(), {"epoch": 1})
+    code = f"""
+        import os, signal, sys
+        import pandas
+        from pathlib import Path
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from test_results import table
+        from mace_outlier.results import write_results
+        to_csv = pandas.DataFrame.to_csv
+        def half(frame, path, **kwargs):
+            to_csv(frame[: len(frame) // 2], path, **kwargs)
+            os.kill(os.getpid(), signal.SIGKILL)
+        pandas.DataFrame.to_csv = half
+        write_results(Path({str(tmp_path)!r}) / "x", table(1000), {{"epoch": 2}})
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    read = read_results(tmp_path)
+    assert (len(read.table), read.about["epoch"]) == (10, 1)
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path):
+    target = tmp_path / "x.txt"
+    target.write_text("old")
+
+    def fail():
+        with replacing(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+    with replacing(target) as temporary:
+        temporary.write_text("new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
