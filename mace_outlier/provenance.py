@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 TAG_FIELD = "__mace_outlier_tag__"  # of a sample; hosts such as torch_geometric don't collate names with underscores
-UNKNOWN_SOURCE = "training set"  # frame: position in it, counted over all heads
 
 tagging = False  # True while the samples that the host makes are to carry tags; set in worker processes as well
 

@@ -20,6 +20,7 @@ from .files import replacing
 
 LARGEST_CSV = 200_000  # rows; more go to Parquet
 FORMAT = 1
+UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: position in it, counted over all heads
 
 TEXT = ("head", "source", "config_type", "formula")
 WHOLE = ("frame", "n_atoms", "times_seen", "last_epoch")

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -105,8 +106,16 @@ def main() -> None:
     from demo_figure import draw
 
     draw(results, options.out / "demo.png")
+    stage("report: which configurations were wrong?", started)
+    report(next(training for training in trainings if training.arm == "ema_robust"), options.out)
     print(f"\n{table(summary)}")
-    stage(f"done: {options.out}/table.md, results.json, results.csv, demo.png", started)
+    stage(f"done: {options.out}/table.md, results.json, results.csv, demo.png, report.html", started)
+
+
+def report(training: Training, out: Path) -> None:
+    """What a user runs after a training; the labels that we spoiled are known, so the page can say how well it did."""
+    command = [sys.executable, "-m", "mace_outlier", "report", training.folder, "--top", "5", "--truth", "unconverged"]
+    subprocess.run([*command, "--out", out / "report.html", "--figures", out / "report"], check=True)
 
 
 if __name__ == "__main__":

@@ -100,9 +100,9 @@ def test_mace_sees_the_base_loss_and_the_caller_keeps_its_namespace():
     seen, _ = check_args(arguments)
     assert seen.loss == "stress"
     assert arguments.loss == "ema_robust"
-    assert plugin._run is not None
+    assert plugin.shared.run is not None
     check_args(parse("--loss=stress"))
-    assert plugin._run is None
+    assert plugin.shared.run is None
 
 
 def test_a_foreign_loss_that_cannot_be_split_stops_the_run():

@@ -28,6 +28,8 @@ def test_demo_trains_both_arms_and_writes_table_and_figure_then_reuses_them(tmp_
     assert (len(weights["good"]), len(weights["bad"])) == (51, 9)
     assert (tmp_path / "demo.png").stat().st_size > 10_000
     assert (tmp_path / "results.csv").read_text().startswith("arm,seed,")
+    assert "AUROC" in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "report" / "residuals.png").stat().st_size > 10_000
     assert "0 trainings to run, 2 finished ones reused" in run(*command)
 
 

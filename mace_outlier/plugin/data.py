@@ -17,7 +17,8 @@ from ase import Atoms
 from ase.symbols import Symbols
 
 from .. import provenance
-from ..provenance import TAG_FIELD, UNKNOWN_SOURCE, Descriptions, Part, Provenance, Tag
+from ..provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
+from ..results import UNKNOWN_SOURCE
 from .shared import seam
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
