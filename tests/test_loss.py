@@ -76,7 +76,9 @@ def test_a_batch_without_ids_gets_the_stock_loss_and_teaches_nothing():
     assert loss(ref=batch, pred=output) == loss.base(ref=batch, pred=output)
     assert all(torch.equal(v, loss.distribution.state_dict()[k]) for k, v in before.items())
     after = loss.records.state_dict()
-    assert all(torch.allclose(v.double(), after[k].double(), rtol=0, atol=0, equal_nan=True) for k, v in records.items())
+    assert all(
+        torch.allclose(v.double(), after[k].double(), rtol=0, atol=0, equal_nan=True) for k, v in records.items()
+    )
 
 
 def bad_label(batch):

@@ -1,0 +1,203 @@
+"""The page: one file of HTML that holds everything, loads nothing and runs nothing."""
+
+import math
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from jinja2 import Environment, StrictUndefined
+
+from ..files import replacing
+from ..results import Results
+from . import text
+from .bars import draw_groups
+from .distributions import draw_losses, draw_weights
+from .figures import Figure, encoded, our_style
+from .groups import KINDS, Groups
+from .sample import Sample, energy_per_atom, largest_error, largest_force
+from .scatter import draw_map, draw_parity
+from .structures import draw_structure
+from .summary import CERTAIN, PERSISTENT, RECENT, Summary, Suspect, expected, number
+from .truth import Truth
+from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
+
+TITLES = {
+    "config_type": "By config_type",
+    "element": "By element (configurations that contain it)",
+    "formula": "By formula",
+    "head": "By head",
+    "size": "By number of atoms",
+}
+PARTS = {"options": "Options of the weighting", "versions": "Versions", "arguments": "Arguments of MACE"}
+NOTABLE = 2.0  # medians, from which an error is named as a reason
+NOT_ASE = (".h5", ".hdf5", ".lmdb", ".aselmdb", ".mdb")  # formats that ase.io.read doesn't read
+LONGEST_LINE = 600  # characters
+DRAWN_AS_LINES = 80  # atoms; larger structures are smaller as dots
+
+
+class Report(NamedTuple):
+    """All that a page shows."""
+
+    results: Results
+    summary: Summary
+    groups: Groups
+    worst: list[Suspect]
+    truth: Truth | None
+    sample: Sample
+    figures: list[Figure]
+
+
+def draw_figures(results: Results, summary: Summary, groups: Groups, sample: Sample) -> list[Figure]:
+    """Draw the figures of a report."""
+    with our_style():
+        return [
+            draw_losses(results.table, summary),
+            draw_weights(results.table, summary, results.about),
+            draw_map(results.table, summary),
+            draw_parity(sample, summary),
+            draw_groups(groups),
+        ]
+
+
+def write_page(report: Report, path: Path) -> None:
+    """Write the page, replacing an earlier one as a whole."""
+    page = render(report)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def render(report: Report) -> str:
+    """Return the page; every string in it is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update({name: getattr(text, name) for name in ("clean", "percent", "fixed", "milli")})
+    template = environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
+    return template.render(_context(report))
+
+
+def _context(report: Report) -> dict[str, Any]:
+    summary, about, groups = report.summary, report.results.about, report.groups
+    return {
+        "name": text.clean(about.get("name") or report.results.prefix.name),
+        "audit": summary.audit,
+        "facts": _facts(report),
+        "headline": headline(summary).replace(" %", "\u00a0%"),
+        "tiles": _tiles(report),
+        "how_sure": how_sure(summary),
+        "truth": truth_sentences(report.truth, summary) if report.truth else [],
+        "group_sentences": group_sentences(groups, summary),
+        "flagged": bool(groups.warnings),
+        "advice": ADVICE,
+        "heads": summary.heads if len(summary.heads) > 1 else [],
+        "suspects": [_card(suspect, report) for suspect in report.worst],
+        "total": summary.suspects,
+        "figures": [(figure, encoded(figure.canvas, "svg")) for figure in report.figures if figure.name != "groups"],
+        "note": report.sample.note,
+        "breakdowns": [(TITLES[kind], groups.breakdowns[kind]) for kind in KINDS],
+        "share": summary.suspects / max(1, summary.rows - summary.unseen),
+        "longest": max([group.share for shown in groups.breakdowns.values() for group in shown.groups] + [1e-9]),
+        "table": about.get("table"),
+        "directory": about.get("directory"),
+        "parts": [(title, _shown(about.get(part))) for part, title in PARTS.items()],
+    }
+
+
+def _facts(report: Report) -> list[str]:
+    """The run in a line."""
+    about, found = report.results.about, []
+    found.append("audit of a data set" if report.summary.audit else "training")
+    if about.get("finished") is False:
+        found.append("not finished")
+    if np.isfinite(number(about.get("epoch"))) and not report.summary.audit:
+        found.append(f"epoch {number(about['epoch']):.0f}")
+    thresholds = {head.threshold for head in report.summary.heads if np.isfinite(head.threshold)}
+    found.extend(f"threshold {threshold:g} sigma" for threshold in sorted(thresholds))
+    if about.get("saved"):
+        found.append(f"saved {str(about['saved']).replace('T', ' ')[:16]} UTC")
+    return [text.clean(fact) for fact in found]
+
+
+def _tiles(report: Report) -> list[tuple[str, str, bool]]:
+    """Number, what it counts, and whether it wants attention."""
+    summary, groups = report.summary, report.groups
+    verdicts = summary.verdicts
+    tiles = [(f"{summary.suspects:,}", f"suspects of {summary.rows:,}", summary.suspects > 0)]
+    tiles.append((f"{verdicts[CERTAIN]:,}", "certainly wrong: not finite", verdicts[CERTAIN] > 0))
+    if verdicts[PERSISTENT] + verdicts[RECENT]:
+        others = f", {verdicts[RECENT]:,} only lately" if verdicts[RECENT] else ""
+        tiles.append((f"{verdicts[PERSISTENT]:,}", f"suspects in most epochs{others}", False))
+    chance = expected(summary)
+    if chance[0] > 0:
+        shown = dict.fromkeys(text.count(number) for number in chance)  # one number, if they look the same
+        tiles.append((f" {text.DASH} ".join(shown), "by chance, were all labels right", False))
+    if summary.suspects:
+        flagged = len(groups.warnings)
+        tiles.append(
+            (f"{flagged:,}", "group over-represented" if flagged == 1 else "groups over-represented", flagged > 0)
+        )
+    if report.truth:
+        tiles.append((text.fixed(report.truth.auroc_weight, 4), "AUROC of 1 - weight", False))
+    return tiles
+
+
+def _shown(part: object) -> list[tuple[str, str]]:
+    entries = part if isinstance(part, Mapping) else {}
+    return [(text.clean(name, 60), text.clean(value, 300)) for name, value in entries.items()]
+
+
+def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
+    """What is shown of one suspect."""
+    values, frame = suspect.values, report.sample.frames.get(suspect.row)
+    source = str(values["source"])
+    return {
+        "rank": suspect.rank,
+        "verdict": suspect.verdict,
+        "values": values,
+        "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),
+        "line": _line(source, values["frame"]),
+        "reason": _reason(suspect),
+        "drawing": _drawing(frame),
+        "largest_error": math.nan if frame is None else largest_error(frame),
+        "pairs": [] if frame is None else _pairs(frame),
+    }
+
+
+def _line(source: str, frame: int) -> str:
+    """The Python that reads a configuration; "" where ASE can't read the file, or the path is too long to show."""
+    line = "" if source.lower().endswith(NOT_ASE) else text.ase_line(source, frame)
+    return line if len(line) <= LONGEST_LINE else ""
+
+
+def _pairs(frame: Atoms) -> list[tuple[str, str, str]]:
+    """What, label, prediction."""
+    energies = [_value(energy_per_atom(frame, f"{kind}_energy"), 4) for kind in ("reference", "predicted")]
+    largest = [_value(largest_force(frame, f"{kind}_forces"), 3) for kind in ("reference", "predicted")]
+    return [("energy, eV/atom", energies[0], energies[1]), ("largest force, eV/Å", largest[0], largest[1])]
+
+
+def _value(value: float | None, digits: int) -> str:
+    if value is None:
+        return text.DASH
+    return text.fixed(value, digits) if math.isfinite(value) else "not finite"
+
+
+def _reason(suspect: Suspect) -> str:
+    """Which error stands out, against the median of the head."""
+    if suspect.verdict == CERTAIN:
+        return "a label, or the loss, is NaN or infinite"
+    ratios = (("energy error", suspect.energy_ratio), ("force RMSE", suspect.force_ratio))
+    said = [f"{name} {text.significant(ratio, 2)} times the median" for name, ratio in ratios if ratio >= NOTABLE]
+    return ", ".join(said)
+
+
+def _drawing(frame: Atoms | None) -> str:
+    """A structure as a data URI; "" where there is none to draw."""
+    if frame is None:
+        return ""
+    with our_style():
+        canvas = draw_structure(frame)
+    if canvas is None:
+        return ""
+    return encoded(canvas, "svg" if len(frame) <= DRAWN_AS_LINES else "png")

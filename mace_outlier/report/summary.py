@@ -1,0 +1,199 @@
+"""The numbers of a report: who is suspected, in which order, and how sure that is. No words, no drawing.
+
+Suspect: a configuration with a weight below the cut. Arrays of shape (N,) are in the order of the table.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas
+from numpy.typing import NDArray
+from scipy.stats import expon, norm
+
+from ..results import TEXT, Results
+
+# how sure it is that a suspect is wrong
+CERTAIN = "not finite"  # a label or the loss is NaN or infinite
+PERSISTENT = "persistent"  # mean weight over epochs below the cut: it was a suspect in most of them
+RECENT = "recent"  # a suspect at the last visit, but not on average
+ONCE = "seen once"  # a single visit, so that nothing is known about persistence
+AUDITED = "suspect"  # the same in an audit, which never sees anything twice
+VERDICTS = (CERTAIN, PERSISTENT, RECENT, ONCE)
+SOFT = (0.3, 0.7)  # mean weights of suspects in this range: the separation is soft
+
+
+class Head(NamedTuple):
+    """One head (MACE's: a level of theory with its own loss distribution)."""
+
+    name: str
+    members: int
+    suspects: int
+    nonfinite: int
+    mean_weight: float
+    location: float  # mu, unit of the base loss; NaN: not recorded
+    scale: float  # sigma
+    threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded
+    expected: float  # suspects among right labels, were the losses normally distributed
+    expected_skewed: float  # the same for an exponential distribution
+
+
+class Summary(NamedTuple):
+    """Who is suspected."""
+
+    below: float  # the cut
+    visited: NDArray[np.bool_]  # (N,)
+    suspect: NDArray[np.bool_]  # (N,)
+    nonfinite: NDArray[np.bool_]  # (N,)
+    order: NDArray[np.int64]  # rows of the suspects, the worst first
+    verdicts: dict[str, int]  # suspects by verdict
+    soft_share: float  # of the finite suspects: mean weight within SOFT; NaN where there is none
+    heads: list[Head]
+    audit: bool  # of a trained model: one visit, no training
+
+    @property
+    def rows(self) -> int:
+        """All configurations."""
+        return len(self.suspect)
+
+    @property
+    def suspects(self) -> int:
+        """Configurations with a weight below the cut."""
+        return len(self.order)
+
+    @property
+    def unseen(self) -> int:
+        """Configurations that were never visited, so that nothing is known of them."""
+        return int((~self.visited).sum())
+
+
+class Suspect(NamedTuple):
+    """One suspect, as it is shown; strings are as untrusted as in the table."""
+
+    rank: int
+    row: int
+    verdict: str
+    values: dict[str, Any]  # of the table, by column
+    energy_ratio: float  # |energy error| in medians of its head
+    force_ratio: float  # force RMSE in medians of its head
+
+
+def number(value: object) -> float:
+    """Return what a description may hold where a number is meant ("inf", null, nothing) as a float; NaN: no number."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
+    """Return the table with its text as categories, so that two million rows are counted in no time."""
+    return table.assign(**{name: _category(table[name]) for name in TEXT})
+
+
+def _category(column: pandas.Series) -> pandas.Series:
+    column = column.astype("category")
+    if column.isna().any():
+        column = column.cat.add_categories([] if "" in column.cat.categories else [""]).fillna("")
+    return column.cat.remove_unused_categories()
+
+
+def summarise(results: Results, below: float) -> Summary:
+    """Find the suspects: weight below `below`, in (0, 1]. Text columns have to be categories."""
+    table = results.table
+    weight, loss = table["weight"].to_numpy(), table["loss"].to_numpy()
+    visited = ((table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)).to_numpy()
+    suspect = weight < below
+    nonfinite = visited & ~np.isfinite(loss)
+    codes = verdict_codes(table, suspect, nonfinite, below)
+    finite_means = table["mean_weight"].to_numpy()[suspect & ~nonfinite]
+    soft = (finite_means >= SOFT[0]) & (finite_means <= SOFT[1])
+    return Summary(
+        below,
+        visited,
+        suspect,
+        nonfinite,
+        ranking(suspect, nonfinite, table["zscore"].to_numpy()),
+        {name: int((codes == i).sum()) for i, name in enumerate(VERDICTS)},
+        float(soft.mean()) if soft.size else math.nan,
+        _heads(results, below, visited, suspect, nonfinite),
+        results.about.get("kind") == "audit",
+    )
+
+
+def ranking(
+    suspect: NDArray[np.bool_], nonfinite: NDArray[np.bool_], zscore: NDArray[np.floating]
+) -> NDArray[np.int64]:
+    """Return the rows of the suspects: labels that are not finite first, then by falling z-score (NaN last)."""
+    rows = np.flatnonzero(suspect)
+    falling = -np.nan_to_num(zscore[rows].astype(float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    return rows[np.lexsort((rows, falling, ~nonfinite[rows]))]
+
+
+def verdict_codes(
+    table: pandas.DataFrame, suspect: NDArray[np.bool_], nonfinite: NDArray[np.bool_], below: float
+) -> NDArray[np.int8]:
+    """Return for each configuration the index of its verdict in VERDICTS, -1 where it is no suspect."""
+    once = table["times_seen"].to_numpy() <= 1
+    persistent = table["mean_weight"].to_numpy() < below
+    codes = np.select([~suspect, nonfinite, once, persistent], [-1, 0, 3, 1], default=2)
+    return codes.astype(np.int8)
+
+
+def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Suspect]:
+    """Return the `top` worst suspects."""
+    rows = summary.order[:top]
+    part = table.iloc[rows]
+    codes = verdict_codes(part, summary.suspect[rows], summary.nonfinite[rows], summary.below)
+    medians = {name: _medians(table, name) for name in ("energy_error_per_atom", "force_rmse")}
+    found = []
+    for rank, (row, code, values) in enumerate(zip(rows, codes, part.to_dict("records"), strict=True), 1):
+        ratios = [abs(values[name]) / medians[name][values["head"]] for name in medians]
+        verdict = AUDITED if summary.audit and VERDICTS[code] == ONCE else VERDICTS[code]
+        found.append(Suspect(rank, int(row), verdict, {str(k): v for k, v in values.items()}, *ratios))
+    return found
+
+
+def _medians(table: pandas.DataFrame, column: str) -> dict[str, float]:
+    """Median absolute value by head; NaN instead of 0, by which one can't divide."""
+    medians = table[column].abs().groupby(table["head"], observed=True).median()
+    return {str(name): value if value > 0 else math.nan for name, value in medians.items()}
+
+
+def _heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
+    recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
+    names, codes = results.table["head"].cat.categories, results.table["head"].cat.codes.to_numpy()
+    weight = results.table["weight"].to_numpy()
+    known = [str(name) for name in results.about.get("heads") or []]
+    order = sorted(names, key=lambda name: known.index(name) if name in known else len(known))
+    heads = []
+    for name in order:
+        here = codes == names.get_loc(name)
+        fitted = recorded.get(str(name), {})
+        threshold = number(fitted.get("threshold", (results.about.get("options") or {}).get("threshold")))
+        judged = int((here & visited & ~nonfinite).sum())
+        heads.append(
+            Head(
+                str(name),
+                int(here.sum()),
+                int((here & suspect).sum()),
+                int((here & nonfinite).sum()),
+                float(weight[here & visited].mean()) if (here & visited).any() else math.nan,
+                number(fitted.get("location")),
+                number(fitted.get("scale")),
+                threshold,
+                *_expected(judged, threshold, below),
+            )
+        )
+    return heads
+
+
+def _expected(judged: int, threshold: float, below: float) -> tuple[float, float]:
+    """Suspects among `judged` right labels: N P(Z > z) with z where the weight Phi(t - z) falls below the cut."""
+    cut = threshold - norm.ppf(below)
+    return judged * float(norm.sf(cut)), judged * float(expon.sf(1 + cut))  # an exponential has mu = sigma
+
+
+def expected(summary: Summary) -> tuple[float, float]:
+    """Return how many suspects right labels would give, with normal and with exponential losses; NaN: not recorded."""
+    return sum(head.expected for head in summary.heads), sum(head.expected_skewed for head in summary.heads)

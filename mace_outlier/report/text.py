@@ -1,0 +1,69 @@
+"""Showing strings and numbers. Strings out of data files are untrusted: what is shown of them goes through `clean`."""
+
+import math
+
+DASH = "\N{EN DASH}"  # no value
+
+
+def clean(text: object, limit: int = 120) -> str:
+    """Return `text` on one line: what can't be seen is spelled out, and the middle left out beyond `limit` characters.
+
+    Escape sequences can't reach a terminal, nor can characters that reverse the direction of writing.
+    """
+    shown = str(text)
+    if len(shown) > 2 * limit:  # spelling out can't make it shorter
+        shown = shown[:limit] + shown[-limit:]
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    if len(shown) > limit:
+        tail = 2 * limit // 3  # the end of a path says more than its beginning
+        shown = f"{shown[: limit - tail - 1]}…{shown[-tail:]}"
+    return shown
+
+
+def count(number: float) -> str:
+    """Return a number of things, with commas; an expected number below 10 with one digit after the point."""
+    return f"{number:,.0f}" if number >= 9.95 or number == int(number) else f"{number:.1f}"
+
+
+def of_many(number: int, one: str, many: str | None = None) -> str:
+    """Return "1 configuration" or "2 configurations"."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in [0, 1] as a percentage that is 0 or 100 only if it is."""
+    if math.isnan(share):
+        return DASH
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    if share < 0.0005 or share >= 0.9995:
+        return "< 0.1 %" if share < 0.5 else "> 99.9 %"
+    return f"{100 * share:.1f} %"
+
+
+def fixed(value: float, digits: int = 2, signed: bool = False) -> str:
+    """Return a number with `digits` after the point, in scientific notation where it is huge; a dash for NaN."""
+    sign = "+" if signed else ""
+    if math.isnan(value):
+        return DASH
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:{sign}.2e}" if abs(value) >= 1e5 else f"{value:{sign},.{digits}f}"
+
+
+def milli(value: float, signed: bool = False) -> str:
+    """Return eV as meV (or eV/A as meV/A)."""
+    return fixed(1000 * value, 1, signed)
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """Return a number with so many significant digits; a dash for NaN."""
+    return DASH if math.isnan(value) else f"{value:.{digits}g}"
+
+
+def ase_line(source: str, frame: int) -> str:
+    """Return the line of Python that reads this configuration; a path is quoted as Python quotes it."""
+    quoted = repr(source)
+    if '"' not in quoted and "\\" not in quoted:
+        quoted = f'"{quoted[1:-1]}"'
+    return f"ase.io.read({quoted}, {frame})"

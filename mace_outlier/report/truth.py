@@ -1,0 +1,100 @@
+"""How well suspects are told apart, where the data say which labels are known to be wrong."""
+
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..results import Results
+from ..sources import read_frames
+from .summary import Summary
+from .text import clean
+
+YES, NO = {"true", "t", "yes", "1"}, {"false", "f", "no", "0"}
+
+
+class Truth(NamedTuple):
+    """Which labels are known to be wrong, and what the weights made of them; visited configurations only."""
+
+    key: str
+    labels: NDArray[np.bool_]  # (N,) True: wrong
+    judged: int
+    wrong: int
+    without: int  # frames that don't have the key: taken as right
+    auroc_weight: float  # of 1 - weight: how often a wrong label has the lower weight; NaN: none or all are wrong
+    auroc_zscore: float
+    hits: int  # suspects that are wrong
+    precision: float  # hits / suspects
+    recall: float  # hits / wrong
+
+
+def find_truth(results: Results, summary: Summary, key: str) -> Truth:
+    """Compare the suspects with the info entry `key` of the original frames.
+
+    Raises:
+        ValueError: a source can't be read or is shorter than the table says, or no frame has the key.
+    """
+    labels = read_labels(results, key)
+    seen = summary.visited
+    if not (labels >= 0).any():
+        raise ValueError(f"--truth {key}: no frame has an info entry of this name")
+    wrong = labels == 1
+    table = results.table
+    zscore = np.where(summary.nonfinite, np.inf, table["zscore"].to_numpy().astype(float))
+    hits, wrongs = int((wrong & summary.suspect).sum()), int((wrong & seen).sum())
+    return Truth(
+        key,
+        wrong,
+        int(seen.sum()),
+        wrongs,
+        int((labels < 0).sum()),
+        auroc(1 - table["weight"].to_numpy()[seen].astype(float), wrong[seen]),
+        auroc(np.nan_to_num(zscore, nan=-np.inf, posinf=np.inf, neginf=-np.inf)[seen], wrong[seen]),
+        hits,
+        hits / summary.suspects if summary.suspects else float("nan"),
+        hits / wrongs if wrongs else float("nan"),
+    )
+
+
+def auroc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
+    """Return the probability that a positive has the higher score than a negative (ties count half); NaN: no pair."""
+    positives = int(positive.sum())
+    negatives = len(positive) - positives
+    if not positives or not negatives:
+        return float("nan")
+    surplus = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
+    return float(surplus / (positives * negatives))
+
+
+def read_labels(results: Results, key: str) -> NDArray[np.int8]:
+    """Return 1 (wrong), 0 (right) or -1 (no such entry) by row, out of the original files; raises ValueError."""
+    directory = results.about.get("directory") or results.prefix.parent
+    labels = np.full(len(results.table), -1, dtype=np.int8)
+    frames = results.table["frame"].to_numpy()
+    for source, rows in results.table.groupby("source", observed=True).indices.items():
+        found = _labels_of(str(source), directory, key, int(frames[rows].max()) + 1)
+        labels[rows] = found[frames[rows]]
+    return labels
+
+
+def _labels_of(source: str, directory: str | Path, key: str, length: int) -> NDArray[np.int8]:
+    """The labels of the first `length` frames of a file."""
+    infos = [frame.info.get(key) for frame in islice(read_frames(source, directory), length)]
+    if len(infos) < length:
+        raise ValueError(f"--truth {key}: {source!r} has {len(infos)} frames now, the training used frame {length - 1}")
+    return np.array([-1 if value is None else _truth(value, key, source) for value in infos], dtype=np.int8)
+
+
+def _truth(value: Any, key: str, source: str) -> bool:
+    if isinstance(value, str) and value.strip().lower() in YES | NO:
+        return value.strip().lower() in YES
+    if (
+        not isinstance(value, str)
+        and np.size(value) == 1
+        and np.isin(np.asarray(value).astype(float), (0.0, 1.0)).all()
+    ):
+        return bool(np.asarray(value).item())
+    raise ValueError(f"--truth {key}: {clean(value, 40)} in {source!r} is neither true nor false")

@@ -1,0 +1,125 @@
+"""The figures of a report, and the drawings of structures."""
+
+import math
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import fcc111
+from made_up_results import made_up_sample, made_up_table, summarised, water_cluster, write_run
+
+from mace_outlier.report import figures, sample, scatter, structures, summary
+from mace_outlier.report.distributions import history_of
+from mace_outlier.results import read_results
+
+
+def parity_sample(frames: list[Atoms], count: int) -> tuple[sample.Sample, summary.Summary]:
+    table = made_up_table(count, [0])
+    return sample.Sample(dict(enumerate(frames)), ""), summarised(table)
+
+
+def test_energies_are_relative_to_the_isolated_atoms_or_to_a_fit():
+    rng = np.random.default_rng(0)
+    frames = [water_cluster(count, rng) for count in (2, 3, 4, 5)]
+    for i, frame in enumerate(frames):
+        energy = -10.0 * len(frame) / 3
+        frame.info.update(
+            reference_energy=energy + 6 * (i == 0), predicted_energy=energy, isolated_atoms_energy=energy + 3
+        )
+    pairs, said = sample.energies(*parity_sample(frames, 4))
+    assert "isolated atoms" in said
+    assert pairs.predicted == pytest.approx([-3 / len(frame) for frame in frames])
+    del frames[2].info["isolated_atoms_energy"]
+    pairs, said = sample.energies(*parity_sample(frames, 4))
+    assert "fitted" in said
+    assert pairs.reference == pytest.approx([1, 0, 0, 0], abs=1e-9)  # the suspect doesn't bend the fit
+    assert pairs.suspect.tolist() == [True, False, False, False]
+
+
+def test_force_pairs_skip_what_is_missing_or_not_finite():
+    frames = [water_cluster(1, np.random.default_rng(0)) for _ in range(3)]
+    for frame in frames:
+        frame.arrays["predicted_forces"] = np.ones((3, 3))
+    frames[0].arrays["reference_forces"] = np.zeros((3, 3))
+    frames[0].arrays["reference_forces"][1, 2] = np.nan
+    frames[2].arrays["reference_forces"] = np.zeros((3, 3))
+    pairs = sample.forces(*parity_sample(frames, 3))
+    assert len(pairs.reference) == 17
+    assert pairs.suspect.sum() == 8
+    assert sample.force_errors(frames[0]) is None
+    assert sample.force_errors(frames[1]) is None
+    assert sample.largest_error(frames[2]) == pytest.approx(math.sqrt(3))
+
+
+def test_a_sample_of_another_training_is_left_out(tmp_path):
+    table = made_up_table(20, [0])
+    frames = made_up_sample(table, 5)
+    frames[1].info["row"] = 99
+    frames[2] += Atoms("H")
+    run = read_results(write_run(tmp_path, table, sample=frames))
+    assert len(sample.read_sample(run).frames) == len(frames) - 2
+
+
+def test_suspects_far_out_do_not_set_the_limits():
+    values = np.linspace(-1, 1, 200)
+    suspect = np.arange(200) == 7
+    far = sample.Pairs(np.where(suspect, 1e7, values), values, suspect)
+    low, high = scatter._limits(far)
+    assert -4 < low < -1
+    assert 1 < high < 4
+    assert scatter._limits(far._replace(reference=-far.reference))[0] > -4
+    near = sample.Pairs(np.where(suspect, 1.5, values), values, suspect)
+    assert scatter._limits(near)[1] > 1.5
+
+
+def test_the_map_bins_many_configurations():
+    table = made_up_table(scatter.MOST_POINTS_IN_MAP + 11, range(300))
+    table.loc[:9, "force_rmse"] = 0.0
+    table.loc[10:19, "force_rmse"] = np.nan
+    with figures.our_style():
+        drawn = scatter.draw_map(summary.with_categories(table), summarised(table))
+    assert "the 100 worst are marked" in drawn.caption
+    assert "Not shown: 10" in drawn.caption
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_are_no_mathematics_and_may_have_any_letters():
+    canvas = figures.Canvas()
+    with figures.our_style():
+        canvas.suptitle(figures.label("$x^$ \\frac 漢字"))
+    assert figures.encoded(canvas, "svg").startswith("data:image/svg+xml")
+
+
+def test_history_keeps_the_last_of_a_repeated_epoch():
+    about = {
+        "history": [
+            {"epoch": e, "head": h, "visited": i} for i, (e, h) in enumerate([(0, "a"), (1, "a"), (1, "a"), (0, "b")])
+        ]
+    }
+    assert [entry["visited"] for entry in history_of(about, "a")] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("frame", "drawn"),
+    [
+        (Atoms("H"), True), (Atoms("N2", [[0, 0, 0], [1.1, 0, 0]]), True), (fcc111("Pt", (2, 2, 2), vacuum=5), True),
+        (Atoms("X5000", positions=np.random.default_rng(0).random((5000, 3)) * 30), True), (Atoms(), False),
+        (Atoms("H", [[np.nan, 0, 0]]), False),
+    ],
+)  # fmt: skip
+def test_structures_are_drawn_where_they_can_be(frame, drawn):
+    frame.arrays["reference_forces"] = np.zeros((len(frame), 3))
+    frame.arrays["predicted_forces"] = np.ones((len(frame), 3))
+    with figures.our_style():
+        canvas = structures.draw_structure(frame)
+    assert (canvas is not None) == drawn
+    if canvas:
+        assert figures.encoded(canvas, "png", 50).startswith("data:image/png;base64,")
+
+
+def test_a_molecule_lies_flat_and_is_not_mirrored():
+    for seed in range(6):
+        frame = water_cluster(1, np.random.default_rng(seed))
+        turn, centre = structures._view(frame)
+        assert np.linalg.det(turn) == pytest.approx(1)
+    assert ((frame.positions - centre) @ turn)[:, 2] == pytest.approx(0, abs=0.1)

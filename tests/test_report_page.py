@@ -1,0 +1,166 @@
+"""The page of a report: what it says, that nothing in it acts, and that a browser asks for nothing."""
+
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.io import write
+from made_up_results import (
+    made_up_about,
+    made_up_sample,
+    made_up_table,
+    slab_among_clusters,
+    write_hostile_run,
+    write_run,
+)
+
+from mace_outlier.__main__ import main
+
+BAD = list(range(0, 99, 3))  # 33 rows
+
+
+def printed(capsys, *arguments: object) -> str:
+    main(["report", *map(str, arguments)])
+    return capsys.readouterr().out
+
+
+class Reader(HTMLParser):
+    """Collects tags, and every address that a browser could ask for."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+        assert not [name for name, _ in attrs if name.startswith("on")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_answers_the_questions(tmp_path, capsys):
+    table = slab_among_clusters()
+    table["source"] = "data/tr&in.xyz"
+    run = write_run(tmp_path, table, sample=made_up_sample(table[table["n_atoms"] != 37], 30))
+    out = printed(capsys, run, "--top", 5)
+    assert out.rstrip().endswith(f"page: {tmp_path}/demo_run-1_outliers.html")
+    read = Reader((tmp_path / "demo_run-1_outliers.html").read_text())
+    for shown in (
+        "60 of 2,000 configurations (3.0\u00a0%) look wrong", "Over-represented", "config_type slab", "false alarm",
+        'ase.io.read("data/tr&in.xyz", ', "times the median", "base_loss", "mace-torch", "2.13.0", "/work/water",
+        "H14O7", "18 atoms", "epoch 59",
+    ):  # fmt: skip
+        assert shown in read.text
+    drawings = [address for address in read.addresses if address.startswith("data:image/")]
+    assert len(drawings) == 4 + 5  # figures and structures
+
+
+def test_hostile_strings_stay_text_on_the_page(tmp_path, capsys):
+    hostile_run = write_hostile_run(tmp_path)
+    printed(capsys, hostile_run)
+    html = hostile_run.with_name("demo_run-1_outliers.html").read_text()
+    read = Reader(html)
+    assert not {"script", "iframe", "object", "embed", "form", "base", "button"} & set(read.tags)
+    assert all(address.startswith(("data:", "#")) for address in read.addresses)
+    assert "<script>alert(1)</script>" in read.text
+    assert "{{ 7 * 7 }}" in read.text
+    assert "\x1b" not in html
+    assert "\u202e" not in html
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:;" in html
+
+
+def test_a_killed_run_has_a_page_without_history_and_sample(tmp_path, capsys):
+    run = write_run(tmp_path, made_up_table(400, BAD), {})
+    printed(capsys, run)
+    read = Reader((tmp_path / "demo_run-1_outliers.html").read_text())
+    for shown in ("33 of 400", "history was not recorded", "was not written", "not in the sample", "not recorded"):
+        assert shown in read.text
+
+
+def test_a_broken_sample_is_said_not_fatal(tmp_path, capsys):
+    run = write_run(tmp_path, made_up_table(50, BAD[:5]))
+    (tmp_path / "demo_run-1_outliers.xyz").write_text("not a number\n")
+    printed(capsys, run)
+    assert "can&#39;t be read" in (tmp_path / "demo_run-1_outliers.html").read_text()
+
+
+@pytest.mark.parametrize("nothing", ["energy_error_per_atom", "force_rmse", "loss"])
+def test_tiny_tables_without_labels_and_suspects_are_drawn(tmp_path, capsys, nothing):
+    table = made_up_table(3)
+    table["weight"], table["config_type"] = 0.97, ""
+    table[nothing] = 0.0 if nothing == "loss" else np.nan
+    out = printed(capsys, write_run(tmp_path, table, made_up_about(epochs=1), made_up_sample(table)))
+    assert "None of 3 configurations looks wrong" in out
+    assert "(none)" in out
+    assert (tmp_path / "demo_run-1_outliers.html").exists()
+
+
+def test_a_page_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
+    run = write_run(tmp_path, made_up_table(50, BAD[:5]))
+    old = tmp_path / "demo_run-1_outliers.html"
+    old.write_text("old")
+    monkeypatch.setattr(Path, "write_text", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(SystemExit, match="disk full"):
+        main(["report", str(run)])
+    assert old.read_text() == "old"
+    assert not list(tmp_path.glob(".*tmp*"))
+
+
+def test_figures_are_written_for_a_paper(tmp_path, capsys):
+    run = write_run(tmp_path, made_up_table(100, BAD[:9]))
+    printed(capsys, run, "--no-page", "--figures", tmp_path / "figures", "--top", 1)
+    names = {"loss_distribution", "weights", "residuals", "parity", "groups"}
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{n}.{k}" for n in names for k in ("png", "svg")
+    }
+    assert (tmp_path / "figures/parity.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "figures/parity.svg").read_text()
+
+
+# --- the whole -------------------------------------------------------------------------------------------------------
+
+
+def test_torch_and_mace_are_not_imported(tmp_path):
+    write(tmp_path / "train.xyz", [Atoms("H", info={"bad": i < 3}) for i in range(6)])
+    run = write_run(tmp_path, made_up_table(6, [0, 1]), made_up_about() | {"directory": str(tmp_path)})
+    code = (
+        "import sys; from mace_outlier.__main__ import main; main(sys.argv[1:]); "
+        "print({'torch', 'mace', 'e3nn', 'matplotlib.pyplot'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, "report", str(run), "--truth", "bad"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_chromium_shows_the_page_and_asks_for_nothing(tmp_path, capsys):
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not chromium:
+        pytest.skip("chromium is not installed (apt-get install chromium)")
+    hostile_run = write_hostile_run(tmp_path)
+    printed(capsys, hostile_run)
+    log, url = tmp_path / "net.json", hostile_run.with_name("demo_run-1_outliers.html").as_uri()
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--enable-logging=stderr",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+    ]
+    flags += [f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom"]
+    done = subprocess.run([chromium, *flags, url], capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    assert "evil.example" not in log.read_text()
+    read = Reader(done.stdout)  # the document as the browser made it
+    assert "script" not in read.tags
+    assert all(address.startswith(("data:", "#")) for address in read.addresses)
+    assert "20 of 60 configurations" in read.text

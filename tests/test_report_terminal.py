@@ -1,0 +1,121 @@
+"""What a report prints, strings that are shown, and arguments that are refused."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from made_up_results import (
+    HOSTILE,
+    made_up_table,
+    results_of,
+    slab_among_clusters,
+    summarised,
+    write_hostile_run,
+    write_run,
+)
+
+from mace_outlier.__main__ import main
+from mace_outlier.report import summary, terminal, text
+from mace_outlier.report.groups import find_groups
+
+
+def printed(capsys, *arguments: object) -> str:
+    main(["report", *map(str, arguments)])
+    return capsys.readouterr().out
+
+
+# --- strings and numbers ---------------------------------------------------------------------------------------------
+
+
+def test_clean_leaves_nothing_that_acts():
+    for word in HOSTILE:
+        shown = text.clean(word, 40)
+        assert shown.isprintable()
+        assert len(shown) <= 40
+    assert text.clean("a\x1b[31mb\nc\u202e\udcff") == r"a\x1b[31mb\nc\u202e\udcff"
+    assert text.clean("/long/" + "d" * 100 + "/end.xyz", 30).endswith("/end.xyz")
+
+
+@pytest.mark.parametrize("source", ["train.xyz", 'a"b.xyz', "a'b.xyz", "a\nb.xyz", "\\x", "\x1b", "ü.xyz", "\udcff"])
+def test_the_line_to_copy_is_the_path_in_python(source):
+    line = text.ase_line(source, 7)
+    assert line.isprintable()
+    assert eval(line.removeprefix("ase.io.read")) == (source, 7)
+    assert text.ase_line("train.xyz", 3) == 'ase.io.read("train.xyz", 3)'
+
+
+def test_numbers_are_readable():
+    assert [text.percent(share) for share in (0, 1, 0.0825, 0.0001, 0.99999)] == [
+        "0 %",
+        "100 %",
+        "8.2 %",
+        "< 0.1 %",
+        "> 99.9 %",
+    ]
+    assert [text.fixed(value) for value in (np.inf, 3e7, 1234.5)] == ["∞", "3.00e+07", "1,234.50"]
+    assert text.fixed(np.nan) == text.DASH
+    assert text.milli(0.0612, signed=True) == "+61.2"
+    assert [text.count(number) for number in (0.1, 9.1, 9.96, 149.4, 0)] == ["0.1", "9.1", "10", "149", "0"]
+
+
+# --- terminal --------------------------------------------------------------------------------------------------------
+
+
+def test_the_terminal_says_how_many_which_and_how_sure(tmp_path, capsys):
+    table = made_up_table(400, range(0, 99, 3))
+    run = write_run(tmp_path, table)
+    out = printed(capsys, run, "--top", 3, "--no-page")
+    assert "33 of 400 configurations (8.2 %) look wrong" in out
+    assert "about 9.1 of 400 configurations" in out
+    first = table.loc[table["zscore"].idxmax()]
+    row = next(line for line in out.splitlines() if line.startswith(" 1 "))
+    for shown in ("train.xyz", f"{first['frame']}", first["formula"], f"{1000 * first['energy_error_per_atom']:+.1f}"):
+        assert shown in row
+    assert "The worst 3 of 33 suspects" in out
+    assert "By config_type" in out
+    assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_narrow_terminal_drops_columns_rather_than_digits():
+    table = slab_among_clusters()
+    found = summarised(table)
+    worst = summary.worst(results_of(table).table, found, 3)
+    out = terminal.Console(width=80, file=io.StringIO(), markup=False, highlight=False)
+    terminal.show(out, "name", found, find_groups(results_of(table).table, found), worst, None)
+    shown = out.file.getvalue()
+    assert "left out for want of width: seen" in shown
+    assert re.search(r"1 +train\.xyz +\d+ .*0\.0\d\d .*persistent", shown)
+
+
+def test_hostile_strings_reach_the_terminal_as_they_are(tmp_path, capsys):
+    out = printed(capsys, write_hostile_run(tmp_path), "--no-page")
+    assert "\x1b" not in out
+    assert "\u202e" not in out
+    assert "[red]x[/red]" in out  # no markup
+    assert r"\x1b[31mred" in out
+
+
+# --- refused ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--below", "0"], "--below 0"),
+        (["--below", "1.5"], "--below 1.5"),
+        (["--top", "0"], "--top 0"),
+        (["--out", "train.xyz"], "has to end in .html"),
+        (["--out", "a.html", "--no-page"], "contradict"),
+    ],
+)
+def test_wrong_arguments_are_refused(tmp_path, arguments, message):
+    write_run(tmp_path, made_up_table(5))
+    with pytest.raises(SystemExit, match=message):
+        main(["report", str(tmp_path), *arguments])
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    write_run(tmp_path, made_up_table(0))
+    with pytest.raises(SystemExit, match="holds no configuration"):
+        main(["report", str(tmp_path)])
