@@ -15,14 +15,17 @@ from torch import Tensor
 
 from . import provenance
 from .provenance import TAG_FIELD, Descriptions, Tag
+from .reduction import LABELS
 
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
 # stock loss.
 ID_FIELD = "configuration_id"  # (B,) row of the configuration, see `provenance`
-BAD_FIELD = "labels_not_finite"  # (B,) boolean; absent where all labels of the batch are finite
+BAD_FIELD = "labels_not_finite"  # (B,) boolean; no such field where all labels of the batch are finite
+ABSENT_FIELD = "labels_absent"  # (B, 6) boolean, in the order of LABELS; no such field where the batch has all labels
 TAGS_FIELD = "__mace_outlier_tags__"  # [(row, Tag)], on the host; underscores: no field for the model
 
 UNKNOWN, FINITE, NONFINITE = 0, 1, 2
+HAS_ALL = (False,) * len(LABELS)
 
 Collate = Callable[[list[Any]], Any]
 
@@ -33,6 +36,7 @@ class Sample(NamedTuple):
     row: int
     finite: bool  # whether its labels were
     item: Any
+    absent: tuple[bool, ...] | None = None  # whether it lacks each of LABELS; None: it has all that are used
     tag: Tag | None = None  # only while it is needed
 
 
@@ -53,6 +57,7 @@ class NumberedDataset:
         self.dataset, self.labels, self.rows = dataset, tuple(labels), rows
         self.needs_tags = True  # until every row has been described
         self._state = bytearray(len(dataset))
+        self._absent: dict[int, tuple[bool, ...]] = {}
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -71,24 +76,29 @@ class NumberedDataset:
             item = copy.copy(item) if bad else item
             for label in bad:
                 item[label] = torch.zeros_like(item[label])
+            absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)
+            if any(absent):
+                self._absent[position] = absent
         row = position if self.rows is None else int(self.rows[position])
         tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
-        return Sample(row, self._state[position] != NONFINITE, item, tag)
+        return Sample(row, self._state[position] != NONFINITE, item, self._absent.get(position), tag)
 
 
 class TaggingCollater:
-    """A collate function for the items of a NumberedDataset: the host's batch, with ids. Picklable for workers."""
+    """A collate function for the samples of a NumberedDataset: the host's batch, with ids. Picklable for workers."""
 
     def __init__(self, collate: Collate) -> None:
         self.collate = collate
 
     def __call__(self, samples: list[Sample]) -> Any:
-        """Collate as the host does, and add `configuration_id` and, where needed, `labels_not_finite` and tags."""
-        rows, finite, items, tags = zip(*samples, strict=True)
+        """Collate as the host does, and add the fields above: those after the first only where they are needed."""
+        rows, finite, items, absent, tags = zip(*samples, strict=True)
         batch = self.collate(list(items))
         setattr(batch, ID_FIELD, torch.tensor(rows))
         if not all(finite):
             setattr(batch, BAD_FIELD, ~torch.tensor(finite))
+        if any(absent):
+            setattr(batch, ABSENT_FIELD, torch.tensor([own or HAS_ALL for own in absent]))
         if any(tags):
             setattr(batch, TAGS_FIELD, [(row, tag) for row, tag in zip(rows, tags, strict=True) if tag])
         return batch
@@ -113,10 +123,18 @@ def note_tags(batch: Any, descriptions: Descriptions) -> None:
         descriptions.note(row, tag)
 
 
-def read_ids(batch: Any) -> tuple[Tensor, Tensor | None] | None:
-    """Return ids (B,) and flags of non-finite labels (B,), or None for all finite; None for a batch without ids."""
+class Ids(NamedTuple):
+    """What a training batch says of its configurations."""
+
+    rows: Tensor  # (B,)
+    nonfinite: Tensor | None  # (B,) whether their labels were not finite; None: no such label
+    absent: Tensor | None  # (B, 6) whether they lack each of LABELS; None: they have all
+
+
+def read_ids(batch: Any) -> Ids | None:
+    """Return the ids of a training batch, None for any other."""
     ids = getattr(batch, ID_FIELD, None)
-    return None if ids is None else (ids, getattr(batch, BAD_FIELD, None))
+    return None if ids is None else Ids(ids, getattr(batch, BAD_FIELD, None), getattr(batch, ABSENT_FIELD, None))
 
 
 class FiniteBatches:

@@ -60,25 +60,25 @@ class RobustLoss(nn.Module):
 
     def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
         """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
-        tags = read_ids(ref)
-        if tags is None:
+        ids = read_ids(ref)
+        if ids is None:
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
         if self.descriptions is not None:
             note_tags(ref, self.descriptions)
-        (ids, unusable), size = tags, len(ref["ptr"]) - 1
-        mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.device)
+        size = len(ref["ptr"]) - 1
+        mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.rows.device)
         contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size)
         if isinstance(mean_size, Tensor):  # a distributed run; comparing the numbers would wait for the device
             contribution = contribution * (size / mean_size)
         with torch.no_grad():
             too_large = ~(judged + contribution < LARGEST_LOSS)  # losses are positive; NaN is not below anything
-            bad = too_large if unusable is None else unusable | too_large
-            errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, unusable)
-            weight = self._weigh(ids, ref["head"], judged, bad, errors)
+            bad = too_large if ids.nonfinite is None else ids.nonfinite | too_large
+            errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
+            weight = self._weigh(ids.rows, ref["head"], judged, bad, errors)
             factor = weight.square().to(contribution.dtype)
         return (factor * contribution.masked_fill(bad, 0.0)).mean()
 
-    def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, errors: Tensor) -> Tensor:
+    def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
         """Weights (B,) of the configurations, from statistics that have just learnt from them; 0 for the bad ones."""
         if self._frozen:
             self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), residuals=errors)

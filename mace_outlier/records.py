@@ -3,7 +3,7 @@
 Memory is O(N) for N training configurations (31 bytes each, 35 where stress is trained), whatever the number of epochs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -75,15 +75,16 @@ class Records:
         losses: Tensor,
         weights: Tensor | None = None,
         zscores: Tensor | None = None,
-        residuals: Tensor | None = None,
+        residuals: Sequence[Tensor] = (),
     ) -> None:
-        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (columns, B)."""
+        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order."""
         epochs = torch.full_like(losses, self.epoch)
         weights = self.weight[ids] if weights is None else weights
         zscores = self.zscore[ids] if zscores is None else zscores
-        if residuals is None:
-            residuals = losses.new_full((len(self.residuals), len(losses)), torch.nan)
-        rows = torch.stack((losses, weights, zscores, epochs, *residuals), dim=1)  # (B, C), the widest of their types
+        missing = [torch.full_like(losses, torch.nan)] * (len(self.residuals) - len(residuals))
+        rows = torch.stack(
+            (losses, weights, zscores, epochs, *residuals, *missing), dim=1
+        )  # (B, C), the widest of their types
         self.table[ids] = rows.to(self.table.dtype)
         if self.num_heads > 1:
             self.head[ids] = heads.to(self.head.dtype)

@@ -6,30 +6,33 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .dataset import Ids
 from .reduction import LABELS
 
 
 def residuals(
-    ref: Any, pred: dict[str, Tensor], columns: Sequence[str], labels: Sequence[str], unusable: Tensor | None = None
-) -> Tensor:
-    """Residuals of the B configurations of a batch that explain their losses, (columns, B).
+    ref: Any, pred: dict[str, Tensor], columns: Sequence[str], labels: Sequence[str], ids: Ids | None = None
+) -> list[Tensor]:
+    """Residuals of the B configurations of a batch that explain their losses, (B,) for each column.
 
         energy_error    (E - E_label) / n                               eV/atom
         force_rmse      sqrt( sum_atoms |F - F_label|^2 / (3 n) )        eV/A
         stress_rmse     sqrt( sum_ij (sigma_ij - sigma_ij_label)^2 / 9 ) eV/A^3
 
-    n: atoms of the configuration. NaN where a configuration has no such label (its weight for that label is 0), where
-    the model is not trained on it (not in `labels`), and where `unusable` (B,) says that the labels are not finite.
+    n: atoms of the configuration. NaN where the model is not trained on that label (not in `labels`), and where `ids`
+    says that a configuration lacks it, or has labels that are not finite.
     """
-    rows = []
-    for column in columns:
-        label, evaluate = RESIDUALS[column]
-        if label in labels:
-            rows.append(evaluate(ref, pred).masked_fill(ref[LABELS[label]] == 0, torch.nan))
-        else:
-            rows.append(torch.full_like(ref["weight"], torch.nan))
-    result = torch.stack(rows)
-    return result if unusable is None else result.masked_fill(unusable, torch.nan)
+    return [_column(ref, pred, column, labels, ids) for column in columns]
+
+
+def _column(ref: Any, pred: dict[str, Tensor], column: str, labels: Sequence[str], ids: Ids | None) -> Tensor:
+    label, evaluate = RESIDUALS[column]
+    if label not in labels:
+        return torch.full_like(ref["weight"], torch.nan)
+    values = evaluate(ref, pred)
+    if ids is not None and ids.absent is not None:
+        values = values.masked_fill(ids.absent[:, tuple(LABELS).index(label)], torch.nan)
+    return values if ids is None or ids.nonfinite is None else values.masked_fill(ids.nonfinite, torch.nan)
 
 
 def _energy_error(ref: Any, pred: dict[str, Tensor]) -> Tensor:

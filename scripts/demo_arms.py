@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 RESULT_FILE = "result.json"
 KEY_FILE = "key.json"
 LOG_FILE = "mace.log"
+AFTERWARDS = {"report", "audit", "export.py", "extxyz.py", "sources.py"}  # parts of the plugin that no training uses
 EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+) meV")
 
 # Name of the arm: (value of --loss, training file, validation file). Everything else is the same for all of them.
@@ -94,7 +95,8 @@ class Training:
         _, train_file, valid_file = ARMS[self.arm]
         files = [self.data / train_file, self.data / valid_file, self.data / "test.xyz"]
         if self.arm == "ema_robust":
-            files += sorted((REPOSITORY / "mace_outlier").rglob("*.py"))
+            package = REPOSITORY / "mace_outlier"
+            files += [path for path in sorted(package.rglob("*.py")) if not AFTERWARDS & set(path.parts)]
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
         return {"command": self.command(), "sha256_of_data_and_plugin": digest}
 

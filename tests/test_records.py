@@ -8,14 +8,13 @@ import torch
 from mace import data, tools
 from structures import molecules
 
-from mace_outlier.dataset import FiniteBatches, NumberedDataset, nonfinite_labels, tagged
+from mace_outlier.dataset import FiniteBatches, NumberedDataset, TaggingCollater, nonfinite_labels, tagged
 from mace_outlier.records import Records
 
 
 def observe(records, ids, losses, weights=None, zscores=None, residuals=None, head=0):
-    columns = [
-        None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores, residuals)
-    ]
+    columns = [None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores)]
+    columns.append([torch.tensor(x) for x in residuals or ()])
     records.observe(torch.tensor(ids), torch.full((len(ids),), head), *columns)
 
 
@@ -163,8 +162,19 @@ def test_bad_labels_are_flagged_and_replaced_and_the_samples_left_alone(bad):
         assert "labels_not_finite" not in next(iter(loader_))  # a label that the loss doesn't use
 
 
+def test_absent_labels_are_flagged_where_there_are_any():
+    items = samples()
+    items[1].forces_weight = torch.tensor(0.0)
+    with tagged(loader(items), ["energy", "forces"]) as numbered:
+        collated = TaggingCollater(loader(items).collate_fn)([numbered[i] for i in range(3)])
+        assert collated.labels_absent.tolist() == [[False] * 6, [False, True, *[False] * 4], [False] * 6]
+        assert "labels_absent" not in TaggingCollater(loader(items).collate_fn)([numbered[0], numbered[2]])
+    with tagged(loader(items), ["energy"]) as numbered:  # a label that the loss doesn't use
+        assert numbered[1].absent is None
+
+
 def test_an_unreadable_entry_is_passed_on():
-    assert NumberedDataset([None], ["energy"])[0] == (0, True, None, None)
+    assert NumberedDataset([None], ["energy"])[0] == (0, True, None, None, None)
 
 
 def test_batches_lose_their_bad_configurations_only():

@@ -89,9 +89,9 @@ def time_step(iterator: Any, loss: torch.nn.Module, model: torch.nn.Module, opti
 
 def compare(base: torch.nn.Module, samples: list[Any], steps: int) -> dict[str, Any]:
     """Median seconds a step of both losses, and the median ratio of neighbouring steps."""
-    records, distribution = Records(len(samples)), GaussianDistribution(warmup=100)
-    host = sys.modules["mace.modules.loss"]
-    robust = RobustLoss(PerConfigurationLoss(base, host), distribution, records, distributed.mean_sizes)
+    split, distribution = PerConfigurationLoss(base, sys.modules["mace.modules.loss"]), GaussianDistribution(warmup=100)
+    records = Records(len(samples), stress="stress" in split.labels)
+    robust = RobustLoss(split, distribution, records, distributed.mean_sizes)
     model = make_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}

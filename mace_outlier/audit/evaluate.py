@@ -109,10 +109,11 @@ class Evaluation:
         """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames)."""
         batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
-        values = residuals(batch, output, ("energy_error", "force_rmse"), LABELS).detach()
+        values = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
         labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
-        bad = (labelled & ~torch.isfinite(values)).any(0, keepdim=True)
-        return torch.cat((values.masked_fill(~torch.isfinite(values), torch.nan), bad)).double().cpu().numpy()
+        finite = torch.isfinite(values)
+        bad = (labelled & ~finite).any(0, keepdim=True)
+        return torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()
 
     def _scores(
         self, places: list[tuple[str, int]], tags: list[Tag], counts: np.ndarray, *errors: np.ndarray
