@@ -41,6 +41,13 @@ def test_overhead_benchmark_runs(tmp_path):
     assert {"weighted, float32", "universal, float64"} <= results.keys()
 
 
+def test_records_benchmark_runs(tmp_path):
+    run(sys.executable, ROOT / "benchmarks" / "records" / "run.py", "--sizes", "2000", "--out", tmp_path)
+    (result,) = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert result["records_megabytes"] == 2000 * 31 / 1e6
+    assert (tmp_path / "records.png").exists()
+
+
 def test_startup_benchmark_runs(tmp_path):
     run(sys.executable, ROOT / "benchmarks" / "overhead" / "startup.py", "--out", tmp_path / "startup.json")
     assert json.loads((tmp_path / "startup.json").read_text())["import_us"] > 0

@@ -131,7 +131,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
     sizes = [result["configurations"] for result in results]
     times = {"report": "#D55E00", "save": "#0072B2", "start": "#999999", "end_an_epoch": "#009E73"}
     for name, colour in times.items():
@@ -151,7 +151,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     for axes in (left, right):
         axes.set_xlabel("training configurations")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
     figure.savefig(path, dpi=150)
 
 
