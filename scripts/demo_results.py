@@ -37,7 +37,7 @@ def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
     return {
         "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(energy_errors)))),
         "energy_mean_error_meV_per_atom": 1e3 * float(np.mean(energy_errors)),
-        "force_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.square(force_errors)))),
+        "force_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.square(np.concatenate(force_errors))))),
     }
 
 
