@@ -50,12 +50,15 @@ def _frames(batch: Any, output: dict[str, Any], atomic_numbers: torch.Tensor) ->
     """The configurations of a batch as ASE has them."""
     numbers = atomic_numbers[batch["node_attrs"].argmax(1)]
     bounds = batch["ptr"].tolist()
+    cells = _array(batch["cell"].view(-1, 3, 3))
+    known = getattr(batch, "pbc", None)  # MACE 0.3.13 drops it
+    pbc = np.repeat(cells.any(axis=(1, 2))[:, None], 3, axis=1) if known is None else _array(known.view(-1, 3))
     for i, (first, last) in enumerate(itertools.pairwise(bounds)):
         atoms = Atoms(
             _array(numbers[first:last]),
             _array(batch["positions"][first:last]),
-            cell=_array(batch["cell"].view(-1, 3, 3)[i]),
-            pbc=_array(batch["pbc"].view(-1, 3)[i]),
+            cell=cells[i],
+            pbc=pbc[i],
         )
         if _has_label(batch, "energy", i):
             atoms.info["reference_energy"] = batch["energy"][i].item()
