@@ -77,7 +77,7 @@ class Mace:
         from mace.tools import build_default_arg_parser
 
         log = self.folder / f"{name}.out"
-        with contextlib.chdir(self.folder) if hasattr(contextlib, "chdir") else _chdir(self.folder), _mace_globals():
+        with within(self.folder), _mace_globals():
             arguments = build_default_arg_parser().parse_args(command_line(name, flags, **files))
             handler = logging.FileHandler(log)
             logging.getLogger().addHandler(handler)
@@ -92,7 +92,7 @@ class Mace:
 
 
 @contextlib.contextmanager
-def _chdir(folder: Path):
+def within(folder: Path):
     before = Path.cwd()
     os.chdir(folder)
     try:

@@ -1,13 +1,11 @@
 """Scores of a data set by a trained model, without training."""
 
-import contextlib
-import os
-
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 from ase.io import read, write
+from conftest import within
 from structures import molecules, spoil, write_xyz
 
 from mace_outlier.__main__ import main
@@ -26,19 +24,9 @@ def model(tmp_path_factory):
     return mace.folder / "m.model"
 
 
-@contextlib.contextmanager
-def folder(path):
-    before = os.getcwd()
-    os.chdir(path)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
 def audit(path, model, *flags):
     """Audit data.xyz in a folder; its results."""
-    with folder(path):
+    with within(path):
         main(["audit", f"--model={model}", "--data", "data.xyz", *flags])
     return read_results(path / "data_audit")
 
@@ -148,7 +136,7 @@ def test_kinds_of_data(tmp_path, model):
         frames = molecules(20, seed=len(bad))
         spoil(frames, bad, energy=30.0)
         write_hdf5(tmp_path / "shards" / name, frames)
-    with folder(tmp_path):
+    with within(tmp_path):
         main(["audit", f"--model={model}", "--data", "shards", "--out=there/x"])
     table = read_results(tmp_path / "there" / "x").table
     assert (table.source[24], table.frame[24]) == ("shards/b.h5", 4)
