@@ -15,6 +15,7 @@ from .provenance import Descriptions, Provenance
 from .records import BINS, QUANTILES, Records
 
 SUSPECTS_IN_SUMMARY = 5
+SIMILAR = 0.4  # share of the upper population above which it is not clear which one is wrong
 PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
 
 
@@ -44,28 +45,26 @@ class Logbook:
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
 
-    def end_epoch(self, stage: str, location: list[float], scale: list[float]) -> None:
-        """Log one line for each head that was visited, and keep it for the report."""
+    def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
+        """Log one line for each head that was visited, and keep it for the report; see LossDistribution.describe."""
         epoch, metrics, heads = self.records.epoch, {}, self.provenance.heads
         self.history = [entry for entry in self.history if entry["epoch"] < epoch]  # a restart trains one epoch again
-        self.distribution = [
-            {"head": head, "location": mu, "scale": sigma, "threshold": self.options.threshold}
-            for head, mu, sigma in zip(heads, location, scale, strict=True)
-        ]
-        for index, (head, mu, sigma) in enumerate(zip(heads, location, scale, strict=True)):
+        self.distribution = [{"head": head} | own for head, own in zip(heads, distribution, strict=True)]
+        for index, own in enumerate(self.distribution):
             summary = self.records.summary(index)
             if summary.visited == 0:
                 continue
+            head, mu, sigma = own["head"], own["location"], own["scale"]
             mean, share = summary.mean_weight, summary.share_below_half
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
-                f"share_below_0.5={100 * share:5.2f} %, mu={mu:.4e}, sigma={sigma:.4e}"
+                f"share_below_0.5={100 * share:5.2f} %, {populations(own)}"
             )
             quantiles = {f"{100 * q:g}": weight for q, weight in zip(QUANTILES, summary.quantiles, strict=True)}
             place = {"epoch": epoch, "head": head, "stage": stage, "location": mu, "scale": sigma}
             self.history.append(place | summary._asdict() | {"quantiles": quantiles})
-            plain = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
-            metrics.update({f"{LOSS_NAME}/{head}/{name}": value for name, value in plain.items()})
+            values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
+            metrics.update({f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()})
             if self.wandb:
                 metrics[f"{LOSS_NAME}/{head}/weights"] = _wandb_histogram(summary.histogram)
         if self.wandb:
@@ -81,6 +80,8 @@ class Logbook:
             f"{below} of {len(weight)} training configurations ({100 * below / max(len(weight), 1):.2f} %) have a "
             f"weight below 0.5, {int(nonfinite.sum())} have a non-finite label or loss (weight 0)"
         )
+        for own in self.distribution:
+            warn_of_similar_populations(own)
         suspects = np.flatnonzero((weight < 0.5) & ~nonfinite)
         for row in _largest(zscore, suspects, SUSPECTS_IN_SUMMARY):
             logging.info(f"Suspect: {self.provenance.name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
@@ -157,6 +158,26 @@ class Logbook:
             "distribution": [plain(entry) for entry in self.distribution],
             "history": self.history,
         }
+
+
+def populations(distribution: dict[str, Any]) -> str:
+    """What a head's loss distribution says, for the log."""
+    if distribution["kind"] == "mixture":
+        if not distribution["share"]:
+            return f"one population of losses, mode={np.exp(distribution['mode']):.4e}"
+        modes = [np.exp(distribution[name]) for name in ("mode", "high_mean")]
+        share = 100 * distribution["share"]
+        return f"two populations of losses, {share:.2f} % above, modes={modes[0]:.4e} and {modes[1]:.4e}"
+    return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
+
+
+def warn_of_similar_populations(distribution: dict[str, Any]) -> None:
+    """Say that the losses can't tell which of two populations is the wrong one, where they are of similar size."""
+    if (share := distribution.get("share", 0.0)) > SIMILAR:
+        logging.warning(
+            f"head {distribution['head']}: two populations of losses of similar size ({100 * share:.0f} % above). "
+            "The one with the lower losses is taken for right, but losses alone can't tell: look at examples of both"
+        )
 
 
 def text_column(codes: np.ndarray, texts: list[str]) -> Any:

@@ -49,6 +49,7 @@ class RobustLoss(nn.Module):
         self.per_configuration = per_configuration
         self.mean_sizes = mean_sizes or (lambda configurations, atoms, device: (configurations, atoms))
         self._frozen = False
+        self._selection: Selection | None = None
         if distribution is not None and records is not None:
             self.attach(distribution, records)
 
@@ -62,6 +63,8 @@ class RobustLoss(nn.Module):
         """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
         ids = read_ids(ref)
         if ids is None:
+            if self._selection is not None:
+                self._selection.add(*self._judge_validation(ref, pred))
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
         if self.descriptions is not None:
             note_tags(ref, self.descriptions)
@@ -116,5 +119,50 @@ class RobustLoss(nn.Module):
         weight, zscore = self.distribution.weigh(judged, heads)
         records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
 
+    # --- validation --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def selecting(self) -> Iterator["Selection"]:
+        """Within the context, sum up the losses of batches without ids, weighted by the current distribution."""
+        self._selection = selection = Selection()
+        try:
+            yield selection
+        finally:
+            self._selection = None
+
+    @torch.no_grad()
+    def _judge_validation(self, ref: Any, pred: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Contributions (B,) and weights (B,) of a batch, from which nothing is learnt."""
+        contribution, judged = self.per_configuration(ref, pred)
+        bad = ~(judged + contribution < LARGEST_LOSS)
+        weight = self.distribution.weigh(judged.masked_fill(bad, 0.0), ref["head"]).weight
+        return contribution.masked_fill(bad, 0.0), weight.masked_fill(bad, 0.0)
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base!r})"
+
+
+class Selection:
+    """The validation loss with weights, summed over batches b of B_b configurations as MACE sums the stock one.
+
+        stock    sum_b (1/B_b) sum_i c_i     /  sum_b B_b
+        robust   sum_b (1/B_b) sum_i w_i c_i /  sum_b sum_i w_i
+
+    All weights 1 give the stock number.
+    """
+
+    def __init__(self) -> None:
+        self.sums: Tensor | None = None  # (3,) weighted losses, weights, configurations
+
+    def add(self, contribution: Tensor, weight: Tensor) -> None:
+        """Take in a batch: c (B,) and w (B,)."""
+        count = torch.full_like(weight[0], len(weight))
+        new = torch.stack(((weight * contribution).mean(), weight.sum(), count)).double()
+        self.sums = new if self.sums is None else self.sums + new
+
+    def value(self, sum_over_ranks: Callable[[Tensor], Tensor] = lambda sums: sums) -> tuple[float, float] | None:
+        """Return the weighted loss and the mean weight, over all processes; None where all weights are 0."""
+        if self.sums is None:
+            return None
+        loss, weight, count = sum_over_ranks(self.sums).tolist()
+        return (loss / weight, weight / count) if weight > 0 else None

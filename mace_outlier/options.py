@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 LOSS_NAME = "ema_robust"
+THRESHOLDS = {"mixture": 5.0, "gaussian": 2.0}  # in sigmas, of the log loss and of the loss
 
 
 def number(kind: type, allowed: str, accept: Callable[[Any], bool]) -> Callable[[Any], Any]:
@@ -48,10 +49,21 @@ class Options:
     """
 
     base_loss: str = option("weighted", choice(), "MACE loss whose configurations are weighted")
-    threshold: float = option(
-        2.0,
+    distribution: str = option(
+        "mixture",
+        choice("mixture", "gaussian"),
+        "what the losses are taken to be: two populations where the data show two, or (as published) one normal one",
+    )
+    threshold: float | None = option(
+        None,
         number(float, "a number of sigmas > 0, or inf", lambda value: value > 0),
-        "z-score at which the weight of a configuration is 1/2, in standard deviations; inf: never down-weight",
+        "z-score at which the weight of a configuration is 1/2, in standard deviations (mixture: only in the first "
+        "epoch, of the log loss); inf: never down-weight",
+    )
+    selection: str = option(
+        "robust",
+        choice("robust", "stock"),
+        "validation loss that chooses checkpoints, learning rate and early stopping: weighted as in training, or stock",
     )
     alpha: float = option(
         0.9,
@@ -72,11 +84,11 @@ class Options:
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace, base_losses: Sequence[str]) -> "Options":
         """Read and check the options from MACE's arguments; absent ones take their defaults."""
-        values = {}
+        values: dict[str, Any] = {}
         for field in dataclasses.fields(cls):
             value = getattr(arguments, flag(field.name), field.default)
             try:
-                values[field.name] = field.metadata["parse"](value)
+                values[field.name] = value if value is field.default is None else field.metadata["parse"](value)
             except argparse.ArgumentTypeError as error:
                 raise ValueError(f"--{flag(field.name)}: {error}") from None
         if values["base_loss"] not in base_losses:
@@ -86,18 +98,30 @@ class Options:
             )
         return cls(**values)
 
+    def __post_init__(self) -> None:
+        if self.threshold is None:
+            object.__setattr__(self, "threshold", THRESHOLDS[self.distribution])
+
     def describe(self) -> str:
         """One line for the log."""
         sigmas = "inf (never down-weight)" if self.threshold == math.inf else f"{self.threshold:g} sigma"
         return (
-            f"base loss: {self.base_loss}, threshold: {sigmas}, alpha: {self.alpha:g}, "
-            f"variance: {self.variance}, warm-up: {self.warmup} configurations"
+            f"base loss: {self.base_loss}, distribution: {self.distribution}, threshold: {sigmas}, "
+            f"alpha: {self.alpha:g}, variance: {self.variance}, warm-up: {self.warmup} configurations, "
+            f"model selection: {self.selection}"
         )
 
 
 def flag(field_name: str) -> str:
     """Return the name of a field's flag and YAML key."""
     return f"{LOSS_NAME}_{field_name}"
+
+
+def default_of(field: Any) -> str:
+    """Return the default of a field for the help."""
+    if field.name == "threshold":
+        return ", ".join(f"{name} {value:g}" for name, value in THRESHOLDS.items())
+    return str(field.default)
 
 
 def add_arguments(parser: argparse.ArgumentParser, base_losses: Sequence[str]) -> None:
@@ -109,7 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser, base_losses: Sequence[str]) -
     for field in dataclasses.fields(Options):
         group.add_argument(
             f"--{flag(field.name)}",
-            help=f"{field.metadata['help']} (default: {field.default})",
+            help=f"{field.metadata['help']} (default: {default_of(field)})",
             type=field.metadata["parse"],
             choices=list(base_losses) if field.name == "base_loss" else None,
             default=argparse.SUPPRESS,

@@ -52,7 +52,11 @@ def _frames(batch: Any, output: dict[str, Any], atomic_numbers: torch.Tensor) ->
     bounds = batch["ptr"].tolist()
     cells = _array(batch["cell"].view(-1, 3, 3))
     known = getattr(batch, "pbc", None)  # MACE 0.3.13 drops it
-    pbc = np.repeat(cells.any(axis=(1, 2))[:, None], 3, axis=1) if known is None else _array(known.view(-1, 3))
+    pbc = (
+        np.repeat(np.any(cells, axis=(1, 2), keepdims=True)[:, :, 0], 3, axis=1)
+        if known is None
+        else _array(known.view(-1, 3))
+    )
     for i, (first, last) in enumerate(itertools.pairwise(bounds)):
         atoms = Atoms(
             _array(numbers[first:last]),

@@ -4,7 +4,7 @@ Knows no MACE: `plugin` calls these methods from MACE's own functions, another c
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,12 +18,17 @@ from . import __version__, distributed
 from .dataset import NumberedDataset, nonfinite_labels, tagged
 from .logbook import Logbook
 from .loss import RobustLoss
+from .mixture import MixtureDistribution
 from .options import LOSS_NAME, Options
 from .provenance import Descriptions, Provenance
 from .records import Records
 from .reduction import PerConfigurationLoss
 from .weighting import GaussianDistribution, LossDistribution
 
+DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
+    "mixture": MixtureDistribution,
+    "gaussian": GaussianDistribution,
+}
 NONFINITE_NAMED = 20  # by name in the log; the rest are counted
 
 
@@ -42,6 +47,7 @@ class RobustTraining:
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
         self._named_nonfinite: set[int] = set()
+        self._first_epoch: dict[RobustLoss, int] = {}  # of each stage
 
     @property
     def started(self) -> bool:
@@ -110,11 +116,23 @@ class RobustTraining:
             self.records.merge(distributed.sum_over_ranks)
         self.records.end_epoch()
         self._complete_descriptions()
-        self._refit(loss.distribution)
+        self._refit(loss)
         stage = next(name for name, own in self.losses.items() if own is loss)
-        location, scale = loss.distribution.location_and_scale()
-        self.logbook.end_epoch(stage, location.tolist(), scale.tolist())
+        self.logbook.end_epoch(stage, loss.distribution.describe())
         self._name_nonfinite()
+
+    def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
+        """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
+        if self.options.selection == "stock":
+            return evaluate()
+        with loss.selecting() as selection:
+            stock, metrics = evaluate()
+        robust = selection.value(distributed.sum_over_ranks)
+        if robust is None:
+            return stock, metrics
+        value, mean_weight = robust
+        logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
+        return value, metrics
 
     def finish(self, model: Any, loader: Any, output_args: dict[str, bool]) -> None:
         """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
@@ -168,18 +186,21 @@ class RobustTraining:
 
     def _new_distribution(self) -> LossDistribution:
         options = self.options
-        return GaussianDistribution(
-            num_heads=len(self.provenance.heads),
-            threshold=options.threshold,
-            alpha=options.alpha,
-            variance=options.variance,
-            warmup=options.warmup,
-            sum_over_ranks=distributed.sum_over_ranks,
-        )
+        common = {
+            "num_heads": len(self.provenance.heads),
+            "threshold": options.threshold,
+            "alpha": options.alpha,
+            "variance": options.variance,
+            "warmup": options.warmup,
+            "sum_over_ranks": distributed.sum_over_ranks,
+        }
+        return DISTRIBUTIONS[options.distribution](**common)
 
-    def _refit(self, distribution: LossDistribution) -> None:
-        usable = (self.records.last_epoch >= 0) & ~self.records.nonfinite
-        distribution.refit(self.records.loss, self.records.head.long(), usable)
+    def _refit(self, loss: RobustLoss) -> None:
+        """Fit to the losses of this stage; those of the stage before have another scale."""
+        first = self._first_epoch.setdefault(loss, self.records.epoch)
+        usable = (self.records.last_epoch >= first) & ~self.records.nonfinite
+        loss.distribution.refit(self.records.loss, self.records.head.long(), usable)
 
     def _complete_descriptions(self) -> None:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""

@@ -59,6 +59,10 @@ class LossDistribution(ABC):
         """Mean (H,) and standard deviation (H,) of the trusted losses: mu and sigma in the log."""
 
     @abstractmethod
+    def describe(self) -> list[dict[str, Any]]:
+        """What the report draws, for each head: "kind", "location", "scale" and what belongs to that kind; waits."""
+
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on: tensors and builtins only."""
 
@@ -157,6 +161,11 @@ class GaussianDistribution(LossDistribution):
     def location_and_scale(self) -> tuple[Tensor, Tensor]:
         """Return mu (H,) and sigma (H,)."""
         return self.mean, self.variance.sqrt()
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return kind "normal", location, scale and threshold for each head."""
+        rows = torch.stack(self.location_and_scale()).T.tolist()
+        return [{"kind": "normal", "location": mu, "scale": sigma, "threshold": self.threshold} for mu, sigma in rows]
 
     def state_dict(self) -> dict[str, Any]:
         """Return mean, variance and the number of configurations seen, each (H,)."""

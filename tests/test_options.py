@@ -10,7 +10,7 @@ import torch
 from mace.tools import build_default_arg_parser, check_args
 
 from mace_outlier import plugin
-from mace_outlier.options import Options, flag
+from mace_outlier.options import Options, default_of, flag
 
 REQUIRED = ["--name=test", "--train_file=train.xyz", "--valid_fraction=0.1"]
 
@@ -27,12 +27,14 @@ def test_every_option_is_a_flag_with_help_and_its_default():
     text = build_default_arg_parser().format_help()
     for field in dataclasses.fields(Options):
         assert f"--{flag(field.name)}" in text
-        assert f"(default: {field.default})" in " ".join(text.split())
+        assert f"(default: {default_of(field)})" in " ".join(text.split())
 
 
-def test_defaults_are_the_published_numbers():
-    chosen = options("--loss=ema_robust")
+def test_defaults_of_the_gaussian_are_the_published_numbers():
+    chosen = options("--loss=ema_robust", "--ema_robust_distribution=gaussian")
     assert (chosen.base_loss, chosen.threshold, chosen.alpha) == ("weighted", 2.0, 0.9)
+    assert (Options().distribution, Options().threshold) == ("mixture", 5.0)
+    assert options("--loss=ema_robust") == Options()
 
 
 def test_flags_are_read():
@@ -40,7 +42,7 @@ def test_flags_are_read():
         "--loss=ema_robust", "--ema_robust_base_loss=universal", "--ema_robust_threshold=inf", "--ema_robust_alpha=0.5",
         "--ema_robust_variance=batch", "--ema_robust_warmup=0",
     )  # fmt: skip
-    assert chosen == Options("universal", math.inf, 0.5, "batch", 0)
+    assert chosen == Options("universal", threshold=math.inf, alpha=0.5, variance="batch", warmup=0)
 
 
 def test_yaml_keys_are_the_same(tmp_path):
@@ -50,7 +52,7 @@ def test_yaml_keys_are_the_same(tmp_path):
     )
     arguments = build_default_arg_parser().parse_args([f"--config={config}"])
     chosen = Options.from_arguments(arguments, plugin.base_losses())
-    assert chosen == Options("huber", math.inf)
+    assert chosen == Options("huber", threshold=math.inf)
 
 
 BAD_FLAGS = [

@@ -8,6 +8,8 @@ import torch
 from ase.io import read, write
 from structures import molecules, spoil, write_xyz
 
+from mace_outlier.results import read_results
+
 
 def same(a, b, **tolerance):
     assert a.keys() == b.keys()
@@ -60,7 +62,7 @@ def test_finds_the_wrong_frames_and_says_so(mace):
     run = mace.train("found", "--loss=ema_robust", "--energy_weight=100", "--forces_weight=1")
     weight = run.state["records"]["weight"]
     assert sorted(torch.argsort(weight)[:3].tolist()) == [4, 17, 30]
-    assert "base loss: weighted, threshold: 2 sigma, alpha: 0.9" in run.log
+    assert "base loss: weighted, distribution: gaussian, threshold: 2 sigma, alpha: 0.9" in run.log
     for epoch in range(3):
         assert f"Epoch {epoch}: head: Default, ema_robust: mean_weight=" in run.log
     assert "mu=" in run.log
@@ -74,8 +76,9 @@ def test_finds_the_wrong_frames_and_says_so(mace):
 
 
 def test_error_tables_and_validation_stay_stock(mace):
-    """The validation loss and the tables are those of the base loss, whatever the weights are."""
-    run = mace.train("tables", "--loss=ema_robust", "--ema_robust_threshold=0.01", "--lr=0", "--max_num_epochs=1")
+    """With stock selection, the validation loss and the tables are those of the base loss, whatever the weights are."""
+    robust = ["--loss=ema_robust", "--ema_robust_threshold=0.01", "--lr=0", "--max_num_epochs=1"]
+    run = mace.train("tables", *robust, "--ema_robust_selection=stock")
     stock = mace.train("stock", "--loss=weighted", "--lr=0", "--max_num_epochs=1")
     line = [[x.split(", ", 1)[1] for x in r.log.splitlines() if "RMSE_F=" in x] for r in (run, stock)]
     table = [[x for x in r.log.splitlines() if x.startswith(("| train", "| valid"))] for r in (run, stock)]
@@ -84,6 +87,41 @@ def test_error_tables_and_validation_stay_stock(mace):
     assert table[0] == table[1]
     assert len(table[0]) == 2
     assert run.state["records"]["weight"].min() < 0.5
+    selected = mace.train("selected", *robust)
+    assert [x for x in selected.log.splitlines() if x.startswith(("| train", "| valid"))] == table[1]
+    before_training = next(x.split(", ", 1)[1] for x in selected.log.splitlines() if "RMSE_F=" in x)
+    assert before_training == line[1][0]
+    assert "Validation: ema_robust loss=" in selected.log
+
+
+def test_two_populations_are_found_and_the_validation_set_is_weighed_alike(mace):
+    """A third of the labels is wrong, in the validation set as well: the checkpoint is chosen by the right ones."""
+    train, valid = molecules(120), molecules(24, seed=1)
+    for frame in (*train[::3], *valid[::3]):
+        frame.info["REF_energy"] += 5.0 * len(frame)
+    write_xyz(mace.folder, train, valid)
+    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=100", "--forces_weight=1"]
+    run = mace.train("two", *flags, "--max_num_epochs=12", "--valid_batch_size=7")
+    assert "distribution: mixture" in run.log
+    assert "two populations of losses, 33." in run.log
+    validation = [line for line in run.log.splitlines() if "Validation: ema_robust" in line][-1]
+    robust, stock, weight = (float(part.split("=")[1].rstrip(",")) for part in validation.split() if "=" in part)
+    assert robust < 0.2 * stock
+    assert weight == pytest.approx(2 / 3, abs=0.05)
+    assert f"loss={robust:.8f}, RMSE" in run.log  # what MACE chooses by
+    table = read_results(mace.folder).table
+    assert (table.weight < 0.5).tolist() == [i % 3 == 0 for i in range(120)]
+    distribution = read_results(mace.folder).about["distribution"][0]
+    assert distribution["share"] == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_an_infinite_threshold_selects_by_the_stock_loss(mace):
+    run = mace.train("inf", "--loss=ema_robust", "--ema_robust_threshold=inf", "--valid_batch_size=2")
+    lines = [line for line in run.log.splitlines() if "Validation: ema_robust" in line]
+    assert len(lines) == 4
+    for line in lines:
+        robust, stock, weight = (float(part.split("=")[1].rstrip(",")) for part in line.split() if "=" in part)
+        assert (robust, weight) == (pytest.approx(stock, rel=1e-7), 1.0)
 
 
 # --- bad labels ------------------------------------------------------------------------------------------------------

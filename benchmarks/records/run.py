@@ -57,7 +57,7 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     logbook = Logbook(Options(), rows, descriptions, records, prefix)
     seen = time.perf_counter()
     records.end_epoch()
-    logbook.end_epoch("stage_one", *(value.tolist() for value in distribution.location_and_scale()))
+    logbook.end_epoch("stage_one", distribution.describe())
     ended = time.perf_counter()
     logbook.save(finished=True)
     saved = time.perf_counter()

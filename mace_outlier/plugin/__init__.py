@@ -122,6 +122,18 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return result
 
 
+@seam("mace.tools.train:evaluate")
+def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Give the training loop, which chooses checkpoints by it, a weighted validation loss.
+
+    Only the loop's own `evaluate`: error tables have theirs from `mace.tools`, and stay stock.
+    """
+    if shared.run is None or not shared.run.started:
+        return original(*args, **kwargs)
+    loss = seams.arguments_of(original, args, kwargs)["loss_fn"]
+    return shared.run.select(loss, lambda: original(*args, **kwargs))
+
+
 @seam("mace.tools.train:take_step_lbfgs")
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Hold the weights while LBFGS evaluates the loss over and over within one step."""

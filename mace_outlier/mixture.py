@@ -1,0 +1,136 @@
+"""Two populations of losses, of right and of wrong labels, told apart by what is remembered of every configuration.
+
+A single normal distribution is widened by the outliers that it should expose. Two populations are fitted once an epoch
+to the latest losses of all configurations (see `populations`). Where the data show one population only, as clean data
+do, nothing is down-weighted but what no tail explains.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .populations import BACKGROUND, LEFT, RIGHT, ROOT_TWO_PI, Guard, choose
+from .weighting import GaussianDistribution, LossDistribution, Weighted
+
+BINS = 400
+FEWEST = 50  # configurations of a head that a fit needs
+PARAMETERS = ("share", "mode", "left", "right", "high_mean", "high_scale")
+UNFITTED = (-1.0, 0.0, 1.0, 1.0, 0.0, 1.0)
+
+
+class MixtureDistribution(LossDistribution):
+    """Two populations of log losses x = log l for each head, or one; fitted at the end of an epoch.
+
+        w = P(lower population | x) = (1 - share) A h(x) / (p(x) + b)        b: density of gross errors; see Fit
+
+    1 below the mode, and constant above the mean of the upper population, so that w never rises with the loss. z-scores
+    are relative to the lower population. Until the first fit, x is taken to be normal, tracked by a moving average.
+
+    Args:
+        num_heads: H.
+        threshold: t, in sigmas, until the first fit; `inf` never down-weights, then and later.
+        alpha, variance, warmup, sum_over_ranks: until the first fit, see GaussianDistribution.
+        guard: what two populations need, see `choose`.
+
+    Source: the idea of Arazo et al., arXiv:1904.11238 (a beta mixture of losses) and DivideMix, arXiv:2002.07394.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 1,
+        threshold: float = 5.0,
+        alpha: float = 0.9,
+        variance: str = "running",
+        warmup: int = 0,
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
+        guard: Guard = Guard(),  # noqa: B008 (immutable)
+    ) -> None:
+        self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup, sum_over_ranks)
+        self.threshold, self.guard = threshold, guard
+        self.fits = torch.tensor(UNFITTED, dtype=torch.float64).unsqueeze(1).repeat(1, num_heads)  # (6, H)
+
+    def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+        """See the class; only the running distribution learns from a batch."""
+        self.first.update(_log(losses), heads, usable)
+
+    def refit(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+        """Fit each head to the latest losses of its configurations; waits for the device."""
+        for head in range(self.fits.shape[1]):
+            x, counts = histogram(_log(losses[usable & (heads == head) & (losses > 0)]))
+            if counts.sum() >= FEWEST and len(x) > 2:
+                guard = self.guard.relaxed() if self.fits[0, head] > 0 else self.guard
+                fit = choose(x, counts, guard)
+                values = [getattr(fit, name) for name in PARAMETERS]
+                self.fits[:, head] = torch.tensor(values, dtype=self.fits.dtype)
+
+    @torch.no_grad()
+    def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
+        """See the class."""
+        x = _log(losses)
+        early = self.first.weigh(x, heads)
+        if self.threshold == torch.inf:
+            return early
+        fits = self.fits if self.fits.shape[1] == 1 else self.fits[:, heads]
+        share, mode, left, right, high_mean, high_scale = fits
+        zscore = (x - mode) / torch.where(x < mode, left, right)
+        z = torch.where(share > 0, torch.minimum(x, high_mean), x).sub(mode).div(right).clamp_min(0.0)
+        lower = (1 - share) * (1 + 0.2 * z.square()) ** -3 / (left * LEFT + right * RIGHT)
+        apart = (torch.minimum(x, high_mean) - high_mean) / high_scale
+        upper = share * torch.exp(-0.5 * apart.square()) / (high_scale * ROOT_TWO_PI)
+        weight = torch.where(z > 0, lower / (lower + upper + BACKGROUND), 1.0)
+        fitted = share >= 0
+        return Weighted(torch.where(fitted, weight, early.weight), torch.where(fitted, zscore, early.zscore))
+
+    def location_and_scale(self) -> tuple[Tensor, Tensor]:
+        """Return mode (H,) and tail scale (H,) of the log losses of right labels."""
+        mean, deviation = self.first.location_and_scale()
+        fitted = self.fits[0] >= 0
+        return torch.where(fitted, self.fits[1], mean), torch.where(fitted, self.fits[3], deviation)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return kind "mixture" and parameters for each head, "lognormal" until its first fit; all of the log loss."""
+        heads: list[dict[str, Any]] = []
+        for early, values in zip(self.first.describe(), self.fits.T.tolist(), strict=True):
+            fit = dict(zip(PARAMETERS, values, strict=True))
+            if fit["share"] < 0:
+                heads.append(early | {"kind": "lognormal"})
+            else:
+                heads.append({"kind": "mixture", "location": fit["mode"], "scale": fit["right"]} | fit)
+        return heads
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the running distribution and the fits (6, H)."""
+        return {"first": self.first.state_dict(), "fits": self.fits.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError where it is of another distribution or number of heads."""
+        if "fits" not in state or state["fits"].shape != self.fits.shape:
+            raise ValueError(f"loss distribution: no mixture of {self.fits.shape[1]} head(s)")
+        self.first.load_state_dict(state["first"])
+        self.fits = state["fits"].to(self.fits).clone()
+
+    def to(self, device: torch.device) -> "MixtureDistribution":
+        """Move to `device`, in place."""
+        self.first.to(device)
+        self.fits = self.fits.to(device=device, dtype=self.first.mean.dtype)
+        return self
+
+
+def _log(losses: Tensor) -> Tensor:
+    """Logarithm of losses, in double precision where there is one; that of 0 is very low, but finite."""
+    kind = torch.float32 if losses.device.type == "mps" else torch.float64
+    return losses.to(kind).clamp_min(1e-30).log()
+
+
+def histogram(x: Tensor) -> tuple[Any, Any]:
+    """Centres and counts of the occupied of BINS equal bins of `x`, so that a fit costs the same for any number."""
+    if not len(x):
+        return np.zeros(0), np.zeros(0)
+    lowest, highest = x.min(), x.max()
+    places = ((x - lowest) / (highest - lowest).clamp_min(1e-12) * BINS).long().clamp_max(BINS - 1)
+    counts = torch.bincount(places, minlength=BINS).double().cpu().numpy()
+    centres = float(lowest) + float(highest - lowest) / BINS * (np.arange(BINS) + 0.5)
+    return centres[counts > 0], counts[counts > 0]
