@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
@@ -23,11 +24,20 @@ LOG_FILE = "mace.log"
 AFTERWARDS = {"report", "audit", "export.py", "extxyz.py", "sources.py"}  # parts of the plugin that no training uses
 EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+) meV")
 
-# Name of the arm: (value of --loss, training file, validation file). Everything else is the same for all of them.
+
+class Arm(NamedTuple):
+    """What differs between the trainings that are compared."""
+
+    loss: str  # value of --loss
+    train_file: str = "train.xyz"
+    valid_file: str = "valid.xyz"
+    flags: tuple[str, ...] = ()
+
+
 ARMS = {
-    "oracle": ("weighted", "train_good.xyz", "valid_good.xyz"),
-    "weighted": ("weighted", "train.xyz", "valid.xyz"),
-    "ema_robust": ("ema_robust", "train.xyz", "valid.xyz"),
+    "oracle": Arm("weighted", "train_good.xyz", "valid_good.xyz"),
+    "weighted": Arm("weighted"),
+    "ema_robust": Arm("ema_robust"),
 }
 
 # The learning rate falls on a fixed schedule, so that no arm gets another one through its (noisy) validation set.
@@ -75,26 +85,26 @@ class Training:
 
     def command(self) -> list[str]:
         """The command line of MACE."""
-        loss, train_file, valid_file = ARMS[self.arm]
+        arm = ARMS[self.arm]
         own = {
             "name": "demo",
             "work_dir": self.folder,
-            "train_file": self.data / train_file,
-            "valid_file": self.data / valid_file,
+            "train_file": self.data / arm.train_file,
+            "valid_file": self.data / arm.valid_file,
             "E0s": self.e0s,
-            "loss": loss,
+            "loss": arm.loss,
             "seed": self.seed,
             "max_num_epochs": self.epochs,
         }
         settings = own | MACE_SETTINGS | {"energy_weight": self.energy_weight}
         flags = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(mace_run_train()), *flags, "--ema"]
+        return [str(mace_run_train()), *flags, "--ema", *arm.flags]
 
     def key(self) -> dict:
         """What the result depends on: a finished run is reused only if all of it is unchanged."""
-        _, train_file, valid_file = ARMS[self.arm]
-        files = [self.data / train_file, self.data / valid_file, self.data / "test.xyz"]
-        if self.arm == "ema_robust":
+        arm = ARMS[self.arm]
+        files = [self.data / arm.train_file, self.data / arm.valid_file, self.data / "test.xyz"]
+        if arm.loss == "ema_robust":
             package = REPOSITORY / "mace_outlier"
             files += [path for path in sorted(package.rglob("*.py")) if not AFTERWARDS & set(path.parts)]
         digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()

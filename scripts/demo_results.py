@@ -47,7 +47,7 @@ def training_weights(training: Training) -> dict[str, list[float]]:
 
     checkpoint = max((training.folder / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime)
     weights = torch.load(checkpoint, map_location="cpu", weights_only=False)["mace_outlier"]["records"]["weight"]
-    bad = [frame.info["unconverged"] for frame in read(training.data / ARMS[training.arm][1], ":")]
+    bad = [frame.info["unconverged"] for frame in read(training.data / ARMS[training.arm].train_file, ":")]
     pairs = list(zip(weights.tolist(), bad, strict=True))
     return {
         "good": [weight for weight, is_bad in pairs if not is_bad],
