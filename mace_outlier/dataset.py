@@ -1,4 +1,4 @@
-"""Wrappers around a host's data sets: an id for every training sample, and batches without bad labels.
+"""A wrapper around a host's data set: an id for every training sample, and labels that are finite.
 
 Work on any data set whose items are objects with labels as fields, and on batches that take a new field, as
 torch_geometric's do.
@@ -135,37 +135,6 @@ def read_ids(batch: Any) -> Ids | None:
     """Return the ids of a training batch, None for any other."""
     ids = getattr(batch, ID_FIELD, None)
     return None if ids is None else Ids(ids, getattr(batch, BAD_FIELD, None), getattr(batch, ABSENT_FIELD, None))
-
-
-class FiniteBatches:
-    """The batches of a loader without the configurations that have a NaN or infinite label.
-
-    For what a host derives from the labels before training (mean energies, rms forces), where one NaN is enough to make
-    every parameter NaN. The order of the samples, and batches of finite labels, are the loader's own.
-    """
-
-    def __init__(self, loader: Any, labels: tuple[str, ...] = ("energy", "forces")) -> None:
-        self.loader, self.labels = loader, labels
-
-    def __iter__(self) -> Iterator[Any]:
-        collate = self.loader.collate_fn
-        self.loader.collate_fn = FiniteCollater(collate, self.labels)
-        try:
-            yield from (batch for batch in self.loader if batch is not None)
-        finally:
-            self.loader.collate_fn = collate
-
-
-class FiniteCollater:
-    """Collates the items with finite labels only, to None where there is none; picklable for workers."""
-
-    def __init__(self, collate: Collate, labels: tuple[str, ...]) -> None:
-        self.collate, self.labels = collate, labels
-
-    def __call__(self, items: list[Any]) -> Any:
-        """Collate the finite ones of `items`."""
-        finite = [item for item in items if not nonfinite_labels(item, self.labels)]
-        return self.collate(finite) if finite else None
 
 
 def nonfinite_labels(item: Any, labels: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from .populations import BACKGROUND, LEFT, RIGHT, ROOT_TWO_PI, Guard, choose
-from .weighting import GaussianDistribution, LossDistribution, Weighted
+from .weighting import GaussianDistribution, LossDistribution, Weighted, soft_weight
 
 BINS = 400
 FEWEST = 50  # configurations of a head that a fit needs
@@ -31,7 +31,7 @@ class MixtureDistribution(LossDistribution):
 
     Args:
         num_heads: H.
-        threshold: t, in sigmas, until the first fit; `inf` never down-weights, then and later.
+        threshold: t, in sigmas; `inf` never down-weights.
         alpha, variance, warmup, sum_over_ranks: until the first fit, see GaussianDistribution.
         guard: what two populations need, see `choose`.
 
@@ -41,7 +41,7 @@ class MixtureDistribution(LossDistribution):
     def __init__(
         self,
         num_heads: int = 1,
-        threshold: float = 5.0,
+        threshold: float = 8.0,
         alpha: float = 0.9,
         variance: str = "running",
         warmup: int = 0,
@@ -81,6 +81,7 @@ class MixtureDistribution(LossDistribution):
         apart = (torch.minimum(x, high_mean) - high_mean) / high_scale
         upper = share * torch.exp(-0.5 * apart.square()) / (high_scale * ROOT_TWO_PI)
         weight = torch.where(z > 0, lower / (lower + upper + BACKGROUND), 1.0)
+        weight = weight * soft_weight(zscore, self.threshold)
         fitted = share >= 0
         return Weighted(torch.where(fitted, weight, early.weight), torch.where(fitted, zscore, early.zscore))
 

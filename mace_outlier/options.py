@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 LOSS_NAME = "ema_robust"
-THRESHOLDS = {"mixture": 5.0, "gaussian": 2.0}  # in sigmas, of the log loss and of the loss
+THRESHOLDS = {"mixture": 8.0, "gaussian": 2.0}  # in sigmas, of the log loss and of the loss
 
 
 def number(kind: type, allowed: str, accept: Callable[[Any], bool]) -> Callable[[Any], Any]:
@@ -57,8 +57,8 @@ class Options:
     threshold: float | None = option(
         None,
         number(float, "a number of sigmas > 0, or inf", lambda value: value > 0),
-        "z-score at which the weight of a configuration is 1/2, in standard deviations (mixture: only in the first "
-        "epoch, of the log loss); inf: never down-weight",
+        "z-score at which the weight of a configuration is 1/2 (mixture: 1/2 at most, of the log loss), in standard "
+        "deviations; inf: never down-weight",
     )
     selection: str = option(
         "robust",

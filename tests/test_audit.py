@@ -9,8 +9,8 @@ from conftest import within
 from structures import molecules, spoil, write_xyz
 
 from mace_outlier.__main__ import main
-from mace_outlier.audit.shift import fit_shifts
 from mace_outlier.results import read_results
+from mace_outlier.shift import fit_shifts
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,17 @@ def test_planted_frames_are_the_suspects_and_the_page_is_there(tmp_path, model, 
     sample = read(results.sample, ":")
     assert len(sample) == 40
     assert sorted(frame.info["row"] for frame in sample[:3]) == [3, 17, 31]
+
+
+def test_many_wrong_labels_are_a_population_of_their_own(tmp_path, model):
+    frames = molecules(90, seed=9)
+    for frame in frames[::3]:
+        frame.info["REF_energy"] += 5.0 * len(frame)
+    write(tmp_path / "data.xyz", frames)
+    results = audit(tmp_path, model)
+    (distribution,) = results.about["distribution"]
+    assert (distribution["kind"], distribution["share"]) == ("mixture", pytest.approx(1 / 3, abs=0.03))
+    assert (results.table.weight < 0.5).tolist() == [i % 3 == 0 for i in range(90)]
 
 
 def test_losses_are_those_of_mace(tmp_path, model):
@@ -169,7 +180,6 @@ def no_labels(path):
         (None, ["--head=nobody"], "--head nobody: the model has the heads Default"),
         (None, ["--model=data.xyz"], "--model data.xyz is not a model saved by MACE's training"),
         (None, ["--model=nowhere"], "--model nowhere is not a model saved by MACE's training"),
-        (None, ["--threshold=0"], "--threshold 0.0: must be above 0"),
         (None, ["--batch_size=0"], "--batch_size 0: must be 1 or more"),
         (None, ["--energy_weight=0", "--forces_weight=0"], "not both 0"),
         (None, ["--data", "missing.xyz"], "there is no training file missing.xyz"),

@@ -8,7 +8,7 @@ import torch
 from mace import data, tools
 from structures import molecules
 
-from mace_outlier.dataset import FiniteBatches, NumberedDataset, TaggingCollater, nonfinite_labels, tagged
+from mace_outlier.dataset import NumberedDataset, TaggingCollater, nonfinite_labels, tagged
 from mace_outlier.records import Records
 
 
@@ -175,19 +175,6 @@ def test_absent_labels_are_flagged_where_there_are_any():
 
 def test_an_unreadable_entry_is_passed_on():
     assert NumberedDataset([None], ["energy"])[0] == (0, True, None, None, None)
-
-
-def test_batches_lose_their_bad_configurations_only():
-    bad = loader(samples(spoil=[1, 4, 5]))
-    collate = bad.collate_fn
-    batches = list(FiniteBatches(bad))
-    assert [batch.num_graphs for batch in batches] == [3]  # the second batch had none left
-    assert bad.collate_fn is collate
-    good = samples()
-    kept = next(iter(loader([good[i] for i in (0, 2, 3)])))
-    assert torch.equal(batches[0].forces, kept.forces)
-    for ours, stock in zip(FiniteBatches(loader(good)), loader(good), strict=True):
-        assert torch.equal(ours.forces, stock.forces)
 
 
 def test_nonfinite_labels_are_named():

@@ -4,9 +4,9 @@
 
 The loss of a configuration is that of MACE's `weighted`: energy_weight (dE / n)^2 + forces_weight mean |dF|^2, where dE
 is taken after a constant shift for each element (another code is not an error; --e0_shift=none leaves it in).
-z-scores and weights are those of a training whose statistics are the mean and standard deviation of the whole data set;
-losses more than 20 robust standard deviations above the median stay out of these, so that one gross error doesn't hide
-the rest. A loss says that model and label disagree: which of them is wrong depends on how far the model can be trusted.
+z-scores and weights are those of a training's default, two populations of losses if the data show two. Fewer than 50
+configurations are taken for one normal distribution, with half the weight at 2 standard deviations.
+A loss says that model and label disagree: which of them is wrong depends on how far the model can be trusted.
 """
 
 import argparse
@@ -26,7 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forces_key", default="REF_forces", help="default: %(default)s")
     parser.add_argument("--energy_weight", type=float, default=1.0, help="default: %(default)s")
     parser.add_argument("--forces_weight", type=float, default=100.0, help="default: %(default)s")
-    parser.add_argument("--threshold", type=float, default=2.0, help="z-score of weight 1/2 (default: %(default)s)")
     parser.add_argument("--e0_shift", choices=("fit", "none"), default="fit", help="default: %(default)s")
     parser.add_argument("--batch_size", type=int, default=10, help="default: %(default)s")
     parser.add_argument("--device", default="auto", help="cpu, cuda ... (default: cuda where there is one)")
@@ -60,8 +59,6 @@ def check(arguments: argparse.Namespace) -> None:
     """Raise ValueError for numbers that make no sense."""
     if arguments.batch_size < 1:
         raise ValueError(f"--batch_size {arguments.batch_size}: must be 1 or more")
-    if not arguments.threshold > 0:
-        raise ValueError(f"--threshold {arguments.threshold}: must be above 0")
     if (
         min(arguments.energy_weight, arguments.forces_weight) < 0
         or arguments.energy_weight + arguments.forces_weight == 0

@@ -10,9 +10,10 @@ import torch
 from ase.data import chemical_symbols
 
 from ..logbook import description, plain, text_column
-from ..weighting import GaussianDistribution
+from ..mixture import FEWEST, MixtureDistribution
+from ..shift import MAD_TO_SIGMA, fit_shifts
+from ..weighting import GaussianDistribution, LossDistribution
 from .evaluate import Scores
-from .shift import MAD_TO_SIGMA, fit_shifts
 
 GROSS = 20.0  # robust standard deviations above the median
 
@@ -21,8 +22,7 @@ class Verdict(NamedTuple):
     """The table of `results`, and what it rests on."""
 
     table: dict[str, Any]
-    location: float  # mu of the loss
-    scale: float  # sigma
+    distribution: dict[str, Any]  # see LossDistribution.describe
     shifts: dict[str, float]  # eV, by element; empty where none was taken
 
 
@@ -34,7 +34,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
     loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
     labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
-    distribution = fit(loss, labelled & ~scores.nonfinite, arguments.threshold)
+    distribution = fit(loss, labelled & ~scores.nonfinite)
     heads = torch.zeros(len(loss), dtype=torch.long)
     weight, zscore = (x.numpy() for x in distribution.weigh(torch.from_numpy(loss), heads))
     bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
@@ -55,10 +55,9 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
         "energy_error_per_atom": energy_error,
         "force_rmse": scores.force_rmse,
     }
-    location, scale = distribution.location_and_scale()
     symbols = [chemical_symbols[z] for z in scores.elements]
     moved = {symbol: float(s) for symbol, s in zip(symbols, shifts, strict=True) if s}
-    return Verdict(table, location.item(), scale.item(), moved)
+    return Verdict(table, distribution.describe()[0], moved)
 
 
 def shift(scores: Scores) -> np.ndarray:
@@ -71,30 +70,37 @@ def shift(scores: Scores) -> np.ndarray:
     return shifts
 
 
-def fit(loss: np.ndarray, usable: np.ndarray, threshold: float) -> GaussianDistribution:
-    """Return the normal distribution of the losses (N,) that are `usable` (N,) and not grossly wrong."""
-    distribution = GaussianDistribution(threshold=threshold)
+def fit(loss: np.ndarray, usable: np.ndarray) -> LossDistribution:
+    """Return the distribution of the losses (N,) that are `usable` (N,): a training's, or one normal one for a few.
+
+    The normal one leaves out losses that are grossly above the others, because a single one would hide all else.
+    """
+    values, heads = torch.from_numpy(loss), torch.zeros(len(loss), dtype=torch.long)
+    if usable.sum() >= FEWEST:
+        mixture = MixtureDistribution()
+        mixture.refit(values, heads, torch.from_numpy(usable))
+        if mixture.describe()[0]["kind"] == "mixture":
+            return mixture
     if usable.any():
         median = np.median(loss[usable])
         spread = MAD_TO_SIGMA * np.median(np.abs(loss[usable] - median))
-        if spread > 0:
-            usable = usable & (loss <= median + GROSS * spread)
-    heads = torch.zeros(len(loss), dtype=torch.long)
-    distribution.update(torch.from_numpy(loss), heads, torch.from_numpy(usable))
-    return distribution
+        usable = usable & ((loss <= median + GROSS * spread) | (spread == 0))
+    normal = GaussianDistribution()
+    normal.update(values, heads, torch.from_numpy(usable))
+    return normal
 
 
 def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the report says of the audit; see `results`."""
-    options = {name: getattr(arguments, name) for name in ("energy_weight", "forces_weight", "threshold", "e0_shift")}
+    options = {name: getattr(arguments, name) for name in ("energy_weight", "forces_weight", "e0_shift")}
     options |= {f"e0_shift_{symbol}_eV": round(value, 6) for symbol, value in verdict.shifts.items()}
-    distribution = {"head": scores.provenance.heads[0], "location": verdict.location, "scale": verdict.scale}
+    distribution = {"head": scores.provenance.heads[0]} | verdict.distribution
     return description("audit", prefix, len(scores.provenance)) | {
         "finished": True,
         "command": " ".join(["mace_outlier", *sys.argv[1:]]),
         "options": plain(options),
         "arguments": plain({name: str(value) for name, value in vars(arguments).items()}),
         "heads": scores.provenance.heads,
-        "distribution": [plain(distribution | {"threshold": arguments.threshold})],
+        "distribution": [plain(distribution)],
         "history": [],
     }

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from .. import seams
-from ..dataset import FiniteBatches
+from .. import gross, seams
 from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from ..training import RobustTraining
 from . import shared
@@ -163,22 +163,35 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 
 @seam("mace.data:compute_average_E0s", "mace.data.utils:compute_average_E0s")
-def compute_average_e0s(original: Callable[..., Any], collections_train: Any, *args: Any, **kwargs: Any) -> Any:
-    """Leave configurations without a finite energy out of the regression for E0s=average."""
-    if shared.run is not None:
-        collections_train = [
-            configuration for configuration in collections_train if is_finite(configuration.properties.get("energy"))
-        ]
-    return original(collections_train, *args, **kwargs)
+def compute_average_e0s(original: Callable[..., Any], collections_train: Any, z_table: Any) -> Any:
+    """Leave energies that are not finite, or gross errors, out of the regression for E0s=average."""
+    if shared.run is None:
+        return original(collections_train, z_table)
+    energies = [configuration.properties.get("energy") for configuration in collections_train]
+    values = np.array([np.nan if energy is None else float(energy) for energy in energies])
+    counts = np.array([[np.sum(c.atomic_numbers == z) for z in z_table.zs] for c in collections_train], dtype=float)
+    keep = gross.plausible_energies(values, counts.reshape(len(values), len(z_table.zs)))
+    result = original([c for c, kept in zip(collections_train, keep, strict=True) if kept], z_table)
+    if not keep.all():
+        finite = [c for c, energy in zip(collections_train, values, strict=True) if np.isfinite(energy)]
+        stock = original(finite, z_table)
+        gross.log_left_out((~keep).sum(), len(keep), "E0s=average (eV)", f"{result}, with the finite ones {stock}")
+    return result
 
 
 @seam(
     "mace.modules:scaling_classes.std_scaling",
     "mace.modules:scaling_classes.rms_forces_scaling",
 )
-def scaling(original: Callable[..., Any], data_loader: Any, *args: Any, **kwargs: Any) -> Any:
-    """Leave configurations with non-finite labels out of the model's scale and shift."""
-    return original(data_loader if shared.run is None else FiniteBatches(data_loader), *args, **kwargs)
+def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any) -> Any:
+    """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
+    if shared.run is None:
+        return original(data_loader, atomic_energies)
+    plausible = gross.Plausible(data_loader.dataset, atomic_energies)
+    result = original(gross.SelectedBatches(data_loader, plausible), atomic_energies)
+    if plausible.rejected:
+        gross.log_left_out(plausible.rejected, plausible.examined, "the model's shift and scale", str(result))
+    return result
 
 
 # --- applying them ---------------------------------------------------------------------------------------------------
@@ -206,11 +219,6 @@ def base_losses() -> list[str]:
     """Return the losses that MACE offers."""
     parser = importlib.import_module("mace.tools").build_default_arg_parser()
     return [name for name in parser._option_string_actions["--loss"].choices if name != LOSS_NAME]
-
-
-def is_finite(value: Any) -> bool:
-    """True for a number that is neither NaN nor infinite."""
-    return value is not None and bool(torch.isfinite(torch.as_tensor(value)).all())
 
 
 def start_training(arguments: list[str]) -> None:

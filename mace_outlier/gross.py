@@ -1,0 +1,131 @@
+"""Labels so far from all others (another unit, seven orders of magnitude) that nothing should be derived from them.
+
+Before a training, the host derives energies of isolated atoms and the model's scale from the labels, by means and least
+squares, which one gross error is enough to spoil. The limits here are far outside of what chemistry does, so that data
+without gross errors are used as they are, to the last bit.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .dataset import nonfinite_labels
+from .shift import MAD_TO_SIGMA, fit_shifts
+
+SIGMAS = 10.0  # robust standard deviations
+ENERGY = 10.0  # eV/atom, from the median: no binding energy is that far from another
+FORCE = 50.0  # eV/A, root mean square over a configuration
+ENOUGH = 10_000  # configurations from which the limits are taken, at random
+
+
+class Limits(NamedTuple):
+    """What is plausible for the configurations of one head."""
+
+    energy: float  # median, eV/atom without isolated atoms
+    width: float  # eV/atom
+    force: float  # largest root mean square, eV/A
+
+
+def limits(energies: np.ndarray, forces: np.ndarray) -> Limits:
+    """Limits from energies (N,), eV/atom without isolated atoms, and root mean squares of forces (N,), eV/A."""
+    energies = energies[np.isfinite(energies)]
+    logs = np.log(forces[np.isfinite(forces) & (forces > 0)])
+    middle, spread = _middle_and_spread(energies)
+    force, force_spread = _middle_and_spread(logs)
+    largest = np.exp(min(force + SIGMAS * force_spread, 700.0)) if len(logs) else 0.0
+    return Limits(middle, max(SIGMAS * spread, ENERGY), max(largest, FORCE))
+
+
+def _middle_and_spread(values: np.ndarray) -> tuple[float, float]:
+    if not len(values):
+        return 0.0, 0.0
+    middle = float(np.median(values))
+    return middle, MAD_TO_SIGMA * float(np.median(np.abs(values - middle)))
+
+
+class Plausible:
+    """Tells whether a sample of the host has finite labels that are not gross errors; picklable for workers.
+
+    Args:
+        dataset: samples with energy, forces, node_attrs (one-hot elements) and head.
+        atomic_energies: energies of isolated atoms (heads, elements) or (elements,), eV.
+    """
+
+    def __init__(self, dataset: Sequence[Any], atomic_energies: Any, labels: Iterable[str] = ("energy", "forces")):
+        self.atomic_energies, self.labels = np.atleast_2d(np.asarray(atomic_energies, dtype=float)), tuple(labels)
+        chosen = np.random.default_rng(0).permutation(len(dataset))[:ENOUGH]
+        samples = [sample for sample in (dataset[int(i)] for i in chosen) if sample is not None]
+        measured = np.array([self._measure(sample) for sample in samples]).reshape(-1, 3)
+        self.limits = {head: limits(*measured[measured[:, 0] == head, 1:].T) for head in np.unique(measured[:, 0])}
+        self.rejected = sum(not self(sample) for sample in samples)
+        self.examined = len(samples)
+
+    def __call__(self, sample: Any) -> bool:
+        """True where the labels of a sample can be used."""
+        if nonfinite_labels(sample, self.labels):
+            return False
+        head, energy, force = self._measure(sample)
+        own = self.limits.get(head)
+        return own is None or (not abs(energy - own.energy) > own.width and not force > own.force)
+
+    def _measure(self, sample: Any) -> tuple[float, float, float]:
+        """Head, energy (eV/atom without isolated atoms) and root mean square force (eV/A)."""
+        head = int(sample.head) if sample.head is not None else 0
+        free = self.atomic_energies[min(head, len(self.atomic_energies) - 1)]
+        counts = sample.node_attrs.sum(0).double().numpy()
+        energy = (float(sample.energy) - counts @ free) / counts.sum() if sample.energy_weight else np.nan
+        force = float(sample.forces.double().square().mean().sqrt()) if sample.forces_weight else np.nan
+        return head, energy, force
+
+
+class SelectedBatches:
+    """The batches of a loader without the samples that `keep` rejects; its order and random numbers are its own."""
+
+    def __init__(self, loader: Any, keep: Callable[[Any], bool]) -> None:
+        self.loader, self.keep = loader, keep
+
+    def __iter__(self) -> Iterator[Any]:
+        collate = self.loader.collate_fn
+        self.loader.collate_fn = SelectingCollater(collate, self.keep)
+        try:
+            yield from (batch for batch in self.loader if batch is not None)
+        finally:
+            self.loader.collate_fn = collate
+
+
+class SelectingCollater:
+    """Collates the samples that `keep` accepts, to None where there is none; picklable for workers."""
+
+    def __init__(self, collate: Callable[[list[Any]], Any], keep: Callable[[Any], bool]) -> None:
+        self.collate, self.keep = collate, keep
+
+    def __call__(self, samples: list[Any]) -> Any:
+        """Collate what is kept of `samples`."""
+        kept = [sample for sample in samples if self.keep(sample)]
+        return self.collate(kept) if kept else None
+
+
+def plausible_energies(energies: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Tell which energies (N,), eV, a sum of energies of the elements in `counts` (N, elements) explains, (N,) boolean.
+
+    False for energies that are not finite, or further than max(10 sigma, 10 eV/atom) from a robust fit.
+    """
+    finite = np.isfinite(energies)
+    atoms = counts.sum(axis=1)
+    shifts = fit_shifts(energies[finite], counts[finite])
+    if not shifts.any():  # too few to tell
+        return finite
+    residual = np.full(len(energies), np.inf)
+    residual[finite] = (energies[finite] - counts[finite] @ shifts) / atoms[finite]
+    middle, spread = _middle_and_spread(residual[finite])
+    return np.abs(residual - middle) <= max(SIGMAS * spread, ENERGY)
+
+
+def log_left_out(rejected: int, examined: int, what: str, values: str) -> None:
+    """Say what was left out of something that the host derives from the labels, and what difference it makes."""
+    logging.warning(
+        f"{rejected} of {examined} configurations have labels that are not finite or far from all others: {what} "
+        f"without them is {values}"
+    )
