@@ -51,28 +51,37 @@ class MixtureDistribution(LossDistribution):
         self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup, sum_over_ranks)
         self.threshold, self.guard = threshold, guard
         self.fits = torch.tensor(UNFITTED, dtype=torch.float64).unsqueeze(1).repeat(1, num_heads)  # (6, H)
+        self.all_fitted = False  # on the host: a step must not wait for the device
 
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
-        """See the class; only the running distribution learns from a batch."""
-        self.first.update(_log(losses), heads, usable)
+        """See the class; only the running distribution learns from a batch, as long as it is needed."""
+        if not self.all_fitted:
+            self.first.update(_log(losses), heads, usable)
 
     def refit(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
         """Fit each head to the latest losses of its configurations; waits for the device."""
         for head in range(self.fits.shape[1]):
-            x, counts = histogram(_log(losses[usable & (heads == head) & (losses > 0)]))
+            x, counts = histogram(losses, usable & (heads == head) & (losses > 0))
             if counts.sum() >= FEWEST and len(x) > 2:
                 guard = self.guard.relaxed() if self.fits[0, head] > 0 else self.guard
                 fit = choose(x, counts, guard)
                 values = [getattr(fit, name) for name in PARAMETERS]
                 self.fits[:, head] = torch.tensor(values, dtype=self.fits.dtype)
+        self.all_fitted = bool((self.fits[0] >= 0).all())
 
     @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """See the class."""
         x = _log(losses)
-        early = self.first.weigh(x, heads)
         if self.threshold == torch.inf:
-            return early
+            return self.first.weigh(x, heads)
+        fitted = self._by_fit(x, heads)
+        if self.all_fitted:
+            return fitted
+        early, done = self.first.weigh(x, heads), self.fits[0, heads] >= 0
+        return Weighted(*(torch.where(done, late, now) for late, now in zip(fitted, early, strict=True)))
+
+    def _by_fit(self, x: Tensor, heads: Tensor) -> Weighted:
         fits = self.fits if self.fits.shape[1] == 1 else self.fits[:, heads]
         share, mode, left, right, high_mean, high_scale = fits
         zscore = (x - mode) / torch.where(x < mode, left, right)
@@ -81,9 +90,7 @@ class MixtureDistribution(LossDistribution):
         apart = (torch.minimum(x, high_mean) - high_mean) / high_scale
         upper = share * torch.exp(-0.5 * apart.square()) / (high_scale * ROOT_TWO_PI)
         weight = torch.where(z > 0, lower / (lower + upper + BACKGROUND), 1.0)
-        weight = weight * soft_weight(zscore, self.threshold)
-        fitted = share >= 0
-        return Weighted(torch.where(fitted, weight, early.weight), torch.where(fitted, zscore, early.zscore))
+        return Weighted(weight * soft_weight(zscore, self.threshold), zscore)
 
     def location_and_scale(self) -> tuple[Tensor, Tensor]:
         """Return mode (H,) and tail scale (H,) of the log losses of right labels."""
@@ -112,6 +119,7 @@ class MixtureDistribution(LossDistribution):
             raise ValueError(f"loss distribution: no mixture of {self.fits.shape[1]} head(s)")
         self.first.load_state_dict(state["first"])
         self.fits = state["fits"].to(self.fits).clone()
+        self.all_fitted = bool((self.fits[0] >= 0).all())
 
     def to(self, device: torch.device) -> "MixtureDistribution":
         """Move to `device`, in place."""
@@ -126,12 +134,17 @@ def _log(losses: Tensor) -> Tensor:
     return losses.to(kind).clamp_min(1e-30).log()
 
 
-def histogram(x: Tensor) -> tuple[Any, Any]:
-    """Centres and counts of the occupied of BINS equal bins of `x`, so that a fit costs the same for any number."""
-    if not len(x):
+def histogram(losses: Tensor, which: Tensor) -> tuple[Any, Any]:
+    """Centres and counts of the occupied of BINS equal bins of the log of losses (N,), those in the mask `which` (N,).
+
+    So that a fit costs the same for any number; masks instead of selections, and single precision, because N is large.
+    """
+    x = losses.float().clamp_min(1e-30).log()
+    lowest, highest = x.masked_fill(~which, torch.inf).min().item(), x.masked_fill(~which, -torch.inf).max().item()
+    if lowest > highest:
         return np.zeros(0), np.zeros(0)
-    lowest, highest = x.min(), x.max()
-    places = ((x - lowest) / (highest - lowest).clamp_min(1e-12) * BINS).long().clamp_max(BINS - 1)
-    counts = torch.bincount(places, minlength=BINS).double().cpu().numpy()
-    centres = float(lowest) + float(highest - lowest) / BINS * (np.arange(BINS) + 0.5)
+    width = max(highest - lowest, 1e-6) / BINS
+    places = x.sub_(lowest).div_(width).clamp_(0, BINS - 1).masked_fill_(~which, BINS).int()
+    counts = torch.bincount(places, minlength=BINS + 1)[:BINS].double().cpu().numpy()
+    centres = lowest + width * (np.arange(BINS) + 0.5)
     return centres[counts > 0], counts[counts > 0]

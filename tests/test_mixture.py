@@ -90,6 +90,13 @@ def test_the_weight_is_the_posterior_and_never_rises_with_the_loss():
     assert (weight**2 * torch.tensor(np.exp(x)))[-100:].max() < 1e-2  # no say for gross errors, however large
 
 
+def test_the_histogram_counts_what_is_asked_for():
+    values = torch.tensor([1.0, 0.0, 2.0, 2.0, 1e9, 4.0], dtype=torch.float64)
+    x, counts = histogram(values, torch.tensor([True, False, True, True, False, True]))
+    assert counts.tolist() == [1, 2, 1]
+    np.testing.assert_allclose(x, np.log([1, 2, 4]), atol=np.log(4) / 400)
+
+
 def test_fits_are_deterministic_and_do_not_care_for_the_order():
     values, _ = losses(0.3)
     first = fitted(values)[0].fits
@@ -99,7 +106,7 @@ def test_fits_are_deterministic_and_do_not_care_for_the_order():
 
 def test_the_evidence_and_the_distance_both_have_to_be_there():
     values, _ = losses(0.3)
-    x, counts = histogram(values.log())
+    x, counts = histogram(values, values > 0)
     one, two = fit_one(x, counts), fit_two(x, counts)
     gain = 2 * (two.log_likelihood - one.log_likelihood) - 3 * np.log(400)
     assert choose(x, counts, Guard(gain - 1, 2.5)).share > 0
@@ -110,7 +117,7 @@ def test_the_evidence_and_the_distance_both_have_to_be_there():
 
 def test_two_populations_that_were_found_are_kept_near_the_limit():
     values, _ = losses(0.3)
-    x, counts = histogram(values.log())
+    x, counts = histogram(values, values > 0)
     distance = fit_two(x, counts).distance
     before = MixtureDistribution(guard=Guard(10.0, distance + 0.5))
     heads, usable = HEADS.expand(400), torch.ones(400, dtype=torch.bool)

@@ -27,9 +27,9 @@ from mace import data, modules, tools
 from mace_outlier import distributed
 from mace_outlier.dataset import NumberedDataset, TaggingCollater
 from mace_outlier.loss import RobustLoss
+from mace_outlier.mixture import MixtureDistribution
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss
-from mace_outlier.weighting import GaussianDistribution
 
 HERE = Path(__file__).parent
 BASES = {"weighted": modules.WeightedEnergyForcesLoss, "universal": modules.UniversalLoss}
@@ -89,7 +89,7 @@ def time_step(iterator: Any, loss: torch.nn.Module, model: torch.nn.Module, opti
 
 def compare(base: torch.nn.Module, samples: list[Any], steps: int) -> dict[str, Any]:
     """Median seconds a step of both losses, and the median ratio of neighbouring steps."""
-    split, distribution = PerConfigurationLoss(base, sys.modules["mace.modules.loss"]), GaussianDistribution(warmup=100)
+    split, distribution = PerConfigurationLoss(base, sys.modules["mace.modules.loss"]), MixtureDistribution(warmup=100)
     records = Records(len(samples), stress="stress" in split.labels)
     robust = RobustLoss(split, distribution, records, distributed.mean_sizes)
     model = make_model()
@@ -102,6 +102,7 @@ def compare(base: torch.nn.Module, samples: list[Any], steps: int) -> dict[str, 
         for step in range(len(samples) // BATCH):
             for name in sorted(arms, reverse=bool(step % 2)):
                 times[name].append(time_step(iterators[name], arms[name][1], model, optimizer, output))
+        distribution.refit(records.loss, records.head.long(), records.loss > 0)  # as at the end of an epoch
     warm = len(samples) // BATCH
     stock, ours = np.array(times["stock"][warm:]), np.array(times["robust"][warm:])
     return {
