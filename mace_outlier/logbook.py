@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from .options import LOSS_NAME, Options
+from .populations import SIMILAR
 from .provenance import Descriptions, Provenance
 from .records import BINS, QUANTILES, Records
 
 SUSPECTS_IN_SUMMARY = 5
-SIMILAR = 0.4  # share of the upper population above which it is not clear which one is wrong
 PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
 
 

@@ -106,7 +106,8 @@ class MixtureDistribution(LossDistribution):
             if fit["share"] < 0:
                 heads.append(early | {"kind": "lognormal"})
             else:
-                heads.append({"kind": "mixture", "location": fit["mode"], "scale": fit["right"]} | fit)
+                common = {"location": fit["mode"], "scale": fit["right"], "threshold": self.threshold}
+                heads.append({"kind": "mixture"} | common | fit)
         return heads
 
     def state_dict(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ NARROWEST = 0.05  # scale of a population: log losses are never sharper than tha
 SHARES = (0.05, 0.2, 0.45)  # of wrong labels, from which a fit starts
 BACKGROUND = 0.01 / 30.0  # density of gross errors: 1 % of the labels, over 30 units of the log loss
 LEFT, RIGHT = np.sqrt(np.pi / 2), 3 * np.pi * np.sqrt(5) / 16  # integrals of the two halves of the lower population
+SIMILAR = 0.4  # share of the upper population above which losses can't say which of the two is wrong
 ROOT_TWO_PI = np.sqrt(2 * np.pi)
 
 Array = NDArray[np.float64]

@@ -9,6 +9,7 @@ import pandas
 from ase import Atoms
 from ase.io import write
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from mace_outlier.report.summary import Summary, summarise, with_categories
 from mace_outlier.results import Results, sample_path, write_results
@@ -74,6 +75,75 @@ def made_up_about(heads: tuple[str, ...] = ("Default",), epochs: int = 60, name:
     }  # fmt: skip
 
 
+TWO = {"share": 0.31, "mode": -1.5, "left": 0.40, "right": 0.44, "high_mean": 0.90, "high_scale": 0.25}
+ONE = TWO | {"share": 0.0, "high_mean": 0.0, "high_scale": 1.0}
+
+
+def population_entry(fit: dict[str, float], head: str = "Default") -> dict[str, Any]:
+    """What a run says of a head whose populations of losses were fitted."""
+    return {"head": head, "kind": "mixture", "location": fit["mode"], "scale": fit["right"]} | fit
+
+
+def lower_population(x: np.ndarray, fit: dict[str, float]) -> np.ndarray:
+    """Density of the log losses of right labels: half a normal distribution and half a Student t."""
+    norms = fit["left"] * np.sqrt(np.pi / 2) + fit["right"] * 3 * np.pi * np.sqrt(5) / 16
+    z = x - fit["mode"]
+    below, above = norm.pdf(z / fit["left"]) / norm.pdf(0), student.pdf(z / fit["right"], 5) / student.pdf(0, 5)
+    return np.where(z < 0, below, above) / norms
+
+
+def probabilities(loss: np.ndarray, fit: dict[str, float]) -> np.ndarray:
+    """The weight: the probability that a label is right, and nothing for gross errors, beyond 8 widths."""
+    x = np.log(loss)
+    inner = np.minimum(x, fit["high_mean"]) if fit["share"] else x
+    right = (1 - fit["share"]) * lower_population(inner, fit)
+    wrong = fit["share"] * norm.pdf(inner, fit["high_mean"], fit["high_scale"]) + 0.01 / 30
+    return np.where(x < fit["mode"], 1.0, right / (right + wrong)) * norm.cdf(8 - (x - fit["mode"]) / fit["right"])
+
+
+def made_up_populations(
+    rows: int, fit: dict[str, float], share: float | None = None, seed: int = 0
+) -> pandas.DataFrame:
+    """A table with losses as fitted; the first ones are wrong labels, a share of them other than fitted if given."""
+    rng = np.random.default_rng(seed)
+    bad = round(rows * (fit["share"] if share is None else share))
+    table = made_up_table(rows, range(bad), seed)
+    weights = fit["left"] * np.sqrt(np.pi / 2), fit["right"] * 3 * np.pi * np.sqrt(5) / 16
+    low = rng.random(rows) < weights[0] / sum(weights)
+    below, above = -np.abs(rng.normal(0, fit["left"], rows)), fit["right"] * np.abs(rng.standard_t(5, rows))
+    x = fit["mode"] + np.where(low, below, above)
+    x[:bad] = rng.normal(fit["high_mean"], fit["high_scale"], bad)
+    zscore = (x - fit["mode"]) / np.where(x < fit["mode"], fit["left"], fit["right"])
+    weight = probabilities(np.exp(x), fit)
+    return table.assign(loss=np.exp(x), zscore=zscore, weight=weight, mean_weight=0.95 * weight + 0.02)
+
+
+def about_populations(*fits: dict[str, float], heads: tuple[str, ...] = ("Default",)) -> dict[str, Any]:
+    """The description of a run whose populations of losses were fitted, one fit for each head."""
+    about = made_up_about(heads)
+    about["options"] |= {"distribution": "mixture", "threshold": 8.0, "selection": "robust"}
+    entries = [population_entry(fit, head) for fit, head in zip(fits, heads, strict=True)]
+    return about | {"distribution": entries}
+
+
+def made_up_heads() -> tuple[pandas.DataFrame, dict[str, Any]]:
+    """Two populations, one, too few for a fit, and a threshold of the loss itself."""
+    names = ("pbe", "r2scan", "few", "published")
+    tables = (
+        made_up_populations(400, TWO),
+        made_up_populations(300, ONE, seed=1),
+        made_up_table(30),
+        made_up_table(200),
+    )
+    table = pandas.concat([part.assign(head=name) for part, name in zip(tables, names, strict=True)], ignore_index=True)
+    about = made_up_about(names)
+    about["distribution"][:2] = [population_entry(TWO, "pbe"), population_entry(ONE, "r2scan")]
+    about["options"] |= {"distribution": "mixture", "threshold": 8.0}
+    about["distribution"][3] |= {"kind": "normal"}
+    about["distribution"][2] |= {"kind": "lognormal", "location": -0.9, "scale": 0.45, "threshold": 5.0}
+    return table, about
+
+
 def water_cluster(molecules: int, rng: np.random.Generator) -> Atoms:
     """Water molecules on a jittered grid."""
     grid = 2.9 * np.array([(i, j, k) for k in range(9) for j in range(2) for i in range(2)][:molecules], dtype=float)
@@ -131,6 +201,8 @@ def write_hostile_run(folder: Path) -> Path:
         "options": {"base_loss": HOSTILE[0]},
     }
     about["history"][0]["stage"] = HOSTILE[3]
+    for i, fit in enumerate((TWO, TWO | {"share": 0.45}, ONE)):
+        about["distribution"][i::4] = [population_entry(fit, word) for word in HOSTILE[i::4]]
     return write_run(folder, table, about, made_up_sample(table, 10))
 
 

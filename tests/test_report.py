@@ -13,7 +13,7 @@ from made_up_results import (
 )
 from scipy.stats import binomtest
 
-from mace_outlier.report import summary, words
+from mace_outlier.report import heads, summary, words
 from mace_outlier.report.groups import find_groups
 
 BAD = list(range(0, 99, 3))  # 33 rows
@@ -63,16 +63,20 @@ def test_a_configuration_that_was_never_visited_is_no_evidence():
     assert "3 configurations were never visited" in " ".join(words.how_sure(found))
 
 
+def by_chance(table, *about, below=0.5) -> tuple[float, float]:
+    return heads.by_chance(summarised(table, *about, below=below).heads)
+
+
 def test_by_chance_follows_the_threshold_and_the_cut():
     table = made_up_table(1000)
-    normal, skewed = summary.expected(summarised(table))
+    normal, skewed = by_chance(table)
     assert normal == pytest.approx(22.75, abs=0.01)
     assert skewed == pytest.approx(1000 * math.exp(-3))
-    assert summary.expected(summarised(table, below=0.15866))[0] == pytest.approx(1.35, abs=0.01)  # z > 3
+    assert by_chance(table, below=0.15866)[0] == pytest.approx(1.35, abs=0.01)  # z > 3
     about = made_up_about()
     about["distribution"][0]["threshold"] = "inf"
-    assert summary.expected(summarised(table, about)) == (0, 0)
-    assert math.isnan(summary.expected(summarised(table, {}))[0])
+    assert by_chance(table, about) == (0, 0)
+    assert math.isnan(by_chance(table, {})[0])
     assert "not recorded" in " ".join(words.how_sure(summarised(table, {})))
 
 
@@ -81,9 +85,9 @@ def test_each_head_has_its_own_threshold():
     table["head"] = ["b"] * 200 + ["a"] * 100
     about = made_up_about(("b", "a"))
     about["distribution"][1]["threshold"] = 3.0
-    heads = summarised(table, about).heads
-    assert [(head.name, head.members) for head in heads] == [("b", 200), ("a", 100)]
-    assert [head.expected for head in heads] == pytest.approx([4.55, 0.135], abs=0.01)
+    found = summarised(table, about).heads
+    assert [(head.name, head.members) for head in found] == [("b", 200), ("a", 100)]
+    assert [head.expected for head in found] == pytest.approx([4.55, 0.135], abs=0.01)
 
 
 @pytest.mark.parametrize(

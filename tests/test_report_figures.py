@@ -9,7 +9,7 @@ from ase.build import fcc111
 from made_up_results import made_up_sample, made_up_table, summarised, water_cluster, write_run
 
 from mace_outlier.report import figures, sample, scatter, structures, summary
-from mace_outlier.report.distributions import history_of
+from mace_outlier.report.epochs import history_of
 from mace_outlier.results import read_results
 
 

@@ -15,10 +15,12 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from ..files import replacing
+from .heads import Head
 from .text import clean
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart
 SUSPECT, OTHER, PALE, BLACK, GREY = "#D55E00", "#0072B2", "#56B4E9", "#222222", "#8a8a8a"
+WRONG = "#7a2e00"  # a curve before the colour of suspects
 CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # heads; not the colour of suspects
 MOST_HEADS = 6  # that get a panel of their own
 RASTER = 200  # dots per inch of what isn't kept as lines
@@ -93,6 +95,26 @@ def _plain(value: float) -> str:
     if not value:
         return "0"
     return f"{value:,.6g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
+
+
+def largest(heads: list[Head]) -> list[Head]:
+    """Return the heads that get a panel."""
+    return sorted(heads, key=lambda head: -head.members)[:MOST_HEADS]
+
+
+def more_heads(heads: list[Head]) -> str:
+    """Say how many heads have no panel."""
+    hidden = len(heads) - MOST_HEADS
+    return f" The {MOST_HEADS} largest heads; {hidden} more are not shown." if hidden > 0 else ""
+
+
+def head_legend(canvas: Canvas, panels: list[Axes], side: str) -> None:
+    """Name what is drawn in any of the panels, once, above all of them."""
+    named: dict[str, Any] = {}
+    for axes in panels:
+        named = {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)} | named
+    place: Any = f"outside upper {side}"
+    canvas.legend(list(named.values()), list(named), loc=place, ncols=5, handlelength=1.6)
 
 
 def encoded(canvas: Canvas, kind: str, dpi: float = RASTER) -> str:

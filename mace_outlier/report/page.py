@@ -14,15 +14,19 @@ from ..files import replacing
 from ..results import Results
 from . import text
 from .bars import draw_groups
-from .distributions import draw_losses, draw_weights
+from .chance import SIMILAR_ADVICE, SIMILAR_TITLE, head_columns, similar_populations
+from .distributions import draw_losses
+from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
 from .groups import KINDS, Groups
+from .losses import number
 from .sample import Sample, energy_per_atom, largest_error, largest_force
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
-from .summary import CERTAIN, PERSISTENT, RECENT, Summary, Suspect, expected, number
+from .summary import CERTAIN, Summary, Suspect
+from .tiles import tiles_of
 from .truth import Truth
-from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
+from .words import ADVICE, group_sentences, headline, how_sure, meaning_of_z, truth_sentences
 
 TITLES = {
     "config_type": "By config_type",
@@ -84,12 +88,17 @@ def _context(report: Report) -> dict[str, Any]:
         "audit": summary.audit,
         "facts": _facts(report),
         "headline": headline(summary).replace(" %", "\u00a0%"),
-        "tiles": _tiles(report),
+        "tiles": tiles_of(summary, groups, report.truth),
         "how_sure": how_sure(summary),
         "truth": truth_sentences(report.truth, summary) if report.truth else [],
         "group_sentences": group_sentences(groups, summary),
         "flagged": bool(groups.warnings),
         "advice": ADVICE,
+        "similar": similar_populations(summary),
+        "similar_title": SIMILAR_TITLE,
+        "similar_advice": SIMILAR_ADVICE,
+        "head_columns": head_columns(summary.heads),
+        "meaning_of_z": meaning_of_z(summary),
         "heads": summary.heads if len(summary.heads) > 1 else [],
         "suspects": [_card(suspect, report) for suspect in report.worst],
         "total": summary.suspects,
@@ -112,34 +121,12 @@ def _facts(report: Report) -> list[str]:
         found.append("not finished")
     if np.isfinite(number(about.get("epoch"))) and not report.summary.audit:
         found.append(f"epoch {number(about['epoch']):.0f}")
-    thresholds = {head.threshold for head in report.summary.heads if np.isfinite(head.threshold)}
+    by_threshold = [head.losses for head in report.summary.heads if head.losses.fit is None]
+    thresholds = {losses.threshold for losses in by_threshold if np.isfinite(losses.threshold)}
     found.extend(f"threshold {threshold:g} sigma" for threshold in sorted(thresholds))
     if about.get("saved"):
         found.append(f"saved {str(about['saved']).replace('T', ' ')[:16]} UTC")
     return [text.clean(fact) for fact in found]
-
-
-def _tiles(report: Report) -> list[tuple[str, str, bool]]:
-    """Number, what it counts, and whether it wants attention."""
-    summary, groups = report.summary, report.groups
-    verdicts = summary.verdicts
-    tiles = [(f"{summary.suspects:,}", f"suspects of {summary.rows:,}", summary.suspects > 0)]
-    tiles.append((f"{verdicts[CERTAIN]:,}", "certainly wrong: not finite", verdicts[CERTAIN] > 0))
-    if verdicts[PERSISTENT] + verdicts[RECENT]:
-        others = f", {verdicts[RECENT]:,} only lately" if verdicts[RECENT] else ""
-        tiles.append((f"{verdicts[PERSISTENT]:,}", f"suspects in most epochs{others}", False))
-    chance = expected(summary)
-    if chance[0] > 0:
-        shown = dict.fromkeys(text.count(number) for number in chance)  # one number, if they look the same
-        tiles.append((f" {text.DASH} ".join(shown), "by chance, were all labels right", False))
-    if summary.suspects:
-        flagged = len(groups.warnings)
-        tiles.append(
-            (f"{flagged:,}", "group over-represented" if flagged == 1 else "groups over-represented", flagged > 0)
-        )
-    if report.truth:
-        tiles.append((text.fixed(report.truth.auroc_weight, 4), "AUROC of 1 - weight", False))
-    return tiles
 
 
 def _shown(part: object) -> list[tuple[str, str]]:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas
 from numpy.typing import NDArray
-from scipy.stats import expon, norm
 
 from ..results import TEXT, Results
+from .heads import Head, find_heads
 
 # how sure it is that a suspect is wrong
 CERTAIN = "not finite"  # a label or the loss is NaN or infinite
@@ -23,21 +23,6 @@ VERDICTS = (CERTAIN, PERSISTENT, RECENT, ONCE)
 SOFT = (0.3, 0.7)  # mean weights of suspects in this range: the separation is soft
 
 
-class Head(NamedTuple):
-    """One head (MACE's: a level of theory with its own loss distribution)."""
-
-    name: str
-    members: int
-    suspects: int
-    nonfinite: int
-    mean_weight: float
-    location: float  # mu, unit of the base loss; NaN: not recorded
-    scale: float  # sigma
-    threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded
-    expected: float  # suspects among right labels, were the losses normally distributed
-    expected_skewed: float  # the same for an exponential distribution
-
-
 class Summary(NamedTuple):
     """Who is suspected."""
 
@@ -47,7 +32,7 @@ class Summary(NamedTuple):
     nonfinite: NDArray[np.bool_]  # (N,)
     order: NDArray[np.int64]  # rows of the suspects, the worst first
     verdicts: dict[str, int]  # suspects by verdict
-    soft_share: float  # of the finite suspects: mean weight within SOFT; NaN where there is none
+    soft_share: float  # of the finite suspects: mean weight within SOFT; NaN: none, or weights are probabilities
     heads: list[Head]
     audit: bool  # of a trained model: one visit, no training
 
@@ -78,14 +63,6 @@ class Suspect(NamedTuple):
     force_ratio: float  # force RMSE in medians of its head
 
 
-def number(value: object) -> float:
-    """Return what a description may hold where a number is meant ("inf", null, nothing) as a float; NaN: no number."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan
-
-
 def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return the table with its text as categories, so that two million rows are counted in no time."""
     return table.assign(**{name: _category(table[name]) for name in TEXT})
@@ -106,7 +83,9 @@ def summarise(results: Results, below: float) -> Summary:
     suspect = weight < below
     nonfinite = visited & ~np.isfinite(loss)
     codes = verdict_codes(table, suspect, nonfinite, below)
-    finite_means = table["mean_weight"].to_numpy()[suspect & ~nonfinite]
+    heads = find_heads(results, below, visited, suspect, nonfinite)
+    no_probability = table["head"].isin([head.name for head in heads if head.odds is None]).to_numpy()
+    finite_means = table["mean_weight"].to_numpy()[suspect & ~nonfinite & no_probability]
     soft = (finite_means >= SOFT[0]) & (finite_means <= SOFT[1])
     return Summary(
         below,
@@ -116,7 +95,7 @@ def summarise(results: Results, below: float) -> Summary:
         ranking(suspect, nonfinite, table["zscore"].to_numpy()),
         {name: int((codes == i).sum()) for i, name in enumerate(VERDICTS)},
         float(soft.mean()) if soft.size else math.nan,
-        _heads(results, below, visited, suspect, nonfinite),
+        heads,
         results.about.get("kind") == "audit",
     )
 
@@ -158,42 +137,3 @@ def _medians(table: pandas.DataFrame, column: str) -> dict[str, float]:
     """Median absolute value by head; NaN instead of 0, by which one can't divide."""
     medians = table[column].abs().groupby(table["head"], observed=True).median()
     return {str(name): value if value > 0 else math.nan for name, value in medians.items()}
-
-
-def _heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
-    recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
-    names, codes = results.table["head"].cat.categories, results.table["head"].cat.codes.to_numpy()
-    weight = results.table["weight"].to_numpy()
-    known = [str(name) for name in results.about.get("heads") or []]
-    order = sorted(names, key=lambda name: known.index(name) if name in known else len(known))
-    heads = []
-    for name in order:
-        here = codes == names.get_loc(name)
-        fitted = recorded.get(str(name), {})
-        threshold = number(fitted.get("threshold", (results.about.get("options") or {}).get("threshold")))
-        judged = int((here & visited & ~nonfinite).sum())
-        heads.append(
-            Head(
-                str(name),
-                int(here.sum()),
-                int((here & suspect).sum()),
-                int((here & nonfinite).sum()),
-                float(weight[here & visited].mean()) if (here & visited).any() else math.nan,
-                number(fitted.get("location")),
-                number(fitted.get("scale")),
-                threshold,
-                *_expected(judged, threshold, below),
-            )
-        )
-    return heads
-
-
-def _expected(judged: int, threshold: float, below: float) -> tuple[float, float]:
-    """Suspects among `judged` right labels: N P(Z > z) with z where the weight Phi(t - z) falls below the cut."""
-    cut = threshold - norm.ppf(below)
-    return judged * float(norm.sf(cut)), judged * float(expon.sf(1 + cut))  # an exponential has mu = sigma
-
-
-def expected(summary: Summary) -> tuple[float, float]:
-    """Return how many suspects right labels would give, with normal and with exponential losses; NaN: not recorded."""
-    return sum(head.expected for head in summary.heads), sum(head.expected_skewed for head in summary.heads)

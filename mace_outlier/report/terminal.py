@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .chance import SIMILAR_ADVICE, SIMILAR_TITLE, head_columns, similar_populations
 from .groups import Breakdown, Groups
 from .summary import Summary, Suspect
-from .text import DASH, clean, count, fixed, milli, percent
+from .text import clean, fixed, milli, percent
 from .truth import Truth
 from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
 
@@ -48,6 +49,10 @@ def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[
     """Print how many, how sure, which groups, which configurations."""
     out.print(Text(clean(name), style="dim"))
     out.print(Text(headline(summary), style="bold"))
+    similar = similar_populations(summary)
+    if similar:
+        out.print(Text(SIMILAR_TITLE, style="bold yellow"))
+        _bullets(out, [*similar, SIMILAR_ADVICE])
     _bullets(out, [*(truth_sentences(truth, summary) if truth else []), *how_sure(summary)])
     if groups.warnings:
         out.print(Text("\nOver-represented among the suspects", style="bold yellow"))
@@ -99,18 +104,14 @@ def _suspects(out: Console, worst: list[Suspect], summary: Summary, truth: Truth
 
 
 def _heads(summary: Summary) -> Table:
-    names = ("configurations", "suspects", "share", "mean weight", "mu", "sigma", "by chance")
+    columns = head_columns(summary.heads)
+    names = ("configurations", "suspects", "share", "mean weight", *(name for name, _ in columns))
     table = _table("By head", [("head", "left"), *((name, "right") for name in names)])
     for head in summary.heads:
         cells = [clean(head.name, 40), f"{head.members:,}", f"{head.suspects:,}"]
         cells += [percent(head.suspects / max(head.members, 1)), fixed(head.mean_weight, 3)]
-        cells += [fixed(head.location, 3), fixed(head.scale, 3), _chance(head.expected)]
-        table.add_row(*(Text(cell) for cell in cells))
+        table.add_row(*(Text(cell) for cell in [*cells, *(shown(head) for _, shown in columns)]))
     return table
-
-
-def _chance(number: float) -> str:
-    return DASH if number != number else count(number)
 
 
 def _breakdown(breakdown: Breakdown) -> Table:

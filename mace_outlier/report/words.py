@@ -2,9 +2,11 @@
 
 import math
 
+from .chance import how_many_right
 from .groups import Flag, Groups
-from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Summary, expected
-from .text import clean, count, fixed, of_many, percent
+from .losses import LOGNORMAL, MIXTURE
+from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Summary
+from .text import clean, fixed, of_many, percent
 from .truth import Truth
 
 MOST_WARNINGS = 8
@@ -17,12 +19,33 @@ def headline(summary: Summary) -> str:
         return f"None of {everyone} looks wrong: every weight is {summary.below:g} or more."
     share = percent(summary.suspects / summary.rows)
     verb = "looks" if summary.suspects == 1 else "look"
-    return f"{summary.suspects:,} of {everyone} ({share}) {verb} wrong: weight below {summary.below:g}."
+    if any(head.losses.similar for head in summary.heads):
+        verb += " wrong, if labels with the lower losses are right"
+    else:
+        verb += " wrong"
+    return f"{summary.suspects:,} of {everyone} ({share}) {verb}: weight below {summary.below:g}."
 
 
 def how_sure(summary: Summary) -> list[str]:
     """Say how sure that is."""
-    return [*_certain(summary), *_chance(summary), *_persistence(summary), *_softness(summary), *_unseen(summary)]
+    return [
+        *_certain(summary),
+        *how_many_right(summary),
+        *_persistence(summary),
+        *_softness(summary),
+        *_unseen(summary),
+    ]
+
+
+def meaning_of_z(summary: Summary) -> str:
+    """Say what a z-score is."""
+    meanings = {
+        LOGNORMAL: "standard deviations that the logarithm of the loss lies above its mean",
+        MIXTURE: "how far the logarithm of the loss lies above that of the typical right label, in widths of the lower "
+        "population",
+    }
+    normal = "standard deviations that the loss lies above the mean"
+    return "z: " + "; or ".join(dict.fromkeys(meanings.get(head.losses.kind, normal) for head in summary.heads)) + "."
 
 
 def _certain(summary: Summary) -> list[str]:
@@ -31,30 +54,6 @@ def _certain(summary: Summary) -> list[str]:
         verb = "is" if number == 1 else "are"
         return [f"{number:,} {verb} certainly wrong: a label, or the loss, is not a finite number."]
     return ["No label is certainly wrong: all losses are finite."] if summary.suspects else []
-
-
-def _chance(summary: Summary) -> list[str]:
-    normal, skewed = expected(summary)
-    finite = summary.suspects - summary.verdicts[CERTAIN]
-    if math.isnan(normal):
-        return ["The threshold was not recorded: how many suspects chance alone would give isn't known."]
-    if not normal:
-        return ["The threshold is infinite: no finite loss is ever down-weighted, however large."]
-    judged = of_many(int((summary.visited & ~summary.nonfinite).sum()), "configuration")
-    first = (
-        f"If all labels were right, about {count(normal)} of {judged} would lie beyond the threshold with normally "
-        f"distributed losses, and about {count(skewed)} with skewed ones (exponential); {finite:,} do."
-    )
-    return [f"{first} {_compared(finite, normal, skewed)}"] if summary.suspects else [first]
-
-
-def _compared(finite: int, normal: float, skewed: float) -> str:
-    advice = "The losses of right configurations are skewed: weights rank configurations, they prove nothing."
-    if finite <= normal + 2 * math.sqrt(normal):
-        return f"That is no more than chance gives. {advice}"
-    if finite <= skewed + 2 * math.sqrt(skewed):
-        return f"That is no more than right labels with skewed losses can give. {advice}"
-    return f"That is more than right labels would give; not every suspect need be wrong. {advice}"
 
 
 def _persistence(summary: Summary) -> list[str]:
@@ -73,8 +72,9 @@ def _persistence(summary: Summary) -> list[str]:
 
 def _softness(summary: Summary) -> list[str]:
     if summary.soft_share > 0.5:
+        whose = " of heads with a threshold" if any(head.odds for head in summary.heads) else ""
         return [
-            f"The separation is soft: {percent(summary.soft_share)} of the suspects have a mean weight between "
+            f"The separation is soft: {percent(summary.soft_share)} of the suspects{whose} have a mean weight between "
             f"{SOFT[0]:g} and {SOFT[1]:g}, so the order says more than the cut."
         ]
     return []
