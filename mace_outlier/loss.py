@@ -49,6 +49,7 @@ class RobustLoss(nn.Module):
         self.per_configuration = per_configuration
         self.mean_sizes = mean_sizes or (lambda configurations, atoms, device: (configurations, atoms))
         self._frozen = False
+        self.inherits = False  # while True, no weight is above the one that is remembered
         self._selection: Selection | None = None
         if distribution is not None and records is not None:
             self.attach(distribution, records)
@@ -90,6 +91,8 @@ class RobustLoss(nn.Module):
         # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
         self.distribution.update(judged, heads, judged > 0)
         weight, zscore = self.distribution.weigh(judged, heads)
+        if self.inherits:
+            weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
         weight = weight.masked_fill(bad, 0.0)
         self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
         return weight

@@ -106,9 +106,14 @@ class RobustTraining:
             self._numbered.needs_tags = not self.descriptions.complete
             yield self._numbered
 
-    def begin_epoch(self, epoch: int) -> None:
-        """Count the visits of this epoch under its number."""
+    def begin_epoch(self, epoch: int, loss: RobustLoss) -> None:
+        """Count the visits of this epoch under its number.
+
+        A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
+        """
         self.records.epoch = epoch
+        first = self._first_epoch.setdefault(loss, epoch)
+        loss.inherits = epoch == first and len(self._first_epoch) > 1
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
@@ -198,8 +203,7 @@ class RobustTraining:
 
     def _refit(self, loss: RobustLoss) -> None:
         """Fit to the losses of this stage; those of the stage before have another scale."""
-        first = self._first_epoch.setdefault(loss, self.records.epoch)
-        usable = (self.records.last_epoch >= first) & ~self.records.nonfinite
+        usable = (self.records.last_epoch >= self._first_epoch[loss]) & ~self.records.nonfinite
         loss.distribution.refit(self.records.loss, self.records.head.long(), usable)
 
     def _complete_descriptions(self) -> None:

@@ -301,6 +301,19 @@ def test_stage_two_has_statistics_of_its_own(mace):
     assert (mace.folder / "swa_stagetwo.model").exists()
 
 
+def test_stage_two_begins_with_the_weights_of_stage_one(mace):
+    """Its own statistics know nothing in their first epoch: the wrong labels must not come back with it."""
+    train = molecules(120)
+    for frame in train[::3]:
+        frame.info["REF_energy"] += 5.0 * len(frame)
+    write_xyz(mace.folder, train, molecules(5, seed=1))
+    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=100", "--forces_weight=1"]
+    mace.train("begin", *flags, "--swa", "--start_swa=8", "--max_num_epochs=9")
+    results = read_results(mace.folder)
+    assert [entry["stage"] for entry in results.about["history"]] == ["stage_one"] * 8 + ["stage_two"]
+    assert (results.table.weight < 0.5).tolist() == [i % 3 == 0 for i in range(120)]
+
+
 def test_heads_and_multi_head_fine_tuning_keep_the_robust_loss(mace):
     """MACE forces the universal loss here, and duplicates the new data; the replay head has its own statistics."""
     write(mace.folder / "replay.xyz", molecules(20, seed=5))

@@ -116,7 +116,7 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     if shared.run is None:
         return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
-    shared.run.begin_epoch(given["epoch"])
+    shared.run.begin_epoch(given["epoch"], given["loss_fn"])
     result = original(*args, **kwargs)
     shared.run.end_epoch(given["loss_fn"])
     return result
