@@ -24,11 +24,17 @@ def dft_water() -> str:
         "|---|---|---|---|---|---|",
     ]
     names = {"clean": "as they are", "corrupted": "15 % corrupted", "oracle": "15 % corrupted, good frames only"}
+    losses = {
+        "": "`weighted`",
+        "weighted": "`weighted`",
+        "gaussian": "`ema_robust`, gaussian",
+        "mixture": "`ema_robust`",
+    }
     for arm, numbers in load("dft_water/results.json")["arms"].items():
         data, _, loss = arm.partition("_")
         cells = [f"{numbers['rmse_e']:.2f}", f"{numbers['rmse_f']:.1f}"]
         cells += [f"{numbers[key]:.3f}" if key in numbers else "-" for key in ("mean_weight_good", "mean_weight_bad")]
-        lines.append(f"| {names[data]} | `{loss or 'weighted'}` | {' | '.join(cells)} |")
+        lines.append(f"| {names[data]} | {losses[loss]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -58,7 +58,7 @@ def draw_weights(axes: Axes, results: list[dict]) -> None:
     axes.set_xlabel("weight at the end (0 = ignored, 1 = fully used)")
     axes.set_ylabel("share of these frames (%)")
     axes.set_title("Weights of the training frames", loc="left")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="center")
 
 
 def draw(results: list[dict], path: Path) -> None:

@@ -32,12 +32,15 @@ FLAGS = [
     "--energy_weight=10", "--forces_weight=100", "--swa", "--start_swa=12", "--swa_energy_weight=1000", "--ema",
     "--max_num_epochs=16", "--energy_key=REF_energy", "--forces_key=REF_forces", f"--seed={SEED}", "--plot=False",
 ]  # fmt: skip
-ARMS = {  # name: (data, loss)
-    "clean_weighted": ("clean", "weighted"),
-    "clean_ema_robust": ("clean", "ema_robust"),
-    "corrupted_weighted": ("corrupted", "weighted"),
-    "corrupted_ema_robust": ("corrupted", "ema_robust"),
-    "oracle": ("oracle", "weighted"),
+GAUSSIAN = ["--loss=ema_robust", "--ema_robust_distribution=gaussian", "--ema_robust_selection=stock"]
+ARMS = {  # name: (data, flags)
+    "clean_weighted": ("clean", ["--loss=weighted"]),
+    "clean_gaussian": ("clean", GAUSSIAN),
+    "clean_mixture": ("clean", ["--loss=ema_robust"]),
+    "corrupted_weighted": ("corrupted", ["--loss=weighted"]),
+    "corrupted_gaussian": ("corrupted", GAUSSIAN),
+    "corrupted_mixture": ("corrupted", ["--loss=ema_robust"]),
+    "oracle": ("oracle", ["--loss=weighted"]),
 }
 
 
@@ -71,12 +74,12 @@ def prepare(source: Path, work: Path) -> None:
 
 def train(arm: str, work: Path, flags: list[str]) -> None:
     """Train one arm through MACE's command line; a finished one is kept."""
-    data, loss = ARMS[arm]
+    data, own = ARMS[arm]
     if (work / arm / f"{arm}_stagetwo.model").exists():
         return
     command = [
         str(Path(sys.executable).with_name("mace_run_train")), f"--name={arm}", f"--work_dir={work / arm}",
-        f"--train_file={work / data}_train.xyz", f"--valid_file={work / data}_valid.xyz", f"--loss={loss}", *flags,
+        f"--train_file={work / data}_train.xyz", f"--valid_file={work / data}_valid.xyz", *own, *flags,
     ]  # fmt: skip
     print(f"{arm}: training", flush=True)
     (work / arm).mkdir(exist_ok=True)
@@ -107,8 +110,8 @@ def weights(arm: str, work: Path) -> dict[str, float]:
     import torch
     from sklearn.metrics import roc_auc_score
 
-    data, loss = ARMS[arm]
-    if loss != "ema_robust":
+    data, flags = ARMS[arm]
+    if "--loss=ema_robust" not in flags:
         return {}
     checkpoint = max((work / arm / "checkpoints").glob("*_swa.pt"), key=lambda path: path.stat().st_mtime)
     weight = torch.load(checkpoint, weights_only=True)["mace_outlier"]["records"]["weight"].numpy()
