@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .populations import BACKGROUND, LEFT, RIGHT, ROOT_TWO_PI, Guard, choose
+from .populations import BACKGROUND, LEFT, RIGHT, ROOT_TWO_PI, Fit, Guard, choose, fit_one
 from .weighting import GaussianDistribution, LossDistribution, Weighted, soft_weight
 
 BINS = 400
 FEWEST = 50  # configurations of a head that a fit needs
+MEMORY = 100  # configurations over which the mean weight runs
 PARAMETERS = ("share", "mode", "left", "right", "high_mean", "high_scale")
 UNFITTED = (-1.0, 0.0, 1.0, 1.0, 0.0, 1.0)
 
@@ -51,23 +52,51 @@ class MixtureDistribution(LossDistribution):
         self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup, sum_over_ranks)
         self.threshold, self.guard = threshold, guard
         self.fits = torch.tensor(UNFITTED, dtype=torch.float64).unsqueeze(1).repeat(1, num_heads)  # (6, H)
+        self.running = torch.ones(num_heads, dtype=torch.float64)  # (H,) mean weight of the last configurations
         self.all_fitted = False  # on the host: a step must not wait for the device
 
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
         """See the class; only the running distribution learns from a batch, as long as it is needed."""
+        x = _log(losses)
         if not self.all_fitted:
-            self.first.update(_log(losses), heads, usable)
+            self.first.update(x, heads, usable)
+        self._track(self._by_fit(x, heads).weight, heads, usable)
 
-    def refit(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+    @torch.no_grad()
+    def _track(self, weights: Tensor, heads: Tensor, usable: Tensor) -> None:
+        """Take the weights of a batch into their running mean."""
+        terms = torch.stack((usable, weights * usable)).to(self.running.dtype)  # (2, B)
+        if len(self.running) == 1:
+            sums = terms.sum(1, keepdim=True)
+        else:
+            sums = terms.new_zeros(2, len(self.running)).index_add_(1, heads, terms)
+        count, total = self.first.sum_over_ranks(sums)
+        self.running = (MEMORY * self.running + total) / (MEMORY + count)
+
+    def refit(
+        self,
+        losses: Tensor,
+        heads: Tensor,
+        usable: Tensor,
+        believable: Callable[[Tensor], bool] | None = None,
+    ) -> None:
         """Fit each head to the latest losses of its configurations; waits for the device."""
         for head in range(self.fits.shape[1]):
-            x, counts = histogram(losses, usable & (heads == head) & (losses > 0))
-            if counts.sum() >= FEWEST and len(x) > 2:
-                guard = self.guard.relaxed() if self.fits[0, head] > 0 else self.guard
-                fit = choose(x, counts, guard)
-                values = [getattr(fit, name) for name in PARAMETERS]
-                self.fits[:, head] = torch.tensor(values, dtype=self.fits.dtype)
+            which = usable & (heads == head) & (losses > 0)
+            x, counts = histogram(losses, which)
+            if counts.sum() < FEWEST or len(x) < 3:
+                continue
+            fit = choose(x, counts, self.guard.relaxed() if self.fits[0, head] > 0 else self.guard)
+            self._set(head, fit)
+            if fit.share > 0 and believable is not None:
+                outliers = which & (self._by_fit(_log(losses), heads).weight < 0.5)
+                if not believable(outliers):
+                    self._set(head, fit_one(x, counts))
         self.all_fitted = bool((self.fits[0] >= 0).all())
+        self.running = torch.ones_like(self.running)
+
+    def _set(self, head: int, fit: Fit) -> None:
+        self.fits[:, head] = torch.tensor([getattr(fit, name) for name in PARAMETERS], dtype=self.fits.dtype)
 
     @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
@@ -76,6 +105,10 @@ class MixtureDistribution(LossDistribution):
         if self.threshold == torch.inf:
             return self.first.weigh(x, heads)
         fitted = self._by_fit(x, heads)
+        lost = self.running < 0.5 * (1 - self.fits[0])  # (H,)
+        lost = lost if len(lost) == 1 else lost[heads]
+        weight = torch.where(lost, soft_weight(fitted.zscore, 4 * self.threshold), fitted.weight)
+        fitted = Weighted(weight, fitted.zscore)
         if self.all_fitted:
             return fitted
         early, done = self.first.weigh(x, heads), self.fits[0, heads] >= 0
@@ -125,7 +158,8 @@ class MixtureDistribution(LossDistribution):
     def to(self, device: torch.device) -> "MixtureDistribution":
         """Move to `device`, in place."""
         self.first.to(device)
-        self.fits = self.fits.to(device=device, dtype=self.first.mean.dtype)
+        for name in ("fits", "running"):
+            setattr(self, name, getattr(self, name).to(device=device, dtype=self.first.mean.dtype))
         return self
 
 

@@ -115,19 +115,21 @@ class Guard(NamedTuple):
 
     evidence: float = 10.0  # gain in the Bayesian information criterion
     separation: float = 2.5  # distance of the modes, see Fit
+    factor: float = 2.0  # between the losses at the modes: wrong labels are no small matter
 
     def relaxed(self) -> "Guard":
         """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
-        return Guard(0.0, 0.8 * self.separation)
+        return Guard(0.0, 0.8 * self.separation, self.factor)
 
 
 def choose(x: Array, counts: Array, guard: Guard) -> Fit:
     """Fit one and two populations to the log losses of the configurations of a head; two only if the data show them.
 
-    The criterion (three more parameters) must gain by `guard.evidence`, and the modes must be `guard.separation` apart:
-    with very many configurations, the criterion alone would call every small deviation from the lower population's form
-    another population.
+    The criterion (three more parameters) must gain by `guard.evidence`, and the modes must be `guard.separation` and a
+    factor of `guard.factor` apart: with very many configurations, the criterion alone would call every small deviation
+    from the lower population's form another one, and losses that fall during an epoch can have two narrow modes.
     """
     one, two = fit_one(x, counts), fit_two(x, counts)
     gain = 2 * (two.log_likelihood - one.log_likelihood) - 3 * np.log(counts.sum())
-    return two if gain > guard.evidence and two.distance > guard.separation else one
+    apart = two.distance > guard.separation and two.high_mean - two.mode > np.log(guard.factor)
+    return two if gain > guard.evidence and apart else one

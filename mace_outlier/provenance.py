@@ -16,6 +16,8 @@ from torch import Tensor
 
 TAG_FIELD = "__mace_outlier_tag__"  # of a sample; hosts such as torch_geometric don't collate names with underscores
 
+SMALLEST_GROUP, WHOLE = 5, 0.8  # members of a group, and their share that makes it a whole one
+
 tagging = False  # True while the samples that the host makes are to carry tags; set in worker processes as well
 
 
@@ -128,6 +130,26 @@ class Descriptions:
         self.texts = dict(zip(self.texts, merged[1:], strict=True))
         for vocabulary in gather(self.vocabulary):
             self.vocabulary.update(vocabulary)
+
+    def whole_groups(self, outliers: np.ndarray) -> tuple[float, list[str]]:
+        """Share of the outliers in a mask (N,) whose formula or config_type consists of outliers nearly as a whole.
+
+        And the names of these groups. Wrong labels are spread over what they should not depend on; a whole chemistry
+        with large losses is one that is harder than the others.
+        """
+        largest: tuple[float, list[str]] = (0.0, [])
+        for codes in self.texts.values():
+            known = (codes != 0).numpy()
+            unique, group = np.unique(codes.numpy()[known], return_inverse=True)
+            if len(unique) < 2 or not outliers.any():
+                continue
+            members = np.bincount(group)
+            inside = np.bincount(group, weights=outliers[known])
+            whole = (members >= SMALLEST_GROUP) & (inside > WHOLE * members)
+            share = float(inside[whole].sum() / outliers.sum())
+            if share > largest[0]:
+                largest = (share, [self.vocabulary[int(code)] for code in unique[whole]])
+        return largest
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Codes (N,) of a text column and the texts that they stand for."""

@@ -29,6 +29,7 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "mixture": MixtureDistribution,
     "gaussian": GaussianDistribution,
 }
+WHOLE_GROUPS = 0.5  # share of the outliers above which they are a chemistry rather than wrong labels
 NONFINITE_NAMED = 20  # by name in the log; the rest are counted
 
 
@@ -191,20 +192,25 @@ class RobustTraining:
 
     def _new_distribution(self) -> LossDistribution:
         options = self.options
-        common = {
-            "num_heads": len(self.provenance.heads),
-            "threshold": options.threshold,
-            "alpha": options.alpha,
-            "variance": options.variance,
-            "warmup": options.warmup,
-            "sum_over_ranks": distributed.sum_over_ranks,
-        }
-        return DISTRIBUTIONS[options.distribution](**common)
+        settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
+        heads = len(self.provenance.heads)
+        return DISTRIBUTIONS[options.distribution](heads, sum_over_ranks=distributed.sum_over_ranks, **settings)
 
     def _refit(self, loss: RobustLoss) -> None:
         """Fit to the losses of this stage; those of the stage before have another scale."""
         usable = (self.records.last_epoch >= self._first_epoch[loss]) & ~self.records.nonfinite
-        loss.distribution.refit(self.records.loss, self.records.head.long(), usable)
+        loss.distribution.refit(self.records.loss, self.records.head.long(), usable, self._believable)
+
+    def _believable(self, outliers: torch.Tensor) -> bool:
+        """Whether these configurations (N,) can be wrong labels: not if most of them are whole groups of their own."""
+        share, names = self.descriptions.whole_groups(outliers.cpu().numpy())
+        if share > WHOLE_GROUPS:
+            shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+            logging.info(
+                f"{100 * share:.0f} % of the configurations with large losses are whole groups of formula or "
+                f"config_type ({shown}): taken for harder than the others, not for wrong"
+            )
+        return share <= WHOLE_GROUPS
 
     def _complete_descriptions(self) -> None:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""

@@ -51,8 +51,17 @@ class LossDistribution(ABC):
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
 
-    def refit(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:  # noqa: B027 (optional on purpose)
-        """Learn from all remembered configurations at the end of an epoch; nothing to do for running statistics."""
+    def refit(  # noqa: B027 (optional on purpose)
+        self,
+        losses: Tensor,
+        heads: Tensor,
+        usable: Tensor,
+        believable: Callable[[Tensor], bool] | None = None,
+    ) -> None:
+        """Learn from all remembered configurations at the end of an epoch; nothing to do for running statistics.
+
+        `believable` tells whether the configurations in a mask (N,) can be wrong labels all together.
+        """
 
     @abstractmethod
     def location_and_scale(self) -> tuple[Tensor, Tensor]:

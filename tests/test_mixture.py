@@ -177,3 +177,28 @@ def test_nothing_usable_is_no_fault():
     distribution, _ = fitted(torch.zeros(100, dtype=torch.float64))
     assert distribution.fits[0, 0] == -1
     assert fitted(torch.full((100,), 2.0))[0].fits[0, 0] in (-1, 0)
+
+
+def test_modes_that_are_close_are_no_wrong_labels():
+    """Losses that fall during an epoch: two narrow modes, less than a factor of two apart."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate((rng.normal(0.59, 0.08, 130), rng.normal(0.95, 0.08, 110)))
+    assert fitted(torch.tensor(np.exp(x)))[0].fits[0, 0] == 0
+    x[130:] += 1
+    assert fitted(torch.tensor(np.exp(x)))[0].fits[0, 0] > 0
+
+
+def test_a_model_that_gets_worse_is_not_left_without_data():
+    values, bad = losses(0.3)
+    distribution, _ = fitted(values)
+    heads, usable = HEADS.expand(10), torch.ones(10, dtype=torch.bool)
+    worse = 20 * values[~bad]
+    worse[3] = 1e14
+    for batch in worse[:200].split(10):
+        distribution.update(batch, heads, usable)
+    weight = distribution.weigh(worse, HEADS.expand(len(worse))).weight
+    assert weight[3] < 1e-6
+    assert weight.sum() > 0.99 * (len(worse) - 1)
+    for batch in values[torch.randperm(400, generator=torch.Generator().manual_seed(0))].split(10):
+        distribution.update(batch, heads, usable)
+    assert distribution.weigh(values, HEADS.expand(400)).weight[bad].mean() < 0.1

@@ -305,6 +305,32 @@ def test_descriptions_of_two_processes_are_merged():
         assert rank.complete
 
 
+def test_outliers_that_are_a_whole_chemistry_are_told_from_wrong_labels():
+    descriptions = Descriptions(40)
+    for row in range(39):  # the last one is not known yet
+        descriptions.note(row, Tag("bulk", "H2O" if row < 30 else "CH4", 3))
+    outliers = np.arange(40) % 4 == 0
+    assert descriptions.whole_groups(outliers) == (0.0, [])
+    outliers = (np.arange(40) >= 31) | (np.arange(40) < 4)
+    assert descriptions.whole_groups(outliers) == (pytest.approx(8 / 13), ["CH4"])
+    assert descriptions.whole_groups(np.zeros(40, dtype=bool)) == (0.0, [])
+
+
+def test_a_hard_chemistry_keeps_its_weights(mace):
+    """A third of the data are molecules of another size with forces that this model can't learn."""
+    frames = [frame for frame in molecules(240) if len(frame) == 7][:80]
+    for frame in molecules(80, seed=5):
+        if len(frame) == 3:
+            frame.arrays["REF_forces"] = np.random.default_rng(len(frames)).normal(0, 8, (3, 3))
+            frames.append(frame)
+    write(mace.folder / "train.xyz", frames)
+    run = mace.train(
+        "hard", "--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=0", "--max_num_epochs=6"
+    )
+    assert "are whole groups of formula or config_type (H2O): taken for harder than the others" in run.log
+    assert table_of(run).weight.mean() > 0.95
+
+
 def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
     from mace_outlier.plugin.data import trace
 
