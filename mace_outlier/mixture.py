@@ -25,10 +25,16 @@ UNFITTED = (-1.0, 0.0, 1.0, 1.0, 0.0, 1.0)
 class MixtureDistribution(LossDistribution):
     """Two populations of log losses x = log l for each head, or one; fitted at the end of an epoch.
 
-        w = P(lower population | x) = (1 - share) A h(x) / (p(x) + b)        b: density of gross errors; see Fit
+        w = P(lower population | x) 1/2 (1 + erf((t - z) / sqrt 2)),      P = (1 - share) A h(x) / (p(x) + b)
 
-    1 below the mode, and constant above the mean of the upper population, so that w never rises with the loss. z-scores
-    are relative to the lower population. Until the first fit, x is taken to be normal, tracked by a moving average.
+    b: density of gross errors; see Fit for the rest. P is 1 below the mode, and constant above the mean of the upper
+    population, so that w never rises with the loss; z is relative to the lower population. The second factor keeps
+    gross errors from having a say even where the tail can't exclude them. Until the first fit, x is taken to be normal,
+    tracked by a moving average.
+
+    The fit is that of the epoch before. Should the model get worse since, all losses rise, and without weights it could
+    not get better again: where the weights of the last hundred configurations are on average below half of what the fit
+    leads one to expect, all but those of gross errors are 1 until they recover.
 
     Args:
         num_heads: H.
@@ -54,13 +60,17 @@ class MixtureDistribution(LossDistribution):
         self.fits = torch.tensor(UNFITTED, dtype=torch.float64).unsqueeze(1).repeat(1, num_heads)  # (6, H)
         self.running = torch.ones(num_heads, dtype=torch.float64)  # (H,) mean weight of the last configurations
         self.all_fitted = False  # on the host: a step must not wait for the device
+        # what was learnt from last is weighed next: losses, their logarithms, and what the fit says of them
+        self._latest: tuple[Tensor, Tensor, Weighted] | None = None
 
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
-        """See the class; only the running distribution learns from a batch, as long as it is needed."""
+        """See the class; a batch teaches the running distribution, as long as it is needed, and the mean weight."""
         x = _log(losses)
         if not self.all_fitted:
             self.first.update(x, heads, usable)
-        self._track(self._by_fit(x, heads).weight, heads, usable)
+        fitted = self._by_fit(x, heads)
+        self._track(fitted.weight, heads, usable)
+        self._latest = (losses, x, fitted)
 
     @torch.no_grad()
     def _track(self, weights: Tensor, heads: Tensor, usable: Tensor) -> None:
@@ -93,7 +103,7 @@ class MixtureDistribution(LossDistribution):
                 if not believable(outliers):
                     self._set(head, fit_one(x, counts))
         self.all_fitted = bool((self.fits[0] >= 0).all())
-        self.running = torch.ones_like(self.running)
+        self.running, self._latest = torch.ones_like(self.running), None
 
     def _set(self, head: int, fit: Fit) -> None:
         self.fits[:, head] = torch.tensor([getattr(fit, name) for name in PARAMETERS], dtype=self.fits.dtype)
@@ -101,10 +111,14 @@ class MixtureDistribution(LossDistribution):
     @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """See the class."""
-        x = _log(losses)
+        latest, self._latest = self._latest, None
+        if latest is not None and latest[0] is losses:
+            _, x, fitted = latest
+        else:
+            x = _log(losses)
+            fitted = self._by_fit(x, heads)
         if self.threshold == torch.inf:
             return self.first.weigh(x, heads)
-        fitted = self._by_fit(x, heads)
         lost = self.running < 0.5 * (1 - self.fits[0])  # (H,)
         lost = lost if len(lost) == 1 else lost[heads]
         weight = torch.where(lost, soft_weight(fitted.zscore, 4 * self.threshold), fitted.weight)
@@ -124,12 +138,6 @@ class MixtureDistribution(LossDistribution):
         upper = share * torch.exp(-0.5 * apart.square()) / (high_scale * ROOT_TWO_PI)
         weight = torch.where(z > 0, lower / (lower + upper + BACKGROUND), 1.0)
         return Weighted(weight * soft_weight(zscore, self.threshold), zscore)
-
-    def location_and_scale(self) -> tuple[Tensor, Tensor]:
-        """Return mode (H,) and tail scale (H,) of the log losses of right labels."""
-        mean, deviation = self.first.location_and_scale()
-        fitted = self.fits[0] >= 0
-        return torch.where(fitted, self.fits[1], mean), torch.where(fitted, self.fits[3], deviation)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and parameters for each head, "lognormal" until its first fit; all of the log loss."""
@@ -152,7 +160,7 @@ class MixtureDistribution(LossDistribution):
         if "fits" not in state or state["fits"].shape != self.fits.shape:
             raise ValueError(f"loss distribution: no mixture of {self.fits.shape[1]} head(s)")
         self.first.load_state_dict(state["first"])
-        self.fits = state["fits"].to(self.fits).clone()
+        self.fits, self._latest = state["fits"].to(self.fits).clone(), None
         self.all_fitted = bool((self.fits[0] >= 0).all())
 
     def to(self, device: torch.device) -> "MixtureDistribution":

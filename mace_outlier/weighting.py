@@ -64,10 +64,6 @@ class LossDistribution(ABC):
         """
 
     @abstractmethod
-    def location_and_scale(self) -> tuple[Tensor, Tensor]:
-        """Mean (H,) and standard deviation (H,) of the trusted losses: mu and sigma in the log."""
-
-    @abstractmethod
     def describe(self) -> list[dict[str, Any]]:
         """What the report draws, for each head: "kind", "location", "scale" and what belongs to that kind; waits."""
 
