@@ -18,10 +18,11 @@ from .provenance import TAG_FIELD, Descriptions, Tag
 from .reduction import LABELS
 
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
-# stock loss.
+# stock loss. Validation batches have the fourth.
 ID_FIELD = "configuration_id"  # (B,) row of the configuration, see `provenance`
 BAD_FIELD = "labels_not_finite"  # (B,) boolean; no such field where all labels of the batch are finite
 ABSENT_FIELD = "labels_absent"  # (B, 6) boolean, in the order of LABELS; no such field where the batch has all labels
+VALIDATION_FIELD = "validation_id"  # (B,) row of the validation configuration
 TAGS_FIELD = "__mace_outlier_tags__"  # [(row, Tag)], on the host; underscores: no field for the model
 
 UNKNOWN, FINITE, NONFINITE = 0, 1, 2
@@ -76,25 +77,42 @@ class NumberedDataset:
             item = copy.copy(item) if bad else item
             for label in bad:
                 item[label] = torch.zeros_like(item[label])
-            absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)
-            if any(absent):
-                self._absent[position] = absent
+            self._note_absent(position, item)
         row = position if self.rows is None else int(self.rows[position])
         tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
         return Sample(row, self._state[position] != NONFINITE, item, self._absent.get(position), tag)
+
+    def _note_absent(self, position: int, item: Any) -> None:
+        absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)
+        if any(absent):
+            self._absent[position] = absent
+
+
+class ValidationDataset(NumberedDataset):
+    """The same for a validation set, whose labels stay as they are: MACE's error tables are made from its batches."""
+
+    def __getitem__(self, position: int) -> Sample:
+        """Return the sample at `position`."""
+        item, position = self.dataset[position], position % len(self)
+        if self._state[position] == UNKNOWN and item is not None:
+            self._state[position] = FINITE
+            self._note_absent(position, item)
+        row = position if self.rows is None else int(self.rows[position])
+        tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
+        return Sample(row, True, item, self._absent.get(position), tag)
 
 
 class TaggingCollater:
     """A collate function for the samples of a NumberedDataset: the host's batch, with ids. Picklable for workers."""
 
-    def __init__(self, collate: Collate) -> None:
-        self.collate = collate
+    def __init__(self, collate: Collate, field: str = ID_FIELD) -> None:
+        self.collate, self.field = collate, field
 
     def __call__(self, samples: list[Sample]) -> Any:
         """Collate as the host does, and add the fields above: those after the first only where they are needed."""
         rows, finite, items, absent, tags = zip(*samples, strict=True)
         batch = self.collate(list(items))
-        setattr(batch, ID_FIELD, torch.tensor(rows))
+        setattr(batch, self.field, torch.tensor(rows))
         if not all(finite):
             setattr(batch, BAD_FIELD, ~torch.tensor(finite))
         if any(absent):
@@ -107,10 +125,22 @@ class TaggingCollater:
 @contextmanager
 def tagged(loader: Any, labels: Iterable[str], rows: np.ndarray | None = None) -> Iterator[NumberedDataset]:
     """Make the batches of a torch DataLoader carry ids, within the context; its sampler and order stay."""
+    with _exchanged(loader, NumberedDataset(loader.dataset, labels, rows), ID_FIELD) as numbered:
+        yield numbered
+
+
+@contextmanager
+def tagged_for_validation(loader: Any, labels: Iterable[str], rows: np.ndarray) -> Iterator[NumberedDataset]:
+    """The same for a validation set."""
+    with _exchanged(loader, ValidationDataset(loader.dataset, labels, rows), VALIDATION_FIELD) as numbered:
+        yield numbered
+
+
+@contextmanager
+def _exchanged(loader: Any, numbered: NumberedDataset, field: str) -> Iterator[NumberedDataset]:
     dataset, collate = loader.dataset, loader.collate_fn
-    numbered = NumberedDataset(dataset, labels, rows)
     # a DataLoader refuses `loader.dataset = ...` once it is made, because its sampler might not fit; this one does
-    loader.__dict__["dataset"], loader.collate_fn = numbered, TaggingCollater(collate)
+    loader.__dict__["dataset"], loader.collate_fn = numbered, TaggingCollater(collate, field)
     try:
         yield numbered
     finally:
@@ -131,9 +161,9 @@ class Ids(NamedTuple):
     absent: Tensor | None  # (B, 6) whether they lack each of LABELS; None: they have all
 
 
-def read_ids(batch: Any) -> Ids | None:
-    """Return the ids of a training batch, None for any other."""
-    ids = getattr(batch, ID_FIELD, None)
+def read_ids(batch: Any, field: str = ID_FIELD) -> Ids | None:
+    """Return the ids of a training batch (or, by `field`, of a validation batch), None for any other."""
+    ids = getattr(batch, field, None)
     return None if ids is None else Ids(ids, getattr(batch, BAD_FIELD, None), getattr(batch, ABSENT_FIELD, None))
 
 

@@ -1,16 +1,17 @@
-"""Write the training set as two files of extended XYZ: suspects, and trusted configurations.
+"""Write the configurations of a run as two files of extended XYZ: suspects, and trusted ones.
 
     mace_outlier export results/demo_run-1 --suspects s.xyz --trusted t.xyz
 
 Each configuration keeps its info, arrays, results and fixed atoms, to the last bit, and gets what the training found,
 as far as it is known: info outlier_weight, outlier_mean_weight, outlier_zscore (sigmas), outlier_loss,
-outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), outlier_stress_rmse (eV/A^3), outlier_source,
-outlier_frame and, where there are several heads, outlier_head.
+outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), outlier_stress_rmse (eV/A^3), outlier_split (train,
+valid; audit), outlier_source, outlier_frame and, where there are several heads, outlier_head.
 
 Suspects have a weight below --below, or a label or loss that isn't finite. All others are trusted, also those that the
-training never came to. Both files together are the training set, in the order of the training files. Isolated atoms, of
-which MACE took E0s, go unchanged to the trusted; frames that were not trained on (--valid_fraction) go nowhere. A file
-without configurations is written all the same, and is empty: ase.io.read refuses such a file.
+training never came to. Both files together are the training and the validation set, in the order of their files; info
+outlier_split tells one from the other. Isolated atoms, of which MACE took E0s, go unchanged to the trusted; frames that
+the training did not use go nowhere. A file without configurations is written all the same, and is empty: ase.io.read
+refuses such a file.
 
 Labels stay under their keys. Those of HDF5 and LMDB data get MACE's default keys (REF_energy, REF_forces ...; dipoles:
 REF_dipole), and config_weight of HDF5 data already contains --config_type_weights. MACE sees no key-value pairs of ASE
@@ -31,14 +32,14 @@ from tqdm import tqdm
 
 from .extxyz import write_frame
 from .files import replacing
-from .results import read_results
+from .results import VALID, read_results
 from .sources import find_source, read_frames
 
 SUFFIXES = (".xyz", ".extxyz")
 NUMBERS = (
     "weight", "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse", "stress_rmse",
 )  # fmt: skip
-KEYS = {f"outlier_{name}" for name in (*NUMBERS, "source", "frame", "head")}
+KEYS = {f"outlier_{name}" for name in (*NUMBERS, "split", "source", "frame", "head")}
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Export:
     trusted: TextIO
     below: float  # weight
     name_heads: bool
-    counts: Counter[str] = field(default_factory=Counter)  # suspects, trusted, isolated, without a row, never seen
+    counts: Counter[str] = field(default_factory=Counter)  # suspects, trusted, isolated, never seen, validation ...
     notes: Counter[str] = field(default_factory=Counter)  # what extended XYZ changes: in how many configurations
 
     def add(self, atoms: Atoms, row: Any) -> None:
@@ -58,16 +59,18 @@ class Export:
         suspect = row.weight < self.below or (seen and not math.isfinite(row.loss))
         self.counts["suspects" if suspect else "trusted"] += 1
         self.counts["never seen"] += not seen
+        self.counts["validation"] += row.split == VALID
+        self.counts["validation suspects"] += suspect and row.split == VALID
         for key in KEYS & atoms.info.keys():  # of an earlier export
             del atoms.info[key]
         values = {name: float(getattr(row, name)) for name in NUMBERS if hasattr(row, name)}
         atoms.info |= {f"outlier_{name}": value for name, value in values.items() if not math.isnan(value)}
-        atoms.info |= {"outlier_source": row.source, "outlier_frame": int(row.frame)}
+        atoms.info |= {"outlier_split": row.split, "outlier_source": row.source, "outlier_frame": int(row.frame)}
         atoms.info |= {"outlier_head": row.head} if self.name_heads else {}
         self._write(self.suspects if suspect else self.trusted, atoms)
 
     def add_without_row(self, atoms: Atoms) -> None:
-        """Keep what MACE took for an isolated atom; other frames were not trained on."""
+        """Keep what MACE took for an isolated atom; other frames were not used."""
         isolated = len(atoms) == 1 and atoms.info.get("config_type") == "IsolatedAtom"
         self.counts["isolated" if isolated else "without a row"] += 1
         if isolated:
@@ -156,26 +159,30 @@ def export_table(export: Export, table: pandas.DataFrame, directory: str | None)
     """Write all configurations of the table, source by source, in the order of the table."""
     with tqdm(total=len(table), unit="configurations", disable=None) as progress:
         for (_, source), rows in table.groupby(["head", "source"], sort=False, observed=True):
-            for atoms, row in matched(source, rows, directory):
-                if row is None:
+            for atoms, own in matched(source, rows, directory):
+                if not own:
                     export.add_without_row(atoms)
-                else:
+                for row in own:
                     export.add(atoms, row)
                     progress.update()
 
 
-def matched(source: str, rows: pandas.DataFrame, directory: str | None) -> Iterator[tuple[Atoms, Any]]:
-    """Yield each frame of a source with its row of the table, or None; raises ValueError where they don't fit."""
-    remaining = rows.sort_values("frame").itertuples()
-    row = next(remaining, None)
+def matched(source: str, rows: pandas.DataFrame, directory: str | None) -> Iterator[tuple[Atoms, list[Any]]]:
+    """Yield each frame of a source with its rows of the table: none, one, or one for each split that it belongs to.
+
+    Raises:
+        ValueError: frames and rows don't fit.
+    """
+    in_order = rows.sort_values("frame", kind="stable").itertuples()
+    row = next(in_order, None)
     frame = -1
     for frame, atoms in enumerate(read_frames(source, directory)):
-        if row is None or row.frame != frame:
-            yield atoms, None
-            continue
-        check_fit(atoms, row)
-        yield atoms, row
-        row = next(remaining, None)
+        own = []
+        while row is not None and row.frame == frame:
+            check_fit(atoms, row)
+            own.append(row)
+            row = next(in_order, None)
+        yield atoms, own
     if row is not None:
         raise ValueError(
             f"{find_source(source, directory)} has {frame + 1} frames, but the training used frame {row.frame}: it "
@@ -208,9 +215,15 @@ def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFra
     ]
     if counts["never seen"]:
         lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")
+    if counts["validation"]:
+        lines.append(
+            f"{counts['validation']} of them are validation configurations (info outlier_split={VALID}), "
+            f"{counts['validation suspects']} of these suspects: keep them out of the training set"
+        )
     if counts["without a row"]:
-        lines.append(f"{counts['without a row']} frames were not trained on (validation split) and are in neither file")
-    shared = int(table.duplicated(["source", "frame"]).sum())
+        not_used = "used" if counts["validation"] else "trained on (validation split)"
+        lines.append(f"{counts['without a row']} frames were not {not_used} and are in neither file")
+    shared = int(table.drop_duplicates(["head", "source", "frame"]).duplicated(["source", "frame"]).sum())
     if export.name_heads and arguments.head is None:
         lines.append(
             "Several heads (info outlier_head): --head NAME exports one of them"

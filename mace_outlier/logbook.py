@@ -10,10 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from . import results, sample
+from .described import apart, described
 from .options import LOSS_NAME, Options
 from .populations import SIMILAR
 from .provenance import Descriptions, Provenance
 from .records import BINS, QUANTILES, Records
+from .results import TRAIN, VALID
+from .tables import Columns, Split, columns_of, joined
+from .validation import Validation
 
 SUSPECTS_IN_SUMMARY = 5
 PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
@@ -28,6 +33,7 @@ class Logbook:
         prefix: where its files go, `<results_dir>/<tag>`; None on processes that write nothing.
         arguments: the host's settings, for the report; numbers and texts.
         wandb: whether the host logs to Weights & Biases.
+        validation: its validation configurations, if they are judged.
     """
 
     def __init__(
@@ -39,9 +45,10 @@ class Logbook:
         prefix: Path | None = None,
         arguments: dict[str, Any] | None = None,
         wandb: bool = False,
+        validation: Validation | None = None,
     ) -> None:
         self.options, self.provenance, self.descriptions, self.records = options, provenance, descriptions, records
-        self.prefix, self.arguments, self.wandb = prefix, arguments or {}, wandb
+        self.prefix, self.arguments, self.wandb, self.validation = prefix, arguments or {}, wandb, validation
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
 
@@ -70,21 +77,28 @@ class Logbook:
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
 
+    @property
+    def splits(self) -> list[Split]:
+        """The training configurations and, where there are some, those of the validation set."""
+        found = [Split(TRAIN, self.provenance, self.descriptions, self.records)]
+        own = self.validation
+        if own is not None and len(own.records):
+            found.append(Split(VALID, own.provenance, own.descriptions, own.records))
+        return found
+
     def log_summary(self) -> None:
-        """Log what the run thinks of its training configurations, and where to read more."""
-        weight, loss, zscore = (getattr(self.records, name).cpu().numpy() for name in ("weight", "loss", "zscore"))
-        nonfinite = np.isnan(loss)
-        below = int((weight < 0.5).sum())
+        """Log what the run thinks of its configurations, and where to read more."""
+        splits = self.splits
+        nonfinite = sum(int(split.records.nonfinite.sum()) for split in splits)
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
-            f"{below} of {len(weight)} training configurations ({100 * below / max(len(weight), 1):.2f} %) have a "
-            f"weight below 0.5, {int(nonfinite.sum())} have a non-finite label or loss (weight 0)"
+            f"{' and '.join(map(_counted, splits))} have a weight below 0.5, "
+            f"{nonfinite} have a non-finite label or loss (weight 0)"
         )
         for own in self.distribution:
             warn_of_similar_populations(own)
-        suspects = np.flatnonzero((weight < 0.5) & ~nonfinite)
-        for row in _largest(zscore, suspects, SUSPECTS_IN_SUMMARY):
-            logging.info(f"Suspect: {self.provenance.name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
+        for weight, z, split, row in worst(splits, SUSPECTS_IN_SUMMARY):
+            logging.info(f"Suspect: {split.configuration(row)}, weight={weight:.3f}, z={z:.2f} sigma")
         if self.prefix is not None:
             logging.info(f"All of them, with figures: mace_outlier report {self.prefix}")
 
@@ -94,10 +108,8 @@ class Logbook:
         """Write table and description; a fault is logged, because no training should end for want of a report."""
         if self.prefix is None:
             return
-        from .results import write_results  # loads pandas
-
         try:
-            write_results(self.prefix, self.table(), self.about(finished))
+            results.write_results(self.prefix, self.table(), self.about(finished))
         except Exception as error:
             logging.error(f"The table of configurations {self.prefix}_outliers.* could not be written: {error}")
 
@@ -105,18 +117,14 @@ class Logbook:
         """Keep the results of an earlier run under the same name."""
         if self.prefix is None:
             return
-        from .results import set_aside
-
-        for path in set_aside(self.prefix):
+        for path in results.set_aside(self.prefix):
             logging.info(f"The results of an earlier run of this name are now {path}")
 
     def save_sample(self, model: Any, batches_of: Any, output_args: dict[str, bool]) -> None:
-        """Evaluate suspects and others by the trained model; `batches_of(rows)` makes the host's batches of them."""
+        """Evaluate some training configurations by the trained model; `batches_of(rows)` makes the host's batches."""
         if self.prefix is None:
             return
-        from . import results, sample
-
-        table = self.table()
+        table = columns_of(self.splits[0])  # rows are those of the training set
         chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"])
         rows, device = np.concatenate(chosen), self.records.table.device
         try:
@@ -125,31 +133,13 @@ class Logbook:
         except Exception as error:
             logging.error(f"The sample for the report's figures could not be evaluated: {error}")
 
-    def table(self) -> dict[str, Any]:
-        """The columns of `results.COLUMNS`, one row for each configuration."""
-        records, rows = self.records, self.provenance
-        values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
-        columns = {
-            "head": text_column(rows.head, rows.heads),
-            "source": text_column(rows.source, rows.sources),
-            "frame": rows.frame,
-            "config_type": text_column(*self.descriptions.categories("config_type")),
-            "formula": text_column(*self.descriptions.categories("formula")),
-            "n_atoms": self.descriptions.n_atoms.numpy(),
-            "times_seen": values["times_seen"],
-            "last_epoch": values["last_epoch"].astype(np.int32),
-            "weight": values["weight"],
-            "mean_weight": values["mean_weight"],
-            "zscore": np.where(np.isnan(values["loss"]), np.float32(np.nan), values["zscore"]),
-            "loss": values["loss"],
-            "energy_error_per_atom": values["energy_error"],
-            "force_rmse": values["force_rmse"],
-        }
-        return columns | {name: values[name] for name in records.residuals[2:]}
+    def table(self) -> Columns:
+        """The columns of `results.COLUMNS`, one row for each configuration: training, then validation."""
+        return joined([columns_of(split) for split in self.splits])
 
     def about(self, finished: bool) -> dict[str, Any]:
         """What the report says of the run; see `results`."""
-        return description("training", self.prefix or Path(), len(self.records)) | {
+        return description("training", self.prefix or Path(), sum(len(split.records) for split in self.splits)) | {
             "finished": finished,
             "epoch": self.records.epoch,
             "options": plain(asdict(self.options)),
@@ -162,29 +152,56 @@ class Logbook:
 
 def populations(distribution: dict[str, Any]) -> str:
     """What a head's loss distribution says, for the log."""
-    if distribution["kind"] == "mixture":
-        if not distribution["share"]:
-            return f"one population of losses, mode={np.exp(distribution['mode']):.4e}"
-        modes = [np.exp(distribution[name]) for name in ("mode", "high_mean")]
-        share = 100 * distribution["share"]
-        return f"two populations of losses, {share:.2f} % above, modes={modes[0]:.4e} and {modes[1]:.4e}"
-    return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
+    if distribution["kind"] != "mixture":
+        return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
+    fit = described(distribution)
+    if not fit.share:
+        return f"one population of losses, mode={np.exp(fit.mode):.4e}"
+    by, differences = apart(fit), []
+    if by.losses:
+        differences.append(f"losses around {np.exp(fit.high_mean):.1e} instead of {np.exp(fit.mode):.1e}")
+    if by.energies:
+        differences.append(f"energies off by {in_milli(-fit.high_error, '+')} meV/atom")  # label - prediction
+    if by.scatter:
+        differences.append(f"energies off by +-{in_milli(fit.high_error_scale)} meV/atom")
+    return f"two populations, {100 * fit.share:.2f} % wrong: {', '.join(differences)}"
+
+
+def in_milli(value: float, sign: str = "") -> str:
+    """Return eV as meV: whole numbers, or two digits that say something."""
+    size = abs(1000 * value)
+    digits = 1 - int(np.floor(np.log10(size))) if size > 0 else 0
+    return f"{1000 * value:{sign}.{min(max(digits, 0), 6)}f}"
 
 
 def warn_of_similar_populations(distribution: dict[str, Any]) -> None:
-    """Say that the losses can't tell which of two populations is the wrong one, where they are of similar size."""
+    """Say that a fit can't tell which of two populations is the wrong one, where they are of similar size."""
     if (share := distribution.get("share", 0.0)) > SIMILAR:
+        right = "one with the lower losses" if apart(described(distribution)).losses else "larger one"
         logging.warning(
-            f"head {distribution['head']}: two populations of losses of similar size ({100 * share:.0f} % above). "
-            "The one with the lower losses is taken for right, but losses alone can't tell: look at examples of both"
+            f"head {distribution['head']}: two populations of similar size ({100 * share:.0f} % in the one taken for "
+            f"wrong). The {right} is taken for right, but a fit can't tell: look at examples of both"
         )
 
 
-def text_column(codes: np.ndarray, texts: list[str]) -> Any:
-    """A column of texts, each held once."""
-    import pandas
+def worst(splits: list[Split], count: int) -> list[tuple[float, float, Split, int]]:
+    """Weight, z-score, split and row of the worst suspects with a finite loss."""
+    found = []
+    for split in splits:
+        weight, zscore, loss = (getattr(split.records, name).cpu().numpy() for name in ("weight", "zscore", "loss"))
+        rows = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
+        rows = rows[results.worst_first(weight[rows], zscore[rows], np.isnan(loss[rows]))][:count]
+        found += [(float(weight[row]), float(zscore[row]), split, int(row)) for row in rows]
+    weights, zscores = (np.array([suspect[i] for suspect in found]) for i in (0, 1))
+    order = results.worst_first(weights, zscores, np.zeros(len(found), dtype=bool))
+    return [found[i] for i in order[:count]]
 
-    return pandas.Categorical.from_codes(codes, texts)
+
+def _counted(split: Split) -> str:
+    """How many configurations of a split have low weights."""
+    weight = split.records.weight.cpu().numpy()
+    below, kind = int((weight < 0.5).sum()), {TRAIN: "training", VALID: "validation"}[split.name]
+    return f"{below} of {len(weight)} {kind} configurations ({100 * below / max(len(weight), 1):.2f} %)"
 
 
 def description(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
@@ -221,13 +238,6 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 def is_finite(value: Any) -> bool:
     """True for a finite float."""
     return isinstance(value, float) and bool(np.isfinite(value))
-
-
-def _largest(values: np.ndarray, among: np.ndarray, count: int) -> np.ndarray:
-    """The indices in `among` with the largest values, in descending order, without sorting all."""
-    if len(among) > count:
-        among = among[np.argpartition(-values[among], count)[:count]]
-    return among[np.argsort(-values[among], kind="stable")]
 
 
 def _wandb_histogram(counts: list[int]) -> Any:

@@ -1,14 +1,14 @@
 """The robust loss: a base loss and a loss distribution make one scalar. Knows no MACE."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from .dataset import note_tags, read_ids
-from .provenance import Descriptions
+from .dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
+from .provenance import Descriptions, Tag
 from .records import Records
 from .reduction import PerConfigurationLoss
 from .residuals import residuals
@@ -51,6 +51,7 @@ class RobustLoss(nn.Module):
         self._frozen = False
         self.inherits = False  # while True, no weight is above the one that is remembered
         self._selection: Selection | None = None
+        self._stands_out: Tensor | None = None  # (H, 2), where properties are weighed apart
         if distribution is not None and records is not None:
             self.attach(distribution, records)
 
@@ -65,13 +66,14 @@ class RobustLoss(nn.Module):
         ids = read_ids(ref)
         if ids is None:
             if self._selection is not None:
-                self._selection.add(*self._judge_validation(ref, pred))
+                self._note_validation(ref, pred)
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
         if self.descriptions is not None:
             note_tags(ref, self.descriptions)
         size = len(ref["ptr"]) - 1
         mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.rows.device)
-        contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size)
+        factors = self._factors_by_label(ids.rows, ref["head"])
+        contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size, factors)
         if isinstance(mean_size, Tensor):  # a distributed run; comparing the numbers would wait for the device
             contribution = contribution * (size / mean_size)
         with torch.no_grad():
@@ -80,11 +82,33 @@ class RobustLoss(nn.Module):
             errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
             weight = self._weigh(ids.rows, ref["head"], judged, bad, errors)
             factor = weight.square().to(contribution.dtype)
-        return (factor * contribution.masked_fill(bad, 0.0)).mean()
+        contribution = contribution.masked_fill(bad, 0.0)
+        return contribution.mean() if factors else (factor * contribution).mean()
+
+    def weigh_by_property(self) -> None:
+        """From now on, lower the weight of the terms by which outliers stand out, and of no other.
+
+        L = (1/B) sum_i sum_k f_ki c_ki with f = w^2 for the terms k of the energy if outliers stand out in their
+        energies, and for all other terms if they do in these; otherwise f = 1. See LossDistribution.stands_out.
+        """
+        stands_out = self.distribution.stands_out()
+        all_alike = all(energies and others for energies, others in stands_out)
+        self._stands_out = None if all_alike else torch.tensor(stands_out, device=self.records.table.device)
+
+    def _factors_by_label(self, ids: Tensor, heads: Tensor) -> dict[str, Tensor] | None:
+        """Factors (B,) of the terms of each label; None where whole configurations are weighed."""
+        if self._stands_out is None or not self.distribution.settled:
+            return None
+        squared = self.records.weight[ids].square()
+        energies, others = (torch.where(own, squared, 1.0) for own in self._stands_out[heads].unbind(1))
+        return {label: energies if label == "energy" else others for label in self.per_configuration.labels}
 
     def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
-        """Weights (B,) of the configurations, from statistics that have just learnt from them; 0 for the bad ones."""
-        if self._frozen:
+        """Weights (B,) of the configurations; 0 for the bad ones.
+
+        From statistics that have just learnt from them, or, where the distribution is settled, those of the last fit.
+        """
+        if self._frozen or self.distribution.settled:
             self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), residuals=errors)
             return self.records.weight[ids].masked_fill(bad, 0.0)
         judged = judged.masked_fill(bad, 0.0)
@@ -114,6 +138,8 @@ class RobustLoss(nn.Module):
     @torch.no_grad()
     def _judge_all(self) -> None:
         """Update the statistics and all weights from the remembered losses of the configurations seen so far."""
+        if self.distribution.settled:
+            return
         records = self.records
         heads, losses = records.head.long(), records.loss
         seen, bad = records.last_epoch >= 0, records.nonfinite
@@ -126,7 +152,7 @@ class RobustLoss(nn.Module):
 
     @contextmanager
     def selecting(self) -> Iterator["Selection"]:
-        """Within the context, sum up the losses of batches without ids, weighted by the current distribution."""
+        """Within the context, remember what batches without ids of training configurations lose."""
         self._selection = selection = Selection()
         try:
             yield selection
@@ -134,38 +160,54 @@ class RobustLoss(nn.Module):
             self._selection = None
 
     @torch.no_grad()
-    def _judge_validation(self, ref: Any, pred: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Contributions (B,) and weights (B,) of a batch, from which nothing is learnt."""
+    def _note_validation(self, ref: Any, pred: dict[str, Tensor]) -> None:
+        """Remember the losses of a validation batch, from which nothing is learnt."""
+        assert self._selection is not None
         contribution, judged = self.per_configuration(ref, pred)
         bad = ~(judged + contribution < LARGEST_LOSS)
-        weight = self.distribution.weigh(judged.masked_fill(bad, 0.0), ref["head"]).weight
-        return contribution.masked_fill(bad, 0.0), weight.masked_fill(bad, 0.0)
+        ids = read_ids(ref, VALIDATION_FIELD)
+        errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
+        columns = [judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad), *errors]
+        rows = torch.full_like(ref["head"], -1) if ids is None else ids.rows
+        self._selection.add(rows, ref["head"], columns)
+        self._selection.tags += getattr(ref, TAGS_FIELD, ())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base!r})"
 
 
 class Selection:
-    """The validation loss with weights, summed over batches b of B_b configurations as MACE sums the stock one.
+    """What one evaluation of a validation set finds, and the validation loss with weights.
+
+    Batches b have B_b configurations; MACE sums the stock loss in this way, and all weights 1 give that number:
 
         stock    sum_b (1/B_b) sum_i c_i     /  sum_b B_b
         robust   sum_b (1/B_b) sum_i w_i c_i /  sum_b sum_i w_i
-
-    All weights 1 give the stock number.
     """
 
     def __init__(self) -> None:
-        self.sums: Tensor | None = None  # (3,) weighted losses, weights, configurations
+        self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
 
-    def add(self, contribution: Tensor, weight: Tensor) -> None:
-        """Take in a batch: c (B,) and w (B,)."""
-        count = torch.full_like(weight[0], len(weight))
-        new = torch.stack(((weight * contribution).mean(), weight.sum(), count)).double()
-        self.sums = new if self.sums is None else self.sums + new
+    def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
+        """Take in a batch: rows (B,) of the validation set, or -1, heads (B,), and losses, shares, residuals (B,)."""
+        table = torch.stack([column.double() for column in columns], dim=1)
+        self._batches.append((rows, heads, table))
 
-    def value(self, sum_over_ranks: Callable[[Tensor], Tensor] = lambda sums: sums) -> tuple[float, float] | None:
-        """Return the weighted loss and the mean weight, over all processes; None where all weights are 0."""
-        if self.sums is None:
-            return None
-        loss, weight, count = sum_over_ranks(self.sums).tolist()
-        return (loss / weight, weight / count) if weight > 0 else None
+    def __len__(self) -> int:
+        return sum(len(rows) for rows, _, _ in self._batches)
+
+    def collect(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals (R, V)."""
+        rows, heads, table = (torch.cat(parts) for parts in zip(*self._batches, strict=True))
+        losses, shares, *errors = table.unbind(1)
+        return rows, heads, losses, shares, torch.stack(errors)
+
+
+def weighted_validation_loss(
+    shares: Tensor, weights: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] = lambda sums: sums
+) -> tuple[float, float] | None:
+    """Return the weighted loss and the mean weight, over all processes; None where all weights are 0."""
+    sums = torch.stack(((weights * shares).sum(), weights.sum(), torch.ones_like(weights).sum()))
+    loss, weight, count = sum_over_ranks(sums).tolist()
+    return (loss / weight, weight / count) if weight > 0 else None

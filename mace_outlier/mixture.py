@@ -1,8 +1,9 @@
-"""Two populations of losses, of right and of wrong labels, told apart by what is remembered of every configuration.
+"""Two populations of configurations, of right and of wrong labels, told apart by what is remembered of every one.
 
 A single normal distribution is widened by the outliers that it should expose. Two populations are fitted once an epoch
-to the latest losses of all configurations (see `populations`). Where the data show one population only, as clean data
-do, nothing is down-weighted but what no tail explains.
+to the latest losses and energy errors of all configurations, each relative to those of its like (see `populations` and
+`groups`). Where the data show one population only, as clean data do, nothing is down-weighted but
+what no tail explains.
 """
 
 from collections.abc import Callable
@@ -12,29 +13,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .populations import BACKGROUND, LEFT, RIGHT, ROOT_TWO_PI, Fit, Guard, choose, fit_one
-from .weighting import GaussianDistribution, LossDistribution, Weighted, soft_weight
+from .cells import cells_of
+from .groups import Groups, bunched, drift, measure
+from .guard import Guard, choose
+from .populations import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, Fit, fit_one, shift
+from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted, soft_weight
 
-BINS = 400
 FEWEST = 50  # configurations of a head that a fit needs
-MEMORY = 100  # configurations over which the mean weight runs
-PARAMETERS = ("share", "mode", "left", "right", "high_mean", "high_scale")
-UNFITTED = (-1.0, 0.0, 1.0, 1.0, 0.0, 1.0)
+AGREEMENT = 0.5  # of what looks wrong with what did so one epoch before, see `agreement`
+FEWEST_TO_SHIFT = 10  # configurations of a validation set that say how it lies as a whole
+ENERGIES_ALIKE, LOSSES_ALIKE = 1.7, 1.5  # factors between the populations, below which they don't differ in that
 
 
 class MixtureDistribution(LossDistribution):
-    """Two populations of log losses x = log l for each head, or one; fitted at the end of an epoch.
+    """Two populations for each head, or one; fitted at the end of an epoch.
 
-        w = P(lower population | x) 1/2 (1 + erf((t - z) / sqrt 2)),      P = (1 - share) A h(x) / (p(x) + b)
+        w = (1 - share) A h T / ((1 - share) A h T + share N W + b)  *  1/2 (1 + erf((t - z) / sqrt 2))
 
-    b: density of gross errors; see Fit for the rest. P is 1 below the mode, and constant above the mean of the upper
-    population, so that w never rises with the loss; z is relative to the lower population. The second factor keeps
-    gross errors from having a say even where the tail can't exclude them. Until the first fit, x is taken to be normal,
-    tracked by a moving average.
+    See Fit for A h(x) T(e) and N(x) W(e). x: log loss, e: energy error for each atom, both relative to configurations
+    of the same formula at the same time; b: density of gross errors; z: x in scales of the lower population. Losses
+    below the mode count as the mode, and those above the mean of the upper population as that, so that w never rises
+    with the loss. The second factor keeps gross errors from having a say even where the tail can't exclude them.
 
-    The fit is that of the epoch before. Should the model get worse since, all losses rise, and without weights it could
-    not get better again: where the weights of the last hundred configurations are on average below half of what the fit
-    leads one to expect, all but those of gross errors are 1 until they recover.
+    The weights hold for the epoch that follows. Until the first fit, at the end of the first epoch, log losses are
+    taken for normal, tracked by a moving average, and weigh each batch. Two populations are not believed where the
+    wrong ones were visited one after the other, or are others than in the epoch before: it is the model that is wrong
+    then, not the labels.
 
     Args:
         num_heads: H.
@@ -57,118 +61,179 @@ class MixtureDistribution(LossDistribution):
     ) -> None:
         self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup, sum_over_ranks)
         self.threshold, self.guard = threshold, guard
-        self.fits = torch.tensor(UNFITTED, dtype=torch.float64).unsqueeze(1).repeat(1, num_heads)  # (6, H)
-        self.running = torch.ones(num_heads, dtype=torch.float64)  # (H,) mean weight of the last configurations
-        self.all_fitted = False  # on the host: a step must not wait for the device
-        # what was learnt from last is weighed next: losses, their logarithms, and what the fit says of them
-        self._latest: tuple[Tensor, Tensor, Weighted] | None = None
+        self.fits: list[Fit | None] = [None] * num_heads
+        self.groups: list[Groups | None] = [None] * num_heads
+        self.wrong: Tensor | None = None  # (N,) what the last fit took for wrong, believed or not
+
+    @property
+    def settled(self) -> bool:
+        """See LossDistribution."""
+        return any(fit is not None for fit in self.fits)
 
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
-        """See the class; a batch teaches the running distribution, as long as it is needed, and the mean weight."""
-        x = _log(losses)
-        if not self.all_fitted:
-            self.first.update(x, heads, usable)
-        fitted = self._by_fit(x, heads)
-        self._track(fitted.weight, heads, usable)
-        self._latest = (losses, x, fitted)
+        """See the class."""
+        self.first.update(_log(losses), heads, usable)
 
-    @torch.no_grad()
-    def _track(self, weights: Tensor, heads: Tensor, usable: Tensor) -> None:
-        """Take the weights of a batch into their running mean."""
-        terms = torch.stack((usable, weights * usable)).to(self.running.dtype)  # (2, B)
-        if len(self.running) == 1:
-            sums = terms.sum(1, keepdim=True)
-        else:
-            sums = terms.new_zeros(2, len(self.running)).index_add_(1, heads, terms)
-        count, total = self.first.sum_over_ranks(sums)
-        self.running = (MEMORY * self.running + total) / (MEMORY + count)
-
-    def refit(
-        self,
-        losses: Tensor,
-        heads: Tensor,
-        usable: Tensor,
-        believable: Callable[[Tensor], bool] | None = None,
-    ) -> None:
-        """Fit each head to the latest losses of its configurations; waits for the device."""
-        for head in range(self.fits.shape[1]):
-            which = usable & (heads == head) & (losses > 0)
-            x, counts = histogram(losses, which)
-            if counts.sum() < FEWEST or len(x) < 3:
-                continue
-            fit = choose(x, counts, self.guard.relaxed() if self.fits[0, head] > 0 else self.guard)
-            self._set(head, fit)
-            if fit.share > 0 and believable is not None:
-                outliers = which & (self._by_fit(_log(losses), heads).weight < 0.5)
-                if not believable(outliers):
-                    self._set(head, fit_one(x, counts))
-        self.all_fitted = bool((self.fits[0] >= 0).all())
-        self.running, self._latest = torch.ones_like(self.running), None
-
-    def _set(self, head: int, fit: Fit) -> None:
-        self.fits[:, head] = torch.tensor([getattr(fit, name) for name in PARAMETERS], dtype=self.fits.dtype)
-
-    @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """See the class."""
-        latest, self._latest = self._latest, None
-        if latest is not None and latest[0] is losses:
-            _, x, fitted = latest
-        else:
-            x = _log(losses)
-            fitted = self._by_fit(x, heads)
-        if self.threshold == torch.inf:
-            return self.first.weigh(x, heads)
-        lost = self.running < 0.5 * (1 - self.fits[0])  # (H,)
-        lost = lost if len(lost) == 1 else lost[heads]
-        weight = torch.where(lost, soft_weight(fitted.zscore, 4 * self.threshold), fitted.weight)
-        fitted = Weighted(weight, fitted.zscore)
-        if self.all_fitted:
-            return fitted
-        early, done = self.first.weigh(x, heads), self.fits[0, heads] >= 0
-        return Weighted(*(torch.where(done, late, now) for late, now in zip(fitted, early, strict=True)))
+        return self.first.weigh(_log(losses), heads)
 
-    def _by_fit(self, x: Tensor, heads: Tensor) -> Weighted:
-        fits = self.fits if self.fits.shape[1] == 1 else self.fits[:, heads]
-        share, mode, left, right, high_mean, high_scale = fits
-        zscore = (x - mode) / torch.where(x < mode, left, right)
-        z = torch.where(share > 0, torch.minimum(x, high_mean), x).sub(mode).div(right).clamp_min(0.0)
-        lower = (1 - share) * (1 + 0.2 * z.square()) ** -3 / (left * LEFT + right * RIGHT)
-        apart = (torch.minimum(x, high_mean) - high_mean) / high_scale
-        upper = share * torch.exp(-0.5 * apart.square()) / (high_scale * ROOT_TWO_PI)
-        weight = torch.where(z > 0, lower / (lower + upper + BACKGROUND), 1.0)
-        return Weighted(weight * soft_weight(zscore, self.threshold), zscore)
+    def refit(self, seen: Remembered, believable: Callable[[Tensor], bool] | None = None) -> Weighted | None:
+        """See the class; waits for the device."""
+        result, before = self.weigh(seen.losses, seen.heads), self.wrong
+        before = before.to(seen.usable.device) if before is not None and before.shape == seen.usable.shape else None
+        self.wrong = torch.zeros_like(seen.usable)
+        for head in range(len(self.fits)):
+            rows = torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
+            if len(rows) < FEWEST:
+                continue
+            own = seen.part(rows)
+            self.groups[head], fit, x, e = self._fit(own, self.fits[head])
+            judged = self._weigh(fit, x, e, rows)
+            if fit.share:
+                wrong = torch.zeros_like(seen.usable)
+                wrong[rows] = judged.weight < 0.5
+                self.wrong |= wrong
+                if not self._behave(own.times, wrong[rows], rows, before) or not (believable or _always)(wrong):
+                    fit = fit_one(cells_of(x, e))
+                    judged = self._weigh(fit, x, e, rows)
+            self.fits[head] = fit
+            result.weight[rows], result.zscore[rows] = judged
+        return self._unless_infinite(result) if self.settled else None
+
+    def _fit(self, seen: Remembered, before: Fit | None) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
+        """Measures of the groups, the fit, and what it was made to: relative log losses and energy errors (N,)."""
+        guard = self.guard.relaxed() if before is not None and before.share else self.guard
+        groups, x, e = compared(seen)
+        fit = choose(cells_of(x, e), guard)
+        if fit.share:  # what changes in the course of the epoch shows better without the wrong labels
+            trusted = self._weigh(fit, x, e, seen.losses).weight >= 0.5
+            groups, x, e = compared(seen, trusted.cpu().numpy())
+            fit = choose(cells_of(x, e), guard)
+        return groups, fit, x, e
+
+    def _behave(self, times: Tensor, wrong: Tensor, rows: Tensor, before: Tensor | None) -> bool:
+        """Whether those that look wrong, a mask (N,), do so at any time, and did so one epoch `before`."""
+        if times.min() == times.max():  # one model has seen them all, and nothing changes
+            return True
+        if before is None or bunched(times.cpu().numpy(), wrong.cpu().numpy()):
+            return False
+        return agreement(before[rows], wrong) > AGREEMENT
+
+    def _weigh(self, fit: Fit, x: np.ndarray, e: np.ndarray, like: Tensor) -> Weighted:
+        """Weights on the device of the tensor `like`."""
+        place = torch.empty(0, device=like.device, dtype=self.first.mean.dtype)
+        return weigh_by_fit(fit, torch.from_numpy(x).to(place), torch.from_numpy(e).to(place), self.threshold)
+
+    def judge(self, seen: Remembered) -> Weighted:
+        """See the class; a set as a whole may lie higher or lower than the training set did."""
+        result = self.weigh(seen.losses, seen.heads)
+        for head, (fit, groups) in enumerate(zip(self.fits, self.groups, strict=True)):
+            rows = torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
+            if fit is None or groups is None or not len(rows):
+                continue
+            own = seen.part(rows)
+            x, e = groups.relative(own.codes, *own.features()[:2])
+            by = shift(cells_of(x, e), fit) if len(x) >= FEWEST_TO_SHIFT else (0.0, 0.0)
+            result.weight[rows], result.zscore[rows] = self._weigh(fit, x - by[0], e - by[1], rows)
+        return self._unless_infinite(result)
+
+    def _unless_infinite(self, result: Weighted) -> Weighted:
+        return Weighted(torch.ones_like(result.weight), result.zscore) if self.threshold == torch.inf else result
+
+    def follow(self, before: LossDistribution) -> None:
+        """See the class: which labels look wrong does not depend on the stage."""
+        self.wrong = before.wrong if isinstance(before, MixtureDistribution) else None
+
+    def stands_out(self) -> list[tuple[bool, bool]]:
+        """See the class: by how far the populations are apart."""
+        found = []
+        for fit in self.fits:
+            two = fit is not None and fit.share > 0
+            energies = two and fit is not None and fit.error_factor > ENERGIES_ALIKE
+            losses = two and fit is not None and fit.loss_factor > LOSSES_ALIKE
+            found.append((energies or not losses, losses or not energies))
+        return found
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return kind "mixture" and parameters for each head, "lognormal" until its first fit; all of the log loss."""
+        """Return kind "mixture" and parameters for each head, "lognormal" until its first fit; all of the log loss.
+
+        Energy errors are in eV/atom, for a formula of typical spread.
+        """
         heads: list[dict[str, Any]] = []
-        for early, values in zip(self.first.describe(), self.fits.T.tolist(), strict=True):
-            fit = dict(zip(PARAMETERS, values, strict=True))
-            if fit["share"] < 0:
+        for early, fit, groups in zip(self.first.describe(), self.fits, self.groups, strict=True):
+            if fit is None or groups is None:
                 heads.append(early | {"kind": "lognormal"})
-            else:
-                common = {"location": fit["mode"], "scale": fit["right"], "threshold": self.threshold}
-                heads.append({"kind": "mixture"} | common | fit)
+                continue
+            unit, level = groups.typical_spread, groups.typical_level
+            width = np.sinh(abs(fit.high_error) + fit.high_error_scale) - np.sinh(abs(fit.high_error))
+            energies = {
+                "error_scale": fit.error_scale * unit,
+                "high_error": (float(np.sinh(fit.high_error)) - fit.error) * unit if fit.share else 0.0,
+                "high_error_scale": float(width) * unit if fit.share else 0.0,
+                "formulas": len(groups.codes) or 1,
+                "level": level,
+            }
+            names = ("share", "mode", "left", "right", "high_mean", "high_scale", "certainty")
+            parameters = {name: getattr(fit, name) for name in names} | energies
+            parameters |= {"mode": fit.mode + level, "high_mean": fit.high_mean + level if fit.share else 0.0}
+            common = {"location": parameters["mode"], "scale": fit.right, "threshold": self.threshold}
+            heads.append({"kind": "mixture"} | common | parameters)
         return heads
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the running distribution and the fits (6, H)."""
-        return {"first": self.first.state_dict(), "fits": self.fits.clone()}
+        """Return the running distribution, the fits and the measures of the groups."""
+        fits = [None if fit is None else list(fit) for fit in self.fits]
+        groups = [None if own is None else own.to_dict() for own in self.groups]
+        wrong = None if self.wrong is None else self.wrong.clone()
+        return {"first": self.first.state_dict(), "fits": fits, "groups": groups, "wrong": wrong}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError where it is of another distribution or number of heads."""
-        if "fits" not in state or state["fits"].shape != self.fits.shape:
-            raise ValueError(f"loss distribution: no mixture of {self.fits.shape[1]} head(s)")
+        if len(state.get("fits", ())) != len(self.fits) or "groups" not in state:
+            raise ValueError(f"loss distribution: no mixture of {len(self.fits)} head(s)")
         self.first.load_state_dict(state["first"])
-        self.fits, self._latest = state["fits"].to(self.fits).clone(), None
-        self.all_fitted = bool((self.fits[0] >= 0).all())
+        self.fits = [None if fit is None else Fit(*fit) for fit in state["fits"]]
+        self.groups = [None if own is None else Groups.from_dict(own) for own in state["groups"]]
+        self.wrong = state["wrong"]
 
     def to(self, device: torch.device) -> "MixtureDistribution":
         """Move to `device`, in place."""
         self.first.to(device)
-        for name in ("fits", "running"):
-            setattr(self, name, getattr(self, name).to(device=device, dtype=self.first.mean.dtype))
         return self
+
+
+def weigh_by_fit(fit: Fit, x: Tensor, e: Tensor, threshold: float) -> Weighted:
+    """Weights (N,) of relative log losses x (N,) and energy errors e (N,), see MixtureDistribution.
+
+    e: NaN where there is none. The z-score is that of the loss or of the energy error, whichever is larger.
+    """
+    has = e.isfinite()
+    z = (x - fit.mode) / torch.where(x < fit.mode, fit.left, fit.right)
+    inside = x.clamp(fit.mode, max(fit.mode, fit.high_mean)) if fit.share else x.clamp_min(fit.mode)
+    y = torch.where(has, (e - fit.error) / fit.error_scale, 0.0)
+    tails = (1 + 0.2 * ((inside - fit.mode) / fit.right).square()) * (1 + 0.2 * y.square())
+    lower = (1 - fit.share) * tails**-3 / (fit.left * LEFT + fit.right * RIGHT)
+    one = torch.ones_like(x)
+    lower = lower * torch.where(has, one / (2 * RIGHT * fit.error_scale), one)
+    other = BACKGROUND * torch.where(has, one / (ERROR_RANGE * fit.error_scale), one)
+    if fit.share:
+        u, v = (inside - fit.high_mean) / fit.high_scale, (e.asinh() - fit.high_error) / fit.high_error_scale
+        upper = torch.exp(-0.5 * (u.square() + torch.where(has, v.square(), 0.0))) / (fit.high_scale * ROOT_TWO_PI)
+        stretch = fit.high_error_scale * ROOT_TWO_PI * (1 + e.square()).sqrt()
+        other = other + fit.share * upper * torch.where(has, one / stretch, one)
+    return Weighted(lower / (lower + other) * soft_weight(z, threshold), torch.maximum(z, y.abs()))
+
+
+def agreement(one: Tensor, other: Tensor) -> float:
+    """How far two masks (N,) agree, beyond chance: 1 if the smaller is part of the larger, 0 if they are unrelated."""
+    smaller, larger = sorted((float(one.sum()), float(other.sum())))
+    by_chance = smaller * larger / max(len(one), 1)
+    return (float((one & other).sum()) - by_chance) / max(smaller - by_chance, 1e-9) if smaller else 0.0
+
+
+def _always(wrong: Tensor) -> bool:
+    return True
 
 
 def _log(losses: Tensor) -> Tensor:
@@ -177,17 +242,13 @@ def _log(losses: Tensor) -> Tensor:
     return losses.to(kind).clamp_min(1e-30).log()
 
 
-def histogram(losses: Tensor, which: Tensor) -> tuple[Any, Any]:
-    """Centres and counts of the occupied of BINS equal bins of the log of losses (N,), those in the mask `which` (N,).
+def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:
+    """Measures of the groups, and log losses and energy errors (N,) relative to those of the same formula and time.
 
-    So that a fit costs the same for any number; masks instead of selections, and single precision, because N is large.
+    By all configurations, or by those in the mask `trusted` (N,).
     """
-    x = losses.float().clamp_min(1e-30).log()
-    lowest, highest = x.masked_fill(~which, torch.inf).min().item(), x.masked_fill(~which, -torch.inf).max().item()
-    if lowest > highest:
-        return np.zeros(0), np.zeros(0)
-    width = max(highest - lowest, 1e-6) / BINS
-    places = x.sub_(lowest).div_(width).clamp_(0, BINS - 1).masked_fill_(~which, BINS).int()
-    counts = torch.bincount(places, minlength=BINS + 1)[:BINS].double().cpu().numpy()
-    centres = lowest + width * (np.arange(BINS) + 0.5)
-    return centres[counts > 0], counts[counts > 0]
+    x, e, times = seen.features()
+    some = np.ones(len(x), dtype=bool) if trusted is None else trusted
+    groups = measure(seen.codes[some], x[some], e[some])
+    x, e = groups.relative(seen.codes, x, e)
+    return groups, x - drift(x, times, trusted), e - drift(e, times, trusted)

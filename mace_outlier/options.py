@@ -60,6 +60,12 @@ class Options:
         "z-score at which the weight of a configuration is 1/2 (mixture: 1/2 at most, of the log loss), in standard "
         "deviations; inf: never down-weight",
     )
+    scope: str = option(
+        "configuration",
+        choice("configuration", "property"),
+        "what loses weight: a configuration as a whole, or only the property (energy, or forces and stress) by which "
+        "the wrong labels stand out",
+    )
     selection: str = option(
         "robust",
         choice("robust", "stock"),
@@ -99,6 +105,11 @@ class Options:
         return cls(**values)
 
     def __post_init__(self) -> None:
+        if self.scope == "property" and self.distribution != "mixture":
+            raise ValueError(
+                f"--{flag('scope')}=property needs --{flag('distribution')}=mixture: one normal distribution of the "
+                "losses can't tell which property is wrong"
+            )
         if self.threshold is None:
             object.__setattr__(self, "threshold", THRESHOLDS[self.distribution])
 
@@ -108,7 +119,7 @@ class Options:
         return (
             f"base loss: {self.base_loss}, distribution: {self.distribution}, threshold: {sigmas}, "
             f"alpha: {self.alpha:g}, variance: {self.variance}, warm-up: {self.warmup} configurations, "
-            f"model selection: {self.selection}"
+            f"scope: {self.scope}, model selection: {self.selection}"
         )
 
 

@@ -1,7 +1,7 @@
-"""One or two populations of log losses: the fit. No torch.
+"""One or two populations of configurations, told apart by their losses and energy errors: the fit. No torch.
 
 The logarithms of the losses of right labels have one mode and a tail towards large losses (configurations that are
-harder than others); wrong labels lie in a second mode above it.
+harder than others), and their energy errors scatter about zero; wrong labels lie in a second population elsewhere.
 """
 
 from typing import Any, NamedTuple
@@ -10,126 +10,239 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-NARROWEST = 0.05  # scale of a population: log losses are never sharper than that
-SHARES = (0.05, 0.2, 0.45)  # of wrong labels, from which a fit starts
-BACKGROUND = 0.01 / 30.0  # density of gross errors: 1 % of the labels, over 30 units of the log loss
-LEFT, RIGHT = np.sqrt(np.pi / 2), 3 * np.pi * np.sqrt(5) / 16  # integrals of the two halves of the lower population
-SIMILAR = 0.4  # share of the upper population above which losses can't say which of the two is wrong
+from .cells import Cells
+
+BACKGROUND = 0.003 / 30.0  # density of gross errors: 0.3 % of the labels, over 30 units of the log loss
+ERROR_RANGE = 300.0  # ... and over so many scales of the energy errors
+LEFT, RIGHT = np.sqrt(np.pi / 2), 3 * np.pi * np.sqrt(5) / 16  # integrals of exp(-z^2/2) and (1 + z^2/5)^-3 from 0
 ROOT_TWO_PI = np.sqrt(2 * np.pi)
+SIMILAR = 0.4  # share of the upper population above which losses can't say which of the two is wrong
+SHARES = (0.1, 0.4)  # of wrong labels, from which a fit starts
+TRIAL = 15  # iterations from each start, after which only the best is followed
 
 Array = NDArray[np.float64]
 
 
 class Fit(NamedTuple):
-    """Lower population and, where there are two, the upper one; x is the log loss.
+    """Lower population and, where there are two, the upper one, of log losses x and energy errors e.
 
-        p(x) = (1 - share) A h(x) + share N(x; high_mean, high_scale)
+        p(x, e) = (1 - share) A h(x) T(e) + share N(x; high_mean, high_scale) W(e)
         h(x) = exp(-z^2 / 2), z = (x - mode) / left, below the mode;   (1 + z^2 / 5)^-3, z = (x - mode) / right, above
+        T(e) = (1 + y^2 / 5)^-3 / (2 RIGHT error_scale), y = (e - error) / error_scale
+        W(e) = N(asinh e; high_error, high_error_scale) / sqrt(1 + e^2)
 
-    A normal half below the mode, and above it half of a Student t distribution of 5 degrees of freedom, for the tail.
+    A normal half below the mode, above it half of a Student t distribution of 5 degrees of freedom, for the tail; the
+    same t distribution for the energy errors of right labels. Those of wrong ones may spread over orders of magnitude,
+    hence the asinh, which is e for small and a logarithm for large ones. Without an energy error, the factors of e are
+    1. N: normal density.
     """
 
     log_likelihood: float
     mode: float
     left: float
     right: float
+    error: float
+    error_scale: float
     share: float = 0.0  # of the upper population; 0: one population
     high_mean: float = 0.0
     high_scale: float = 1.0
+    high_error: float = 0.0
+    high_error_scale: float = 1.0
+    certainty: float = 1.0  # how sure it is of those that it takes for wrong, see `fit`
 
     @property
-    def distance(self) -> float:
-        """How far the modes are apart, in scales of the lower population (root mean square of its halves)."""
-        return (self.high_mean - self.mode) / float(np.hypot(self.left, self.right) / np.sqrt(2))
+    def loss_factor(self) -> float:
+        """Ratio of the losses at the modes."""
+        return float(np.exp(self.high_mean - self.mode))
+
+    @property
+    def error_factor(self) -> float:
+        """Typical energy error of the upper population, in scales of the lower one."""
+        apart = np.hypot(self.high_error - np.arcsinh(self.error), self.high_error_scale)
+        return float(np.sinh(apart) / self.error_scale)
 
 
-def lower_density(x: Array, mode: Array, left: Array, right: Array) -> Array:
+# order of the parameters of a fit: the first five are of the lower population
+MODE, LOG_LEFT, LOG_RIGHT, ERROR, LOG_ERROR, LOGIT, HIGH, LOG_HIGH, HIGH_ERROR, LOG_HIGH_ERROR = range(10)
+NARROWEST = {LOG_LEFT: 0.05, LOG_RIGHT: 0.05, LOG_HIGH: 0.05, LOG_ERROR: 0.05, LOG_HIGH_ERROR: 0.05}
+
+
+def lower_density(x: Array, mode: Any, left: Any, right: Any) -> Array:
     """A h(x), see Fit."""
     below, above = (x - mode) / left, (x - mode) / right
     return np.where(x < mode, np.exp(-0.5 * below**2), (1 + 0.2 * above**2) ** -3) / (left * LEFT + right * RIGHT)
 
 
-def fit_populations(x: Array, counts: Array, start: Array) -> Fit:
-    """Maximise the likelihood of values x (K,) that occur `counts` (K,) times.
-
-    `start`: (mode, log left, log right) for one population, and (logit share, mean, log scale) of the upper for two.
-    """
-
-    def negative_log_likelihood(points: Array) -> Array:
-        """At several points (P, parameters) at once."""
-        mode, log_left, log_right, *upper = np.expand_dims(points.T, -1)
-        density = lower_density(x, mode, _scale(log_left), _scale(log_right))
-        if upper:
-            share, scale = _logistic(upper[0]), _scale(upper[2])
-            normal = np.exp(-0.5 * ((x - upper[1]) / scale) ** 2) / (scale * ROOT_TWO_PI)
-            density = (1 - share) * density + share * normal
-        return -(np.log(density + BACKGROUND) @ counts)
-
-    steps = 1e-6 * np.vstack((np.zeros(len(start)), np.eye(len(start))))
-
-    def value_and_gradient(point: Array) -> tuple[float, Array]:
-        values = negative_log_likelihood(point + steps)
-        return float(values[0]), (values[1:] - values[0]) / 1e-6
-
-    found = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    p = found.x
-    lower = (-float(found.fun), p[0], _scale(p[1]), _scale(p[2]))
-    return Fit(*lower, _logistic(p[3]), p[4], _scale(p[5])) if len(p) > 3 else Fit(*lower)
+def _lower(cells: Cells, has: Array, p: Array) -> tuple[Array, list[Array]]:
+    """Density of the lower population in the cells, and the derivatives of its logarithm by its five parameters."""
+    left, right, scale = np.exp(p[[LOG_LEFT, LOG_RIGHT, LOG_ERROR]])
+    below = cells.x < p[MODE]
+    width = np.where(below, left, right)
+    z, y = (cells.x - p[MODE]) / width, (cells.e - p[ERROR]) / scale
+    tail, error_tail = 1 + 0.2 * z * z, 1 + 0.2 * y * y
+    whole = left * LEFT + right * RIGHT
+    density = np.where(below, np.exp(-0.5 * z * z), tail**-3) / whole
+    density *= np.where(has, error_tail**-3 / (2 * RIGHT * scale), 1.0)
+    slope, error_slope = np.where(below, -z, -1.2 * z / tail), np.where(has, -1.2 * y / error_tail, 0.0)
+    return density, [
+        -slope / width,
+        np.where(below, -slope * z, 0.0) - left * LEFT / whole,
+        np.where(below, 0.0, -slope * z) - right * RIGHT / whole,
+        -error_slope / scale,
+        -error_slope * y - has,
+    ]
 
 
-def fit_one(x: Array, counts: Array) -> Fit:
+def _upper(cells: Cells, has: Array, p: Array) -> tuple[Array, list[Array]]:
+    """The same for the upper population, by its four."""
+    scale, error_scale = np.exp(p[[LOG_HIGH, LOG_HIGH_ERROR]])
+    u, v = (cells.x - p[HIGH]) / scale, np.where(has, (np.arcsinh(cells.e) - p[HIGH_ERROR]) / error_scale, 0.0)
+    density = np.exp(-0.5 * (u * u + v * v)) / (scale * ROOT_TWO_PI)
+    density /= np.where(has, error_scale * ROOT_TWO_PI * np.sqrt(1 + cells.e**2), 1.0)
+    return density, [u / scale, u * u - 1, v / error_scale, (v * v - 1) * has]
+
+
+def _objective(cells: Cells) -> Any:
+    """Negative log-likelihood and its gradient, as a function of five or ten parameters."""
+    has = np.isfinite(cells.e)
+    cells = cells._replace(e=np.where(has, cells.e, 0.0))
+
+    def value_and_gradient(p: Array) -> tuple[float, Array]:
+        lower, by_lower = _lower(cells, has, p)
+        background = np.where(has, BACKGROUND / (ERROR_RANGE * np.exp(p[LOG_ERROR])), BACKGROUND)
+        if len(p) == len(by_lower):
+            total, share = lower + background, 0.0
+        else:
+            share = 1 / (1 + np.exp(-p[LOGIT]))
+            upper, by_upper = _upper(cells, has, p)
+            total = (1 - share) * lower + share * upper + background
+        weight = cells.counts / total
+        of_lower = weight * (1 - share) * lower
+        gradient = [of_lower @ by for by in by_lower]
+        gradient[LOG_ERROR] -= (weight * background) @ has
+        if share:
+            of_upper = weight * share * upper
+            gradient += [(1 - share) * of_upper.sum() - share * of_lower.sum(), *(of_upper @ by for by in by_upper)]
+        return -float(cells.counts @ np.log(total)), -np.array(gradient)
+
+    return value_and_gradient
+
+
+def fit_one(cells: Cells) -> Fit:
     """Fit one population."""
-    return fit_populations(x, counts, _lower_start(x, counts))
+    found = _minimise(_objective(cells), _lower_start(cells))
+    return _as_fit(found.x, -float(found.fun))
 
 
-def fit_two(x: Array, counts: Array) -> Fit:
+def fit_two(cells: Cells) -> Fit:
     """Fit two populations, from several starts; the likeliest."""
-    order, total, fits = np.cumsum(counts), counts.sum(), []
-    for share in SHARES:
-        upper = x > x[np.searchsorted(order, (1 - share) * total)]
-        if not counts[upper].sum():
-            continue
-        mean = np.average(x[upper], weights=counts[upper])
-        scale = np.sqrt(np.average((x[upper] - mean) ** 2, weights=counts[upper]))
-        high = [np.log(share / (1 - share)), mean, np.log(max(scale, 0.1))]
-        fits.append(fit_populations(x, counts, np.concatenate((_lower_start(x[~upper], counts[~upper]), high))))
-    return max(fits, key=lambda fit: fit.log_likelihood)
+    objective = _objective(cells)
+    trials = [_minimise(objective, start, TRIAL) for start in _starts(cells)]
+    found = _minimise(objective, min(trials, key=lambda trial: trial.fun).x)
+    return _as_fit(found.x, -float(found.fun))._replace(certainty=_certainty(cells, found.x))
 
 
-def _lower_start(x: Array, counts: Array) -> Array:
-    median = x[np.searchsorted(np.cumsum(counts), counts.sum() / 2)]
-    spread = np.log(max(np.average(np.abs(x - median), weights=counts), 0.1))
-    return np.array([median, spread, spread])
+def _minimise(objective: Any, start: Array, iterations: int = 200) -> Any:
+    bounds = [(np.log(NARROWEST[i]), 8.0) if i in NARROWEST else (None, None) for i in range(len(start))]
+    options = {"maxiter": iterations}
+    return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
 
 
-def _scale(logarithm: Any) -> Any:
-    return np.maximum(np.exp(np.minimum(logarithm, 5.0)), NARROWEST)
+def _as_fit(p: Array, log_likelihood: float) -> Fit:
+    lower = (log_likelihood, p[MODE], *np.exp(p[[LOG_LEFT, LOG_RIGHT]]), p[ERROR], np.exp(p[LOG_ERROR]))
+    if len(p) == 5:
+        return Fit(*map(float, lower))
+    share = 1 / (1 + np.exp(-p[LOGIT]))
+    upper = (share, p[HIGH], np.exp(p[LOG_HIGH]), p[HIGH_ERROR], np.exp(p[LOG_HIGH_ERROR]))
+    return Fit(*map(float, lower + upper))
 
 
-def _logistic(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
+def _certainty(cells: Cells, p: Array) -> float:
+    """Mean probability to be wrong of those that are taken for wrong: sum_i q_i^2 / sum_i q_i."""
+    has = np.isfinite(cells.e)
+    cells = cells._replace(e=np.where(has, cells.e, 0.0))
+    share = 1 / (1 + np.exp(-p[LOGIT]))
+    upper = share * _upper(cells, has, p)[0]
+    wrong = upper / np.maximum((1 - share) * _lower(cells, has, p)[0] + upper, 1e-300)
+    return float(cells.counts @ wrong**2 / max(cells.counts @ wrong, 1e-12))
 
 
-class Guard(NamedTuple):
-    """What two populations need before they are believed."""
+def shift(cells: Cells, fit: Fit) -> tuple[float, float]:
+    """By how much log losses and energy errors of another set are moved against those of a fit: the likeliest."""
+    parameters = _parameters(fit)
+    objective = _objective(cells)
 
-    evidence: float = 10.0  # gain in the Bayesian information criterion
-    separation: float = 2.5  # distance of the modes, see Fit
-    factor: float = 2.0  # between the losses at the modes: wrong labels are no small matter
+    def moved(by: Array) -> float:
+        p = parameters.copy()
+        p[[MODE, ERROR]] += by
+        if len(p) > LOGIT:
+            p[HIGH] += by[0]
+            p[HIGH_ERROR] = np.arcsinh(np.sinh(p[HIGH_ERROR]) + by[1])
+        return float(objective(p)[0])
 
-    def relaxed(self) -> "Guard":
-        """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
-        return Guard(0.0, 0.8 * self.separation, self.factor)
+    x, _ = _location_and_spread(cells.x, cells.counts)
+    e, _ = _location_and_spread(cells.e, cells.counts)
+    apart = (fit.high_mean - fit.mode, np.sinh(fit.high_error) - fit.error) if fit.share else (0.0, 0.0)
+    typical = np.array([x - fit.mode, e - fit.error])
+    starts = [np.zeros(2), typical, typical - np.array(apart)]  # in case the median is that of the wrong ones
+    found = [minimize(moved, start, method="Nelder-Mead", options={"maxiter": 200}) for start in starts]
+    best = min(found, key=lambda one: one.fun).x
+    return float(best[0]), float(best[1])
 
 
-def choose(x: Array, counts: Array, guard: Guard) -> Fit:
-    """Fit one and two populations to the log losses of the configurations of a head; two only if the data show them.
+def _parameters(fit: Fit) -> Array:
+    """Inverse of `_as_fit`."""
+    lower = [fit.mode, np.log(fit.left), np.log(fit.right), fit.error, np.log(fit.error_scale)]
+    if not fit.share:
+        return np.array(lower)
+    upper = [fit.high_mean, np.log(fit.high_scale), fit.high_error, np.log(fit.high_error_scale)]
+    return np.array([*lower, np.log(fit.share / (1 - fit.share)), *upper])
 
-    The criterion (three more parameters) must gain by `guard.evidence`, and the modes must be `guard.separation` and a
-    factor of `guard.factor` apart: with very many configurations, the criterion alone would call every small deviation
-    from the lower population's form another one, and losses that fall during an epoch can have two narrow modes.
-    """
-    one, two = fit_one(x, counts), fit_two(x, counts)
-    gain = 2 * (two.log_likelihood - one.log_likelihood) - 3 * np.log(counts.sum())
-    apart = two.distance > guard.separation and two.high_mean - two.mode > np.log(guard.factor)
-    return two if gain > guard.evidence and apart else one
+
+# --- where a fit starts ----------------------------------------------------------------------------------------------
+
+
+def _starts(cells: Cells) -> list[Array]:
+    """Wrong are those with the largest losses, or with energies far off."""
+    has, starts = np.isfinite(cells.e), []
+    far = np.abs(np.where(has, cells.e - _median(cells.e[has], cells.counts[has]) if has.any() else 0.0, 0.0))
+    for score in (cells.x, far) if far.any() else (cells.x,):
+        order = np.argsort(score, kind="stable")
+        rank = np.empty(len(order))
+        rank[order] = np.cumsum(cells.counts[order]) / cells.counts.sum()
+        for share in SHARES:
+            upper = rank > 1 - share
+            if upper.any() and not upper.all():
+                starts.append(
+                    np.concatenate((_lower_start(_part(cells, ~upper)), _upper_start(_part(cells, upper), share)))
+                )
+    return starts
+
+
+def _lower_start(cells: Cells) -> Array:
+    x, spread = _location_and_spread(cells.x, cells.counts)
+    error, error_spread = _location_and_spread(cells.e, cells.counts)
+    return np.array([x, np.log(spread), np.log(spread), error, np.log(error_spread)])
+
+
+def _upper_start(cells: Cells, share: float) -> Array:
+    x, spread = _location_and_spread(cells.x, cells.counts)
+    error, error_spread = _location_and_spread(np.arcsinh(cells.e), cells.counts)
+    return np.array([np.log(share / (1 - share)), x, np.log(spread), error, np.log(error_spread)])
+
+
+def _part(cells: Cells, which: NDArray[np.bool_]) -> Cells:
+    return Cells(*(values[which] for values in cells))
+
+
+def _location_and_spread(values: Array, counts: Array) -> tuple[float, float]:
+    known = np.isfinite(values)
+    if not known.any():
+        return 0.0, 1.0
+    median = _median(values[known], counts[known])
+    return median, max(float(np.average(np.abs(values[known] - median), weights=counts[known])), 0.1)
+
+
+def _median(values: Array, counts: Array) -> float:
+    order = np.argsort(values, kind="stable")
+    return float(values[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 2)])

@@ -28,11 +28,12 @@ class Records:
     """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
 
     Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
-    (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `last_epoch`
-    (-1: never seen), and the residuals of the last visit: `energy_error` (prediction - label, eV/atom), `force_rmse`
-    (over components, eV/A) and, where stress is trained, `stress_rmse` (eV/A^3); NaN without a label. There is one
-    table, so that a step writes once. Beside it, (N,): `head` (index), and what is updated once an epoch, `times_seen`
-    (epochs) and `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory).
+    (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
+    last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
+    `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where stress is trained,
+    `stress_rmse` (eV/A^3); NaN without a label. There is one table, so that a step writes once. Beside it, (N,):
+    `head` (index), and what is updated once an epoch, `times_seen` (epochs) and `mean_weight` (mean over the first
+    MEMORY epochs, then an exponential moving average of that memory).
 
     Args:
         size: N.
@@ -41,7 +42,7 @@ class Records:
     """
 
     RESIDUALS = ("energy_error", "force_rmse", "stress_rmse")
-    UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "last_epoch": -1.0} | dict.fromkeys(RESIDUALS, torch.nan)
+    UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(RESIDUALS, torch.nan)
 
     def __init__(self, size: int, device: torch.device | str = "cpu", num_heads: int = 1, stress: bool = False) -> None:
         self.columns = tuple(self.UNSEEN) if stress else tuple(self.UNSEEN)[:-1]
@@ -51,7 +52,7 @@ class Records:
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
         self.num_heads = num_heads
-        self.epoch = 0
+        self.epoch, self.steps, self.step = 0, 1, 0
 
     def __len__(self) -> int:
         return len(self.table)
@@ -63,7 +64,8 @@ class Records:
     loss = property(lambda self: self.column("loss"))
     weight = property(lambda self: self.column("weight"))
     zscore = property(lambda self: self.column("zscore"))
-    last_epoch = property(lambda self: self.column("last_epoch"))
+    time = property(lambda self: self.column("time"))
+    last_epoch = property(lambda self: self.time.floor())
     residuals = property(lambda self: self.columns[4:])  # names
     nonfinite = property(lambda self: torch.isnan(self.loss))
     visited = property(lambda self: self.last_epoch == self.epoch)
@@ -78,21 +80,26 @@ class Records:
         residuals: Sequence[Tensor] = (),
     ) -> None:
         """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order."""
-        epochs = torch.full_like(losses, self.epoch)
+        times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
         weights = self.weight[ids] if weights is None else weights
         zscores = self.zscore[ids] if zscores is None else zscores
         missing = [torch.full_like(losses, torch.nan)] * (len(self.residuals) - len(residuals))
         rows = torch.stack(
-            (losses, weights, zscores, epochs, *residuals, *missing), dim=1
+            (losses, weights, zscores, times, *residuals, *missing), dim=1
         )  # (B, C), the widest of their types
         self.table[ids] = rows.to(self.table.dtype)
         if self.num_heads > 1:
             self.head[ids] = heads.to(self.head.dtype)
+        self.step += 1
 
     def judge(self, which: Tensor, weights: Tensor, zscores: Tensor) -> None:
         """Set the weights (N,) and z-scores (N,) of the configurations in the mask `which` (N,)."""
         self.weight.copy_(torch.where(which, weights.to(self.table.dtype), self.weight))
         self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
+
+    def begin_epoch(self, epoch: int, steps: int) -> None:
+        """Count the visits that follow as those of an epoch of so many steps."""
+        self.epoch, self.steps, self.step = epoch, max(steps, 1), 0
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ atom (forces) gives the sum over the atoms of i, s_i:
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -62,17 +62,24 @@ class PerConfigurationLoss:
         probe, output = made_up_batch()
         self.coefficients = self._find_coefficients(probe, output)
         self._check_parity(probe, output)
-        self.labels = tuple(label for label in LABELS if self._uses(label, probe, output))
+        self.label_of_term = self._find_labels(probe, output)
+        self.labels = tuple(label for label in LABELS if label in self.label_of_term)
         self.short_cut = next((way for way in SHORT_CUTS if self._holds(way, probe, output)), "none")
 
     def __call__(
-        self, ref: Any, pred: dict[str, Tensor], atoms_per_configuration: float | Tensor | None = None
+        self,
+        ref: Any,
+        pred: dict[str, Tensor],
+        atoms_per_configuration: float | Tensor | None = None,
+        factors: Mapping[str, Tensor] | None = None,
     ) -> ConfigurationLosses:
         """Losses of each configuration of the batch `ref` (labels, all finite) for the model's output `pred`.
 
-        `atoms_per_configuration` is N/B; a distributed run gives that of all processes together.
+        `atoms_per_configuration` is N/B; a distributed run gives that of all processes together. `factors` (B,), by
+        label, multiply the terms of that label in the contributions, and leave the judged losses alone.
         """
-        reducer = Reducer(ref, atoms_per_configuration)
+        by_term = [factors.get(label) for label in self.label_of_term] if factors else []
+        reducer = Reducer(ref, atoms_per_configuration, by_term)
         contribution = self._evaluate(reducer, ref, pred)
         with torch.no_grad():
             if self.short_cut == "none":
@@ -142,10 +149,18 @@ class PerConfigurationLoss:
                 f"{stock}): ema_robust can't weigh its configurations"
             )
 
-    def _uses(self, label: str, probe: Any, output: dict[str, Tensor]) -> bool:
-        view = copy.copy(probe)
-        view[label] = torch.full_like(probe[label], torch.nan)
-        return bool(torch.isnan(self.base(ref=view, pred=output, ddp=False)))
+    def _find_labels(self, probe: Any, output: dict[str, Tensor]) -> list[str]:
+        """The label that each term is made of, "" for none."""
+        found = [""] * len(self.coefficients)
+        for label in LABELS:
+            view = copy.copy(probe)
+            view[label] = torch.full_like(probe[label], torch.nan)
+            reducer = Reducer(view)
+            self._evaluate(reducer, view, output)
+            for term, mean in enumerate(reducer.means):
+                if mean.isnan().any():
+                    found[term] = label
+        return found
 
     def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
         self.short_cut = way
@@ -155,19 +170,31 @@ class PerConfigurationLoss:
 class Reducer:
     """Stands in for a host's `reduce_loss`: sums over each configuration of one batch instead of over the batch.
 
-    `means` collects the mean of each term over each configuration, (B,) without gradient.
+    `means` collects the mean of each term over each configuration, (B,) without gradient. `factors` (B,) multiply what
+    is returned of the terms, in their order; none, or None: 1.
     """
 
-    def __init__(self, ref: Any, atoms_per_configuration: float | Tensor | None = None) -> None:
+    def __init__(
+        self,
+        ref: Any,
+        atoms_per_configuration: float | Tensor | None = None,
+        factors: Sequence[Tensor | None] = (),
+    ) -> None:
         self.batch, self.atoms = ref["batch"], ref["ptr"].diff()  # (N,), (B,)
         size = len(self.atoms)
         self.atoms_per_configuration = (
             len(self.batch) / size if atoms_per_configuration is None else atoms_per_configuration
         )
         self.means: list[Tensor] = []
+        self.factors = factors
 
     def __call__(self, raw: Tensor, ddp: bool | None = None) -> Tensor:
         """Reduce a term of shape (B, ...) or (N, ...) to (B,)."""
+        factor = self.factors[len(self.means)] if self.factors else None
+        reduced = self._reduce(raw)
+        return reduced if factor is None else factor.to(reduced.dtype) * reduced
+
+    def _reduce(self, raw: Tensor) -> Tensor:
         size = len(self.atoms)
         entries = raw.mean(dim=tuple(range(1, raw.dim()))) if raw.dim() > 1 else raw  # (B,) or (N,)
         if len(entries) == size:  # where B = N, every configuration is one atom and both ways are the same

@@ -1,6 +1,6 @@
 """What a run leaves behind about its configurations, beside the host's results, and how it is read again. No torch.
 
-    <tag>_outliers.csv      one row for each training configuration (.parquet above 200,000 rows); see COLUMNS
+    <tag>_outliers.csv      one row for each configuration (.parquet above 200,000 rows); see COLUMNS
     <tag>_outliers.json     options, versions, fitted loss distribution, history of the weights: "about"
     <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions (extended XYZ)
 
@@ -20,18 +20,21 @@ from .files import replacing
 
 LARGEST_CSV = 200_000  # rows; more go to Parquet
 FORMAT = 1
+DIGITS = 3  # of a weight that are shown
 UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: position in it, counted over all heads
 
-TEXT = ("head", "source", "config_type", "formula")
+TRAIN, VALID, AUDIT = "train", "valid", "audit"  # values of split
+TEXT = ("head", "split", "source", "config_type", "formula")
 WHOLE = ("frame", "n_atoms", "times_seen", "last_epoch")
-# head, source (file), frame (0-based, `ase.io.read(source, frame)`), config_type, formula ("": not seen yet), n_atoms
-# (0: not seen yet), times_seen (epochs), last_epoch (-1: never seen), weight (latest, in [0, 1]), mean_weight (moving
-# average over epochs), zscore (sigmas), loss (unit of the base loss; NaN: labels or loss not finite),
-# energy_error_per_atom (prediction - label, eV/atom), force_rmse (eV/A), stress_rmse (eV/A^3, where stress is trained);
-# residuals are those of the last visit in training, NaN without a label
+# head, split (see above), source (file), frame (0-based, `ase.io.read(source, frame)`), config_type, formula ("": not
+# seen yet), n_atoms (0: not seen yet), times_seen (epochs; validation: 1, or 0), last_epoch (-1: never seen), weight
+# (latest, in [0, 1]), mean_weight (moving average over epochs; validation: the weight), zscore (sigmas), loss (unit of
+# the base loss; NaN: labels or loss not finite), energy_error_per_atom (prediction - label, eV/atom), force_rmse
+# (eV/A), stress_rmse (eV/A^3, where stress is trained); residuals are those of the last visit in training, or of the
+# last validation, NaN without a label
 COLUMNS = (
-    "head", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight", "mean_weight",
-    "zscore", "loss", "energy_error_per_atom", "force_rmse",
+    "head", "split", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight",
+    "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
 OPTIONAL_COLUMNS = ("stress_rmse",)
 
@@ -44,13 +47,23 @@ class Results(NamedTuple):
     """The saved results of one run."""
 
     prefix: Path  # of its files: <results_dir>/<tag>
-    table: pandas.DataFrame  # one row for each configuration: COLUMNS, in the order of heads, sources and frames
+    table: pandas.DataFrame  # a row for each configuration: COLUMNS; training first, by heads, sources and frames
     about: dict[str, Any]
 
     @property
     def sample(self) -> Path:
         """Suspects and others with labels and predictions; may not exist (a run that was killed)."""
         return sample_path(self.prefix)
+
+
+def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:
+    """Return the order in which suspects (M,) are named.
+
+    Labels or losses that are not finite first, then by rising weight as far as it is shown (of two that are certainly
+    wrong, the tiny weights say nothing), then by falling z-score, NaN last.
+    """
+    falling = -np.nan_to_num(zscores.astype(float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    return np.lexsort((falling, np.round(weights, DIGITS), ~nonfinite))
 
 
 def table_path(prefix: Path, rows: int) -> Path:
@@ -117,6 +130,8 @@ def read_results(run: str | Path) -> Results:
         table = _read_table(path)
     except (OSError, ValueError, KeyError) as error:
         raise ResultsError(f"the results {prefix}_outliers.* can't be read: {error}") from error
+    if "split" not in table:  # of a version that knew the training set only
+        table["split"] = pandas.Categorical.from_codes(np.zeros(len(table), dtype=np.int8), [TRAIN])
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ResultsError(f"{path} has no column {', '.join(missing)}: it is no table of mace-outlier")

@@ -12,6 +12,7 @@ from ase.io import write
 
 from .files import replacing
 from .reduction import LABELS
+from .results import worst_first
 
 SUSPECTS, OTHERS = 100, 400
 LARGEST = 10_000  # atoms of the suspects, and of the others: a minute of evaluation at most
@@ -20,8 +21,8 @@ LARGEST = 10_000  # atoms of the suspects, and of the others: a minute of evalua
 def choose(weights: np.ndarray, zscores: np.ndarray, n_atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the suspects (weight below 1/2), worst first (NaN z-scores before all), and of others at random."""
     below = np.flatnonzero(weights < 0.5)
-    worst_first = below[np.argsort(-np.nan_to_num(zscores[below], nan=np.inf), kind="stable")]
-    suspects = _as_many_as_fit(worst_first[:SUSPECTS], n_atoms)
+    worst = below[worst_first(weights[below], zscores[below], np.isnan(zscores[below]))]
+    suspects = _as_many_as_fit(worst[:SUSPECTS], n_atoms)
     others = np.random.default_rng(0).permutation(np.flatnonzero(weights >= 0.5))[:OTHERS]
     return suspects, _as_many_as_fit(others, n_atoms)
 

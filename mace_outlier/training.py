@@ -4,8 +4,8 @@ Knows no MACE: `plugin` calls these methods from MACE's own functions, another c
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,8 @@ from .options import LOSS_NAME, Options
 from .provenance import Descriptions, Provenance
 from .records import Records
 from .reduction import PerConfigurationLoss
-from .weighting import GaussianDistribution, LossDistribution
+from .validation import Validation
+from .weighting import GaussianDistribution, LossDistribution, Remembered
 
 DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "mixture": MixtureDistribution,
@@ -81,15 +82,21 @@ class RobustTraining:
         device: torch.device,
         prefix: Path | None = None,
         wandb: bool = False,
+        validation: tuple[Provenance, Descriptions] | None = None,
     ) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
-        `dataset` is the training set, `provenance` its rows; results go to `prefix` (None: this process writes none).
+        `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
+        `prefix` (None: this process writes none).
         """
         self.dataset, self.provenance, self.descriptions = dataset, provenance, descriptions
         stress, heads = "stress" in self.labels, provenance.heads
         self.records = Records(len(provenance), num_heads=len(heads), stress=stress).to(device)
-        self.logbook = Logbook(self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb)
+        rows, described = validation or (Provenance(heads, [[] for _ in heads]), Descriptions(0))
+        self.validation = Validation(rows, described, Records(len(rows), device, len(heads), stress))
+        self.logbook = Logbook(
+            self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb, self.validation
+        )
         for loss in self.losses.values():
             loss.attach(self._new_distribution().to(device), self.records, descriptions)
         logging.info("===========OUTLIER WEIGHTING===========")
@@ -101,20 +108,30 @@ class RobustTraining:
             self.logbook.set_earlier_results_aside()
 
     @contextmanager
-    def tagging(self, loader: Any) -> Iterator[NumberedDataset]:
-        """Make the batches of the training loader, within the context, say which configurations they hold."""
-        with tagged(loader, self.labels, self.provenance.row_of_position) as self._numbered:
+    def tagging(self, loader: Any, validation: Sequence[Any] = ()) -> Iterator[NumberedDataset]:
+        """Make the batches of the loaders, within the context, say which configurations they hold.
+
+        `loader` is that of the training, `validation` those of the heads in their order.
+        """
+        with ExitStack() as stack:
+            numbered = tagged(loader, self.labels, self.provenance.row_of_position)
+            self._numbered = stack.enter_context(numbered)
             self._numbered.needs_tags = not self.descriptions.complete
+            self.validation.tag(validation, self.labels, stack)
             yield self._numbered
 
-    def begin_epoch(self, epoch: int, loss: RobustLoss) -> None:
-        """Count the visits of this epoch under its number.
+    def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
+        """Count the visits of this epoch, of so many steps, under its number.
 
         A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
         """
-        self.records.epoch = epoch
+        self.records.begin_epoch(epoch, steps)
+        self.validation.begin_epoch(epoch)
+        stages = list(self._first_epoch)
         first = self._first_epoch.setdefault(loss, epoch)
         loss.inherits = epoch == first and len(self._first_epoch) > 1
+        if loss not in stages and stages:
+            loss.distribution.follow(stages[-1].distribution)
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
@@ -129,16 +146,7 @@ class RobustTraining:
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
-        if self.options.selection == "stock":
-            return evaluate()
-        with loss.selecting() as selection:
-            stock, metrics = evaluate()
-        robust = selection.value(distributed.sum_over_ranks)
-        if robust is None:
-            return stock, metrics
-        value, mean_weight = robust
-        logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
-        return value, metrics
+        return self.validation.select(loss, evaluate, robust=self.options.selection == "robust")
 
     def finish(self, model: Any, loader: Any, output_args: dict[str, bool]) -> None:
         """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
@@ -197,9 +205,17 @@ class RobustTraining:
         return DISTRIBUTIONS[options.distribution](heads, sum_over_ranks=distributed.sum_over_ranks, **settings)
 
     def _refit(self, loss: RobustLoss) -> None:
-        """Fit to the losses of this stage; those of the stage before have another scale."""
-        usable = (self.records.last_epoch >= self._first_epoch[loss]) & ~self.records.nonfinite
-        loss.distribution.refit(self.records.loss, self.records.head.long(), usable, self._believable)
+        """Fit to the losses of this stage (those of the stage before have another scale), and weigh by the fit."""
+        records, distribution = self.records, loss.distribution
+        usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
+        losses = records.loss.nan_to_num(0.0)
+        codes = self.descriptions.texts["formula"].numpy()
+        seen = Remembered(losses, records.column("energy_error"), records.head.long(), usable, records.time, codes)
+        judged = distribution.refit(seen, self._believable)
+        if judged is not None:
+            records.judge(usable & (losses > 0), *judged)
+        if self.options.scope == "property":
+            loss.weigh_by_property()
 
     def _believable(self, outliers: torch.Tensor) -> bool:
         """Whether these configurations (N,) can be wrong labels: not if most of them are whole groups of their own."""

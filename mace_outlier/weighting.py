@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,12 +37,38 @@ def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
     return torch.special.ndtr(threshold - zscore)  # the same function, in one kernel
 
 
+class Remembered(NamedTuple):
+    """What is known of N configurations after their last visit."""
+
+    losses: Tensor  # (N,)
+    errors: Tensor  # (N,) of the energy, prediction - label, eV/atom; NaN: none
+    heads: Tensor  # (N,) integer
+    usable: Tensor  # (N,) boolean: finite, and seen
+    times: Tensor  # (N,) in epochs; all equal: evaluated by the same model
+    codes: np.ndarray  # (N,) integer: equal for configurations of the same formula
+
+    def part(self, which: Tensor) -> "Remembered":
+        """Those of a mask or of indices."""
+        tensors = {name: values[which] for name, values in self._asdict().items() if name != "codes"}
+        return Remembered(**tensors, codes=self.codes[which.cpu().numpy()])
+
+    def features(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Log losses, energy errors and times (N,), on the host."""
+        losses, errors, times = (v.double().cpu().numpy() for v in (self.losses, self.errors, self.times))
+        return np.log(np.maximum(losses, 1e-30)), errors, times
+
+
 class LossDistribution(ABC):
     """The distribution of the per-configuration losses, one for each head.
 
-    Three callers: `update` at every optimiser step (training), `refit` at the end of an epoch from what is remembered
-    of every configuration, and `weigh`, which changes nothing (training, and configurations that are only evaluated).
+    Callers: `update` and `weigh` at every optimiser step, `refit` at the end of an epoch, from what is remembered of
+    every training configuration, and `judge` for validation configurations, from which nothing is learnt.
     """
+
+    @property
+    def settled(self) -> bool:
+        """Whether a training step takes the weights of the last `refit` instead of weighing its batch."""
+        return False
 
     @abstractmethod
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
@@ -51,17 +78,23 @@ class LossDistribution(ABC):
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
 
-    def refit(  # noqa: B027 (optional on purpose)
-        self,
-        losses: Tensor,
-        heads: Tensor,
-        usable: Tensor,
-        believable: Callable[[Tensor], bool] | None = None,
-    ) -> None:
-        """Learn from all remembered configurations at the end of an epoch; nothing to do for running statistics.
+    def refit(self, seen: Remembered, believable: Callable[[Tensor], bool] | None = None) -> Weighted | None:
+        """Learn from all remembered configurations at the end of an epoch, and judge them; None: nothing to do so.
 
         `believable` tells whether the configurations in a mask (N,) can be wrong labels all together.
         """
+        return None
+
+    def judge(self, seen: Remembered) -> Weighted:
+        """Weights and z-scores (N,) of other configurations, which one model has evaluated."""
+        return self.weigh(seen.losses, seen.heads)
+
+    def follow(self, before: "LossDistribution") -> None:  # noqa: B027 (optional on purpose)
+        """Take over what holds in the next stage of a training as well, where losses have another scale."""
+
+    def stands_out(self) -> list[tuple[bool, bool]]:
+        """Whether outliers stand out in their energies, and in all else, for each head; where it is open, in both."""
+        return [(True, True)] * len(self.describe())
 
     @abstractmethod
     def describe(self) -> list[dict[str, Any]]:

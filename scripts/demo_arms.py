@@ -77,6 +77,7 @@ class Training:
     folder: Path  # MACE's work_dir
     e0s: str  # energies of the free atoms in eV, as MACE's --E0s takes them
     energy_weight: float = MACE_SETTINGS["energy_weight"]
+    flags: tuple[str, ...] = ()  # more of MACE's, for this data set
 
     @property
     def title(self) -> str:
@@ -98,7 +99,7 @@ class Training:
         }
         settings = own | MACE_SETTINGS | {"energy_weight": self.energy_weight}
         flags = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(mace_run_train()), *flags, "--ema", *arm.flags]
+        return [str(mace_run_train()), *flags, "--ema", *self.flags, *arm.flags]
 
     def key(self) -> dict:
         """What the result depends on: a finished run is reused only if all of it is unchanged."""

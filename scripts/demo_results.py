@@ -10,6 +10,7 @@ import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -22,13 +23,18 @@ BIAS = {"energy_mean_error_meV_per_atom": "mean energy error, meV/atom"}
 WEIGHTS = {"mean_weight_good": "mean weight, good", "mean_weight_bad": "mean weight, bad"}
 
 
-def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
-    """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
+def silent_calculator(model: Path) -> Any:
+    """MACE's ASE calculator of a trained model, on the CPU."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(None):  # on optional packages, and on torch.load
         warnings.simplefilter("ignore")
         from mace.calculators import MACECalculator
 
-        calculator = MACECalculator(str(model), device="cpu", default_dtype=MACE_SETTINGS["default_dtype"])
+        return MACECalculator(str(model), device="cpu", default_dtype=MACE_SETTINGS["default_dtype"])
+
+
+def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
+    """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
+    calculator = silent_calculator(model)
     energy_errors, force_errors = [], []
     for atoms in frames:
         calculator.calculate(atoms)

@@ -44,15 +44,15 @@ class WaterSettings:
         return {"train": self.n_train, "valid": self.n_valid, "test": self.n_test}
 
 
-def xtb_calculator(**options):
-    """GFN2-xTB as an ASE calculator."""
+def xtb_calculator(method: str = METHOD, **options):
+    """GFN2-xTB as an ASE calculator, or another method of tblite."""
     try:
         from tblite.ase import TBLite
     except ImportError as error:
         raise SystemExit(
             f"the water data need tblite ({error}): install it with  pip install 'mace-outlier[demo]'"
         ) from None
-    return TBLite(method=METHOD, verbosity=0, **options)
+    return TBLite(method=method, verbosity=0, **options)
 
 
 # --- configurations ---------------------------------------------------------------------------------------------

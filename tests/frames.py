@@ -95,9 +95,9 @@ def row(source: Any, frame: int, atoms: Atoms | None = None, **values: Any) -> d
     if atoms is not None:
         known |= {"formula": atoms.get_chemical_formula(), "n_atoms": len(atoms)}
     return {
-        "head": "Default", "source": str(source), "frame": frame, **known, "times_seen": 3, "last_epoch": 2,
-        "weight": 0.1 if suspect else 0.9, "mean_weight": 0.2 if suspect else 0.8, "zscore": 4.0 + frame / 7,
-        "loss": 1.0 + frame, "energy_error_per_atom": 0.5, "force_rmse": np.nan, **values,
+        "head": "Default", "split": "train", "source": str(source), "frame": frame, **known, "times_seen": 3,
+        "last_epoch": 2, "weight": 0.1 if suspect else 0.9, "mean_weight": 0.2 if suspect else 0.8,
+        "zscore": 4.0 + frame / 7, "loss": 1.0 + frame, "energy_error_per_atom": 0.5, "force_rmse": np.nan, **values,
     }  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas
 from ase import Atoms
 from ase.io import write
+from made_up_fits import ONE, TWO, in_asinh, population_entry, probabilities
 from scipy.stats import norm
-from scipy.stats import t as student
 
 from mace_outlier.report.summary import Summary, summarise, with_categories
 from mace_outlier.results import Results, sample_path, write_results
@@ -35,6 +35,7 @@ def made_up_table(rows: int, bad: list[int] | np.ndarray = (), seed: int = 0) ->
     return pandas.DataFrame(
         {
             "head": "Default",
+            "split": "train",
             "source": "train.xyz",
             "frame": np.arange(rows),
             "config_type": "Default",
@@ -75,36 +76,10 @@ def made_up_about(heads: tuple[str, ...] = ("Default",), epochs: int = 60, name:
     }  # fmt: skip
 
 
-TWO = {"share": 0.31, "mode": -1.5, "left": 0.40, "right": 0.44, "high_mean": 0.90, "high_scale": 0.25}
-ONE = TWO | {"share": 0.0, "high_mean": 0.0, "high_scale": 1.0}
-
-
-def population_entry(fit: dict[str, float], head: str = "Default") -> dict[str, Any]:
-    """What a run says of a head whose populations of losses were fitted."""
-    return {"head": head, "kind": "mixture", "location": fit["mode"], "scale": fit["right"]} | fit
-
-
-def lower_population(x: np.ndarray, fit: dict[str, float]) -> np.ndarray:
-    """Density of the log losses of right labels: half a normal distribution and half a Student t."""
-    norms = fit["left"] * np.sqrt(np.pi / 2) + fit["right"] * 3 * np.pi * np.sqrt(5) / 16
-    z = x - fit["mode"]
-    below, above = norm.pdf(z / fit["left"]) / norm.pdf(0), student.pdf(z / fit["right"], 5) / student.pdf(0, 5)
-    return np.where(z < 0, below, above) / norms
-
-
-def probabilities(loss: np.ndarray, fit: dict[str, float]) -> np.ndarray:
-    """The weight: the probability that a label is right, and nothing for gross errors, beyond 8 widths."""
-    x = np.log(loss)
-    inner = np.minimum(x, fit["high_mean"]) if fit["share"] else x
-    right = (1 - fit["share"]) * lower_population(inner, fit)
-    wrong = fit["share"] * norm.pdf(inner, fit["high_mean"], fit["high_scale"]) + 0.01 / 30
-    return np.where(x < fit["mode"], 1.0, right / (right + wrong)) * norm.cdf(8 - (x - fit["mode"]) / fit["right"])
-
-
 def made_up_populations(
     rows: int, fit: dict[str, float], share: float | None = None, seed: int = 0
 ) -> pandas.DataFrame:
-    """A table with losses as fitted; the first ones are wrong labels, a share of them other than fitted if given."""
+    """A table of errors as fitted, of one formula; the first rows are wrong labels, a share as fitted or as given."""
     rng = np.random.default_rng(seed)
     bad = round(rows * (fit["share"] if share is None else share))
     table = made_up_table(rows, range(bad), seed)
@@ -113,13 +88,23 @@ def made_up_populations(
     below, above = -np.abs(rng.normal(0, fit["left"], rows)), fit["right"] * np.abs(rng.standard_t(5, rows))
     x = fit["mode"] + np.where(low, below, above)
     x[:bad] = rng.normal(fit["high_mean"], fit["high_scale"], bad)
-    zscore = (x - fit["mode"]) / np.where(x < fit["mode"], fit["left"], fit["right"])
-    weight = probabilities(np.exp(x), fit)
-    return table.assign(loss=np.exp(x), zscore=zscore, weight=weight, mean_weight=0.95 * weight + 0.02)
+    energy = fit["error_scale"] * rng.standard_t(5, rows)
+    energy[:bad] = fit["error_scale"] * np.sinh(rng.normal(*in_asinh(fit), bad)) if bad else 0
+    deviation = (x - fit["mode"]) / np.where(x < fit["mode"], fit["left"], fit["right"])
+    zscore = np.maximum(deviation, np.abs(energy) / fit["error_scale"])
+    weight = probabilities(np.exp(x), fit, energy)
+    found = {"loss": np.exp(x), "zscore": zscore, "weight": weight, "energy_error_per_atom": energy}
+    return table.assign(**found, mean_weight=0.95 * weight + 0.02, formula="H6O3", n_atoms=9)
+
+
+def with_validation(table: pandas.DataFrame, validation: pandas.DataFrame) -> pandas.DataFrame:
+    """The table of a run with a validation set, of which the last evaluation is known."""
+    known = {"split": "valid", "source": "valid.xyz", "times_seen": 1, "mean_weight": validation["weight"]}
+    return pandas.concat([table, validation.assign(**known)], ignore_index=True)
 
 
 def about_populations(*fits: dict[str, float], heads: tuple[str, ...] = ("Default",)) -> dict[str, Any]:
-    """The description of a run whose populations of losses were fitted, one fit for each head."""
+    """The description of a run whose populations were fitted, one fit for each head."""
     about = made_up_about(heads)
     about["options"] |= {"distribution": "mixture", "threshold": 8.0, "selection": "robust"}
     entries = [population_entry(fit, head) for fit, head in zip(fits, heads, strict=True)]
@@ -194,6 +179,7 @@ def write_hostile_run(folder: Path) -> Path:
     table = made_up_table(60, range(20))
     for shift, name in enumerate(("head", "source", "config_type", "formula")):
         table[name] = [HOSTILE[(i + shift) % len(HOSTILE)] for i in range(60)]
+    table["split"] = [HOSTILE[i % len(HOSTILE)] if i % 3 else "valid" for i in range(60)]
     about = made_up_about(HOSTILE, epochs=3, name=HOSTILE[0] + HOSTILE[2])
     about |= {
         "arguments": {word: word for word in HOSTILE},

@@ -72,8 +72,8 @@ def test_configurations_carry_what_the_training_found(tmp_path):
     found = {key: value for key, value in suspects[1].info.items() if key.startswith("outlier_")}
     assert found == {
         "outlier_weight": 0.1, "outlier_mean_weight": 0.2, "outlier_zscore": 4 + 2 / 7, "outlier_loss": 3.0,
-        "outlier_energy_error_per_atom": 0.5, "outlier_stress_rmse": 0.25, "outlier_source": "train.xyz",
-        "outlier_frame": 2,
+        "outlier_energy_error_per_atom": 0.5, "outlier_stress_rmse": 0.25, "outlier_split": "train",
+        "outlier_source": "train.xyz", "outlier_frame": 2,
     }  # fmt: skip
 
 
@@ -118,6 +118,24 @@ def test_isolated_atoms_stay_and_the_validation_split_goes(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "t.xyz: 3 configurations, and 1 isolated atoms as they were" in said
     assert "2 frames were not trained on (validation split)" in said
+
+
+def test_validation_frames_are_written_and_named(tmp_path, capsys):
+    """One of them is in the training set as well."""
+    for name in ("train.xyz", "valid.xyz"):
+        ase.io.write(tmp_path / name, molecules(5))
+    rows = [row("train.xyz", i) for i in (0, 1, 3)]
+    validation = (("train.xyz", 2), ("train.xyz", 3), ("valid.xyz", 4))
+    rows += [row(*place, split="valid", weight=0.3) for place in validation]
+    suspects, trusted = (
+        [tuple(atoms.info[f"outlier_{name}"] for name in ("source", "frame", "split")) for atoms in part]
+        for part in run_on(tmp_path, rows)
+    )
+    assert suspects == [("train.xyz", 1, "train"), *((*place, "valid") for place in validation)]
+    assert trusted == [("train.xyz", 0, "train"), ("train.xyz", 3, "train")]
+    said = capsys.readouterr().out
+    assert "3 of them are validation configurations (info outlier_split=valid), 3 of these suspects: keep them" in said
+    assert "5 frames were not used and are in neither file" in said
 
 
 def test_each_head_has_its_configurations(tmp_path, capsys):

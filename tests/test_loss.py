@@ -8,7 +8,7 @@ import torch
 from mace.modules import loss as mace_losses
 from test_reduction import BASES, part
 
-from mace_outlier.loss import RobustLoss
+from mace_outlier.loss import RobustLoss, weighted_validation_loss
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
 from mace_outlier.weighting import GaussianDistribution
@@ -200,3 +200,86 @@ def test_frozen_weights_of_a_bad_label_are_zero():
 def test_forward_takes_the_host_s_arguments():
     host = inspect.signature(mace_losses.WeightedEnergyForcesLoss.forward).parameters
     assert list(inspect.signature(RobustLoss.forward).parameters) == list(host)
+
+
+# --- weights of the last fit -----------------------------------------------------------------------------------------
+
+
+class Settled(GaussianDistribution):
+    """A distribution whose weights come from a fit."""
+
+    settled = True
+    outstanding = [(True, True)]
+
+    def update(self, *batch):
+        raise AssertionError("a settled distribution learns nothing from a batch")
+
+    weigh = update
+
+    def stands_out(self):
+        return self.outstanding
+
+
+def settled_loss(weights=(0.9, 0.1, 0.5)):
+    loss = RobustLoss(PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses), Settled(), Records(10))
+    loss.records.judge(torch.arange(10) < 3, torch.tensor([*weights] + [1.0] * 7), torch.zeros(10))
+    return loss
+
+
+def test_a_settled_distribution_gives_the_weights_of_its_last_fit():
+    loss = settled_loss()
+    batch, output = training_batch()
+    squared = loss.records.weight[:3].double().square()
+    expected = (squared * loss.per_configuration(batch, output).contribution).mean()
+    torch.testing.assert_close(loss(ref=batch, pred=output), expected)
+    assert loss.records.weight[:3].tolist() == pytest.approx([0.9, 0.1, 0.5])
+    assert (loss.records.loss[:3] > 0).all()  # what the next fit is made from
+
+
+@pytest.mark.parametrize("outstanding", [(True, False), (False, True), (True, True)])
+def test_only_the_property_that_stands_out_loses_weight(outstanding):
+    loss = settled_loss()
+    loss.distribution.outstanding = [outstanding]
+    loss.weigh_by_property()
+    batch, output = training_batch()
+    squared = loss.records.weight[:3].double().square()
+    energy = torch.where(torch.tensor(outstanding[0]), squared, 1.0)
+    forces = torch.where(torch.tensor(outstanding[1]), squared, 1.0)
+    split = loss.per_configuration
+    of_energy = split(batch, output, factors={"energy": energy, "forces": torch.zeros(3)}).contribution
+    of_forces = split(batch, output, factors={"energy": torch.zeros(3), "forces": forces}).contribution
+    torch.testing.assert_close(loss(ref=batch, pred=output), (of_energy + of_forces).mean())
+
+
+# --- validation ------------------------------------------------------------------------------------------------------
+
+
+def test_all_weights_1_give_the_stock_validation_loss():
+    loss = robust()
+    batch, output = training_batch()
+    del batch["configuration_id"]
+    batch["validation_id"] = torch.tensor([2, 0, 1])
+    with loss.selecting() as selection:
+        stock = loss(ref=batch, pred=output)
+    rows, _, losses, shares, errors = selection.collect()
+    assert rows.tolist() == [2, 0, 1]
+    value, mean_weight = weighted_validation_loss(shares, torch.ones(3))
+    assert (value, mean_weight) == (pytest.approx(stock.item() / 3), 1)
+    half, _ = weighted_validation_loss(shares, torch.tensor([1.0, 0.0, 0.0]))
+    assert half == pytest.approx(shares[0].item())
+    assert weighted_validation_loss(shares, torch.zeros(3)) is None
+    energy = (output["energy"] - batch["energy"]).detach() / torch.tensor([2.0, 3.0, 4.0])
+    torch.testing.assert_close(errors[0], energy)
+    torch.testing.assert_close(losses, loss.per_configuration(batch, output).judged)
+
+
+def test_a_validation_configuration_without_an_energy_has_no_energy_error():
+    loss = robust()
+    batch, output = training_batch()
+    del batch["configuration_id"]
+    batch["validation_id"] = torch.arange(3)
+    batch["labels_absent"] = torch.zeros(3, 6, dtype=torch.bool)
+    batch["labels_absent"][1, 0] = True
+    with loss.selecting() as selection:
+        loss(ref=batch, pred=output)
+    assert selection.collect()[4][0].isnan().tolist() == [False, True, False]

@@ -1,204 +1,339 @@
-"""Two populations of losses: found where they are, not found where they aren't, and weighed as Bayes has it."""
+"""Two populations of configurations: found where they are, not found where they aren't, and weighed as Bayes has it."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.integrate import quad
-from scipy.stats import norm, t
+from scipy.stats import norm
 
-from mace_outlier.mixture import MixtureDistribution, histogram
-from mace_outlier.populations import BACKGROUND, Fit, Guard, choose, fit_one, fit_two, lower_density
+from mace_outlier.cells import EXACT, binned
+from mace_outlier.guard import Guard
+from mace_outlier.mixture import MixtureDistribution, agreement, weigh_by_fit
+from mace_outlier.populations import BACKGROUND, ERROR_RANGE, RIGHT, Fit, lower_density
+from mace_outlier.weighting import Remembered
 
 HEADS = torch.zeros(1, dtype=torch.long)
+SPREAD = 0.004  # eV/atom
 
 
-def losses(share, size=400, gap=2.3, seed=0, width=0.3):
-    """Losses of right labels, log-normal with a longer tail above, a share of them raised by exp(gap); and which."""
+def remembered(share=0.15, size=400, gap=2.3, shift=0.06, seed=0, codes=None, energies=True):
+    """Right labels with a tail above, a share of wrong ones with larger losses and higher energies; and which."""
     rng = np.random.default_rng(seed)
     x = np.where(rng.random(size) < 0.5, -np.abs(rng.normal(0, 0.40, size)), np.abs(rng.standard_t(5, size)) * 0.44)
     bad = np.zeros(size, dtype=bool)
-    bad[: round(share * size)] = True
-    x[bad] = gap + rng.normal(0, width, bad.sum())
-    return torch.tensor(np.exp(x - 1.5)), torch.tensor(bad)
+    bad[rng.permutation(size)[: round(share * size)]] = True
+    x[bad] = gap + rng.normal(0, 0.3, bad.sum())
+    errors = rng.normal(0, SPREAD, size) - shift * bad
+    return seen(np.exp(x - 1.5), errors if energies else None, codes=codes), torch.tensor(bad)
 
 
-def fitted(values, **options):
+def seen(losses, errors=None, heads=None, times=None, codes=None):
+    size = len(losses)
+    return Remembered(
+        losses=torch.tensor(np.asarray(losses)),
+        errors=torch.full((size,), torch.nan) if errors is None else torch.tensor(np.asarray(errors)),
+        heads=torch.zeros(size, dtype=torch.long) if heads is None else heads,
+        usable=torch.ones(size, dtype=torch.bool),
+        times=torch.zeros(size) if times is None else torch.tensor(times),
+        codes=np.ones(size, dtype=np.int64) if codes is None else codes,
+    )
+
+
+def fitted(what, **options):
     distribution = MixtureDistribution(**options)
-    heads = HEADS.expand(len(values))
-    distribution.refit(values, heads, torch.ones(len(values), dtype=torch.bool))
-    return distribution, distribution.weigh(values, heads)
+    distribution.refit(what)
+    judged = distribution.refit(what)
+    return distribution, torch.ones(len(what.losses)) if judged is None else judged.weight
 
 
-def test_the_lower_density_is_a_density():
-    def density(x):
-        return float(lower_density(np.array([x]), np.array([0.3]), np.array([0.4]), np.array([0.7]))[0])
-
-    assert quad(density, -20, 0.3)[0] + quad(density, 0.3, 200)[0] == pytest.approx(1, abs=1e-6)
-    assert density(0.3 - 1e-9) == pytest.approx(density(0.3 + 1e-9))
-    assert density(0.3 + 0.7) / density(0.3) == pytest.approx(t.pdf(1, 5) / t.pdf(0, 5))
-    assert density(0.3 - 0.4) / density(0.3) == pytest.approx(norm.pdf(1) / norm.pdf(0))
+# --- found or not ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("share", [0.05, 0.15, 0.3, 0.43])
-def test_the_share_is_found_and_the_weights_tell_right_from_wrong(share, seed):
-    values, bad = losses(share, seed=seed)
-    distribution, (weight, _) = fitted(values)
-    assert distribution.fits[0, 0].item() == pytest.approx(share, abs=0.02)
+@pytest.mark.parametrize("energies", [True, False])
+def test_the_share_is_found_and_the_weights_tell_right_from_wrong(share, seed, energies):
+    what, bad = remembered(share, seed=seed, energies=energies)
+    distribution, weight = fitted(what)
+    assert distribution.fits[0].share == pytest.approx(share, abs=0.02)
     suspects = weight < 0.5
     assert suspects[bad].double().mean() >= 0.95
-    assert suspects[~bad].double().mean() <= 0.03  # those of the right tail
+    assert suspects[~bad].double().mean() <= (0.005 if energies else 0.03)  # those of the right tail
     assert weight[~bad].mean() > 0.98
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_one_population_keeps_its_weights(seed):
-    values, _ = losses(0.0, seed=seed)
-    distribution, (weight, _) = fitted(values)
-    assert distribution.fits[0, 0] == 0
+@pytest.mark.parametrize("energies", [True, False])
+@pytest.mark.parametrize("seed", range(6))
+def test_one_population_keeps_its_weights(seed, energies):
+    what, _ = remembered(0.0, seed=seed, energies=energies)
+    distribution, weight = fitted(what)
+    assert distribution.fits[0].share == 0
     assert weight.mean() > 0.99
 
 
+def test_wrong_energies_are_found_where_the_losses_are_ordinary():
+    what, bad = remembered(0.15, shift=0.03, gap=2.3)
+    losses = remembered(0.0)[0].losses
+    _, weight = fitted(what._replace(losses=losses))
+    assert (weight < 0.5).equal(bad)
+
+
+def test_energies_sharpen_what_losses_leave_open():
+    what, bad = remembered(0.15, gap=1.4, shift=0.012)
+    with_energies, without = fitted(what)[1], fitted(what._replace(errors=torch.full((400,), torch.nan)))[1]
+    right = lambda weight: ((weight < 0.5) == bad).double().mean()  # noqa: E731
+    assert right(with_energies) > right(without) + 0.01
+
+
+def test_configurations_are_compared_with_those_of_their_formula():
+    what, bad = remembered(0.2, size=900, gap=1.5, shift=0.02)
+    codes = np.arange(900, dtype=np.int64) % 3
+    offsets, levels = torch.tensor([0.0, 0.3, -0.2])[codes], torch.tensor([1.0, 20.0, 400.0])[codes]
+    what = what._replace(errors=what.errors + offsets, losses=what.losses * levels)
+    assert ((fitted(what._replace(codes=codes))[1] < 0.5) == bad).double().mean() > 0.97
+    assert ((fitted(what)[1] < 0.5) == bad).double().mean() < 0.9
+
+
+def test_what_changes_in_the_course_of_an_epoch_is_no_second_population():
+    rng = np.random.default_rng(0)
+    times = rng.random(400)
+    what, _ = remembered(0.0)
+    early = torch.tensor(np.where(times < 0.4, 3.0 - 5 * times, 1.0))
+    falling = what._replace(losses=what.losses * early.exp(), errors=what.errors + 0.02 * early)
+    assert fitted(falling._replace(times=torch.tensor(times)))[1].mean() > 0.99
+    assert fitted(falling)[1].mean() < 0.95  # what it would be taken for
+
+
+def test_wrong_labels_do_not_come_at_a_time():
+    what, bad = remembered(0.1)
+    order = torch.randperm(400, generator=torch.Generator().manual_seed(0))
+    assert fitted(what._replace(times=order / 400))[0].fits[0].share > 0
+    together = torch.argsort(bad.int(), stable=True).argsort() / 400  # the wrong ones last
+    for times in (together, (together + 0.5) % 1):
+        assert fitted(what._replace(times=times))[0].fits[0].share == 0
+
+
+def test_wrong_labels_are_those_that_looked_wrong_before():
+    what, bad = remembered(0.2)
+    order = torch.randperm(400, generator=torch.Generator().manual_seed(0)) / 400
+    what = what._replace(times=order)
+    turned = what._replace(losses=what.losses.roll(150), errors=what.errors.roll(150))  # others look wrong
+    distribution = MixtureDistribution()
+    for step, shares in ((what, 0), (what, 0.2), (turned, 0), (turned, 0.2)):
+        distribution.refit(step)
+        assert distribution.fits[0].share == pytest.approx(shares, abs=0.02)
+    later = MixtureDistribution()
+    later.follow(distribution)
+    assert later.refit(turned).weight[bad.roll(150)].mean() < 0.1
+    once = MixtureDistribution()
+    once.refit(what)
+    again = MixtureDistribution()
+    again.load_state_dict(once.state_dict())
+    assert again.refit(what).weight[bad].mean() < 0.1
+
+
+def test_agreement_is_beyond_chance():
+    rng = torch.Generator().manual_seed(0)
+    one, other = torch.rand(2, 10_000, generator=rng) < 0.4
+    assert agreement(one, one) == 1
+    assert agreement(one, other) == pytest.approx(0, abs=0.03)
+    assert agreement(one & other, one) == 1
+    assert agreement(one, torch.zeros_like(one)) == 0
+
+
 def test_a_gross_error_alone_is_caught_and_does_not_hide_the_others():
-    values, _ = losses(0.0)
-    values[3] = 1e14
-    distribution, (weight, _) = fitted(values)
-    assert distribution.fits[0, 0] == 0
-    assert weight[3] < 1e-3
-    assert weight.sum() > 0.99 * 399
-    values, bad = losses(0.15)
-    values[-1] = 1e14
-    _, (weight, _) = fitted(values)
+    what, _ = remembered(0.0)
+    what.losses[3], what.errors[5] = 1e14, -50.0
+    distribution, weight = fitted(what)
+    assert distribution.fits[0].share == 0
+    assert weight[[3, 5]].max() < 1e-3
+    assert weight.sum() > 0.99 * 398
+    what, bad = remembered(0.15)
+    what.losses[-1] = 1e14
+    _, weight = fitted(what)
     assert weight[-1] < 0.05
     assert weight[bad].mean() < 0.1
 
 
-def test_the_weight_is_the_posterior_and_never_rises_with_the_loss():
-    values, _ = losses(0.3)
-    distribution, _ = fitted(values)
-    share, mode, left, right, high, scale = distribution.fits[:, 0].tolist()
-    x = np.linspace(mode - 3, high + 8, 400)
-    weight, zscore = distribution.weigh(torch.tensor(np.exp(x)), HEADS.expand(400))
-    assert (weight.diff() <= 1e-12).all()
-    assert (zscore.diff() > 0).all()
-    assert weight[x <= mode].min() > 1 - 1e-12
-    for i in np.flatnonzero((x > mode) & (x < high))[::20]:
-        lower = (1 - share) * lower_density(x[[i]], *(np.array([v]) for v in (mode, left, right)))[0]
-        upper = share * norm.pdf(x[i], high, scale)
-        expected = lower / (lower + upper + BACKGROUND) * norm.cdf(8 - (x[i] - mode) / right)
-        assert weight[i].item() == pytest.approx(expected, rel=1e-9)
-    assert (weight**2 * torch.tensor(np.exp(x)))[-100:].max() < 1e-2  # no say for gross errors, however large
+def test_large_sets_are_binned_and_give_the_same():
+    what, _ = remembered(0.15, size=EXACT)
+    larger, also_bad = remembered(0.15, size=EXACT + 1000)
+    exact, coarse = fitted(what)[0].fits[0], fitted(larger)[0].fits[0]
+    assert coarse.share == pytest.approx(exact.share, abs=0.01)
+    assert coarse.high_mean - coarse.mode == pytest.approx(exact.high_mean - exact.mode, abs=0.1)
+    assert ((fitted(larger)[1] < 0.5) == also_bad).double().mean() > 0.99
 
 
-def test_the_histogram_counts_what_is_asked_for():
-    values = torch.tensor([1.0, 0.0, 2.0, 2.0, 1e9, 4.0], dtype=torch.float64)
-    x, counts = histogram(values, torch.tensor([True, False, True, True, False, True]))
-    assert counts.tolist() == [1, 2, 1]
-    np.testing.assert_allclose(x, np.log([1, 2, 4]), atol=np.log(4) / 400)
+def test_bins_keep_every_configuration():
+    rng = np.random.default_rng(0)
+    x, e = rng.normal(size=3000), np.where(rng.random(3000) < 0.1, np.nan, 10 * rng.standard_t(1, 3000))
+    cells = binned(x, e)
+    assert cells.counts.sum() == 3000
+    assert cells.counts[np.isnan(cells.e)].sum() == np.isnan(e).sum()
+    assert np.average(cells.x, weights=cells.counts) == pytest.approx(x.mean(), abs=0.03)
+    near = np.abs(cells.e) < 1
+    assert cells.counts[near].sum() == pytest.approx((np.abs(e) < 1).sum(), rel=0.25)
 
 
 def test_fits_are_deterministic_and_do_not_care_for_the_order():
-    values, _ = losses(0.3)
-    first = fitted(values)[0].fits
-    assert torch.equal(first, fitted(values)[0].fits)
-    torch.testing.assert_close(first, fitted(values.flip(0))[0].fits)
+    what, _ = remembered(0.3)
+    first = fitted(what)[0].fits[0]
+    assert first == fitted(what)[0].fits[0]
+    turned = what._replace(losses=what.losses.flip(0), errors=what.errors.flip(0))
+    np.testing.assert_allclose(first, fitted(turned)[0].fits[0], rtol=1e-3, atol=1e-3)
 
 
-def test_the_evidence_and_the_distance_both_have_to_be_there():
-    values, _ = losses(0.3)
-    x, counts = histogram(values, values > 0)
-    one, two = fit_one(x, counts), fit_two(x, counts)
-    gain = 2 * (two.log_likelihood - one.log_likelihood) - 3 * np.log(400)
-    assert choose(x, counts, Guard(gain - 1, 2.5)).share > 0
-    assert choose(x, counts, Guard(gain + 1, 2.5)) == one
-    assert choose(x, counts, Guard(10, two.distance + 0.1)) == one
-    assert Fit(0.0, 1.0, 0.3, 0.4, 0.2, 2.0, 0.3).distance == pytest.approx(1 / np.sqrt(0.125))
-
-
-def test_two_populations_that_were_found_are_kept_near_the_limit():
-    values, _ = losses(0.3)
-    x, counts = histogram(values, values > 0)
-    distance = fit_two(x, counts).distance
-    before = MixtureDistribution(guard=Guard(10.0, distance + 0.5))
-    heads, usable = HEADS.expand(400), torch.ones(400, dtype=torch.bool)
-    before.refit(values, heads, usable)
-    assert before.fits[0, 0] == 0
-    before.refit(losses(0.3, gap=5.0)[0], heads, usable)
-    assert before.fits[0, 0] > 0
-    before.refit(values, heads, usable)
-    assert before.fits[0, 0] > 0
-    before.refit(losses(0.0)[0], heads, usable)
-    assert before.fits[0, 0] == 0
+def test_nothing_usable_is_no_fault():
+    distribution, weight = fitted(seen(np.zeros(100)))
+    assert distribution.fits == [None]
+    assert weight.eq(1).all()
+    assert fitted(seen(np.full(100, 2.0)))[1].min() > 0.99
+    assert fitted(seen(np.full(100, 2.0), np.zeros(100)))[1].min() > 0.99
 
 
 def test_heads_are_fitted_apart_and_small_ones_stay_as_they_were():
-    right, bad = losses(0.3)
-    values = torch.cat((right, 1000 * losses(0.0, seed=3)[0], torch.ones(20, dtype=torch.float64)))
-    heads = torch.tensor([0] * 400 + [1] * 400 + [2] * 20)
+    what, bad = remembered(0.3)
+    other = remembered(0.0, seed=3)[0]
+    both = seen(
+        torch.cat((what.losses, 1000 * other.losses, torch.ones(20))),
+        torch.cat((what.errors, other.errors, torch.zeros(20))),
+        torch.tensor([0] * 400 + [1] * 400 + [2] * 20),
+    )
     distribution = MixtureDistribution(num_heads=3)
-    distribution.update(values, heads, torch.ones(820, dtype=torch.bool))
-    distribution.refit(values, heads, torch.ones(820, dtype=torch.bool))
-    assert distribution.fits[0].tolist() == [pytest.approx(0.3, abs=0.02), 0, -1]
+    distribution.update(both.losses, both.heads, both.usable)
+    weight = distribution.refit(both).weight
+    assert [fit and fit.share for fit in distribution.fits] == [pytest.approx(0.3, abs=0.02), 0, None]
     assert [own["kind"] for own in distribution.describe()] == ["mixture", "mixture", "lognormal"]
-    weight, _ = distribution.weigh(values, heads)
     assert weight[:400][bad].mean() < 0.05
     assert weight[400:].mean() > 0.99
 
 
+# --- weights ---------------------------------------------------------------------------------------------------------
+
+
+FIT = Fit(0.0, -1.0, 0.4, 0.5, 0.2, 0.9, 0.3, 1.2, 0.4, -2.5, 0.3)
+
+
+def slow_weight(x, e, fit=FIT):
+    inside = min(max(x, fit.mode), max(fit.mode, fit.high_mean))
+    lower = (1 - fit.share) * lower_density(np.array([inside]), fit.mode, fit.left, fit.right)[0]
+    upper = fit.share * norm.pdf(inside, fit.high_mean, fit.high_scale)
+    other = BACKGROUND
+    if np.isfinite(e):
+        lower *= (1 + 0.2 * ((e - fit.error) / fit.error_scale) ** 2) ** -3 / (2 * RIGHT * fit.error_scale)
+        upper *= norm.pdf(np.arcsinh(e), fit.high_error, fit.high_error_scale) / np.sqrt(1 + e * e)
+        other /= ERROR_RANGE * fit.error_scale
+    return lower / (lower + upper + other) * norm.cdf(8 - (x - fit.mode) / fit.right)
+
+
+@pytest.mark.parametrize("e", [np.nan, 0.0, -3.0, -8.0, 40.0])
+def test_the_weight_is_the_posterior_and_never_rises_with_the_loss(e):
+    x = torch.linspace(-1.0, 6.0, 200, dtype=torch.float64)
+    weight, zscore = weigh_by_fit(FIT, x, torch.full_like(x, e), 8.0)
+    assert (weight.diff() <= 1e-12).all()
+    for i in range(0, 200, 20):
+        assert weight[i].item() == pytest.approx(slow_weight(x[i].item(), e), rel=1e-9, abs=1e-300)
+    deviation = 0.0 if np.isnan(e) else abs(e - 0.2) / 0.9
+    np.testing.assert_allclose(zscore, np.maximum((x + 1.0) / 0.5, deviation))
+    assert weigh_by_fit(FIT, torch.tensor([100.0]), torch.tensor([e]), 8.0).weight < 1e-12  # no say for gross errors
+
+
+def test_densities_of_energy_errors_are_densities():
+    def right(e):
+        return (1 + 0.2 * ((e - FIT.error) / FIT.error_scale) ** 2) ** -3 / (2 * RIGHT * FIT.error_scale)
+
+    def wrong(e):
+        return norm.pdf(np.arcsinh(e), FIT.high_error, FIT.high_error_scale) / np.sqrt(1 + e * e)
+
+    assert quad(right, -np.inf, np.inf)[0] == pytest.approx(1, abs=1e-6)
+    assert quad(wrong, -200, 200, points=[-6, 0])[0] == pytest.approx(1, abs=1e-6)
+
+
 def test_until_the_first_fit_only_gross_errors_are_caught():
-    values, _ = losses(0.15)
+    what, _ = remembered(0.15)
     distribution = MixtureDistribution(warmup=0)
-    heads, usable = HEADS.expand(400), torch.ones(400, dtype=torch.bool)
+    assert not distribution.settled
     for _ in range(50):
-        distribution.update(values, heads, usable)
-    assert distribution.weigh(values, heads).weight.min() > 0.9
+        distribution.update(what.losses, what.heads, what.usable)
+    assert distribution.weigh(what.losses, what.heads).weight.min() > 0.9
     assert distribution.weigh(torch.tensor([1e14]), HEADS).weight < 1e-6
     assert distribution.weigh(torch.zeros(1), HEADS).weight == 1
+    distribution.refit(what)
+    assert distribution.settled
 
 
 def test_an_infinite_threshold_never_weighs():
-    values, _ = losses(0.3)
-    assert fitted(values, threshold=float("inf"))[1].weight.eq(1).all()
+    assert fitted(remembered(0.3)[0], threshold=float("inf"))[1].eq(1).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("share", [0.0, 0.15, 0.43, 0.6])
+def test_a_validation_set_is_judged_at_its_own_level(share, seed):
+    """A model in another state (averaged parameters) has other losses and another offset of the energies."""
+    training, _ = remembered(0.43)
+    validation, bad = remembered(share, size=40, seed=seed)
+    validation = validation._replace(losses=0.3 * validation.losses, errors=validation.errors - 0.02)
+    weight = fitted(training)[0].judge(validation).weight
+    assert (weight[bad] < 0.1).all()
+    assert weight[~bad].mean() > 0.95
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_drift_and_nearly_half_wrong_labels_at_once(seed):
+    """Windows of time in which by chance most labels are wrong must not turn right and wrong around."""
+    what, bad = remembered(0.43, seed=seed)
+    times = torch.rand(400, generator=torch.Generator().manual_seed(seed)).double()
+    path = 0.02 * torch.sin(6 * times)
+    what = what._replace(times=times, errors=what.errors + path, losses=what.losses * (30 * path).exp())
+    assert ((fitted(what)[1] < 0.5) == bad).double().mean() > 0.98
 
 
 def test_state_goes_round():
-    values, _ = losses(0.3)
-    distribution, (weight, _) = fitted(values)
+    what, _ = remembered(0.3)
+    distribution, weight = fitted(what)
     other = MixtureDistribution()
     other.load_state_dict(distribution.state_dict())
-    assert torch.equal(other.weigh(values, HEADS.expand(400)).weight, weight)
+    assert torch.equal(other.judge(what).weight, distribution.judge(what).weight)
+    torch.testing.assert_close(other.judge(what).weight, weight, atol=0.1, rtol=0)
+    assert other.settled
+    assert other.describe() == distribution.describe()
     with pytest.raises(ValueError, match="no mixture of 2 head"):
         MixtureDistribution(num_heads=2).load_state_dict(distribution.state_dict())
     with pytest.raises(ValueError, match="no mixture of 1 head"):
         other.load_state_dict({"mean": torch.zeros(1)})
 
 
-def test_nothing_usable_is_no_fault():
-    distribution, _ = fitted(torch.zeros(100, dtype=torch.float64))
-    assert distribution.fits[0, 0] == -1
-    assert fitted(torch.full((100,), 2.0))[0].fits[0, 0] in (-1, 0)
+def test_the_description_is_in_electronvolt():
+    what, _ = remembered(0.3, shift=0.06)
+    (own,) = fitted(what)[0].describe()
+    assert own["high_error"] == pytest.approx(-0.06, rel=0.1)
+    assert own["error_scale"] == pytest.approx(SPREAD, rel=0.3)
+    assert own["high_mean"] == pytest.approx(2.3 - 1.5, abs=0.2)
+    assert own["mode"] == pytest.approx(-1.5, abs=0.3)
+    assert own["share"] == pytest.approx(0.3, abs=0.02)
+    assert own["formulas"] == 1
 
 
-def test_modes_that_are_close_are_no_wrong_labels():
-    """Losses that fall during an epoch: two narrow modes, less than a factor of two apart."""
-    rng = np.random.default_rng(0)
-    x = np.concatenate((rng.normal(0.59, 0.08, 130), rng.normal(0.95, 0.08, 110)))
-    assert fitted(torch.tensor(np.exp(x)))[0].fits[0, 0] == 0
-    x[130:] += 1
-    assert fitted(torch.tensor(np.exp(x)))[0].fits[0, 0] > 0
+def test_what_can_not_be_believed_is_not_acted_on():
+    what, _ = remembered(0.3)
+    asked = []
+    distribution = MixtureDistribution()
+    distribution.refit(what, lambda mask: asked.append(int(mask.sum())) or False)
+    assert asked == [pytest.approx(120, abs=4)]
+    assert distribution.fits[0].share == 0
 
 
-def test_a_model_that_gets_worse_is_not_left_without_data():
-    values, bad = losses(0.3)
-    distribution, _ = fitted(values)
-    heads, usable = HEADS.expand(10), torch.ones(10, dtype=torch.bool)
-    worse = 20 * values[~bad]
-    worse[3] = 1e14
-    for batch in worse[:200].split(10):
-        distribution.update(batch, heads, usable)
-    weight = distribution.weigh(worse, HEADS.expand(len(worse))).weight
-    assert weight[3] < 1e-6
-    assert weight.sum() > 0.99 * (len(worse) - 1)
-    for batch in values[torch.randperm(400, generator=torch.Generator().manual_seed(0))].split(10):
-        distribution.update(batch, heads, usable)
-    assert distribution.weigh(values, HEADS.expand(400)).weight[bad].mean() < 0.1
+def test_found_populations_are_kept_near_the_limit():
+    what, _ = remembered(0.3, energies=False)
+    certainty = MixtureDistribution(guard=Guard(certainty=0.0))
+    certainty.refit(what)
+    strict = Guard(certainty=certainty.fits[0].certainty + 0.001)
+    distribution = MixtureDistribution(guard=strict)
+    distribution.refit(what)
+    assert distribution.fits[0].share == 0
+    distribution.refit(remembered(0.3, gap=6.0, energies=False)[0])
+    assert distribution.fits[0].share > 0
+    distribution.refit(what)
+    assert distribution.fits[0].share > 0
+    distribution.refit(remembered(0.0)[0])
+    assert distribution.fits[0].share == 0

@@ -45,6 +45,12 @@ def test_flags_are_read():
     assert chosen == Options("universal", threshold=math.inf, alpha=0.5, variance="batch", warmup=0)
 
 
+def test_properties_are_told_apart_by_the_mixture_only():
+    assert options("--loss=ema_robust", "--ema_robust_scope=property").scope == "property"
+    with pytest.raises(ValueError, match="--ema_robust_scope=property needs --ema_robust_distribution=mixture"):
+        options("--loss=ema_robust", "--ema_robust_scope=property", "--ema_robust_distribution=gaussian")
+
+
 def test_yaml_keys_are_the_same(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(

@@ -26,8 +26,9 @@ def planted(count, positions, seed=0):
     return frames
 
 
-def table_of(run):
-    return read_results(run.folder / "results" / f"{run.name}_run-1").table
+def table_of(run, split="train"):
+    table = read_results(run.folder / "results" / f"{run.name}_run-1").table
+    return table[table["split"] == split]
 
 
 def worst(table, count):
@@ -58,6 +59,7 @@ def test_isolated_atoms_are_counted_and_the_random_split_is_undone(mace):
     table = table_of(run)
     valid = {int(i) for i in run.log.split("with following indices: [")[1].split("]")[0].split(",")}
     molecules_only = [i for i, frame in enumerate(frames) if len(frame) > 1]
+    assert table_of(run, "valid").frame.tolist() == [molecules_only[position] for position in sorted(valid)]
     assert table.frame.tolist() == [i for position, i in enumerate(molecules_only) if position not in valid]
     bad = [i for i in (8, 22, 35) if i in set(table.frame)]
     assert len(bad) >= 2
@@ -189,11 +191,16 @@ def test_xyz_and_hdf5_in_one_head(mace):
 
 
 def test_what_a_run_leaves_behind(mace):
-    write_xyz(mace.folder, planted(30, [4, 17]), molecules(5, seed=1))
+    write_xyz(mace.folder, planted(30, [4, 17]), planted(8, [5], seed=1))
     run = mace.train("left", *LOSS, "--max_num_epochs=4")
     results = read_results(mace.folder)
-    table, about = results.table, results.about
-    assert (about["finished"], about["epoch"], about["kind"], about["rows"]) == (True, 3, "training", 30)
+    table, about = table_of(run), results.about
+    assert (about["finished"], about["epoch"], about["kind"], about["rows"]) == (True, 3, "training", 38)
+    validation = table_of(run, "valid")
+    assert list(zip(validation.source, validation.frame, strict=True)) == [("valid.xyz", i) for i in range(8)]
+    assert worst(validation, 1) == [("valid.xyz", 5)]
+    assert (validation.last_epoch == 3).all()
+    assert "Suspect: valid.xyz frame 5 (validation), weight=" in run.log
     assert about["arguments"]["batch_size"] == 4
     assert about["options"]["threshold"] == 2.0
     assert [entry["epoch"] for entry in about["history"]] == [0, 1, 2, 3]
@@ -202,7 +209,7 @@ def test_what_a_run_leaves_behind(mace):
     for name in ("weight", "zscore", "loss"):
         np.testing.assert_allclose(table[name], mace_state(run)[name], rtol=1e-6)
     sample = read(results.sample, ":")
-    suspects = table[table.weight < 0.5].sort_values("zscore", ascending=False).index.tolist()
+    suspects = table[table.weight < 0.5].sort_values(["weight", "zscore"], ascending=[True, False]).index.tolist()
     assert suspects
     assert [frame.info["row"] for frame in sample if frame.info["kind"] == "suspect"] == suspects
     assert len(sample) == 30
@@ -217,7 +224,7 @@ def test_what_a_run_leaves_behind(mace):
 
 def mace_state(run):
     """The newest checkpoint's records are those of the table, unless the last epochs brought no improvement."""
-    return run.state["records"] if run.state["history"][-1]["epoch"] == 3 else read_results(run.folder).table
+    return run.state["records"] if run.state["history"][-1]["epoch"] == 3 else table_of(run)
 
 
 def test_residuals_are_those_of_the_model(mace):
@@ -316,18 +323,33 @@ def test_outliers_that_are_a_whole_chemistry_are_told_from_wrong_labels():
     assert descriptions.whole_groups(np.zeros(40, dtype=bool)) == (0.0, [])
 
 
-def test_a_hard_chemistry_keeps_its_weights(mace):
-    """A third of the data are molecules of another size with forces that this model can't learn."""
-    frames = [frame for frame in molecules(240) if len(frame) == 7][:80]
-    for frame in molecules(80, seed=5):
-        if len(frame) == 3:
-            frame.arrays["REF_forces"] = np.random.default_rng(len(frames)).normal(0, 8, (3, 3))
-            frames.append(frame)
+def hard_frames(count=80):
+    """Molecules of seven atoms, and as many of three with forces that this model can't learn."""
+    frames = [frame for frame in molecules(240) if len(frame) == 7][:count]
+    hard = [frame for frame in molecules(240, seed=5) if len(frame) == 3][: count // 2]
+    for i, frame in enumerate(hard):
+        frame.arrays["REF_forces"] = np.random.default_rng(i).normal(0, 8, (3, 3))
+    return frames, hard
+
+
+def test_a_hard_formula_keeps_its_weights(mace):
+    frames, hard = hard_frames()
+    write(mace.folder / "train.xyz", frames + hard)
+    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=0", "--max_num_epochs=6"]
+    run = mace.train("hard", *flags)
+    assert table_of(run).weight.mean() > 0.95
+
+
+def test_a_hard_config_type_keeps_its_weights(mace):
+    """The same formula: nothing but the config_type tells that these are harder than the others."""
+    frames, _ = hard_frames(120)
+    for i, frame in enumerate(frames[:40]):
+        frame.info["config_type"] = "hard"
+        frame.arrays["REF_forces"] = np.random.default_rng(i).normal(0, 30, (7, 3))
     write(mace.folder / "train.xyz", frames)
-    run = mace.train(
-        "hard", "--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=0", "--max_num_epochs=6"
-    )
-    assert "are whole groups of formula or config_type (H2O): taken for harder than the others" in run.log
+    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=0", "--max_num_epochs=6"]
+    run = mace.train("hard", *flags)
+    assert "are whole groups of formula or config_type (hard): taken for harder than the others" in run.log
     assert table_of(run).weight.mean() > 0.95
 
 
@@ -342,7 +364,7 @@ def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
     table = tools.AtomicNumberTable([1, 8])
     samples = [data.AtomicData.from_config(data.config_from_atoms(f, keys), table, cutoff=3.0) for f in molecules(2)]
-    rows, descriptions = trace(ConcatDataset([ConcatDataset([Foreign(), samples])]), ["Default"])
+    rows, descriptions = trace([ConcatDataset([Foreign(), samples])], ["Default"])
     assert [rows.name(row) for row in range(5)] == [f"training set frame {i}" for i in range(5)]
     assert descriptions.n_atoms.tolist() == [0, 0, 0, 7, 3]
 

@@ -29,7 +29,8 @@ def test_report_export_and_audit_as_the_readme_has_them(mace):
         output += done.stdout
     assert "AUROC 1" in output
     suspects, trusted = read(mace.folder / "s.xyz", ":"), read(mace.folder / "t.xyz", ":")
-    assert {frame.info["outlier_frame"] for frame in suspects} <= {4, 17}
-    assert len(suspects) + len(trusted) == 30
+    assert {frame.info["outlier_frame"] for frame in suspects if frame.info["outlier_split"] == "train"} <= {4, 17}
+    assert [frame.info["outlier_split"] for frame in suspects + trusted].count("train") == 30
+    assert len(suspects) + len(trusted) == 30 + 5
     for name in ("results/water_run-123_outliers.html", "new_data_audit_outliers.html"):
         assert "<!doctype html>" in (mace.folder / name).read_text()[:100].lower()

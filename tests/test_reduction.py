@@ -123,3 +123,21 @@ def test_a_host_that_reduces_elsewhere_is_refused():
     host = SimpleNamespace(__name__="other", reduce_loss=torch.mean)
     with pytest.raises(UnsupportedLossError, match=r"other\.reduce_loss"):
         PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), host)
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_each_term_belongs_to_a_label_and_can_be_weighed_by_it(base):
+    """Factors of 0 for all labels but one leave the loss of data that have this label only."""
+    batch, output = made_up_batch()
+    split = PerConfigurationLoss(base(), mace_losses)
+    whole = split(batch, output)
+    factor = torch.tensor([0.5, 2.0, 3.0])
+    parts = []
+    for label in split.labels:
+        factors = {other: factor if other == label else torch.zeros(3) for other in split.labels}
+        losses = split(batch, output, factors=factors)
+        parts.append(losses.contribution / factor)
+        torch.testing.assert_close(losses.judged, whole.judged, rtol=0, atol=0)
+        perfect = {other: output[other] if other == label else batch[other] for other in output}
+        torch.testing.assert_close(parts[-1], split(batch, perfect).contribution, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(sum(parts), whole.contribution, rtol=1e-12, atol=1e-15)

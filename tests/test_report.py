@@ -22,15 +22,15 @@ BAD = list(range(0, 99, 3))  # 33 rows
 # --- who is suspected ------------------------------------------------------------------------------------------------
 
 
-def test_suspects_are_ranked_nonfinite_first_then_by_zscore():
+def test_suspects_are_ranked_nonfinite_first_then_by_weight_then_by_zscore():
     table = made_up_table(8)
-    table["weight"] = [0.1, 0.9, 0.0, 0.2, 0.0, 0.49, 0.5, 0.3]
-    table["zscore"] = [3.0, 9.0, np.inf, np.inf, np.nan, 2.1, 2.0, np.nan]
+    table["weight"] = [0.1, 0.9, 0.0, 0.1, 0.0, 0.49, 0.5, 0.1]
+    table["zscore"] = [3.0, 9.0, 2.0, np.inf, np.nan, 5.1, 2.0, np.nan]
     table.loc[4, "loss"] = np.nan
     found = summarised(table)
-    assert found.order.tolist() == [4, 2, 3, 0, 5, 7]
+    assert found.order.tolist() == [4, 2, 3, 0, 7, 5]
     assert [suspect.row for suspect in summary.worst(results_of(table).table, found, 3)] == [4, 2, 3]
-    assert summarised(table, below=0.25).order.tolist() == [4, 2, 3, 0]
+    assert summarised(table, below=0.25).order.tolist() == [4, 2, 3, 0, 7]
 
 
 def test_verdicts_say_how_often_it_was_a_suspect():
@@ -39,7 +39,7 @@ def test_verdicts_say_how_often_it_was_a_suspect():
     table["times_seen"] = [60, 60, 2, 60, 1, 60]
     table.loc[0, "loss"] = np.nan
     found = summarised(table)
-    assert found.verdicts == {"not finite": 1, "persistent": 2, "recent": 1, "seen once": 1}
+    assert found.verdicts == {"not finite": 1, "persistent": 2, "recent": 1, "seen once": 1, "suspect": 0}
     by_row = {suspect.row: suspect.verdict for suspect in summary.worst(results_of(table).table, found, 9)}
     assert by_row == {0: "not finite", 1: "persistent", 2: "persistent", 3: "recent", 4: "seen once"}
 
@@ -51,6 +51,20 @@ def test_an_audit_sees_everything_once_and_says_nothing_of_epochs():
     assert {suspect.verdict for suspect in summary.worst(results_of(table).table, found, 9)} == {"suspect"}
     assert "seen" not in " ".join(words.how_sure(found))
     assert "3 suspects were seen once" in " ".join(words.how_sure(summarised(table)))
+
+
+def test_of_the_validation_set_only_the_last_evaluation_is_known():
+    table = made_up_table(40, range(6))
+    table.loc[3:, "split"], table.loc[3:, "times_seen"] = "valid", 1
+    table.loc[5, "loss"] = np.nan
+    found = summarised(table)
+    assert found.verdicts == {"not finite": 1, "persistent": 3, "recent": 0, "seen once": 0, "suspect": 2}
+    assert [(count.split, count.suspects, count.rows) for count in found.counts] == [
+        ("training", 3, 3), ("validation", 3, 37),
+    ]  # fmt: skip
+    shown = {suspect.row: suspect.validation for suspect in summary.worst(results_of(table).table, found, 9)}
+    assert shown == {row: row >= 3 for row in range(6)}
+    assert [count.split for count in summarised(table.assign(split="train")).counts] == [""]
 
 
 def test_a_configuration_that_was_never_visited_is_no_evidence():

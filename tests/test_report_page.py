@@ -65,6 +65,27 @@ def test_the_page_answers_the_questions(tmp_path, capsys):
     assert len(drawings) == 4 + 5  # figures and structures
 
 
+def test_suspects_of_the_validation_set_are_marked(tmp_path, capsys):
+    table = made_up_table(60, [0, 1, 40, 41])
+    table.loc[30:, "split"], table.loc[30:, "source"] = "valid", "valid.xyz"
+    run = write_run(tmp_path, table, sample=made_up_sample(table[:30], 10))
+    out = printed(capsys, run)
+    assert "2 of 30 training configurations (6.7 %) and 2 of 30 validation configurations (6.7 %) look wrong" in out
+    splits = [line.split()[1:3] for line in out.splitlines() if line.startswith((" 1 ", " 2 ", " 3 ", " 4 "))]
+    assert sorted(splits) == [["train", "train.xyz"]] * 2 + [["valid", "valid.xyz"]] * 2
+    page = (tmp_path / "demo_run-1_outliers.html").read_text()
+    assert page.count('<span class="badge">validation</span>') == 2
+    assert page.count("no drawing: the sample is of the training set") == 2
+    assert page.count("<td>valid</td>") == page.count("<td>train</td>") == 2
+    assert page.count("<th>evaluated in epoch</th>") == page.count("<th>seen, last in epoch</th>") == 2
+    assert "the 2 worst training suspects and 10 other training configurations at random" in page
+    assert "Right: the latest weights, with those of the validation set; two separate" in page
+    assert "Errors of all configurations at their last visit or the last validation" in page
+    plain = printed(capsys, write_run(tmp_path, table[:30]))
+    assert "validation" not in plain + (tmp_path / "demo_run-1_outliers.html").read_text()
+    assert "split" not in plain
+
+
 def test_hostile_strings_stay_text_on_the_page(tmp_path, capsys):
     hostile_run = write_hostile_run(tmp_path)
     printed(capsys, hostile_run)
@@ -163,4 +184,4 @@ def test_chromium_shows_the_page_and_asks_for_nothing(tmp_path, capsys):
     read = Reader(done.stdout)  # the document as the browser made it
     assert "script" not in read.tags
     assert all(address.startswith(("data:", "#")) for address in read.addresses)
-    assert "20 of 60 configurations" in read.text
+    assert "13 of 40 training configurations" in read.text

@@ -1,25 +1,30 @@
-"""A report of losses in which two populations, or one, were fitted: densities, numbers and words."""
+"""A report of a run in which two populations, or one, were fitted: densities, numbers and words."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from made_up_results import (
+from made_up_fits import (
+    BOTH,
+    ENERGIES,
+    OLD,
     ONE,
+    SCATTER,
     TWO,
-    about_populations,
+    in_asinh,
     lower_population,
-    made_up_heads,
-    made_up_populations,
     population_entry,
     probabilities,
-    summarised,
 )
+from made_up_results import about_populations, made_up_populations, summarised
 from scipy.integrate import quad
 
-from mace_outlier.mixture import PARAMETERS, MixtureDistribution
-from mace_outlier.report import chance, losses, words
+from mace_outlier.described import apart, described
+from mace_outlier.groups import Groups
+from mace_outlier.mixture import MixtureDistribution, weigh_by_fit
+from mace_outlier.populations import Fit
+from mace_outlier.report import losses, words
 
 SIMILAR = TWO | {"share": 0.45}
 MIXTURE = {"distribution": "mixture", "threshold": 8.0}
@@ -36,16 +41,44 @@ def said(table, about, below=0.5):
 # --- what is fitted --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fit", [TWO, ONE, SIMILAR])
+def trained(fit, level=0.0):
+    """The fit as a training has it: losses relative to the typical level, energies to the spread of right labels."""
+    parts = (fit["mode"] - level, fit["left"], fit["right"], 0.0, 1.0, fit["share"])
+    upper = (fit["high_mean"] - level, fit["high_scale"], *in_asinh(fit), fit["certainty"])
+    return Fit(math.nan, *parts, *(upper if fit["share"] else ()))
+
+
+@pytest.mark.parametrize("fit", [TWO, ONE, SIMILAR, BOTH, ENERGIES, SCATTER])
 def test_made_up_weights_are_those_of_the_training(fit):
     table = made_up_populations(300, fit)
-    distribution = MixtureDistribution(threshold=8.0)
-    distribution.fits[:, 0] = torch.tensor([fit[name] for name in PARAMETERS])
-    weighted = distribution.weigh(torch.tensor(table["loss"].to_numpy()), torch.zeros(300, dtype=torch.long))
-    assert weighted.weight.numpy() == pytest.approx(table["weight"].to_numpy(), abs=1e-6)
-    assert weighted.zscore.numpy() == pytest.approx(table["zscore"].to_numpy(), abs=1e-5)
-    described = {"head": "Default"} | distribution.describe()[0]
-    assert losses.read_losses(described, MIXTURE).fit == pytest.approx(read(fit).fit, nan_ok=True)
+    energy = table["energy_error_per_atom"].where(table.index % 7 != 0)  # some without
+    columns = np.log(table["loss"].to_numpy()), energy.to_numpy() / fit["error_scale"]
+    weighted = weigh_by_fit(trained(fit), *map(torch.tensor, columns), threshold=8.0)
+    expected = probabilities(table["loss"].to_numpy(), fit, energy.to_numpy())
+    assert weighted.weight.numpy() == pytest.approx(expected, abs=1e-6)
+    has = energy.notna().to_numpy()
+    assert weighted.zscore.numpy()[has] == pytest.approx(table["zscore"].to_numpy()[has], rel=1e-6, abs=1e-5)
+
+
+@pytest.mark.parametrize("fit", [TWO, ONE, BOTH])
+def test_a_fit_is_read_as_the_training_describes_it(fit):
+    distribution, level = MixtureDistribution(threshold=8.0), 0.3
+    distribution.fits = [trained(fit, level)]
+    measures = (np.array([value]) for value in (level, -0.2, fit["error_scale"]))
+    distribution.groups = [Groups(np.zeros(0, dtype=int), *measures)]
+    found = losses.read_losses(distribution.describe()[0], MIXTURE)
+    assert list(found.fit) == pytest.approx(list(read(fit).fit))
+    assert found.formulas == 1
+
+
+def test_what_tells_wrong_labels_apart():
+    assert [apart(described(fit)) for fit in (ONE, TWO, BOTH, ENERGIES, SCATTER)] == [
+        (False, False, False), (True, False, False), (True, True, False), (False, True, False), (False, False, True),
+    ]  # fmt: skip
+    assert apart(described(OLD)) == (True, False, False)
+    for name, limit in (("high_error", 0.006), ("high_error", -0.006), ("high_error_scale", 0.006)):
+        below, above = (apart(described(TWO | {name: factor * limit})) for factor in (0.99, 1.01))
+        assert (below.by_energy, above.by_energy) == (False, True)
 
 
 @pytest.mark.parametrize("fit", [TWO, ONE])
@@ -104,6 +137,26 @@ def test_a_fit_that_is_none_is_not_recorded(broken):
     assert "fitted populations were not recorded" in said(made_up_populations(60, TWO), about)
 
 
+def test_losses_are_relative_to_right_labels_of_the_formula():
+    """Half of one formula is wrong."""
+    rng = np.random.default_rng(0)
+    kind, wrong = np.arange(600) % 3, np.arange(600) % 6 == 1
+    loss = np.array([1.0, 20.0, 300.0])[kind] * rng.lognormal(0, 0.1, 600) * np.where(wrong, 8.0, 1.0)
+    found = read(TWO | {"level": -2.0, "formulas": 3})
+    relative, several = losses.relative_losses(loss, kind, ~wrong, found)
+    assert several
+    for own in range(3):
+        assert np.median(relative[(kind == own) & ~wrong]) == pytest.approx(math.exp(-2.0), rel=0.05)
+    assert np.median(relative[wrong]) == pytest.approx(8 * math.exp(-2.0), rel=0.05)
+    alike, several = losses.relative_losses(loss, 0 * kind, ~wrong, read(TWO))
+    assert not several
+    assert alike == pytest.approx(loss)
+    for which in (read(OLD), found):
+        nothing = losses.relative_losses(loss, kind, np.zeros(600, dtype=bool), which)
+        assert nothing[0] is loss
+    assert losses.relative_losses(loss, kind, ~wrong, read(OLD))[0] is loss
+
+
 # --- how many are right ----------------------------------------------------------------------------------------------
 
 
@@ -121,98 +174,13 @@ def test_odds_are_sums_of_weights_that_were_learnt():
 
 
 def test_expected_numbers_are_those_that_come():
-    fit = TWO | {"share": 0.2, "high_mean": 0.1}  # they overlap
+    fit = TWO | {"share": 0.2, "high_mean": 0.1, "high_error": 0.004}  # they overlap
     table = made_up_populations(20_000, fit)
     wrong = np.arange(20_000) < 4000
     found = summarised(table, about_populations(fit))
     [head] = found.heads
     assert head.odds.false_alarms == pytest.approx((found.suspect & ~wrong).sum(), rel=0.1)
     assert head.odds.missed == pytest.approx((~found.suspect & wrong).sum(), rel=0.1)
-    assert head.losses.fit.distance == pytest.approx(1.6 / math.sqrt((0.4**2 + 0.44**2) / 2))
     assert "overlap" not in said(table, about_populations(fit))
     closer = fit | {"high_mean": -0.2}
     assert "The populations overlap" in said(made_up_populations(2000, closer), about_populations(closer))
-
-
-def test_two_populations_in_words():
-    table = made_up_populations(400, TWO)
-    found = summarised(table, about_populations(TWO))
-    odds, text = found.heads[0].odds, said(table, about_populations(TWO))
-    for shown in (
-        "The losses show two populations, 5.7 widths", "around 0.22, taken for right", "around 2.5, taken for wrong",
-        f"By the fit about 124 of 400 labels (31.0 %) are wrong; there are {found.suspects} suspects",
-        f"of {found.suspects} suspects about {odds.false_alarms:.1f} should be right (false alarms)",
-        f"of {400 - found.suspects} other configurations about {odds.missed:.1f} should be wrong (missed)",
-        f"{odds.ambiguous} of these 400 configurations", "hard configurations",
-    ):  # fmt: skip
-        assert shown in text
-    for absent in ("If all labels were right", "soft", "overlap", "threshold"):
-        assert absent not in text
-    assert not chance.similar_populations(found)
-    assert "if labels" not in words.headline(found)
-
-
-def test_one_population_in_words():
-    table = made_up_populations(400, ONE)
-    text = said(table, about_populations(ONE))
-    assert "one population, around 0.22: there is no sign of a second kind of labels" in text
-    assert f"only gross outliers are suspects (losses beyond {read(ONE).crossing(0.5):.2g})" in text
-    assert "Wrong labels with losses no larger than those of right ones don't show." in text
-    assert "probabilities" not in text
-    assert f"losses beyond {read(ONE).crossing(0.8):.2g}" in said(table, about_populations(ONE), below=0.8)
-    table.loc[0, ["loss", "weight"]] = 50.0, 0.001
-    assert "of 1 suspect fewer than 0.1 should be right (false alarms)." in said(table, about_populations(ONE))
-
-
-def test_populations_of_similar_size_are_a_warning():
-    found = summarised(made_up_populations(400, SIMILAR), about_populations(SIMILAR))
-    [warning] = chance.similar_populations(found)
-    assert warning == "45.0 % of the losses lie in the upper population, around 2.5, the others around 0.22."
-    assert "look wrong, if labels with the lower losses are right: weight below 0.5" in words.headline(found)
-    limit = TWO | {"share": 0.4}
-    assert not chance.similar_populations(summarised(made_up_populations(400, limit), about_populations(limit)))
-
-
-def test_heads_of_several_kinds():
-    table, about = made_up_heads()
-    text = said(table, about)
-    for shown in (
-        "Head pbe: the losses show two populations", "Head r2scan: the losses show one population",
-        "Heads pbe, r2scan: weights are probabilities", "Head few: populations were not fitted", "5 sigma holds",
-        "Head few: if all labels were right, fewer than 0.1 of 30", "normally distributed logarithms",
-        "Head published: if all labels were right, about 4.6 of 200",
-    ):  # fmt: skip
-        assert shown in text
-    z = words.meaning_of_z(summarised(table, about))
-    for shown in (
-        "z: how far the logarithm",
-        "; or standard deviations that the logarithm",
-        "; or standard deviations that the loss",
-    ):
-        assert shown in z
-
-
-def test_softness_is_of_heads_with_a_threshold():
-    table, about = made_up_heads()
-    table.loc[table["head"] == "pbe", "mean_weight"] = 0.4
-    assert "soft" not in said(table, about)
-    table.loc[table["head"] == "published", ["weight", "mean_weight"]] = 0.2, 0.4
-    assert "100 % of the suspects of heads with a threshold" in said(table, about)
-
-
-def test_an_infinite_threshold_judges_nothing_but_the_fit_is_told():
-    table = made_up_populations(400, TWO).assign(weight=1.0)
-    about = about_populations(TWO)
-    about["options"]["threshold"] = "inf"
-    text = said(table, about)
-    assert "about 124 of 400 labels (31.0 %) are wrong; there are 0 suspects" in text
-    assert "The threshold is infinite" in text
-    assert "probabilities" not in text
-
-
-def test_a_run_that_was_killed_before_its_first_description():
-    for recorded in ([], [{"head": "Default", "location": -1.5, "scale": 0.4, "threshold": 8.0}]):  # without a kind
-        about = about_populations(TWO) | {"distribution": recorded, "history": []}
-        text = said(made_up_populations(400, TWO), about)
-        assert "The fitted populations were not recorded" in text
-        assert "threshold" not in text

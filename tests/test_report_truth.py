@@ -62,7 +62,32 @@ def test_a_label_that_is_not_finite_is_the_most_suspicious(tmp_path):
     results.table.loc[0, ["loss", "zscore", "weight"]] = [np.nan, np.nan, 0.0]
     results.table["source"] = results.table["source"].astype("category")
     found = truth.find_truth(results, summarised(results.table), "bad")
-    assert (found.auroc_weight, found.auroc_zscore) == (1, 1)
+    assert (found.all.auroc_weight, found.all.auroc_zscore) == (1, 1)
+    assert not found.by_split
+
+
+def test_training_and_validation_are_told_apart(tmp_path, capsys):
+    run = run_with_truth(tmp_path, [True, False, None, 0, "yes", 1])
+    table = read_results(run).table
+    table["split"] = ["train"] * 3 + ["valid"] * 3
+    prefix = write_run(tmp_path, table, read_results(run).about)
+    out = " ".join(printed(capsys, prefix, "--truth", "bad").split())
+    for said in (
+        "By 'bad', 3 of 6 labels are wrong: 1 of 3 in training, 2 of 3 in validation.",
+        "Training: at the cut of 0.5: precision 50.0 % (1 of 2 suspects are wrong), recall 100 % (1 of 1 wrong ones",
+        "Validation: at the cut of 0.5: precision 100 % (1 of 1 suspects are wrong), recall 50.0 % (1 of 2 wrong ones",
+    ):
+        assert said in out
+    assert out.count("AUROC") == 2
+
+
+def test_auroc_of_weights_that_are_tiny(tmp_path):
+    """1 - weight is 1 for all of them in floating point."""
+    run = run_with_truth(tmp_path, [True, False, False, False, False, False])
+    results = read_results(run)
+    results.table["weight"] = [1e-30, 1e-25, 1e-20, 1e-20, 1e-20, 1e-20]
+    results.table["source"] = results.table["source"].astype("category")
+    assert truth.find_truth(results, summarised(results.table), "bad").all.auroc_weight == 1
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def table(rows=10, **changes):
     values = {name: np.linspace(0, 1, rows) for name in COLUMNS}
     texts = {
         name: pandas.Categorical([ODD_TEXTS[i % len(ODD_TEXTS)] for i in range(rows)])
-        for name in ("head", "source", "config_type", "formula")
+        for name in ("head", "split", "source", "config_type", "formula")
     }
     whole = {name: np.arange(rows) for name in ("frame", "n_atoms", "times_seen", "last_epoch")}
     return values | texts | whole | changes
@@ -132,3 +132,20 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     with replacing(target) as temporary:
         temporary.write_text("new")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("largest", [200_000, 5], ids=["csv", "parquet"])
+def test_a_table_of_before_the_validation_set_was_judged_is_of_the_training_set(tmp_path, monkeypatch, largest):
+    monkeypatch.setattr(results, "LARGEST_CSV", largest)
+    written = table()
+    del written["split"]
+    write_results(tmp_path / "x", written, {})
+    assert read_results(tmp_path).table["split"].tolist() == ["train"] * 10
+
+
+def test_suspects_are_ordered_as_far_as_their_weights_are_shown():
+    weights = np.array([1e-9, 1e-30, 0.2, 0.0004, 0.2, 0.0, 0.0])
+    zscores = np.array([400.0, 9.0, 2.0, 30.0, 3.0, 1.0, np.nan])
+    nonfinite = np.arange(7) == 5
+    assert results.worst_first(weights, zscores, nonfinite).tolist() == [5, 0, 3, 1, 6, 4, 2]
+    assert results.worst_first(*(np.zeros(0) for _ in range(2)), np.zeros(0, dtype=bool)).tolist() == []

@@ -103,16 +103,37 @@ def test_two_populations_are_found_and_the_validation_set_is_weighed_alike(mace)
     flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=100", "--forces_weight=1"]
     run = mace.train("two", *flags, "--max_num_epochs=12", "--valid_batch_size=7")
     assert "distribution: mixture" in run.log
-    assert "two populations of losses, 33." in run.log
+    assert "two populations, 33." in run.log
+    assert "energies off by +" in run.log
     validation = [line for line in run.log.splitlines() if "Validation: ema_robust" in line][-1]
     robust, stock, weight = (float(part.split("=")[1].rstrip(",")) for part in validation.split() if "=" in part)
     assert robust < 0.2 * stock
     assert weight == pytest.approx(2 / 3, abs=0.05)
     assert f"loss={robust:.8f}, RMSE" in run.log  # what MACE chooses by
     table = read_results(mace.folder).table
-    assert (table.weight < 0.5).tolist() == [i % 3 == 0 for i in range(120)]
+    assert (table.weight < 0.5).tolist() == [i % 3 == 0 for i in (*range(120), *range(24))]
+    assert table.split.tolist() == ["train"] * 120 + ["valid"] * 24
     distribution = read_results(mace.folder).about["distribution"][0]
     assert distribution["share"] == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_wrong_energies_leave_the_forces_their_say_if_asked(mace):
+    train, valid = molecules(120), molecules(24, seed=1)
+    for frame in train[::3]:
+        frame.info["REF_energy"] += 0.5 * len(frame)
+    write_xyz(mace.folder, train, valid)
+    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=1", "--forces_weight=1000"]
+    whole = mace.train("whole", *flags, "--max_num_epochs=6")
+    assert "two populations, 33." in whole.log
+    parts = mace.train("parts", *flags, "--ema_robust_scope=property", "--max_num_epochs=6")
+    assert "scope: property" in parts.log
+    assert forces_rmse(parts) < forces_rmse(whole)  # of the training set: a third of it was not fitted
+
+
+def forces_rmse(run):
+    """RMSE of the forces of the training set, meV/A, in MACE's own table."""
+    line = next(line for line in run.log.splitlines() if line.startswith("| train"))
+    return float(line.split("|")[3])
 
 
 def test_an_infinite_threshold_selects_by_the_stock_loss(mace):
@@ -311,7 +332,8 @@ def test_stage_two_begins_with_the_weights_of_stage_one(mace):
     mace.train("begin", *flags, "--swa", "--start_swa=8", "--max_num_epochs=9")
     results = read_results(mace.folder)
     assert [entry["stage"] for entry in results.about["history"]] == ["stage_one"] * 8 + ["stage_two"]
-    assert (results.table.weight < 0.5).tolist() == [i % 3 == 0 for i in range(120)]
+    trained = results.table[results.table.split == "train"]
+    assert (trained.weight < 0.5).tolist() == [i % 3 == 0 for i in range(120)]
 
 
 def test_heads_and_multi_head_fine_tuning_keep_the_robust_loss(mace):

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
-from ..logbook import description, plain, text_column
+from ..logbook import description, plain
 from ..mixture import FEWEST, MixtureDistribution
+from ..results import AUDIT
 from ..shift import MAD_TO_SIGMA, fit_shifts
-from ..weighting import GaussianDistribution, LossDistribution
+from ..tables import text_column
+from ..weighting import GaussianDistribution, LossDistribution, Remembered, Weighted
 from .evaluate import Scores
 
 GROSS = 20.0  # robust standard deviations above the median
@@ -34,13 +36,14 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
     loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
     labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
-    distribution = fit(loss, labelled & ~scores.nonfinite)
-    heads = torch.zeros(len(loss), dtype=torch.long)
-    weight, zscore = (x.numpy() for x in distribution.weigh(torch.from_numpy(loss), heads))
-    bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
     rows, descriptions = scores.provenance, scores.descriptions
+    seen = remembered(loss, energy_error, labelled & ~scores.nonfinite, descriptions.texts["formula"].numpy())
+    distribution, weighted = fit(seen)
+    weight, zscore = (x.numpy() for x in weighted)
+    bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
     table = {
         "head": text_column(rows.head, rows.heads),
+        "split": text_column(np.zeros(len(loss), dtype=np.int8), [AUDIT]),
         "source": text_column(rows.source, rows.sources),
         "frame": rows.frame,
         "config_type": text_column(*descriptions.categories("config_type")),
@@ -70,24 +73,33 @@ def shift(scores: Scores) -> np.ndarray:
     return shifts
 
 
-def fit(loss: np.ndarray, usable: np.ndarray) -> LossDistribution:
-    """Return the distribution of the losses (N,) that are `usable` (N,): a training's, or one normal one for a few.
+def remembered(loss: np.ndarray, energy_error: np.ndarray, usable: np.ndarray, codes: np.ndarray) -> Remembered:
+    """Return what a distribution is fitted to: loss, energy error (eV/atom, or NaN), whether usable, formula, (N,)."""
+    values = torch.from_numpy(loss)
+    heads, times = torch.zeros(len(loss), dtype=torch.long), torch.zeros_like(values)  # one model saw them all
+    return Remembered(values, torch.from_numpy(energy_error), heads, torch.from_numpy(usable), times, codes)
+
+
+def fit(seen: Remembered) -> tuple[LossDistribution, Weighted]:
+    """Return the distribution of the configurations that are usable, a training's, or one normal one for a few.
+
+    And the weights and z-scores (N,) that follow.
 
     The normal one leaves out losses that are grossly above the others, because a single one would hide all else.
     """
-    values, heads = torch.from_numpy(loss), torch.zeros(len(loss), dtype=torch.long)
-    if usable.sum() >= FEWEST:
+    if int(seen.usable.sum()) >= FEWEST:
         mixture = MixtureDistribution()
-        mixture.refit(values, heads, torch.from_numpy(usable))
-        if mixture.describe()[0]["kind"] == "mixture":
-            return mixture
+        weighted = mixture.refit(seen)
+        if weighted is not None:
+            return mixture, weighted
+    usable, loss = seen.usable.numpy(), seen.losses.numpy()
     if usable.any():
         median = np.median(loss[usable])
         spread = MAD_TO_SIGMA * np.median(np.abs(loss[usable] - median))
         usable = usable & ((loss <= median + GROSS * spread) | (spread == 0))
     normal = GaussianDistribution()
-    normal.update(values, heads, torch.from_numpy(usable))
-    return normal
+    normal.update(seen.losses, seen.heads, torch.from_numpy(usable))
+    return normal, normal.weigh(seen.losses, seen.heads)
 
 
 def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -96,9 +96,12 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
-    rows, descriptions = trace(loader.dataset, heads=list(given["valid_loaders"]))
-    run.start(loader.dataset, rows, descriptions, given["device"], results_prefix(given), given["log_wandb"])
-    with run.tagging(loader), shared.tagging_until_the_end():
+    validation = given["valid_loaders"]
+    rows, descriptions = trace(loader.dataset.datasets, heads=list(validation))
+    validation_rows = trace([own.dataset for own in validation.values()], heads=list(validation))
+    place = given["device"], results_prefix(given), given["log_wandb"]
+    run.start(loader.dataset, rows, descriptions, *place, validation=validation_rows)
+    with run.tagging(loader, list(validation.values())), shared.tagging_until_the_end():
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
         run.finish(given["model"], loader, given["output_args"])
@@ -116,7 +119,7 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     if shared.run is None:
         return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
-    shared.run.begin_epoch(given["epoch"], given["loss_fn"])
+    shared.run.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
     result = original(*args, **kwargs)
     shared.run.end_epoch(given["loss_fn"])
     return result

@@ -107,13 +107,10 @@ def with_origin(sample: Any, origin: Callable[[], tuple[str, int]]) -> Any:
 # --- the training set as a whole -------------------------------------------------------------------------------------
 
 
-def trace(train_set: Any, heads: Sequence[str]) -> tuple[Provenance, Descriptions]:
-    """Return the rows of MACE's training set, and what is known of them without reading it.
-
-    `train_set` is a ConcatDataset of one data set for each head, in the order of `heads`.
-    """
+def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, Descriptions]:
+    """Return the rows of one data set of MACE for each of `heads`, and what is known of them without reading them."""
     parts, first = [], 0
-    for dataset in train_set.datasets:
+    for dataset in datasets:
         own: list[Part] = []
         for leaf in leaves(dataset):
             own += parts_of(leaf, first)
@@ -121,7 +118,7 @@ def trace(train_set: Any, heads: Sequence[str]) -> tuple[Provenance, Description
         parts.append(own)
     rows = Provenance(heads, parts)
     descriptions, position = Descriptions(len(rows)), 0
-    for leaf in leaves(train_set):
+    for leaf in (leaf for dataset in datasets for leaf in leaves(dataset)):
         if isinstance(leaf, list):
             for row, sample in zip(rows.row_of_position[position : position + len(leaf)].tolist(), leaf, strict=True):
                 descriptions.note(row, getattr(sample, TAG_FIELD))

@@ -1,4 +1,4 @@
-"""How many suspects are expected to be right: by the fitted populations of losses, or by chance beyond a threshold."""
+"""How many suspects are expected to be right: by the fitted populations, or by chance beyond a threshold."""
 
 import math
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from .heads import AMBIGUOUS, Head, by_chance, judged_by_threshold, total_odds
 from .losses import LOGNORMAL, MIXTURE, Losses
 from .summary import Summary
-from .text import DASH, clean, count, fixed, of_many, percent, significant
+from .text import DASH, clean, count, fixed, milli, of_many, percent, significant
 
 MOST_HEADS_NAMED = 6
 OVERLAP = 0.1  # share of ambiguous configurations, above which the populations overlap
 
 SIMILAR_TITLE = "Two populations of similar size: which one is wrong?"
 SIMILAR_ADVICE = (
-    "Losses alone can't say that: the population with the lower losses is taken for right, but it may be the wrong "
-    "one. Look at examples of both before you trust the weights. Suspects are of the upper one; mace_outlier export "
-    "writes both, as suspects and as trusted."
+    "A fit can't say that: the population with the lower losses (the larger one, if only the energies differ) is taken "
+    "for right, but it may be the wrong one. Look at examples of both before you trust the weights; mace_outlier "
+    "export writes both, as trusted and as suspects."
 )
 
 
@@ -34,8 +34,8 @@ def how_many_right(summary: Summary) -> list[str]:
 def similar_populations(summary: Summary) -> list[str]:
     """Warn of heads whose two populations are of similar size; nothing to say where there is none."""
     return [
-        _of([head], summary, f"{percent(head.losses.fit.share)} of the losses lie in the upper population, around ")
-        + f"{significant(head.losses.upper_centre, 2)}, the others around {significant(head.losses.centre, 2)}."
+        _of([head], summary, f"{percent(head.losses.fit.share)} of the labels are of the population that is taken for ")
+        + f"wrong, told apart by {_differences(head.losses)}."
         for head in summary.heads
         if head.losses.fit and head.losses.similar
     ]
@@ -57,10 +57,12 @@ def head_columns(heads: list[Head]) -> list[tuple[str, Callable[[Head], str]]]:
         mu, sigma = lambda head: fixed(head.losses.location, 3), lambda head: fixed(head.losses.scale, 3)
         return [("mu", mu), ("sigma", sigma), *chance]
     return [
-        ("losses", lambda head: _shown_kind(head.losses)),
-        ("right around", lambda head: significant(head.losses.centre)),
-        ("wrong around", lambda head: significant(head.losses.upper_centre)),
+        ("fit", lambda head: _shown_kind(head.losses)),
+        ("losses, right", lambda head: significant(head.losses.centre)),
+        ("losses, wrong", lambda head: significant(head.losses.upper_centre)),
+        ("energies, wrong\nmeV/atom", lambda head: _shown_energies(head.losses)),
         ("wrong by the fit", lambda head: percent(head.losses.fit.share) if head.losses.fit else DASH),
+        ("certainty", lambda head: percent(head.losses.fit.certainty) if head.losses.fit and head.losses.two else DASH),
         ("false alarms", lambda head: about(head.odds.false_alarms) if head.odds else DASH),
         *(chance if judged_by_threshold(heads) else []),
     ]
@@ -76,27 +78,62 @@ def _shown_kind(losses: Losses) -> str:
     return losses.kind if losses.recorded else "not recorded"
 
 
+def _shown_energies(losses: Losses) -> str:
+    """Label minus prediction of wrong labels, compared with right ones."""
+    if losses.fit and losses.apart.energies:
+        return milli(-losses.fit.high_error, signed=True)
+    return f"±{milli(losses.fit.high_error_scale)}" if losses.fit and losses.apart.scatter else DASH
+
+
 # --- populations -----------------------------------------------------------------------------------------------------
 
 
 def _populations(head: Head, summary: Summary) -> str:
-    """Which populations the losses of a head show."""
-    losses, centre = head.losses, significant(head.losses.centre, 2)
-    if losses.fit and losses.two:
-        are = "is" if head.finite == 1 else "are"
-        return (
-            f"the losses show two populations, {losses.fit.distance:.1f} widths of the lower one apart: one around "
-            f"{centre}, taken for right labels, and one around {significant(losses.upper_centre, 2)}, taken for wrong "
-            f"ones. By the fit about {count(head.wrong)} of {of_many(head.judged, 'label')} "
-            f"({percent(losses.fit.share)}) are wrong; there {are} {of_many(head.finite, 'suspect')}."
-        )
-    said = f"the losses show one population, around {centre}: there is no sign of a second kind of labels"
+    """Which populations the labels of a head show."""
+    fit, compared = head.losses.fit, ""
+    if head.losses.formulas > 1:
+        compared = f" Labels are compared with those of the same formula ({head.losses.formulas:,} formulas)."
+    if not fit or not head.losses.two:
+        return _one_population(head, summary) + compared
+    sure = "" if math.isnan(fit.certainty) else f" (with a certainty of {percent(fit.certainty)} for each, on average)"
+    are = "is" if head.finite == 1 else "are"
+    return (
+        f"the labels show two populations, told apart by {_differences(head.losses)}.{compared} By the fit about "
+        f"{count(head.wrong)} of {of_many(head.judged, f'{summary.trained}label')} ({percent(fit.share)}) are "
+        f"wrong{sure}; there {are} {of_many(head.finite, f'{summary.trained}suspect')}."
+    )
+
+
+def _differences(losses: Losses) -> str:
+    """What tells the labels of two populations apart."""
+    by, fit, said = losses.apart, losses.fit, []
+    if by.losses or not by.by_energy:
+        wrong = significant(losses.upper_centre, 2)
+        said.append(f"losses (right labels around {significant(losses.centre, 2)}, wrong ones around {wrong})")
+    if fit and by.by_energy:
+        off = f"{milli(abs(fit.high_error))} meV/atom too {'low' if fit.high_error > 0 else 'high'}"
+        if by.scatter:
+            off = f"{milli(fit.high_error_scale)} meV/atom off, to both sides"
+        said.append(f"energies (wrong labels are {off}, right ones scatter by {milli(fit.error_scale)})")
+    return " and ".join(said)
+
+
+def _one_population(head: Head, summary: Summary) -> str:
+    """What there is to say where nothing tells labels apart."""
+    said = f"the losses show one population, around {significant(head.losses.centre, 2)}"
+    if head.energies:
+        said = f"losses and energies show one population, with losses around {significant(head.losses.centre, 2)}"
+    said += ": there is no sign of a second kind of labels"
     if not head.odds:
         return f"{said}."
-    cut = losses.crossing(summary.below)
-    beyond = f" (losses beyond {significant(cut, 2)})" if math.isfinite(cut) else ""
-    hidden = "Wrong labels with losses no larger than those of right ones don't show."
-    return f"{said}, and only gross outliers are suspects{beyond}. {hidden}"
+    cut = head.losses.crossing(summary.below)
+    alone = "by the loss alone, " if head.energies else "losses "
+    beyond = f" ({alone}beyond {significant(cut, 2)})" if math.isfinite(cut) else ""
+    hidden = "losses and energy errors" if head.energies else "losses"
+    return (
+        f"{said}, and only gross outliers are suspects{beyond}. Wrong labels with {hidden} no larger than those of "
+        "right ones don't show."
+    )
 
 
 def _odds(summary: Summary) -> list[str]:
@@ -117,7 +154,7 @@ def _odds(summary: Summary) -> list[str]:
         _of(heads, summary, said),
         f"{odds.ambiguous:,} of these {of_many(everyone, 'configuration')} ({percent(share)}) may be either (weight "
         f"between {AMBIGUOUS[0]:g} and {AMBIGUOUS[1]:g}: ambiguous).{overlap}",
-        "All this takes the upper population for wrong labels; hard configurations, which the model has not learnt "
+        "All this takes the second population for wrong labels; hard configurations, which the model has not learnt "
         "yet, can form one too.",
     ]
 
@@ -148,7 +185,7 @@ def _chance(heads: list[Head], summary: Summary) -> list[str]:
     if not normal:
         said = "the threshold is infinite: no finite loss is ever down-weighted, however large."
         return [_of(heads, summary, said)]
-    judged = of_many(sum(head.judged for head in heads), "configuration")
+    judged = of_many(sum(head.judged for head in heads), f"{summary.trained}configuration")
     what = "logarithms of the losses" if heads[0].losses.kind == LOGNORMAL else "losses"
     do = "does" if finite == 1 else "do"
     first = (

@@ -60,7 +60,8 @@ def draw_weights(table: pandas.DataFrame, summary: Summary, about: Mapping[str, 
             _share(row[1], history)
             row[0].set_title("weight" + name)
             row[1].set_title("share below 0.5")
-    caption = "The latest weights; two separate groups mean a clear separation."
+    latest = "the latest weights" + (", with those of the validation set" if summary.validation.any() else "")
+    caption = f"{latest.capitalize()}; two separate groups mean a clear separation."
     if not recorded and not summary.audit:
         caption += " The history was not recorded."
     if recorded:
@@ -68,8 +69,7 @@ def draw_weights(table: pandas.DataFrame, summary: Summary, about: Mapping[str, 
         caption = (
             "Left: weights over the epochs, median, mean, and the ranges that hold 50 % and 90 % of the "
             "configurations. "
-            "Middle: share with a weight below 0.5. Right: the latest weights; two separate groups mean a clear "
-            "separation."
+            f"Middle: share with a weight below 0.5. Right: {latest}; two separate groups mean a clear separation."
         )
     return Figure("weights", "Weights", caption + more_heads(summary.heads), canvas)
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import expon, norm
 
-from ..results import Results
+from ..results import VALID, Results
 from .losses import Losses, beyond, read_losses
 
 AMBIGUOUS = (0.1, 0.9)  # probabilities between these leave open whether a label is right
@@ -33,11 +33,12 @@ class Head(NamedTuple):
     nonfinite: int
     mean_weight: float
     losses: Losses
-    judged: int  # visited, with a finite loss; where populations are fitted: and a label
-    finite: int  # suspects with a finite loss
+    judged: int  # not of the validation set, visited, with a finite loss; where populations are fitted: and a label
+    finite: int  # of these: suspects
+    energies: bool  # whether populations were fitted to energy errors as well
     expected: float  # suspects among right labels, were the losses normally distributed; NaN: not recorded, or odds
     expected_skewed: float  # the same for an exponential distribution
-    odds: Odds | None  # None: weights are no probabilities
+    odds: Odds | None  # with the validation set; None: weights are no probabilities
 
     @property
     def wrong(self) -> float:
@@ -50,7 +51,9 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
     options = results.about.get("options") or {}
     names, codes = results.table["head"].cat.categories, results.table["head"].cat.codes.to_numpy()
-    weight, loss = results.table["weight"].to_numpy(), results.table["loss"].to_numpy()
+    columns = ("weight", "loss", "energy_error_per_atom")
+    weight, loss, energy = (results.table[name].to_numpy() for name in columns)
+    training = (results.table["split"] != VALID).to_numpy()
     known = [str(name) for name in results.about.get("heads") or []]
     heads = []
     for name in sorted(names, key=lambda name: known.index(name) if name in known else len(known)):
@@ -59,7 +62,8 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
         seen, finite = here & visited, here & visited & ~nonfinite
         if losses.fit:
             finite &= loss > 0  # without a label there is nothing to fit to
-        judged = int(finite.sum())
+        fitted = finite & training
+        judged = int(fitted.sum())
         heads.append(
             Head(
                 str(name),
@@ -69,7 +73,8 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
                 float(weight[seen].mean()) if seen.any() else math.nan,
                 losses,
                 judged,
-                int((finite & suspect).sum()),
+                int((fitted & suspect).sum()),
+                losses.joint and bool(np.isfinite(energy[fitted]).any()),
                 *_expected(judged, losses, below),
                 _odds(weight[finite], suspect[finite]) if losses.probable else None,
             )

@@ -1,6 +1,7 @@
 """What the losses of a head are taken to be: normal, log-normal, or one or two populations. No words, no drawing.
 
-Densities are those of the logarithm x of the loss, whatever the kind, because losses are drawn on a logarithmic axis.
+Densities are those of the logarithm x of the loss, whatever the kind, because losses are drawn on a logarithmic axis:
+where populations are of losses and energy errors, those of the loss alone.
 """
 
 import math
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from ..populations import BACKGROUND, SIMILAR, Fit, lower_density
+from ..described import Apart, Described, apart, described
+from ..groups import measure
+from ..populations import BACKGROUND, SIMILAR, lower_density
 
 NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
 FAR = 1e4  # scales of the tail above the mode: gross errors only
@@ -27,7 +30,9 @@ class Losses(NamedTuple):
     location: float  # mu, of the loss (normal; unit of the base loss) or of its logarithm; NaN: not recorded
     scale: float  # sigma
     threshold: float  # t, sigmas (mixture: of the lower population); inf: never down-weights; NaN: not recorded
-    fit: Fit | None = None  # mixture; None: not recorded
+    fit: Described | None = None  # mixture; None: not recorded
+    formulas: int = 0  # that configurations are compared with their own of; 0: losses are not relative to any
+    level: float = math.nan  # typical log loss over all formulas; NaN: not recorded
 
     @property
     def recorded(self) -> bool:
@@ -40,14 +45,24 @@ class Losses(NamedTuple):
         return self.fit is not None and self.threshold != math.inf
 
     @property
+    def joint(self) -> bool:
+        """Whether populations are of losses and energy errors, if there are any; those of the first version are not."""
+        return self.fit is not None and math.isfinite(self.fit.error_scale)
+
+    @property
     def two(self) -> bool:
         """Whether there are two populations."""
         return self.fit is not None and self.fit.share > 0
 
     @property
     def similar(self) -> bool:
-        """Whether there are two populations of similar size, so that the losses can't say which one is wrong."""
+        """Whether there are two populations of similar size, so that the fit can't say which one is wrong."""
         return self.fit is not None and self.fit.share > SIMILAR
+
+    @property
+    def apart(self) -> Apart:
+        """What tells wrong labels from right ones."""
+        return apart(self.fit) if self.fit else Apart(False, False, False)
 
     @property
     def centre(self) -> float:
@@ -69,7 +84,10 @@ class Losses(NamedTuple):
         return density, np.zeros_like(x)
 
     def crossing(self, weight: float) -> float:
-        """Return the loss above which weights are below `weight`, in (0, 1); inf: none is; NaN: not recorded."""
+        """Return the loss above which weights are below `weight`, in (0, 1); inf: none is; NaN: not recorded.
+
+        Populations: weights that follow from the loss alone, as those of configurations without an energy.
+        """
         if self.threshold == math.inf:
             return math.inf
         if self.fit is not None:
@@ -88,14 +106,40 @@ def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     fit = _read_fit(entry) if kind == MIXTURE else None
     if fit is None and threshold != math.inf:
         threshold = math.nan  # without the populations it says nothing
-    return Losses(kind, math.nan, math.nan, threshold, fit)
+    formulas = number(entry.get("formulas"))
+    level, formulas = number(entry.get("level")), int(formulas) if formulas >= 1 else 0
+    return Losses(kind, math.nan, math.nan, threshold, fit, formulas, level)
 
 
-def _read_fit(entry: Mapping[str, Any]) -> Fit | None:
-    lower = [number(entry.get(name)) for name in ("mode", "left", "right", "share")]
-    upper = [number(entry.get(name)) for name in ("high_mean", "high_scale")] if lower[3] > 0 else [0.0, 1.0]
-    sensible = all(map(math.isfinite, lower + upper)) and min(lower[1], lower[2], upper[1]) > 0 and 0 <= lower[3] < 1
-    return Fit(math.nan, *lower, *upper) if sensible else None
+def _read_fit(entry: Mapping[str, Any]) -> Described | None:
+    values = {name: number(entry.get(name)) for name in Described._fields}
+    needed = ["mode", "left", "right", "share"] + (["high_mean", "high_scale"] if values["share"] > 0 else [])
+    sensible = all(math.isfinite(values[name]) for name in needed) and 0 <= values["share"] < 1
+    positive = all(values[name] > 0 for name in needed if name in ("left", "right", "high_scale"))
+    return described(values) if sensible and positive else None
+
+
+def relative_losses(
+    loss: Array, formulas: NDArray[np.int64], right: NDArray[np.bool_], losses: Losses
+) -> tuple[Array, bool]:
+    """Return losses (N,) as if all formulas were alike, as a fit sees them, and whether there are several to compare.
+
+        loss / (typical loss of its formula) * (typical loss over all)
+
+    Args:
+        loss: (N,) positive.
+        formulas: (N,) codes.
+        right: (N,) True: taken for right; these say what is typical, as in the training.
+        losses: the fit.
+    """
+    if not losses.formulas or not right.any():
+        return loss, False
+    x = np.log(loss)
+    measured = right if losses.two else np.ones_like(right)
+    groups = measure(formulas[measured], x[measured], np.full(int(measured.sum()), np.nan))
+    relative, _ = groups.relative(formulas, x, np.zeros(len(x)))
+    level = groups.typical_level if math.isnan(losses.level) else losses.level
+    return np.exp(relative + level), len(groups.codes) > 0
 
 
 def number(value: object) -> float:
@@ -111,19 +155,20 @@ def beyond(threshold: float, weight: float) -> float:
     return threshold - float(norm.ppf(weight))
 
 
-def _right(fit: Fit, x: Array) -> Array:
+def _right(fit: Described, x: Array) -> Array:
     return (1 - fit.share) * lower_density(x, *map(np.array, (fit.mode, fit.left, fit.right)))
 
 
-def _wrong(fit: Fit, x: Array) -> Array:
+def _wrong(fit: Described, x: Array) -> Array:
     return fit.share * norm.pdf(x, fit.high_mean, fit.high_scale)
 
 
-def _crossing(fit: Fit, threshold: float, weight: float) -> float:
+def _crossing(fit: Described, threshold: float, weight: float) -> float:
     """The x above which weights are below `weight`; inf: none is. From the mode on a weight never rises with x."""
+    highest = max(fit.mode, fit.high_mean) if fit.share > 0 else math.inf
 
     def excess(x: float) -> float:
-        inner = np.array(min(x, fit.high_mean) if fit.share > 0 else x)
+        inner = np.array(min(x, highest))
         right, wrong = float(_right(fit, inner)), float(_wrong(fit, inner))
         z = (x - fit.mode) / fit.right
         kept = 1.0 if math.isnan(threshold) else float(norm.cdf(threshold - z))

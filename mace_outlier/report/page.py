@@ -100,6 +100,8 @@ def _context(report: Report) -> dict[str, Any]:
         "head_columns": head_columns(summary.heads),
         "meaning_of_z": meaning_of_z(summary),
         "heads": summary.heads if len(summary.heads) > 1 else [],
+        "validation": bool(summary.validation.any()),
+        "dash": text.DASH,
         "suspects": [_card(suspect, report) for suspect in report.worst],
         "total": summary.suspects,
         "figures": [(figure, encoded(figure.canvas, "svg")) for figure in report.figures if figure.name != "groups"],
@@ -141,6 +143,7 @@ def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
     return {
         "rank": suspect.rank,
         "verdict": suspect.verdict,
+        "validation": suspect.validation,
         "values": values,
         "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),
         "line": _line(source, values["frame"]),

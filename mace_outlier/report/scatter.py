@@ -33,12 +33,12 @@ def draw_parity(sample: Sample, summary: Summary) -> Figure:
     _parity(right, forces(sample, summary), "force component", "eV/Å", 7)
     _key(canvas, left)
     shown = sum(bool(summary.suspect[row]) for row in sample.frames)
-    suspects = f"the {shown} worst suspects and " if shown else ""
+    suspects = f"the {shown} worst {summary.trained}suspects and " if shown else ""
     model = "Model" if summary.audit else "Model at the end of the training"
+    others = f"{len(sample.frames) - shown} other {summary.trained}configurations at random"
     caption = (
-        f"{model} against labels: {suspects}{len(sample.frames) - shown} other "
-        f"configurations at random. Energies are per atom, {subtracted}. On the line: the model agrees with the label. "
-        "Suspects beyond the axes are drawn at the border, hollow."
+        f"{model} against labels: {suspects}{others}. Energies are per atom, {subtracted}. On the line: the model "
+        "agrees with the label. Suspects beyond the axes are drawn at the border, hollow."
     )
     return Figure("parity", "Predictions against labels", caption, canvas)
 
@@ -113,9 +113,8 @@ def draw_map(table: pandas.DataFrame, summary: Summary) -> Figure:
     force = 1000 * table["force_rmse"].to_numpy()[known].astype(float)
     worst = np.zeros(len(known), dtype=bool)
     worst[summary.order[known[summary.order]][:MOST_MARKS]] = True
-    caption = (
-        "Errors of all configurations at their last visit: prediction minus label of the energy, RMSE of the forces."
-    )
+    visit = "last visit or the last validation" if summary.validation.any() else "last visit"
+    caption = f"Errors of all configurations at their {visit}: prediction minus label of the energy, force RMSE."
     if not len(energy):
         note(axes, "no configuration has both an energy and forces")
     elif len(energy) <= MOST_POINTS_IN_MAP:

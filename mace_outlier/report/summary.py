@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from ..results import TEXT, Results
+from ..results import TEXT, VALID, Results, worst_first
 from .heads import Head, find_heads
 
 # how sure it is that a suspect is wrong
@@ -18,15 +18,24 @@ CERTAIN = "not finite"  # a label or the loss is NaN or infinite
 PERSISTENT = "persistent"  # mean weight over epochs below the cut: it was a suspect in most of them
 RECENT = "recent"  # a suspect at the last visit, but not on average
 ONCE = "seen once"  # a single visit, so that nothing is known about persistence
-AUDITED = "suspect"  # the same in an audit, which never sees anything twice
-VERDICTS = (CERTAIN, PERSISTENT, RECENT, ONCE)
+JUDGED = "suspect"  # of an audit or a validation set: only the last judgement is known
+VERDICTS = (CERTAIN, PERSISTENT, RECENT, ONCE, JUDGED)
 SOFT = (0.3, 0.7)  # mean weights of suspects in this range: the separation is soft
+
+
+class Count(NamedTuple):
+    """How many of a training or validation set are suspects."""
+
+    split: str  # "training" or "validation"; "": there is no validation set
+    suspects: int
+    rows: int
 
 
 class Summary(NamedTuple):
     """Who is suspected."""
 
     below: float  # the cut
+    validation: NDArray[np.bool_]  # (N,) True: of the validation set
     visited: NDArray[np.bool_]  # (N,)
     suspect: NDArray[np.bool_]  # (N,)
     nonfinite: NDArray[np.bool_]  # (N,)
@@ -47,6 +56,19 @@ class Summary(NamedTuple):
         return len(self.order)
 
     @property
+    def counts(self) -> list[Count]:
+        """Suspects of the training and of the validation set; of all, where there is no validation set."""
+        if not self.validation.any():
+            return [Count("", self.suspects, self.rows)]
+        parts = (("training", ~self.validation), ("validation", self.validation))
+        return [Count(name, int((self.suspect & part).sum()), int(part.sum())) for name, part in parts if part.any()]
+
+    @property
+    def trained(self) -> str:
+        """What goes before the configurations that a fit is made to: "training ", where there are others."""
+        return "training " if self.validation.any() else ""
+
+    @property
     def unseen(self) -> int:
         """Configurations that were never visited, so that nothing is known of them."""
         return int((~self.visited).sum())
@@ -61,6 +83,11 @@ class Suspect(NamedTuple):
     values: dict[str, Any]  # of the table, by column
     energy_ratio: float  # |energy error| in medians of its head
     force_ratio: float  # force RMSE in medians of its head
+
+    @property
+    def validation(self) -> bool:
+        """Whether it is of the validation set."""
+        return bool(self.values["split"] == VALID)
 
 
 def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
@@ -80,42 +107,53 @@ def summarise(results: Results, below: float) -> Summary:
     table = results.table
     weight, loss = table["weight"].to_numpy(), table["loss"].to_numpy()
     visited = ((table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)).to_numpy()
-    suspect = weight < below
+    suspect, validation = weight < below, (table["split"] == VALID).to_numpy()
     nonfinite = visited & ~np.isfinite(loss)
-    codes = verdict_codes(table, suspect, nonfinite, below)
+    audit = results.about.get("kind") == "audit"
+    codes = verdict_codes(table, suspect, nonfinite, validation | audit, below)
     heads = find_heads(results, below, visited, suspect, nonfinite)
     no_probability = table["head"].isin([head.name for head in heads if head.odds is None]).to_numpy()
-    finite_means = table["mean_weight"].to_numpy()[suspect & ~nonfinite & no_probability]
+    finite_means = table["mean_weight"].to_numpy()[suspect & ~nonfinite & ~validation & no_probability]
     soft = (finite_means >= SOFT[0]) & (finite_means <= SOFT[1])
     return Summary(
         below,
+        validation,
         visited,
         suspect,
         nonfinite,
-        ranking(suspect, nonfinite, table["zscore"].to_numpy()),
+        ranking(suspect, nonfinite, weight, table["zscore"].to_numpy()),
         {name: int((codes == i).sum()) for i, name in enumerate(VERDICTS)},
         float(soft.mean()) if soft.size else math.nan,
         heads,
-        results.about.get("kind") == "audit",
+        audit,
     )
 
 
 def ranking(
-    suspect: NDArray[np.bool_], nonfinite: NDArray[np.bool_], zscore: NDArray[np.floating]
+    suspect: NDArray[np.bool_],
+    nonfinite: NDArray[np.bool_],
+    weight: NDArray[np.floating],
+    zscore: NDArray[np.floating],
 ) -> NDArray[np.int64]:
-    """Return the rows of the suspects: labels that are not finite first, then by falling z-score (NaN last)."""
+    """Return the rows of the suspects, the worst first."""
     rows = np.flatnonzero(suspect)
-    falling = -np.nan_to_num(zscore[rows].astype(float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
-    return rows[np.lexsort((rows, falling, ~nonfinite[rows]))]
+    return rows[worst_first(weight[rows], zscore[rows], nonfinite[rows])]
 
 
 def verdict_codes(
-    table: pandas.DataFrame, suspect: NDArray[np.bool_], nonfinite: NDArray[np.bool_], below: float
+    table: pandas.DataFrame,
+    suspect: NDArray[np.bool_],
+    nonfinite: NDArray[np.bool_],
+    judged: NDArray[np.bool_],
+    below: float,
 ) -> NDArray[np.int8]:
-    """Return for each configuration the index of its verdict in VERDICTS, -1 where it is no suspect."""
+    """Return for each configuration the index of its verdict in VERDICTS, -1 where it is no suspect.
+
+    `judged` (N,): only the last judgement is known, see JUDGED.
+    """
     once = table["times_seen"].to_numpy() <= 1
     persistent = table["mean_weight"].to_numpy() < below
-    codes = np.select([~suspect, nonfinite, once, persistent], [-1, 0, 3, 1], default=2)
+    codes = np.select([~suspect, nonfinite, judged, once, persistent], [-1, 0, 4, 3, 1], default=2)
     return codes.astype(np.int8)
 
 
@@ -123,13 +161,13 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Suspect]:
     """Return the `top` worst suspects."""
     rows = summary.order[:top]
     part = table.iloc[rows]
-    codes = verdict_codes(part, summary.suspect[rows], summary.nonfinite[rows], summary.below)
+    judged = summary.validation[rows] | summary.audit
+    codes = verdict_codes(part, summary.suspect[rows], summary.nonfinite[rows], judged, summary.below)
     medians = {name: _medians(table, name) for name in ("energy_error_per_atom", "force_rmse")}
     found = []
     for rank, (row, code, values) in enumerate(zip(rows, codes, part.to_dict("records"), strict=True), 1):
         ratios = [abs(values[name]) / medians[name][values["head"]] for name in medians]
-        verdict = AUDITED if summary.audit and VERDICTS[code] == ONCE else VERDICTS[code]
-        found.append(Suspect(rank, int(row), verdict, {str(k): v for k, v in values.items()}, *ratios))
+        found.append(Suspect(rank, int(row), VERDICTS[code], {str(k): v for k, v in values.items()}, *ratios))
     return found
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from .chance import SIMILAR_ADVICE, SIMILAR_TITLE, head_columns, similar_populations
 from .groups import Breakdown, Groups
 from .summary import Summary, Suspect
-from .text import clean, fixed, milli, percent
+from .text import DASH, clean, fixed, milli, percent
 from .truth import Truth
 from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
 
@@ -21,6 +21,7 @@ PIPED_WIDTH = 200  # columns where the output is no terminal
 COLUMNS: dict[str, tuple[str, Callable[[Suspect], str]]] = {
     "#": ("right", lambda suspect: str(suspect.rank)),
     "head": ("left", lambda suspect: clean(suspect.values["head"], 16)),
+    "split": ("left", lambda suspect: clean(suspect.values["split"], 16)),
     "source": ("left", lambda suspect: clean(suspect.values["source"], 40)),
     "frame": ("right", lambda suspect: str(suspect.values["frame"])),
     "config_type": ("left", lambda suspect: clean(suspect.values["config_type"], 24)),
@@ -31,7 +32,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Suspect], str]]] = {
     "z": ("right", lambda suspect: fixed(suspect.values["zscore"])),
     "dE\nmeV/atom": ("right", lambda suspect: milli(suspect.values["energy_error_per_atom"], signed=True)),
     "F RMSE\nmeV/A": ("right", lambda suspect: milli(suspect.values["force_rmse"])),
-    "seen": ("right", lambda suspect: str(suspect.values["times_seen"])),
+    "seen": ("right", lambda suspect: DASH if suspect.validation else str(suspect.values["times_seen"])),
     "verdict": ("left", lambda suspect: suspect.verdict),
 }
 DROPPED = ("seen", "atoms", "config_type", "mean", "formula", "verdict")  # on a narrow terminal, the first one first
@@ -89,6 +90,8 @@ def _suspects(out: Console, worst: list[Suspect], summary: Summary, truth: Truth
         columns["truth"] = ("left", lambda suspect: "wrong" if truth.labels[suspect.row] else "right")
     if len(summary.heads) == 1:
         del columns["head"]
+    if not summary.validation.any():
+        del columns["split"]
     left_out: list[str] = []
     for dropped in ("", *DROPPED):
         left_out += [dropped] if columns.pop(dropped, None) else []

@@ -12,34 +12,37 @@ Tile = tuple[str, str, bool]  # number, what it counts, whether it wants attenti
 def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile]:
     """Return number, what it counts, and whether it wants attention."""
     verdicts = summary.verdicts
-    tiles = [(f"{summary.suspects:,}", f"suspects of {summary.rows:,}", summary.suspects > 0)]
+    counts = [f"{count.suspects:,} in {count.split}" for count in summary.counts if count.split]
+    where = f": {', '.join(counts)}" if counts else ""
+    tiles = [(f"{summary.suspects:,}", f"suspects of {summary.rows:,}{where}", summary.suspects > 0)]
     tiles.append((f"{verdicts[CERTAIN]:,}", "certainly wrong: not finite", verdicts[CERTAIN] > 0))
     if verdicts[PERSISTENT] + verdicts[RECENT]:
         others = f", {verdicts[RECENT]:,} only lately" if verdicts[RECENT] else ""
         tiles.append((f"{verdicts[PERSISTENT]:,}", f"suspects in most epochs{others}", False))
-    tiles += _populations(summary.heads) + _chance(summary.heads)
+    tiles += _populations(summary) + _chance(summary.heads)
     if summary.suspects:
         flagged = len(groups.warnings)
         tiles.append(
             (f"{flagged:,}", "group over-represented" if flagged == 1 else "groups over-represented", flagged > 0)
         )
     if truth:
-        tiles.append((text.fixed(truth.auroc_weight, 4), "AUROC of 1 - weight", False))
+        tiles.append((text.fixed(truth.all.auroc_weight, 4), "AUROC of 1 - weight", False))
     return tiles
 
 
-def _populations(heads: list[Head]) -> list[Tile]:
-    """Tiles of the heads whose losses were fitted."""
+def _populations(summary: Summary) -> list[Tile]:
+    """Tiles of the heads whose populations were fitted."""
+    heads = summary.heads
     fitted, two = [head for head in heads if head.losses.fit], [head for head in heads if head.losses.two]
     tiles = []
     if two:
         share = sum(head.wrong for head in two) / max(sum(head.judged for head in two), 1)
-        where = f"labels wrong by the fit: {text.percent(share)}"
+        where = f"{summary.trained}labels wrong by the fit: {text.percent(share)}"
         if len(heads) > 1:
             where += f", in {text.of_many(len(two), 'head')} with two populations"
         tiles.append((text.count(round(sum(head.wrong for head in two))), where, False))
     elif fitted:
-        tiles.append(("1", "population of losses: no sign of a second kind of labels", False))
+        tiles.append(("1", "population: no sign of a second kind of labels", False))
     odds = total_odds(heads)
     if odds and odds.suspects:
         missed = f"; {text.count(odds.missed)} wrong labels missed" if two else ""

@@ -16,19 +16,35 @@ from .text import clean
 YES, NO = {"true", "t", "yes", "1"}, {"false", "f", "no", "0"}
 
 
+class Agreement(NamedTuple):
+    """What the weights made of some labels; visited configurations only."""
+
+    judged: int
+    wrong: int
+    suspects: int
+    hits: int  # suspects that are wrong
+    auroc_weight: float  # of 1 - weight: how often a wrong label has the lower weight; NaN: none or all are wrong
+    auroc_zscore: float
+
+    @property
+    def precision(self) -> float:
+        """Hits / suspects; NaN: no suspect."""
+        return self.hits / self.suspects if self.suspects else float("nan")
+
+    @property
+    def recall(self) -> float:
+        """Hits / wrong; NaN: none is wrong."""
+        return self.hits / self.wrong if self.wrong else float("nan")
+
+
 class Truth(NamedTuple):
-    """Which labels are known to be wrong, and what the weights made of them; visited configurations only."""
+    """Which labels are known to be wrong, and what the weights made of them."""
 
     key: str
     labels: NDArray[np.bool_]  # (N,) True: wrong
-    judged: int
-    wrong: int
     without: int  # frames that don't have the key: taken as right
-    auroc_weight: float  # of 1 - weight: how often a wrong label has the lower weight; NaN: none or all are wrong
-    auroc_zscore: float
-    hits: int  # suspects that are wrong
-    precision: float  # hits / suspects
-    recall: float  # hits / wrong
+    all: Agreement
+    by_split: dict[str, Agreement]  # "training", "validation"; {}: there is no validation set
 
 
 def find_truth(results: Results, summary: Summary, key: str) -> Truth:
@@ -38,24 +54,26 @@ def find_truth(results: Results, summary: Summary, key: str) -> Truth:
         ValueError: a source can't be read or is shorter than the table says, or no frame has the key.
     """
     labels = read_labels(results, key)
-    seen = summary.visited
     if not (labels >= 0).any():
         raise ValueError(f"--truth {key}: no frame has an info entry of this name")
-    wrong = labels == 1
-    table = results.table
+    wrong, validation = labels == 1, summary.validation
+    parts = {"training": ~validation, "validation": validation} if validation.any() and not validation.all() else {}
+    by_split = {name: _agreement(results, summary, wrong, part) for name, part in parts.items()}
+    without = int((labels < 0).sum())
+    return Truth(key, wrong, without, _agreement(results, summary, wrong, np.ones_like(wrong)), by_split)
+
+
+def _agreement(results: Results, summary: Summary, wrong: NDArray[np.bool_], part: NDArray[np.bool_]) -> Agreement:
+    """Compare the suspects in `part` (N,) with the labels that are `wrong` (N,)."""
+    table, seen = results.table, summary.visited & part
     zscore = np.where(summary.nonfinite, np.inf, table["zscore"].to_numpy().astype(float))
-    hits, wrongs = int((wrong & summary.suspect).sum()), int((wrong & seen).sum())
-    return Truth(
-        key,
-        wrong,
+    return Agreement(
         int(seen.sum()),
-        wrongs,
-        int((labels < 0).sum()),
-        auroc(1 - table["weight"].to_numpy()[seen].astype(float), wrong[seen]),
+        int((wrong & seen).sum()),
+        int((summary.suspect & part).sum()),
+        int((wrong & summary.suspect & part).sum()),
+        auroc(-table["weight"].to_numpy()[seen].astype(float), wrong[seen]),
         auroc(np.nan_to_num(zscore, nan=-np.inf, posinf=np.inf, neginf=-np.inf)[seen], wrong[seen]),
-        hits,
-        hits / summary.suspects if summary.suspects else float("nan"),
-        hits / wrongs if wrongs else float("nan"),
     )
 
 

@@ -5,9 +5,9 @@ import math
 from .chance import how_many_right
 from .groups import Flag, Groups
 from .losses import LOGNORMAL, MIXTURE
-from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Summary
+from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Count, Summary
 from .text import clean, fixed, of_many, percent
-from .truth import Truth
+from .truth import Agreement, Truth
 
 MOST_WARNINGS = 8
 
@@ -17,13 +17,18 @@ def headline(summary: Summary) -> str:
     everyone = of_many(summary.rows, "configuration")
     if not summary.suspects:
         return f"None of {everyone} looks wrong: every weight is {summary.below:g} or more."
-    share = percent(summary.suspects / summary.rows)
-    verb = "looks" if summary.suspects == 1 else "look"
-    if any(head.losses.similar for head in summary.heads):
-        verb += " wrong, if labels with the lower losses are right"
-    else:
-        verb += " wrong"
-    return f"{summary.suspects:,} of {everyone} ({share}) {verb}: weight below {summary.below:g}."
+    found = " and ".join(_counted(count) for count in summary.counts)
+    verb = "looks wrong" if summary.suspects == 1 else "look wrong"
+    similar = [head.losses for head in summary.heads if head.losses.similar]
+    if similar:
+        lower = any(losses.apart.losses or not losses.apart.by_energy for losses in similar)
+        verb += ", if labels with the lower losses are right" if lower else ", if the larger population is right"
+    return f"{found} {verb}: weight below {summary.below:g}."
+
+
+def _counted(count: Count) -> str:
+    many = of_many(count.rows, f"{count.split} configuration".strip())
+    return f"{count.suspects:,} of {many} ({percent(count.suspects / count.rows)})"
 
 
 def how_sure(summary: Summary) -> list[str]:
@@ -41,8 +46,8 @@ def meaning_of_z(summary: Summary) -> str:
     """Say what a z-score is."""
     meanings = {
         LOGNORMAL: "standard deviations that the logarithm of the loss lies above its mean",
-        MIXTURE: "how far the logarithm of the loss lies above that of the typical right label, in widths of the lower "
-        "population",
+        MIXTURE: "how far the logarithm of the loss lies above that of the typical right label of the formula, or the "
+        "energy error from its, whichever is further, in widths of the population of right labels",
     }
     normal = "standard deviations that the loss lies above the mean"
     return "z: " + "; or ".join(dict.fromkeys(meanings.get(head.losses.kind, normal) for head in summary.heads)) + "."
@@ -65,7 +70,7 @@ def _persistence(summary: Summary) -> list[str]:
             f"{persistent:,} of {of_many(persistent + recent, 'suspect')} seen in several epochs had a low weight in "
             f"most of them (persistent: mean weight below {summary.below:g}){lately}."
         )
-    if once and not summary.audit:
+    if once:
         said.append(f"{of_many(once, 'suspect')} {'was' if once == 1 else 'were'} seen once only.")
     return said
 
@@ -88,22 +93,29 @@ def _unseen(summary: Summary) -> list[str]:
 
 
 def truth_sentences(truth: Truth, summary: Summary) -> list[str]:
-    """Say how well the suspects agree with what is known."""
-    key = clean(truth.key, 40)
-    said = [f"By '{key}', {truth.wrong:,} of {of_many(truth.judged, 'label')} are wrong."]
-    if math.isnan(truth.auroc_weight):
-        said.append("AUROC is not defined: that takes wrong and right ones.")
-    else:
-        weight, zscore = fixed(truth.auroc_weight, 4), fixed(truth.auroc_zscore, 4)
-        said.append(f"AUROC {weight} by 1 - weight, {zscore} by z (1: told apart perfectly, 0.5: not at all).")
-        hits, precision, recall = f"{truth.hits:,} of", percent(truth.precision), percent(truth.recall)
-        said.append(
-            f"At the cut of {summary.below:g}: precision {precision} ({hits} {summary.suspects:,} suspects "
-            f"are wrong), recall {recall} ({hits} {truth.wrong:,} wrong ones are suspects)."
-        )
+    """Say how well the suspects agree with what is known, in training and validation."""
+    key, every = clean(truth.key, 40), truth.all
+    counts = [f"{of.wrong:,} of {of.judged:,} in {name}" for name, of in truth.by_split.items()]
+    where = f": {', '.join(counts)}" if counts else ""
+    said = [f"By '{key}', {every.wrong:,} of {of_many(every.judged, 'label')} are wrong{where}."]
+    for name, agreement in (truth.by_split or {"": every}).items():
+        said += _agreement(agreement, f"{name.capitalize()}: " if name else "", summary.below)
     if truth.without:
         said.append(f"{of_many(truth.without, 'frame')} without '{key}' counted as right.")
     return said
+
+
+def _agreement(of: Agreement, where: str, below: float) -> list[str]:
+    if math.isnan(of.auroc_weight):
+        return [f"{where}AUROC is not defined: that takes wrong and right ones."]
+    hits, precision, recall = f"{of.hits:,} of", percent(of.precision), percent(of.recall)
+    at = f"{where}at" if where else "At"
+    return [
+        f"{where}AUROC {fixed(of.auroc_weight, 4)} by 1 - weight, {fixed(of.auroc_zscore, 4)} by z (1: told apart "
+        "perfectly, 0.5: not at all).",
+        f"{at} the cut of {below:g}: precision {precision} ({hits} {of.suspects:,} suspects are wrong), "
+        f"recall {recall} ({hits} {of.wrong:,} wrong ones are suspects).",
+    ]
 
 
 def group_name(kind: str, name: str) -> str:

@@ -1,0 +1,179 @@
+"""What the trainings of the ablation say: trainings.csv, results.json, tables and figures, from all that are finished.
+
+python benchmarks/ablation/results.py
+"""
+
+import json
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent.parent / "scripts"))
+
+import pandas
+from cells import ENERGY_WEIGHT, EPOCHS, SCHEDULE, WORK
+from demo_arms import ARMS, MACE_SETTINGS, RESULT_FILE
+from demo_results import package_version
+from figures import draw_shares
+from make_water import write_json_atomically
+
+ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
+FINDS = ["share_found", "auroc", "recall", "precision", "valid_recall", "valid_precision"]
+OWN_FRAMES = {"unconverged", "organic", "rare"}  # the other kinds spoil the frames that `unconverged` does
+PACKAGES = ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy", "scipy")
+
+
+def finished() -> pandas.DataFrame:
+    """One row for each finished training, with its errors over those of the oracle (clean data: the stock training)."""
+    found = [json.loads(path.read_text()) for path in sorted((WORK / "runs").glob(f"*/*/{RESULT_FILE}"))]
+    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    rows["reference"] = rows["kind"].where(rows["kind"].isin(OWN_FRAMES), "unconverged")
+    best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
+    best = best.set_index(["kind", "share", "seed"])[[ENERGY, FORCES]]
+    best = best.rename_axis(index={"kind": "reference"})
+    rows = rows.join(best, on=["reference", "share", "seed"], rsuffix="_oracle")
+    for name, metric in (("energy_ratio", ENERGY), ("force_ratio", FORCES)):
+        rows[name] = rows[metric] / rows[f"{metric}_oracle"]
+    rows = rows.drop(columns=["reference", f"{ENERGY}_oracle", f"{FORCES}_oracle"])
+    return rows.sort_values(["kind", "share", "arm", "seed"])
+
+
+def cell(rows: pandas.DataFrame) -> str:
+    """Mean errors and ratios of one arm, "-" for none."""
+    if not len(rows):
+        return "-"
+    ratios = (
+        f"{rows.energy_ratio.mean():.2f} x / {rows.force_ratio.mean():.2f} x" if rows.energy_ratio.notna().all() else ""
+    )
+    seeds = "" if len(rows) == 3 else f"{len(rows)} seed{'s' * (len(rows) > 1)}"
+    more = ", ".join(filter(None, (ratios, seeds)))
+    return f"{rows[ENERGY].mean():.1f} / {rows[FORCES].mean():.1f}" + (f" ({more})" if more else "")
+
+
+def grid(rows: pandas.DataFrame, columns: list[tuple[str, pandas.DataFrame]], arms: list[str]) -> str:
+    """Markdown table: arms down, data sets across; energy meV/atom / forces meV/A."""
+    lines = ["| arm | " + " | ".join(title for title, _ in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for arm in arms:
+        cells = [cell(own[own.arm == arm]) for _, own in columns]
+        if set(cells) != {"-"}:
+            lines.append(f"| {NAMES.get(arm, arm)} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+NAMES = {
+    "oracle": "good frames only (oracle)",
+    "default": "**`ema_robust`**",
+    "weighted": "stock `weighted`",
+    "universal": "stock `universal`",
+    "l1l2": "stock `l1l2energyforces`",
+    "published": "`ema_robust`, as published",
+}
+KINDS = {
+    "random_sign": "unconverged, random sign",
+    "energy_only": "energies only",
+    "forces_only": "forces only",
+    "swapped": "labels of another frame",
+    "other_method": "another method (GFN1-xTB)",
+    "mild": "mild: 7 meV/atom, 80 meV/A",
+    "gross": "gross: hartree, forces x 1000 (2 %)",
+}
+
+
+def shares(rows: pandas.DataFrame) -> str:
+    own = rows[(rows.kind == "unconverged") & ~rows.arm.str.startswith("refinement")]
+    columns = [(f"{100 * share:g} % wrong", own[own.share == share]) for share in (0.0, 0.15, 0.3, 0.43)]
+    return grid(own, columns, list(ARMS))
+
+
+def detection(rows: pandas.DataFrame) -> str:
+    """How well the default tells wrong labels from right ones, by kind and share."""
+    own = rows[(rows.arm == "default") & (rows.share > 0) & (rows.kind != "rare")]
+    lines = ["| wrong labels | share | found | AUROC | recall | precision | validation: recall, precision | seeds |"]
+    lines.append("|---" * 8 + "|")
+    for (kind, share), some in own.groupby(["kind", "share"]):
+        mean = some[FINDS].mean()
+        numbers = [f"{100 * mean.share_found:.1f} %", *(f"{mean[name]:.3f}" for name in FINDS[1:4])]
+        valid = f"{mean.valid_recall:.2f}, {mean.valid_precision:.2f}"
+        name = KINDS.get(kind, kind)
+        lines.append(f"| {name} | {100 * share:g} % | {' | '.join(numbers)} | {valid} | {len(some)} |")
+    return "\n".join(lines) + "\n"
+
+
+def noise(rows: pandas.DataFrame) -> str:
+    lines = ["| wrong labels (15 %) | oracle | stock `weighted` | **`ema_robust`** | only the wrong property |"]
+    lines.append("|---" * 5 + "|")
+    for kind, name in KINDS.items():
+        own, oracle = rows[rows.kind == kind], rows[(rows.kind == "unconverged") & (rows.arm == "oracle")]
+        seeds = own[own.arm == "default"].seed
+        oracle = oracle[(oracle.share == 0.15) & oracle.seed.isin(seeds) & (kind != "gross")]
+        arms = [own[own.arm == arm] for arm in ("weighted", "default", "default, by property")]
+        if len(own):
+            lines.append(f"| {name} | " + " | ".join(cell(some) for some in (oracle, *arms)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def hard(rows: pandas.DataFrame) -> str:
+    own = rows[(rows.kind == "organic") & ~rows.arm.str.startswith("refinement")]
+    return grid(own, [("14 organic molecules, 29 % unconverged", own)], list(ARMS))
+
+
+def rare(rows: pandas.DataFrame) -> str:
+    lines = ["| data | arm | all | strained (2 %) | with hydrogen peroxide (2 %) | seeds |", "|---" * 6 + "|"]
+    for (share, arm), own in rows[rows.kind == "rare"].groupby(["share", "arm"]):
+        groups = [("", own), ("strained_", own), ("peroxide_", own)]
+        cells = [f"{some[prefix + ENERGY].mean():.1f} / {some[prefix + FORCES].mean():.0f}" for prefix, some in groups]
+        lines.append(f"| {100 * share:g} % wrong | {NAMES.get(arm, arm)} | {' | '.join(cells)} | {len(own)} |")
+    return "\n".join(lines) + "\n"
+
+
+def refinement(rows: pandas.DataFrame) -> str:
+    lines = [
+        "| wrong labels | share | "
+        + " | ".join(f"round {n} ({n + 1} trainings)" for n in (1, 2, 3))
+        + " | **`ema_robust`** (1 training) |"
+    ]
+    lines.append("|---" * 6 + "|")
+    for (kind, share), own in rows[rows.arm.str.startswith("refinement")].groupby(["kind", "share"]):
+        ours = rows[(rows.kind == kind) & (rows.share == share) & (rows.arm == "default") & rows.seed.isin(own.seed)]
+        cells = []
+        for number in (1, 2, 3):
+            some = own[own["round"] == number]
+            kept = (
+                f"; kept {100 * some.kept_good.mean():.0f} % of the good, {100 * some.kept_bad.mean():.0f} % of the bad"
+            )
+            cells.append(cell(some) + (kept if len(some) else ""))
+        lines.append(f"| {KINDS.get(kind, kind)} | {100 * share:g} % | {' | '.join(cells)} | {cell(ours)} |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES = {
+    "shares": shares,
+    "detection": detection,
+    "noise": noise,
+    "hard": hard,
+    "rare": rare,
+    "refinement": refinement,
+}
+
+
+def main() -> None:
+    rows = finished()
+    rows.to_csv(HERE / "trainings.csv", index=False, float_format="%.6g")
+    for name, table in TABLES.items():
+        (HERE / f"{name}.md").write_text(table(rows))
+        print(f"--- {name}\n{table(rows)}")
+    content = {
+        "command": "python benchmarks/ablation/run.py; refinement.py; results.py",
+        "versions": {"python": sys.version.split()[0]} | {name: package_version(name) for name in PACKAGES},
+        "epochs": EPOCHS,
+        "energy_weight": ENERGY_WEIGHT,
+        "more_flags": [SCHEDULE],
+        "mace_settings": MACE_SETTINGS,
+        "arms": {arm: ARMS[arm]._asdict() for arm in rows.arm.unique() if arm in ARMS},
+    }
+    write_json_atomically(HERE / "results.json", content)
+    draw_shares(rows, HERE / "ablation.png")
+
+
+if __name__ == "__main__":
+    main()

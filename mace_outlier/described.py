@@ -1,0 +1,56 @@
+"""A fit of one or two populations as a run describes it: what its log and its report say about it. No torch."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+DIFFERENT = 2.0  # ratio of the losses, or energy errors in scales of those of right labels, that tell wrong ones apart
+
+
+class Described(NamedTuple):
+    """Populations of right and, where there are two, of wrong labels; see LossDistribution.describe."""
+
+    share: float  # of wrong labels; 0: one population
+    mode: float  # of the log loss, and widths below and above it
+    left: float
+    right: float
+    error_scale: float  # of the energy errors, eV/atom; NaN: not described
+    high_mean: float = 0.0  # of the log losses of wrong labels, and width
+    high_scale: float = 1.0
+    high_error: float = 0.0  # their energy errors (prediction - label) relative to those of right labels, eV/atom
+    high_error_scale: float = 0.0
+    certainty: float = 1.0  # mean probability to be wrong of those that are taken for wrong
+
+    @property
+    def loss_factor(self) -> float:
+        """Ratio of the typical losses of wrong and right labels."""
+        return math.exp(min(self.high_mean - self.mode, 700.0))
+
+
+class Apart(NamedTuple):
+    """What tells wrong labels from right ones."""
+
+    losses: bool  # theirs are larger
+    energies: bool  # theirs are off, all to one side
+    scatter: bool  # theirs are off to both sides
+
+    @property
+    def by_energy(self) -> bool:
+        """Whether energies do, in one way or the other."""
+        return self.energies or self.scatter
+
+
+def described(entry: Mapping[str, float]) -> Described:
+    """Return what an entry of LossDistribution.describe says; NaN for what it doesn't."""
+    names = Described._fields if entry["share"] > 0 else Described._fields[:5]
+    return Described(*(float(entry.get(name, math.nan)) for name in names))
+
+
+def apart(fit: Described) -> Apart:
+    """Return what tells the populations of a fit apart; nothing does where there is one."""
+    if not fit.share:
+        return Apart(False, False, False)
+    limit, losses = DIFFERENT * fit.error_scale, fit.loss_factor >= DIFFERENT
+    energies = abs(fit.high_error) > limit
+    scatter = fit.high_error_scale > (limit if losses else 0.0)  # two populations differ in something
+    return Apart(losses, energies, scatter and not energies)

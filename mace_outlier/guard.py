@@ -1,0 +1,42 @@
+"""One population or two? What the data have to show before wrong labels are believed in. No torch."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .cells import Cells
+from .populations import Fit, fit_one, fit_two
+
+
+class Guard(NamedTuple):
+    """What two populations need before they are believed."""
+
+    evidence: float = 10.0  # gain in the Bayesian information criterion
+    certainty: float = 0.85  # of what is taken for wrong, see Fit
+    factor: float = 2.0  # between the losses at the modes: wrong labels are no small matter, and
+    error_factor: float = 4.0  # between the energy errors: one of them is enough, or something of both
+
+    def relaxed(self) -> "Guard":
+        """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
+        return self._replace(evidence=0.0, certainty=0.95 * self.certainty)
+
+    def believes(self, fit: Fit) -> bool:
+        """Whether two populations are apart in what matters; a majority is wrong only if its losses are far larger."""
+        by_loss = np.log(fit.loss_factor) / np.log(self.factor)
+        by_energy = np.log(fit.error_factor) / np.log(self.error_factor)
+        apart = np.hypot(max(by_loss, 0.0), max(by_energy, 0.0)) > 1
+        return bool(apart and by_loss > -1 and (by_loss > 2 or fit.share < 0.5) and fit.certainty > self.certainty)
+
+
+def choose(cells: Cells, guard: Guard) -> Fit:
+    """Fit one and two populations to the configurations of a head; two only if the data show them.
+
+    The criterion must gain by `guard.evidence`, those that are taken for wrong must be so with some certainty, and
+    losses or energy errors must differ by a factor: with very many configurations, the criterion alone would call every
+    small deviation from the lower population's form another one, and losses that fall during an epoch can have two
+    narrow modes.
+    """
+    one, two = fit_one(cells), fit_two(cells)
+    parameters = 5 if np.isfinite(cells.e).any() else 3
+    gain = 2 * (two.log_likelihood - one.log_likelihood) - parameters * np.log(cells.counts.sum())
+    return two if gain > guard.evidence and guard.believes(two) else one

@@ -1,0 +1,96 @@
+"""The validation sets of a run: a weighted loss to choose models by, and what is known of their configurations.
+
+Nothing is learnt from them. A validation set is as likely to hold wrong labels as a training set, and a model that
+reproduces these has the lower stock loss.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import distributed
+from .dataset import NumberedDataset, tagged_for_validation
+from .loss import RobustLoss, Selection, weighted_validation_loss
+from .options import LOSS_NAME
+from .provenance import Descriptions, Provenance, Tag
+from .records import Records
+from .weighting import Remembered
+
+
+class Validation:
+    """The validation configurations of all heads.
+
+    Args:
+        provenance, descriptions: their rows.
+        records: as of training configurations, at their last evaluation.
+    """
+
+    def __init__(self, provenance: Provenance, descriptions: Descriptions, records: Records) -> None:
+        self.provenance, self.descriptions, self.records = provenance, descriptions, records
+        self._datasets: list[NumberedDataset] = []
+
+    def tag(self, loaders: Sequence[Any], labels: Sequence[str], stack: ExitStack) -> None:
+        """Make the batches of the loaders, one for each head, say which configurations they hold, within a context."""
+        first = 0
+        for loader in loaders:
+            rows = self.provenance.row_of_position[first : first + len(loader.dataset)]
+            self._datasets.append(stack.enter_context(tagged_for_validation(loader, labels, rows)))
+            first += len(rows)
+            self._datasets[-1].needs_tags = not self.descriptions.complete
+
+    def _learn_names(self, tags: list[tuple[int, Tag]]) -> None:
+        """Take in what batches said of their configurations here and in the other processes."""
+        for row, tag in tags:
+            self.descriptions.note(row, tag)
+        if distributed.active():
+            device = self.records.table.device
+            self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, device)
+        for dataset in self._datasets:
+            dataset.needs_tags = not self.descriptions.complete
+
+    def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]], robust: bool) -> tuple[float, Any]:
+        """Run the host's evaluation; return its weighted loss in place of the stock one, if `robust`."""
+        with loss.selecting() as selection:
+            stock, metrics = evaluate()
+        if not len(selection):
+            return stock, metrics
+        weights, shares = self._judge(loss, selection)
+        result = weighted_validation_loss(shares, weights, distributed.sum_over_ranks)
+        if result is None or not robust:
+            return stock, metrics
+        value, mean_weight = result
+        logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
+        return value, metrics
+
+    def _judge(self, loss: RobustLoss, selection: Selection) -> tuple[Tensor, Tensor]:
+        """Weights and shares of the loss (V,) of what was evaluated, which is noted in the records."""
+        if not self.descriptions.complete:
+            self._learn_names(selection.tags)
+        rows, heads, losses, shares, errors = selection.collect()
+        bad, known = losses.isnan(), rows >= 0
+        codes = self.codes(rows.cpu().numpy())
+        energy_errors = errors[self.records.RESIDUALS.index("energy_error")]
+        times = torch.zeros_like(losses)  # one model saw them all
+        seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, codes)
+        weights, zscores = loss.distribution.judge(seen)
+        weights = weights.masked_fill(bad, 0.0)
+        self.records.observe(
+            rows[known], heads[known], losses[known], weights[known], zscores[known], list(errors[:, known])
+        )
+        if distributed.active():
+            self.records.merge(distributed.sum_over_ranks)
+        return weights, shares
+
+    def codes(self, rows: np.ndarray) -> np.ndarray:
+        """Formulas of rows (V,), as numbers; 0: not known."""
+        known = self.descriptions.texts["formula"].numpy()
+        return np.where(rows >= 0, known[rows] if len(known) else 0, 0)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note evaluations that follow under this epoch."""
+        self.records.begin_epoch(epoch, 1)

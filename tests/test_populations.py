@@ -1,0 +1,103 @@
+"""The fit of one or two populations: gradient, densities, and what has to be there before two are believed."""
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.optimize import approx_fprime
+from scipy.stats import norm, t
+
+from mace_outlier.cells import Cells
+from mace_outlier.guard import Guard, choose
+from mace_outlier.populations import _objective, fit_one, fit_two, lower_density, shift
+
+
+def cells(share=0.2, size=500, gap=2.3, shift=-12.0, seed=0, energies=True):
+    rng = np.random.default_rng(seed)
+    bad = np.arange(size) < share * size
+    x = np.where(bad, gap + rng.normal(0, 0.3, size), 0.4 * rng.standard_t(8, size))
+    e = np.where(bad, shift, 0) + rng.normal(0, 1, size)
+    return Cells(x, e if energies else np.full(size, np.nan), np.ones(size))
+
+
+def test_the_lower_density_is_a_density():
+    def density(x):
+        return float(lower_density(np.array([x]), 0.3, 0.4, 0.7)[0])
+
+    assert quad(density, -20, 0.3)[0] + quad(density, 0.3, 200)[0] == pytest.approx(1, abs=1e-6)
+    assert density(0.3 - 1e-9) == pytest.approx(density(0.3 + 1e-9))
+    assert density(0.3 + 0.7) / density(0.3) == pytest.approx(t.pdf(1, 5) / t.pdf(0, 5))
+    assert density(0.3 - 0.4) / density(0.3) == pytest.approx(norm.pdf(1) / norm.pdf(0))
+
+
+@pytest.mark.parametrize("parameters", [5, 10])
+def test_the_gradient_is_that_of_the_value(parameters):
+    rng = np.random.default_rng(0)
+    e = np.where(rng.random(60) < 0.2, np.nan, rng.normal(0, 2, 60))
+    objective = _objective(Cells(rng.normal(0, 1, 60), e, rng.integers(1, 4, 60).astype(float)))
+    for _ in range(5):
+        point = rng.normal(0, 0.5, parameters)
+        numerical = approx_fprime(point, lambda p: objective(p)[0], 1e-7)
+        np.testing.assert_allclose(objective(point)[1], numerical, rtol=1e-4, atol=1e-3)
+
+
+def test_parameters_are_found():
+    fit = fit_two(cells())
+    assert fit.share == pytest.approx(0.2, abs=0.01)
+    assert fit.high_mean == pytest.approx(2.3, abs=0.1)
+    assert fit.high_scale == pytest.approx(0.3, abs=0.05)
+    assert np.sinh(fit.high_error) == pytest.approx(-12, abs=1)
+    assert fit.error_scale == pytest.approx(0.85, abs=0.15)  # of the t distribution closest to a normal one
+    assert fit.loss_factor == pytest.approx(10, rel=0.2)
+    assert fit.error_factor == pytest.approx(12 / fit.error_scale, rel=0.2)
+    assert fit.certainty > 0.99
+
+
+def test_counts_stand_for_configurations():
+    once = cells(size=200)
+    twice = Cells(*(np.concatenate((values, values)) for values in once))
+    counted = once._replace(counts=np.full(200, 2.0))
+    np.testing.assert_allclose(fit_two(twice), fit_two(counted), rtol=2e-2, atol=2e-2)
+
+
+def test_evidence_certainty_and_a_factor_all_have_to_be_there():
+    made = cells(energies=False)
+    one, two = fit_one(made), fit_two(made)
+    gain = 2 * (two.log_likelihood - one.log_likelihood) - 3 * np.log(500)
+    assert choose(made, Guard(gain - 1)).share > 0
+    assert choose(made, Guard(gain + 1)) == one
+    assert choose(made, Guard(certainty=two.certainty + 0.001)) == one
+    assert choose(made, Guard(factor=two.loss_factor - 0.1)).share > 0
+    assert choose(made, Guard(factor=1.2 * two.loss_factor)) == one
+    with_energies = cells()
+    enough = Guard(factor=1e99, error_factor=fit_two(with_energies).error_factor - 0.1)
+    assert choose(with_energies, enough).share > 0
+    assert choose(with_energies, enough._replace(error_factor=enough.error_factor + 0.2)).share == 0
+
+
+def test_modes_that_are_close_are_no_wrong_labels():
+    rng = np.random.default_rng(0)
+    x = np.concatenate((rng.normal(0.59, 0.08, 130), rng.normal(0.95, 0.08, 110)))
+    close = Cells(x, np.full(240, np.nan), np.ones(240))
+    assert choose(close, Guard()).share == 0
+    assert choose(close._replace(x=np.where(x > 0.77, x + 1, x)), Guard()).share > 0
+
+
+def test_overlapping_populations_are_not_certain():
+    assert fit_two(cells(gap=0.8, shift=-0.5)).certainty < 0.8
+
+
+def test_the_majority_is_not_called_wrong_for_its_energies_alone():
+    made = cells(share=0.6, gap=0.0)
+    assert choose(made, Guard()).share < 0.5
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.6])
+def test_the_shift_of_another_set_is_found_whatever_its_share_of_wrong_labels(share):
+    fit = fit_two(cells(share=0.4))
+    other = cells(share=share, size=60, seed=3)
+    moved = other._replace(x=other.x - 1.3, e=other.e + 5.0)
+    before, after = np.array(shift(other, fit)), np.array(shift(moved, fit))
+    np.testing.assert_allclose(before, 0, atol=0.5)
+    np.testing.assert_allclose(after - before, (-1.3, 5.0), atol=0.1)
+    without = shift(moved._replace(e=np.full(60, np.nan)), fit)
+    assert without[0] == pytest.approx(-1.3, abs=0.5)
