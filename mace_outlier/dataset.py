@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from . import provenance
+from .probe import LABELS
 from .provenance import TAG_FIELD, Descriptions, Tag
-from .reduction import LABELS
 
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
 # stock loss. Validation batches have the fourth.

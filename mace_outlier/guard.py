@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .cells import Cells
 from .populations import Fit, fit_one, fit_two
@@ -28,7 +29,7 @@ class Guard(NamedTuple):
         return bool(apart and by_loss > -1 and (by_loss > 2 or fit.share < 0.5) and fit.certainty > self.certainty)
 
 
-def choose(cells: Cells, guard: Guard) -> Fit:
+def choose(cells: Cells, guard: Guard, start: NDArray[np.float64] | None = None) -> Fit:
     """Fit one and two populations to the configurations of a head; two only if the data show them.
 
     The criterion must gain by `guard.evidence`, those that are taken for wrong must be so with some certainty, and
@@ -36,7 +37,7 @@ def choose(cells: Cells, guard: Guard) -> Fit:
     small deviation from the lower population's form another one, and losses that fall during an epoch can have two
     narrow modes.
     """
-    one, two = fit_one(cells), fit_two(cells)
+    one, two = fit_one(cells), fit_two(cells, start)
     parameters = 5 if np.isfinite(cells.e).any() else 3
     gain = 2 * (two.log_likelihood - one.log_likelihood) - parameters * np.log(cells.counts.sum())
     return two if gain > guard.evidence and guard.believes(two) else one

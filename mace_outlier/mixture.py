@@ -16,8 +16,10 @@ from torch import Tensor
 from .cells import cells_of
 from .groups import Groups, bunched, drift, measure
 from .guard import Guard, choose
-from .populations import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, Fit, fit_one, shift
-from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted, soft_weight
+from .populations import Fit, fit_one, shift
+from .posterior import weigh_by_fit
+from .starts import start_from
+from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted
 
 FEWEST = 50  # configurations of a head that a fit needs
 AGREEMENT = 0.5  # of what looks wrong with what did so one epoch before, see `agreement`
@@ -88,7 +90,9 @@ class MixtureDistribution(LossDistribution):
             if len(rows) < FEWEST:
                 continue
             own = seen.part(rows)
-            self.groups[head], fit, x, e = self._fit(own, self.fits[head])
+            two = before is not None and self._two(head)
+            known = before[rows].cpu().numpy() if two and before is not None else np.zeros(len(rows), dtype=bool)
+            self.groups[head], fit, x, e = self._fit(own, known)
             judged = self._weigh(fit, x, e, rows)
             if fit.share:
                 wrong = torch.zeros_like(seen.usable)
@@ -101,15 +105,24 @@ class MixtureDistribution(LossDistribution):
             result.weight[rows], result.zscore[rows] = judged
         return self._unless_infinite(result) if self.settled else None
 
-    def _fit(self, seen: Remembered, before: Fit | None) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
-        """Measures of the groups, the fit, and what it was made to: relative log losses and energy errors (N,)."""
-        guard = self.guard.relaxed() if before is not None and before.share else self.guard
+    def _two(self, head: int) -> bool:
+        fit = self.fits[head]
+        return fit is not None and fit.share > 0
+
+    def _fit(self, seen: Remembered, before: np.ndarray) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
+        """Measures of the groups, the fit, and what it was made to: relative log losses and energy errors (N,).
+
+        `before`: mask (N,) of what the fit of the last epoch took for wrong.
+        """
+        guard = self.guard.relaxed() if before.any() else self.guard
         groups, x, e = compared(seen)
-        fit = choose(cells_of(x, e), guard)
+        fit = choose(cells_of(x, e), guard, start_from(x, e, before))
+        if before.any() and not fit.share:
+            fit = choose(cells_of(x, e), self.guard)
         if fit.share:  # what changes in the course of the epoch shows better without the wrong labels
-            trusted = self._weigh(fit, x, e, seen.losses).weight >= 0.5
-            groups, x, e = compared(seen, trusted.cpu().numpy())
-            fit = choose(cells_of(x, e), guard)
+            wrong = (self._weigh(fit, x, e, seen.losses).weight < 0.5).cpu().numpy()
+            groups, x, e = compared(seen, ~wrong)
+            fit = choose(cells_of(x, e), guard, start_from(x, e, wrong))
         return groups, fit, x, e
 
     def _behave(self, times: Tensor, wrong: Tensor, rows: Tensor, before: Tensor | None) -> bool:
@@ -201,28 +214,6 @@ class MixtureDistribution(LossDistribution):
         """Move to `device`, in place."""
         self.first.to(device)
         return self
-
-
-def weigh_by_fit(fit: Fit, x: Tensor, e: Tensor, threshold: float) -> Weighted:
-    """Weights (N,) of relative log losses x (N,) and energy errors e (N,), see MixtureDistribution.
-
-    e: NaN where there is none. The z-score is that of the loss or of the energy error, whichever is larger.
-    """
-    has = e.isfinite()
-    z = (x - fit.mode) / torch.where(x < fit.mode, fit.left, fit.right)
-    inside = x.clamp(fit.mode, max(fit.mode, fit.high_mean)) if fit.share else x.clamp_min(fit.mode)
-    y = torch.where(has, (e - fit.error) / fit.error_scale, 0.0)
-    tails = (1 + 0.2 * ((inside - fit.mode) / fit.right).square()) * (1 + 0.2 * y.square())
-    lower = (1 - fit.share) * tails**-3 / (fit.left * LEFT + fit.right * RIGHT)
-    one = torch.ones_like(x)
-    lower = lower * torch.where(has, one / (2 * RIGHT * fit.error_scale), one)
-    other = BACKGROUND * torch.where(has, one / (ERROR_RANGE * fit.error_scale), one)
-    if fit.share:
-        u, v = (inside - fit.high_mean) / fit.high_scale, (e.asinh() - fit.high_error) / fit.high_error_scale
-        upper = torch.exp(-0.5 * (u.square() + torch.where(has, v.square(), 0.0))) / (fit.high_scale * ROOT_TWO_PI)
-        stretch = fit.high_error_scale * ROOT_TWO_PI * (1 + e.square()).sqrt()
-        other = other + fit.share * upper * torch.where(has, one / stretch, one)
-    return Weighted(lower / (lower + other) * soft_weight(z, threshold), torch.maximum(z, y.abs()))
 
 
 def agreement(one: Tensor, other: Tensor) -> float:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from .cells import Cells
+from .starts import guesses, location_and_spread, lower_start
 
 BACKGROUND = 0.003 / 30.0  # density of gross errors: 0.3 % of the labels, over 30 units of the log loss
 ERROR_RANGE = 300.0  # ... and over so many scales of the energy errors
 LEFT, RIGHT = np.sqrt(np.pi / 2), 3 * np.pi * np.sqrt(5) / 16  # integrals of exp(-z^2/2) and (1 + z^2/5)^-3 from 0
 ROOT_TWO_PI = np.sqrt(2 * np.pi)
 SIMILAR = 0.4  # share of the upper population above which losses can't say which of the two is wrong
-SHARES = (0.1, 0.4)  # of wrong labels, from which a fit starts
 TRIAL = 15  # iterations from each start, after which only the best is followed
 
 Array = NDArray[np.float64]
@@ -130,15 +130,17 @@ def _objective(cells: Cells) -> Any:
 
 def fit_one(cells: Cells) -> Fit:
     """Fit one population."""
-    found = _minimise(_objective(cells), _lower_start(cells))
+    found = _minimise(_objective(cells), lower_start(cells))
     return _as_fit(found.x, -float(found.fun))
 
 
-def fit_two(cells: Cells) -> Fit:
-    """Fit two populations, from several starts; the likeliest."""
+def fit_two(cells: Cells, start: Array | None = None) -> Fit:
+    """Fit two populations, from a start (see `start_from`) or the best of several; the likeliest."""
     objective = _objective(cells)
-    trials = [_minimise(objective, start, TRIAL) for start in _starts(cells)]
-    found = _minimise(objective, min(trials, key=lambda trial: trial.fun).x)
+    if start is None:
+        trials = [_minimise(objective, guess, TRIAL) for guess in guesses(cells)]
+        start = min(trials, key=lambda trial: trial.fun).x
+    found = _minimise(objective, start)
     return _as_fit(found.x, -float(found.fun))._replace(certainty=_certainty(cells, found.x))
 
 
@@ -180,8 +182,8 @@ def shift(cells: Cells, fit: Fit) -> tuple[float, float]:
             p[HIGH_ERROR] = np.arcsinh(np.sinh(p[HIGH_ERROR]) + by[1])
         return float(objective(p)[0])
 
-    x, _ = _location_and_spread(cells.x, cells.counts)
-    e, _ = _location_and_spread(cells.e, cells.counts)
+    x, _ = location_and_spread(cells.x, cells.counts)
+    e, _ = location_and_spread(cells.e, cells.counts)
     apart = (fit.high_mean - fit.mode, np.sinh(fit.high_error) - fit.error) if fit.share else (0.0, 0.0)
     typical = np.array([x - fit.mode, e - fit.error])
     starts = [np.zeros(2), typical, typical - np.array(apart)]  # in case the median is that of the wrong ones
@@ -197,52 +199,3 @@ def _parameters(fit: Fit) -> Array:
         return np.array(lower)
     upper = [fit.high_mean, np.log(fit.high_scale), fit.high_error, np.log(fit.high_error_scale)]
     return np.array([*lower, np.log(fit.share / (1 - fit.share)), *upper])
-
-
-# --- where a fit starts ----------------------------------------------------------------------------------------------
-
-
-def _starts(cells: Cells) -> list[Array]:
-    """Wrong are those with the largest losses, or with energies far off."""
-    has, starts = np.isfinite(cells.e), []
-    far = np.abs(np.where(has, cells.e - _median(cells.e[has], cells.counts[has]) if has.any() else 0.0, 0.0))
-    for score in (cells.x, far) if far.any() else (cells.x,):
-        order = np.argsort(score, kind="stable")
-        rank = np.empty(len(order))
-        rank[order] = np.cumsum(cells.counts[order]) / cells.counts.sum()
-        for share in SHARES:
-            upper = rank > 1 - share
-            if upper.any() and not upper.all():
-                starts.append(
-                    np.concatenate((_lower_start(_part(cells, ~upper)), _upper_start(_part(cells, upper), share)))
-                )
-    return starts
-
-
-def _lower_start(cells: Cells) -> Array:
-    x, spread = _location_and_spread(cells.x, cells.counts)
-    error, error_spread = _location_and_spread(cells.e, cells.counts)
-    return np.array([x, np.log(spread), np.log(spread), error, np.log(error_spread)])
-
-
-def _upper_start(cells: Cells, share: float) -> Array:
-    x, spread = _location_and_spread(cells.x, cells.counts)
-    error, error_spread = _location_and_spread(np.arcsinh(cells.e), cells.counts)
-    return np.array([np.log(share / (1 - share)), x, np.log(spread), error, np.log(error_spread)])
-
-
-def _part(cells: Cells, which: NDArray[np.bool_]) -> Cells:
-    return Cells(*(values[which] for values in cells))
-
-
-def _location_and_spread(values: Array, counts: Array) -> tuple[float, float]:
-    known = np.isfinite(values)
-    if not known.any():
-        return 0.0, 1.0
-    median = _median(values[known], counts[known])
-    return median, max(float(np.average(np.abs(values[known] - median), weights=counts[known])), 0.1)
-
-
-def _median(values: Array, counts: Array) -> float:
-    order = np.argsort(values, kind="stable")
-    return float(values[order][np.searchsorted(np.cumsum(counts[order]), counts.sum() / 2)])

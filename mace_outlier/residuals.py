@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from .dataset import Ids
-from .reduction import LABELS
+from .probe import LABELS
 
 
 def residuals(

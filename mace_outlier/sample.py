@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.io import write
 
 from .files import replacing
-from .reduction import LABELS
+from .probe import LABELS
 from .results import worst_first
 
 SUSPECTS, OTHERS = 100, 400

@@ -15,10 +15,11 @@ import torch
 from torch import nn
 
 from . import __version__, distributed
-from .dataset import NumberedDataset, nonfinite_labels, tagged
+from .dataset import NumberedDataset, tagged
 from .logbook import Logbook
 from .loss import RobustLoss
 from .mixture import MixtureDistribution
+from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .provenance import Descriptions, Provenance
 from .records import Records
@@ -31,7 +32,6 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "gaussian": GaussianDistribution,
 }
 WHOLE_GROUPS = 0.5  # share of the outliers above which they are a chemistry rather than wrong labels
-NONFINITE_NAMED = 20  # by name in the log; the rest are counted
 
 
 class RobustTraining:
@@ -48,7 +48,6 @@ class RobustTraining:
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
-        self._named_nonfinite: set[int] = set()
         self._first_epoch: dict[RobustLoss, int] = {}  # of each stage
 
     @property
@@ -97,6 +96,7 @@ class RobustTraining:
         self.logbook = Logbook(
             self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb, self.validation
         )
+        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
             loss.attach(self._new_distribution().to(device), self.records, descriptions)
         logging.info("===========OUTLIER WEIGHTING===========")
@@ -142,7 +142,7 @@ class RobustTraining:
         self._refit(loss)
         stage = next(name for name, own in self.losses.items() if own is loss)
         self.logbook.end_epoch(stage, loss.distribution.describe())
-        self._name_nonfinite()
+        self._nonfinite.name_new(self.records.nonfinite)
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
@@ -246,17 +246,3 @@ class RobustTraining:
                 yield loader.collate_fn([self.dataset[position] for position in chunk])
 
         return batches
-
-    def _name_nonfinite(self) -> None:
-        found = torch.nonzero(self.records.nonfinite).flatten().tolist()
-        new = [i for i in found if i not in self._named_nonfinite]
-        room = max(0, NONFINITE_NAMED - len(self._named_nonfinite))
-        for i in new[:room]:
-            logging.warning(f"{self.provenance.name(i)} has weight 0: {self._what_is_nonfinite(i)}")
-        if len(new) > room:
-            logging.warning(f"{len(new) - room} more training configurations have weight 0: non-finite label or loss")
-        self._named_nonfinite.update(new)
-
-    def _what_is_nonfinite(self, row: int) -> str:
-        bad = nonfinite_labels(self.dataset[int(self.provenance.position_of_row[row])], self.labels)
-        return f"non-finite {' and '.join(bad)} in its labels" if bad else "its loss is not finite"

@@ -24,7 +24,8 @@ OLD = {name: TWO[name] for name in BEFORE}
 def in_asinh(fit: dict[str, float]) -> tuple[float, float]:
     """Mean and width of asinh(energy error / error_scale) of wrong labels."""
     mean = np.arcsinh(fit["high_error"] / fit["error_scale"])
-    return mean, fit["high_error_scale"] / (fit["error_scale"] * np.cosh(mean))
+    beyond = np.sinh(abs(mean)) + fit["high_error_scale"] / fit["error_scale"]
+    return mean, np.arcsinh(beyond) - abs(mean)
 
 
 def population_entry(fit: dict[str, float], head: str = "Default") -> dict[str, Any]:

@@ -8,9 +8,10 @@ from test_reduction import part
 
 from mace_outlier import distributed
 from mace_outlier.loss import RobustLoss
+from mace_outlier.probe import made_up_batch
 from mace_outlier.provenance import Descriptions, Tag
 from mace_outlier.records import Records
-from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
+from mace_outlier.reduction import PerConfigurationLoss
 from mace_outlier.weighting import GaussianDistribution
 
 

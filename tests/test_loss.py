@@ -9,8 +9,9 @@ from mace.modules import loss as mace_losses
 from test_reduction import BASES, part
 
 from mace_outlier.loss import RobustLoss, weighted_validation_loss
+from mace_outlier.probe import made_up_batch
 from mace_outlier.records import Records
-from mace_outlier.reduction import PerConfigurationLoss, made_up_batch
+from mace_outlier.reduction import PerConfigurationLoss
 from mace_outlier.weighting import GaussianDistribution
 
 pytestmark = pytest.mark.usefixtures("double_precision")

@@ -8,8 +8,9 @@ from scipy.stats import norm
 
 from mace_outlier.cells import EXACT, binned
 from mace_outlier.guard import Guard
-from mace_outlier.mixture import MixtureDistribution, agreement, weigh_by_fit
+from mace_outlier.mixture import MixtureDistribution, agreement
 from mace_outlier.populations import BACKGROUND, ERROR_RANGE, RIGHT, Fit, lower_density
+from mace_outlier.posterior import weigh_by_fit
 from mace_outlier.weighting import Remembered
 
 HEADS = torch.zeros(1, dtype=torch.long)

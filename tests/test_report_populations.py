@@ -182,5 +182,5 @@ def test_expected_numbers_are_those_that_come():
     assert head.odds.false_alarms == pytest.approx((found.suspect & ~wrong).sum(), rel=0.1)
     assert head.odds.missed == pytest.approx((~found.suspect & wrong).sum(), rel=0.1)
     assert "overlap" not in said(table, about_populations(fit))
-    closer = fit | {"high_mean": -0.2}
+    closer = fit | {"high_mean": -0.5}
     assert "The populations overlap" in said(made_up_populations(2000, closer), about_populations(closer))

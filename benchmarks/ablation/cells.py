@@ -62,6 +62,7 @@ def product(kinds: list[str], shares: list[float], arms: list[str]) -> list[Cell
 
 NOISE = ["random_sign", "energy_only", "forces_only", "swapped", "other_method", "mild"]
 STUDIES: dict[str, list[Cell]] = {
+    "core": product(["unconverged"], [0.0, 0.15, 0.3, 0.43], ["default", "oracle", "weighted"]),
     "stock": product(["unconverged"], [0.0, 0.15, 0.3, 0.43], ["oracle", "weighted", "universal"]),
     "shares": product(["unconverged"], [0.0, 0.15, 0.3, 0.43], ["default"]),
     "few": product(["unconverged"], [0.05], ["default", "oracle", "weighted"]),
