@@ -13,14 +13,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .cells import cells_of
-from .groups import Groups, bunched, drift, measure
-from .guard import Guard, choose
-from .populations import Fit, fit_one, shift
+from .populations import (
+    Fit,
+    Groups,
+    Guard,
+    bunched,
+    cells_of,
+    choose,
+    drift,
+    fit_one,
+    measure,
+    shift,
+    start_from,
+)
 from .posterior import weigh_by_fit
-from .starts import start_from
 from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted
 
+FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas: the outliers themselves widen what they are measured by
 FEWEST = 50  # configurations of a head that a fit needs
 AGREEMENT = 0.5  # of what looks wrong with what did so one epoch before, see `agreement`
 FEWEST_TO_SHIFT = 10  # configurations of a validation set that say how it lies as a whole
@@ -38,7 +47,7 @@ class MixtureDistribution(LossDistribution):
     with the loss. The second factor keeps gross errors from having a say even where the tail can't exclude them.
 
     The weights hold for the epoch that follows. Until the first fit, at the end of the first epoch, log losses are
-    taken for normal, tracked by a moving average, and weigh each batch. Two populations are not believed where the
+    taken for normal, tracked by a moving average, and weigh each batch (t at most 8). Two populations are not believed where the
     wrong ones were visited one after the other, or are others than in the epoch before: it is the model that is wrong
     then, not the labels.
 
@@ -54,14 +63,15 @@ class MixtureDistribution(LossDistribution):
     def __init__(
         self,
         num_heads: int = 1,
-        threshold: float = 8.0,
+        threshold: float = 20.0,
         alpha: float = 0.9,
         variance: str = "running",
         warmup: int = 0,
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
         guard: Guard = Guard(),  # noqa: B008 (immutable)
     ) -> None:
-        self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup, sum_over_ranks)
+        first = threshold if threshold == torch.inf else min(threshold, FIRST_THRESHOLD)
+        self.first = GaussianDistribution(num_heads, first, alpha, variance, warmup, sum_over_ranks)
         self.threshold, self.guard = threshold, guard
         self.fits: list[Fit | None] = [None] * num_heads
         self.groups: list[Groups | None] = [None] * num_heads

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 LOSS_NAME = "ema_robust"
-THRESHOLDS = {"mixture": 8.0, "gaussian": 2.0}  # in sigmas, of the log loss and of the loss
+THRESHOLDS = {"mixture": 20.0, "gaussian": 2.0}  # in sigmas, of the log loss and of the loss
 
 
 def number(kind: type, allowed: str, accept: Callable[[Any], bool]) -> Callable[[Any], Any]:

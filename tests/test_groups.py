@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mace_outlier.groups import Groups, bunched, densest_halves, drift, measure
+from mace_outlier.populations.groups import Groups, bunched, densest_halves, drift, measure
 
 
 def slow_densest_half(values):

@@ -6,10 +6,10 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from mace_outlier.cells import EXACT, binned
-from mace_outlier.guard import Guard
 from mace_outlier.mixture import MixtureDistribution, agreement
 from mace_outlier.populations import BACKGROUND, ERROR_RANGE, RIGHT, Fit, lower_density
+from mace_outlier.populations.cells import EXACT, binned
+from mace_outlier.populations.guard import Guard
 from mace_outlier.posterior import weigh_by_fit
 from mace_outlier.weighting import Remembered
 

@@ -6,9 +6,9 @@ from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm, t
 
-from mace_outlier.cells import Cells
-from mace_outlier.guard import Guard, choose
-from mace_outlier.populations import _objective, fit_one, fit_two, lower_density, shift
+from mace_outlier.populations.cells import Cells
+from mace_outlier.populations.fit import _objective, fit_one, fit_two, lower_density, shift
+from mace_outlier.populations.guard import Guard, choose
 
 
 def cells(share=0.2, size=500, gap=2.3, shift=-12.0, seed=0, energies=True):

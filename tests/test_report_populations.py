@@ -21,9 +21,9 @@ from made_up_results import about_populations, made_up_populations, summarised
 from scipy.integrate import quad
 
 from mace_outlier.described import apart, described
-from mace_outlier.groups import Groups
 from mace_outlier.mixture import MixtureDistribution, weigh_by_fit
 from mace_outlier.populations import Fit
+from mace_outlier.populations.groups import Groups
 from mace_outlier.report import losses, words
 
 SIMILAR = TWO | {"share": 0.45}

@@ -14,8 +14,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from ..described import Apart, Described, apart, described
-from ..groups import measure
-from ..populations import BACKGROUND, SIMILAR, lower_density
+from ..populations import BACKGROUND, SIMILAR, lower_density, measure
 
 NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
 FAR = 1e4  # scales of the tail above the mode: gross errors only

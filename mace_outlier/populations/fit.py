@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from .cells import Cells
 from .starts import guesses, location_and_spread, lower_start
 
-BACKGROUND = 0.003 / 30.0  # density of gross errors: 0.3 % of the labels, over 30 units of the log loss
+BACKGROUND = 3e-5 / 30.0  # density of gross errors: 0.003 % of the labels, over 30 units of the log loss
 ERROR_RANGE = 300.0  # ... and over so many scales of the energy errors
 LEFT, RIGHT = np.sqrt(np.pi / 2), 3 * np.pi * np.sqrt(5) / 16  # integrals of exp(-z^2/2) and (1 + z^2/5)^-3 from 0
 ROOT_TWO_PI = np.sqrt(2 * np.pi)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cells import Cells
-from .populations import Fit, fit_one, fit_two
+from .fit import Fit, fit_one, fit_two
 
 
 class Guard(NamedTuple):

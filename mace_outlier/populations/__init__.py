@@ -1,0 +1,37 @@
+"""One or two populations of configurations, told apart by their losses and energy errors. No torch.
+
+groups.py   what a configuration is compared with: its formula, and the state of the model
+cells.py    configurations as a fit sees them
+starts.py   where a fit starts
+fit.py      the populations: densities, likelihood, fit
+guard.py    one population or two?
+"""
+
+from .cells import Cells, cells_of
+from .fit import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, SIMILAR, Fit, fit_one, fit_two, lower_density, shift
+from .groups import Groups, bunched, drift, measure
+from .guard import Guard, choose
+from .starts import start_from
+
+__all__ = [
+    "BACKGROUND",
+    "ERROR_RANGE",
+    "LEFT",
+    "RIGHT",
+    "ROOT_TWO_PI",
+    "SIMILAR",
+    "Cells",
+    "Fit",
+    "Groups",
+    "Guard",
+    "bunched",
+    "cells_of",
+    "choose",
+    "drift",
+    "fit_one",
+    "fit_two",
+    "lower_density",
+    "measure",
+    "shift",
+    "start_from",
+]
