@@ -10,6 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
+ABLATION = ("shares", "detection", "noise", "rare", "hard")
 
 
 def load(path: str) -> dict[str, Any]:
@@ -63,6 +64,7 @@ def tables() -> dict[str, str]:
     """The generated parts of the README, by the name in their marker."""
     return {
         **{name: (HERE / name / "table.md").read_text().strip() for name in ("demo", "demo_energy_weight_10")},
+        **{f"ablation {name}": (HERE / "ablation" / f"{name}.md").read_text().strip() for name in ABLATION},
         "dft_water": dft_water(),
         "cost": cost(),
     }
