@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from .populations import Fit, Groups
 
 DIFFERENT = 2.0  # ratio of the losses, or energy errors in scales of those of right labels, that tell wrong ones apart
 
@@ -25,6 +27,19 @@ class Described(NamedTuple):
     def loss_factor(self) -> float:
         """Ratio of the typical losses of wrong and right labels."""
         return math.exp(min(self.high_mean - self.mode, 700.0))
+
+
+def describe_fit(fit: Fit, groups: Groups) -> dict[str, Any]:
+    """Kind "mixture" and parameters: of log losses, and of energy errors in eV/atom for a formula of typical spread."""
+    unit, level = groups.typical_spread, groups.typical_level
+    found: dict[str, Any] = {name: getattr(fit, name) for name in ("share", "left", "right", "high_scale", "certainty")}
+    found |= {"mode": fit.mode + level, "high_mean": 0.0, "high_error": 0.0, "high_error_scale": 0.0}
+    if fit.share:
+        width = math.sinh(abs(fit.high_error) + fit.high_error_scale) - math.sinh(abs(fit.high_error))
+        found |= {"high_mean": fit.high_mean + level, "high_error_scale": width * unit}
+        found["high_error"] = (math.sinh(fit.high_error) - fit.error) * unit
+    found |= {"error_scale": fit.error_scale * unit, "formulas": len(groups.codes) or 1, "level": level}
+    return {"kind": "mixture", "location": found["mode"], "scale": fit.right} | found
 
 
 class Apart(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .described import describe_fit
 from .populations import (
     Fit,
     Groups,
@@ -47,9 +48,9 @@ class MixtureDistribution(LossDistribution):
     with the loss. The second factor keeps gross errors from having a say even where the tail can't exclude them.
 
     The weights hold for the epoch that follows. Until the first fit, at the end of the first epoch, log losses are
-    taken for normal, tracked by a moving average, and weigh each batch (t at most 8). Two populations are not believed where the
-    wrong ones were visited one after the other, or are others than in the epoch before: it is the model that is wrong
-    then, not the labels.
+    taken for normal, tracked by a moving average, and weigh each batch (t at most 8). Two populations are not believed
+    where the wrong ones were visited one after the other, or are others than in the epoch before: it is the model that
+    is wrong then, not the labels.
 
     Args:
         num_heads: H.
@@ -170,39 +171,25 @@ class MixtureDistribution(LossDistribution):
 
     def stands_out(self) -> list[tuple[bool, bool]]:
         """See the class: by how far the populations are apart."""
-        found = []
-        for fit in self.fits:
-            two = fit is not None and fit.share > 0
-            energies = two and fit is not None and fit.error_factor > ENERGIES_ALIKE
-            losses = two and fit is not None and fit.loss_factor > LOSSES_ALIKE
-            found.append((energies or not losses, losses or not energies))
-        return found
+        apart = [
+            (fit.error_factor > ENERGIES_ALIKE, fit.loss_factor > LOSSES_ALIKE) if fit and fit.share else (False, False)
+            for fit in self.fits
+        ]
+        return [(energies or not losses, losses or not energies) for energies, losses in apart]
 
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and parameters for each head, "lognormal" until its first fit; all of the log loss.
 
         Energy errors are in eV/atom, for a formula of typical spread.
         """
-        heads: list[dict[str, Any]] = []
-        for early, fit, groups in zip(self.first.describe(), self.fits, self.groups, strict=True):
-            if fit is None or groups is None:
-                heads.append(early | {"kind": "lognormal"})
-                continue
-            unit, level = groups.typical_spread, groups.typical_level
-            width = np.sinh(abs(fit.high_error) + fit.high_error_scale) - np.sinh(abs(fit.high_error))
-            energies = {
-                "error_scale": fit.error_scale * unit,
-                "high_error": (float(np.sinh(fit.high_error)) - fit.error) * unit if fit.share else 0.0,
-                "high_error_scale": float(width) * unit if fit.share else 0.0,
-                "formulas": len(groups.codes) or 1,
-                "level": level,
-            }
-            names = ("share", "mode", "left", "right", "high_mean", "high_scale", "certainty")
-            parameters = {name: getattr(fit, name) for name in names} | energies
-            parameters |= {"mode": fit.mode + level, "high_mean": fit.high_mean + level if fit.share else 0.0}
-            common = {"location": parameters["mode"], "scale": fit.right, "threshold": self.threshold}
-            heads.append({"kind": "mixture"} | common | parameters)
-        return heads
+        more = {"threshold": self.threshold}
+        fitted = zip(self.first.describe(), self.fits, self.groups, strict=True)
+        return [
+            describe_fit(fit, groups) | {"threshold": self.threshold}
+            if fit and groups
+            else early | {"kind": "lognormal"}
+            for early, fit, groups in fitted
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running distribution, the fits and the measures of the groups."""
