@@ -182,7 +182,6 @@ class MixtureDistribution(LossDistribution):
 
         Energy errors are in eV/atom, for a formula of typical spread.
         """
-        more = {"threshold": self.threshold}
         fitted = zip(self.first.describe(), self.fits, self.groups, strict=True)
         return [
             describe_fit(fit, groups) | {"threshold": self.threshold}
