@@ -10,7 +10,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
-ABLATION = ("shares", "detection", "noise", "rare", "hard")
+ABLATION = ("shares", "detection", "noise", "rare", "hard", "refinement")
 
 
 def load(path: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas
+from matplotlib.ticker import NullFormatter
 
 STYLES = {  # colour-blind safe (Okabe and Ito)
     "weighted": ("stock weighted", "#D55E00", "s"),
@@ -16,13 +17,16 @@ STYLES = {  # colour-blind safe (Okabe and Ito)
     "oracle": ("good frames only", "#777777", "x"),
 }
 METRICS = {"energy_rmse_meV_per_atom": "energy RMSE (meV/atom)", "force_rmse_meV_per_A": "force RMSE (meV/Å)"}
+TICKS = {"energy_rmse_meV_per_atom": [3, 5, 10, 20, 50], "force_rmse_meV_per_A": [50, 70, 100, 150]}
 TITLES = {"unconverged": "wrong labels that agree with one another", "random_sign": "wrong labels of random sign"}
 
 
 def draw_shares(rows: pandas.DataFrame, path: Path) -> None:
     """Rows of panels by kind of wrong label, energy and forces; small marks are single trainings, lines their means."""
     kinds = [kind for kind in TITLES if rows[(rows.kind == kind) & (rows.arm == "default")].share.nunique() > 1]
-    figure, panels = plt.subplots(len(kinds), 2, figsize=(9, 3.6 * len(kinds)), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(
+        len(kinds), 2, figsize=(9, 3.6 * len(kinds)), layout="constrained", squeeze=False, sharey="col"
+    )
     for line, kind in zip(panels, kinds, strict=True):
         own = with_common_points(rows, kind)
         for axes, (metric, label) in zip(line, METRICS.items(), strict=True):
@@ -49,5 +53,7 @@ def draw_panel(axes: plt.Axes, rows: pandas.DataFrame, metric: str) -> None:
             mean = own.groupby("share")[metric].mean()
             axes.plot(100 * mean.index, mean, marker + "-", color=colour, label=name, lw=1.6, ms=6)
             axes.plot(100 * own.share, own[metric], marker, color=colour, ms=3, alpha=0.5)
-    axes.set_ylim(0, None)
+    axes.set_yscale("log")
+    axes.set_yticks(TICKS[metric], labels=[str(tick) for tick in TICKS[metric]])
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
