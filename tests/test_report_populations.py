@@ -184,3 +184,10 @@ def test_expected_numbers_are_those_that_come():
     assert "overlap" not in said(table, about_populations(fit))
     closer = fit | {"high_mean": -0.5}
     assert "The populations overlap" in said(made_up_populations(2000, closer), about_populations(closer))
+
+
+def test_wrong_labels_in_the_majority_are_warned_of():
+    """60 % wrong ones that agree with one another are taken for right, and 40 % right ones for wrong."""
+    from mace_outlier.populations import SIMILAR
+
+    assert SIMILAR < 1 - 0.6 - 0.02  # the share that is found may be lower by so much

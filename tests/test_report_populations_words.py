@@ -80,7 +80,7 @@ def test_populations_of_similar_size_are_a_warning():
         "45.0 % of the labels are of the population that is taken for wrong, told apart by losses ("
     )
     assert "look wrong, if labels with the lower losses are right: weight below 0.5" in words.headline(found)
-    limit = TWO | {"share": 0.4}
+    limit = TWO | {"share": 0.35}
     assert not chance.similar_populations(summarised(made_up_populations(400, limit), about_populations(limit)))
     energies = ENERGIES | {"share": 0.45}
     found = summarised(made_up_populations(400, energies), about_populations(energies))

@@ -17,7 +17,7 @@ BACKGROUND = 3e-5 / 30.0  # density of gross errors: 0.003 % of the labels, over
 ERROR_RANGE = 300.0  # ... and over so many scales of the energy errors
 LEFT, RIGHT = np.sqrt(np.pi / 2), 3 * np.pi * np.sqrt(5) / 16  # integrals of exp(-z^2/2) and (1 + z^2/5)^-3 from 0
 ROOT_TWO_PI = np.sqrt(2 * np.pi)
-SIMILAR = 0.4  # share of the upper population above which losses can't say which of the two is wrong
+SIMILAR = 0.35  # share of the upper population above which losses can't say which of the two is wrong
 TRIAL = 15  # iterations from each start, after which only the best is followed
 
 Array = NDArray[np.float64]
