@@ -1,9 +1,8 @@
 """Two populations of configurations, of right and of wrong labels, told apart by what is remembered of every one.
 
 A single normal distribution is widened by the outliers that it should expose. Two populations are fitted once an epoch
-to the latest losses and energy errors of all configurations, each relative to those of its like (see `populations` and
-`groups`). Where the data show one population only, as clean data do, nothing is down-weighted but
-what no tail explains.
+to the latest losses and energy errors of all configurations, each relative to those of its like (see `populations`).
+Where the data show one population only, as clean data do, nothing is down-weighted but what no tail explains.
 """
 
 from collections.abc import Callable
@@ -97,28 +96,27 @@ class MixtureDistribution(LossDistribution):
         before = before.to(seen.usable.device) if before is not None and before.shape == seen.usable.shape else None
         self.wrong = torch.zeros_like(seen.usable)
         for head in range(len(self.fits)):
-            rows = torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
+            rows = _rows_of(head, seen)
             if len(rows) < FEWEST:
                 continue
             own = seen.part(rows)
-            two = before is not None and self._two(head)
-            known = before[rows].cpu().numpy() if two and before is not None else np.zeros(len(rows), dtype=bool)
+            earlier = self.fits[head]
+            known = np.zeros(len(rows), dtype=bool)
+            if before is not None and earlier is not None and earlier.share:
+                known = before[rows].cpu().numpy()
             self.groups[head], fit, x, e = self._fit(own, known)
             judged = self._weigh(fit, x, e, rows)
             if fit.share:
                 wrong = torch.zeros_like(seen.usable)
                 wrong[rows] = judged.weight < 0.5
                 self.wrong |= wrong
-                if not self._behave(own.times, wrong[rows], rows, before) or not (believable or _always)(wrong):
+                behave = self._behave(own.times, wrong[rows], rows, before)
+                if not behave or (believable is not None and not believable(wrong)):
                     fit = fit_one(cells_of(x, e))
                     judged = self._weigh(fit, x, e, rows)
             self.fits[head] = fit
             result.weight[rows], result.zscore[rows] = judged
         return self._unless_infinite(result) if self.settled else None
-
-    def _two(self, head: int) -> bool:
-        fit = self.fits[head]
-        return fit is not None and fit.share > 0
 
     def _fit(self, seen: Remembered, before: np.ndarray) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
         """Measures of the groups, the fit, and what it was made to: relative log losses and energy errors (N,).
@@ -153,7 +151,7 @@ class MixtureDistribution(LossDistribution):
         """See the class; a set as a whole may lie higher or lower than the training set did."""
         result = self.weigh(seen.losses, seen.heads)
         for head, (fit, groups) in enumerate(zip(self.fits, self.groups, strict=True)):
-            rows = torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
+            rows = _rows_of(head, seen)
             if fit is None or groups is None or not len(rows):
                 continue
             own = seen.part(rows)
@@ -219,8 +217,9 @@ def agreement(one: Tensor, other: Tensor) -> float:
     return (float((one & other).sum()) - by_chance) / max(smaller - by_chance, 1e-9) if smaller else 0.0
 
 
-def _always(wrong: Tensor) -> bool:
-    return True
+def _rows_of(head: int, seen: Remembered) -> Tensor:
+    """Rows of the configurations of a head that there is something to judge by."""
+    return torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
 
 
 def _log(losses: Tensor) -> Tensor:

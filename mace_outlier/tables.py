@@ -31,13 +31,7 @@ def columns_of(split: Split) -> Columns:
     values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
     last_epoch = np.floor(values["time"]).astype(np.int32)
     columns = {
-        "head": text_column(rows.head, rows.heads),
-        "split": text_column(np.zeros(len(rows), dtype=np.int8), [split.name]),
-        "source": text_column(rows.source, rows.sources),
-        "frame": rows.frame,
-        "config_type": text_column(*split.descriptions.categories("config_type")),
-        "formula": text_column(*split.descriptions.categories("formula")),
-        "n_atoms": split.descriptions.n_atoms.numpy(),
+        **identity(split.name, rows, split.descriptions),
         "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
         "last_epoch": last_epoch,
         "weight": values["weight"],
@@ -48,6 +42,19 @@ def columns_of(split: Split) -> Columns:
         "force_rmse": values["force_rmse"],
     }
     return columns | {name: values[name] for name in records.residuals[2:]}
+
+
+def identity(split: str, rows: Provenance, descriptions: Descriptions) -> Columns:
+    """Return the columns that say which configuration a row is."""
+    return {
+        "head": text_column(rows.head, rows.heads),
+        "split": text_column(np.zeros(len(rows), dtype=np.int8), [split]),
+        "source": text_column(rows.source, rows.sources),
+        "frame": rows.frame,
+        "config_type": text_column(*descriptions.categories("config_type")),
+        "formula": text_column(*descriptions.categories("formula")),
+        "n_atoms": descriptions.n_atoms.numpy(),
+    }
 
 
 def joined(splits: list[Columns]) -> Columns:

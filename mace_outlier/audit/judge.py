@@ -13,7 +13,7 @@ from ..logbook import description, plain
 from ..mixture import FEWEST, MixtureDistribution
 from ..results import AUDIT
 from ..shift import MAD_TO_SIGMA, fit_shifts
-from ..tables import text_column
+from ..tables import identity
 from ..weighting import GaussianDistribution, LossDistribution, Remembered, Weighted
 from .evaluate import Scores
 
@@ -42,13 +42,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     weight, zscore = (x.numpy() for x in weighted)
     bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
     table = {
-        "head": text_column(rows.head, rows.heads),
-        "split": text_column(np.zeros(len(loss), dtype=np.int8), [AUDIT]),
-        "source": text_column(rows.source, rows.sources),
-        "frame": rows.frame,
-        "config_type": text_column(*descriptions.categories("config_type")),
-        "formula": text_column(*descriptions.categories("formula")),
-        "n_atoms": descriptions.n_atoms.numpy(),
+        **identity(AUDIT, rows, descriptions),
         "times_seen": np.where(unknown, 0, 1),  # without labels there is nothing to be seen
         "last_epoch": np.where(unknown, -1, 0),
         "weight": np.select([bad, unknown], [0.0, 1.0], weight),

@@ -72,12 +72,9 @@ def measure(codes: NDArray[np.int64], x: Array, e: Array) -> Groups:
         x, e: (N,) log loss and energy error (eV/atom); NaN: no energy.
     """
     if (codes == codes[:1]).all():  # one formula: no need to look at all of them
-        some = slice(None, None, max(1, len(x) // FEW))
-        everyone = np.zeros(len(x[some]), dtype=np.int64)
-        (level, _), (error, spread) = (densest_halves(values[some], everyone, 1) for values in (x, e))
-        return Groups(
-            np.zeros(0, dtype=np.int64), level, np.nan_to_num(error), _steadied(spread, np.bincount(everyone))
-        )
+        level, error, spread = _of_all(x, e)
+        members = np.array([min(len(x), FEW)])
+        return Groups(np.zeros(0, dtype=np.int64), level, np.nan_to_num(error), _steadied(spread, members))
     unique, group, size = np.unique(codes, return_inverse=True, return_counts=True)
     large = size >= SMALLEST
     others = ~large[group]
@@ -88,12 +85,17 @@ def measure(codes: NDArray[np.int64], x: Array, e: Array) -> Groups:
     level, _ = densest_halves(x, number, last + 1)
     error, spread = densest_halves(e, number, last + 1)
     if not others.any():  # a group that comes later is compared with all
-        step = max(1, len(x) // FEW)
-        everyone = np.zeros(len(x[::step]), dtype=np.int64)
-        level[-1] = densest_halves(x[::step], everyone, 1)[0][0]
-        error[-1], spread[-1] = (values[0] for values in densest_halves(e[::step], everyone, 1))
+        level[-1:], error[-1:], spread[-1:] = _of_all(x, e)
     members = np.bincount(number, minlength=last + 1)
     return Groups(unique[large], level, np.nan_to_num(error), _steadied(spread, members))
+
+
+def _of_all(x: Array, e: Array) -> tuple[Array, Array, Array]:
+    """Level, error and spread, each (1,), of all configurations together, by some of them."""
+    some = slice(None, None, max(1, len(x) // FEW))
+    everyone = np.zeros(len(x[some]), dtype=np.int64)
+    (level, _), (error, spread) = (densest_halves(values[some], everyone, 1) for values in (x, e))
+    return level, error, spread
 
 
 def _steadied(spread: Array, members: NDArray[np.int64]) -> Array:
