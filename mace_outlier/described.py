@@ -22,6 +22,7 @@ class Described(NamedTuple):
     high_error: float = 0.0  # their energy errors (prediction - label) relative to those of right labels, eV/atom
     high_error_scale: float = 0.0
     certainty: float = 1.0  # mean probability to be wrong of those that are taken for wrong
+    undecided: float = 0.0  # share of a second population that is not acted on: either may be the wrong one
 
     @property
     def loss_factor(self) -> float:
@@ -30,15 +31,16 @@ class Described(NamedTuple):
 
 
 def describe_fit(fit: Fit, groups: Groups) -> dict[str, Any]:
-    """Kind "mixture" and parameters: of log losses, and of energy errors in eV/atom for a formula of typical spread."""
+    """Kind "mixture" and parameters: of log losses, and of energy errors in eV/atom for molecules of typical spread."""
     unit, level = groups.typical_spread, groups.typical_level
-    found: dict[str, Any] = {name: getattr(fit, name) for name in ("share", "left", "right", "high_scale", "certainty")}
+    same = ("share", "left", "right", "high_scale", "certainty", "undecided")
+    found: dict[str, Any] = {name: getattr(fit, name) for name in same}
     found |= {"mode": fit.mode + level, "high_mean": 0.0, "high_error": 0.0, "high_error_scale": 0.0}
     if fit.share:
         width = math.sinh(abs(fit.high_error) + fit.high_error_scale) - math.sinh(abs(fit.high_error))
         found |= {"high_mean": fit.high_mean + level, "high_error_scale": width * unit}
         found["high_error"] = (math.sinh(fit.high_error) - fit.error) * unit
-    found |= {"error_scale": fit.error_scale * unit, "formulas": len(groups.codes) or 1, "level": level}
+    found |= {"error_scale": fit.error_scale * unit, "molecules": groups.number, "level": level}
     return {"kind": "mixture", "location": found["mode"], "scale": fit.right} | found
 
 
@@ -57,8 +59,9 @@ class Apart(NamedTuple):
 
 def described(entry: Mapping[str, float]) -> Described:
     """Return what an entry of LossDistribution.describe says; NaN for what it doesn't."""
-    names = Described._fields if entry["share"] > 0 else Described._fields[:5]
-    return Described(*(float(entry.get(name, math.nan)) for name in names))
+    names = Described._fields if entry["share"] > 0 else (*Described._fields[:5], "undecided")
+    missing = {"undecided": 0.0}
+    return Described(**{name: float(entry.get(name, missing.get(name, math.nan))) for name in names})
 
 
 def apart(fit: Described) -> Apart:

@@ -156,7 +156,8 @@ def populations(distribution: dict[str, Any]) -> str:
         return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
     fit = described(distribution)
     if not fit.share:
-        return f"one population of losses, mode={np.exp(fit.mode):.4e}"
+        more = f", or two ({100 * fit.undecided:.0f} % in one), but which is wrong?" if fit.undecided else ""
+        return f"one population of losses, mode={np.exp(fit.mode):.4e}{more}"
     by, differences = apart(fit), []
     if by.losses:
         differences.append(f"losses around {np.exp(fit.high_mean):.1e} instead of {np.exp(fit.mode):.1e}")
@@ -176,6 +177,11 @@ def in_milli(value: float, sign: str = "") -> str:
 
 def warn_of_similar_populations(distribution: dict[str, Any]) -> None:
     """Say that a fit can't tell which of two populations is the wrong one, where they are of similar size."""
+    if undecided := distribution.get("undecided", 0.0):
+        logging.warning(
+            f"head {distribution['head']}: two populations of similar size ({100 * undecided:.0f} % in one) and no "
+            "way to tell which is wrong: NO configuration was down-weighted for it. Look at examples of both"
+        )
     if (share := distribution.get("share", 0.0)) > SIMILAR:
         right = "one with the lower losses" if apart(described(distribution)).losses else "larger one"
         logging.warning(

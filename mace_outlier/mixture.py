@@ -42,7 +42,7 @@ class MixtureDistribution(LossDistribution):
         w = (1 - share) A h T / ((1 - share) A h T + share N W + b)  *  1/2 (1 + erf((t - z) / sqrt 2))
 
     See Fit for A h(x) T(e) and N(x) W(e). x: log loss, e: energy error for each atom, both relative to configurations
-    of the same formula at the same time; b: density of gross errors; z: x in scales of the lower population. Losses
+    of the same molecule at the same time; b: density of gross errors; z: x in scales of the lower population. Losses
     below the mode count as the mode, and those above the mean of the upper population as that, so that w never rises
     with the loss. The second factor keeps gross errors from having a say even where the tail can't exclude them.
 
@@ -111,8 +111,10 @@ class MixtureDistribution(LossDistribution):
                 wrong[rows] = judged.weight < 0.5
                 self.wrong |= wrong
                 behave = self._behave(own.times, wrong[rows], rows, before)
-                if not behave or (believable is not None and not believable(wrong)):
-                    fit = fit_one(cells_of(x, e))
+                believed = behave and (believable is None or believable(wrong))
+                if not (believed and self._guard(known).decides(fit)):
+                    undecided = fit.share if believed else 0.0
+                    fit = fit_one(cells_of(x, e))._replace(undecided=undecided)
                     judged = self._weigh(fit, x, e, rows)
             self.fits[head] = fit
             result.weight[rows], result.zscore[rows] = judged
@@ -123,7 +125,7 @@ class MixtureDistribution(LossDistribution):
 
         `before`: mask (N,) of what the fit of the last epoch took for wrong.
         """
-        guard = self.guard.relaxed() if before.any() else self.guard
+        guard = self._guard(before)
         groups, x, e = compared(seen)
         fit = choose(cells_of(x, e), guard, start_from(x, e, before))
         if before.any() and not fit.share:
@@ -133,6 +135,10 @@ class MixtureDistribution(LossDistribution):
             groups, x, e = compared(seen, ~wrong)
             fit = choose(cells_of(x, e), guard, start_from(x, e, wrong))
         return groups, fit, x, e
+
+    def _guard(self, known: np.ndarray) -> Guard:
+        """What two populations need: less, where some configurations are `known` (N,) to be wrong."""
+        return self.guard.relaxed() if known.any() else self.guard
 
     def _behave(self, times: Tensor, wrong: Tensor, rows: Tensor, before: Tensor | None) -> bool:
         """Whether those that look wrong, a mask (N,), do so at any time, and did so one epoch `before`."""
@@ -155,7 +161,7 @@ class MixtureDistribution(LossDistribution):
             if fit is None or groups is None or not len(rows):
                 continue
             own = seen.part(rows)
-            x, e = groups.relative(own.codes, *own.features()[:2])
+            x, e = groups.relative(own.kinds, *own.features()[:2])
             by = shift(cells_of(x, e), fit) if len(x) >= FEWEST_TO_SHIFT else (0.0, 0.0)
             result.weight[rows], result.zscore[rows] = self._weigh(fit, x - by[0], e - by[1], rows)
         return self._unless_infinite(result)
@@ -178,7 +184,7 @@ class MixtureDistribution(LossDistribution):
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and parameters for each head, "lognormal" until its first fit; all of the log loss.
 
-        Energy errors are in eV/atom, for a formula of typical spread.
+        Energy errors are in eV/atom, for a molecule of typical spread.
         """
         fitted = zip(self.first.describe(), self.fits, self.groups, strict=True)
         return [
@@ -229,12 +235,12 @@ def _log(losses: Tensor) -> Tensor:
 
 
 def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:
-    """Measures of the groups, and log losses and energy errors (N,) relative to those of the same formula and time.
+    """Measures of the groups, and log losses and energy errors (N,) relative to those of the same molecule and time.
 
     By all configurations, or by those in the mask `trusted` (N,).
     """
     x, e, times = seen.features()
     some = np.ones(len(x), dtype=bool) if trusted is None else trusted
-    groups = measure(seen.codes[some], x[some], e[some])
-    x, e = groups.relative(seen.codes, x, e)
+    groups = measure(seen.kinds[some], x[some], e[some])
+    x, e = groups.relative(seen.kinds, x, e)
     return groups, x - drift(x, times, trusted), e - drift(e, times, trusted)

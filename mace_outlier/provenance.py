@@ -26,6 +26,7 @@ class Tag(NamedTuple):
 
     config_type: str
     formula: str  # Hill order
+    molecule: str  # the formula, and what tells isomers apart where that is known
     n_atoms: int
     source: str | None = None  # file, as the user named it; None: known of the whole data set, not of the sample
     frame: int = -1  # 0-based, in the source
@@ -89,16 +90,16 @@ def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Descriptions:
-    """config_type, formula and number of atoms of each row, on the host; learnt when a sample is first made.
+    """config_type, formula, molecule and number of atoms of each row, on the host; learnt when a sample is first made.
 
     Large data sets are read sample by sample in the order of the training, so that what is known of them grows in the
     first epoch. Texts are held once, by a 64-bit hash, so that the processes of a distributed run can merge what each
-    has seen without agreeing on an order: 20 bytes a row.
+    has seen without agreeing on an order: 28 bytes a row.
     """
 
     def __init__(self, size: int) -> None:
         self.n_atoms = torch.zeros(size, dtype=torch.int32)  # 0: not seen yet
-        self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula")}
+        self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula", "molecule")}
         self.vocabulary: dict[int, str] = {0: ""}
 
     def note(self, row: int, tag: Tag) -> None:
@@ -111,6 +112,11 @@ class Descriptions:
         code = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
         self.vocabulary[code] = text
         return code
+
+    @property
+    def kinds(self) -> np.ndarray:
+        """What a row is compared with, as numbers (N, 2): its formula and its molecule; 0: not known."""
+        return np.column_stack([self.texts[name].numpy() for name in ("formula", "molecule")])
 
     @property
     def complete(self) -> bool:

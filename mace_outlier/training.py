@@ -209,8 +209,8 @@ class RobustTraining:
         records, distribution = self.records, loss.distribution
         usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
         losses = records.loss.nan_to_num(0.0)
-        codes = self.descriptions.texts["formula"].numpy()
-        seen = Remembered(losses, records.column("energy_error"), records.head.long(), usable, records.time, codes)
+        errors, heads = records.column("energy_error"), records.head.long()
+        seen = Remembered(losses, errors, heads, usable, records.time, self.descriptions.kinds)
         judged = distribution.refit(seen, self._believable)
         if judged is not None:
             records.judge(usable & (losses > 0), *judged)

@@ -73,10 +73,9 @@ class Validation:
             self._learn_names(selection.tags)
         rows, heads, losses, shares, errors = selection.collect()
         bad, known = losses.isnan(), rows >= 0
-        codes = self.codes(rows.cpu().numpy())
         energy_errors = errors[self.records.RESIDUALS.index("energy_error")]
         times = torch.zeros_like(losses)  # one model saw them all
-        seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, codes)
+        seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, self.kinds(rows.cpu().numpy()))
         weights, zscores = loss.distribution.judge(seen)
         weights = weights.masked_fill(bad, 0.0)
         self.records.observe(
@@ -86,10 +85,10 @@ class Validation:
             self.records.merge(distributed.sum_over_ranks)
         return weights, shares
 
-    def codes(self, rows: np.ndarray) -> np.ndarray:
-        """Formulas of rows (V,), as numbers; 0: not known."""
-        known = self.descriptions.texts["formula"].numpy()
-        return np.where(rows >= 0, known[rows] if len(known) else 0, 0)
+    def kinds(self, rows: np.ndarray) -> np.ndarray:
+        """Formulas and molecules of rows (V,), as numbers (V, 2); 0: not known."""
+        known = self.descriptions.kinds
+        return np.where(rows[:, None] >= 0, known[rows] if len(known) else 0, 0)
 
     def begin_epoch(self, epoch: int) -> None:
         """Note evaluations that follow under this epoch."""

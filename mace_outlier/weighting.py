@@ -45,12 +45,12 @@ class Remembered(NamedTuple):
     heads: Tensor  # (N,) integer
     usable: Tensor  # (N,) boolean: finite, and seen
     times: Tensor  # (N,) in epochs; all equal: evaluated by the same model
-    codes: np.ndarray  # (N,) integer: equal for configurations of the same formula
+    kinds: np.ndarray  # (N, 2) integer: equal for configurations of the same formula, and of the same molecule
 
     def part(self, which: Tensor) -> "Remembered":
         """Those of a mask or of indices."""
-        tensors = {name: values[which] for name, values in self._asdict().items() if name != "codes"}
-        return Remembered(**tensors, codes=self.codes[which.cpu().numpy()])
+        tensors = {name: values[which] for name, values in self._asdict().items() if name != "kinds"}
+        return Remembered(**tensors, kinds=self.kinds[which.cpu().numpy()])
 
     def features(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log losses, energy errors and times (N,), on the host."""

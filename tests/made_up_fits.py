@@ -11,7 +11,7 @@ from mace_outlier.populations import BACKGROUND, ERROR_RANGE
 # energies in eV/atom; told apart by losses, by both, by energies to one side or to both
 TWO = {
     "share": 0.31, "mode": -1.5, "left": 0.40, "right": 0.44, "high_mean": 0.90, "high_scale": 0.25, "certainty": 0.97,
-    "error_scale": 0.003, "high_error": 0.001, "high_error_scale": 0.004, "formulas": 1,
+    "error_scale": 0.003, "high_error": 0.001, "high_error_scale": 0.004, "molecules": 1,
 }  # fmt: skip
 BOTH = TWO | {"high_error": -0.061, "high_error_scale": 0.005}
 ENERGIES = BOTH | {"high_mean": -1.2, "high_scale": 0.4}

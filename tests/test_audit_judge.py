@@ -21,7 +21,7 @@ def made_up(count=300, energy=0.0, force=1.0, seed=0):
     counts = np.array([FORMULAS[name] for name in kinds])[kind]
     descriptions = Descriptions(count)
     for row in range(count):
-        descriptions.note(row, Tag("Default", kinds[kind[row]], int(counts[row].sum())))
+        descriptions.note(row, Tag("Default", kinds[kind[row]], kinds[kind[row]], int(counts[row].sum())))
     errors = np.array([0.0, 0.02, -0.03])[kind] + rng.normal(0, 0.001, count)
     forces = np.array([0.01, 0.04, 0.2])[kind] * rng.lognormal(0, 0.15, count)
     rows = Provenance(["Default"], [[Part("data.xyz", np.arange(count))]])
@@ -43,7 +43,7 @@ def test_wrong_labels_are_told_by_energies_or_losses_among_their_formula(wrong):
     verdict = judged(scores)
     assert verdict.distribution["kind"] == "mixture"
     assert verdict.distribution["share"] == pytest.approx(0.2, abs=0.01)
-    assert verdict.distribution["formulas"] == 3
+    assert verdict.distribution["molecules"] == 3
     assert (verdict.distribution["high_error"] == pytest.approx(-0.012, abs=0.001)) == ("energy" in wrong)
     found = verdict.table["weight"] < 0.5
     assert (found == bad).mean() > 0.98

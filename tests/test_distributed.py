@@ -37,7 +37,7 @@ def robust():
     return RobustLoss(split, distribution, Records(3, num_heads=2), distributed.mean_sizes)
 
 
-TAGS = {0: Tag("bulk", "H2O", 3), 2: Tag("gas", "CO", 2)}
+TAGS = {0: Tag("bulk", "H2O", "H2O", 3), 2: Tag("gas", "CO", "CO", 2)}
 
 
 def one_rank(rank, folder, results):

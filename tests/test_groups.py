@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mace_outlier.populations.groups import Groups, bunched, densest_halves, drift, measure
+from mace_outlier.populations.epoch import bunched, drift
+from mace_outlier.populations.groups import Groups, densest_halves, measure
 
 
 def slow_densest_half(values):
@@ -38,6 +39,11 @@ def test_wrong_labels_hardly_move_the_densest_half():
     assert np.median(values) > 0.9
 
 
+def kinds(codes):
+    """One molecule of each formula."""
+    return np.column_stack((codes, codes)).astype(np.int64)
+
+
 def molecules(rng, sizes, offsets, spreads):
     codes = np.repeat(np.arange(1, len(sizes) + 1), sizes)
     e = np.concatenate([o + s * rng.normal(size=n) for n, o, s in zip(sizes, offsets, spreads, strict=True)])
@@ -48,8 +54,8 @@ def test_offsets_and_spreads_of_molecules_are_taken_out():
     rng = np.random.default_rng(2)
     codes, e = molecules(rng, [300, 300, 300], [0.0, 0.2, -0.1], [0.001, 0.01, 0.002])
     x = codes * 2.0 + rng.normal(size=900)
-    groups = measure(codes, x, e)
-    level, error = groups.relative(codes, x, e)
+    groups = measure(kinds(codes), x, e)
+    level, error = groups.relative(kinds(codes), x, e)
     for code in (1, 2, 3):
         assert abs(level[codes == code].mean()) < 0.4
         assert abs(error[codes == code].mean()) < 0.5
@@ -59,8 +65,8 @@ def test_offsets_and_spreads_of_molecules_are_taken_out():
 def test_few_configurations_have_a_location_of_their_own_but_hardly_a_spread():
     rng = np.random.default_rng(3)
     codes, e = molecules(rng, [400, 400, 6], [0.0, 0.1, 0.5], [0.004, 0.004, 1e-5])
-    groups = measure(codes, np.zeros(806), e)
-    _, error = groups.relative(codes, np.zeros(806), e)
+    groups = measure(kinds(codes), np.zeros(806), e)
+    _, error = groups.relative(kinds(codes), np.zeros(806), e)
     assert groups.error[2] == pytest.approx(0.5, abs=1e-4)
     assert groups.spread[2] > 0.002
     assert np.abs(error[-6:]).max() < 0.1
@@ -69,33 +75,33 @@ def test_few_configurations_have_a_location_of_their_own_but_hardly_a_spread():
 def test_configurations_without_like_are_compared_with_all():
     rng = np.random.default_rng(4)
     codes, e = molecules(rng, [400, 1, 1], [0.0, 0.3, -0.3], [0.004, 0.0, 0.0])
-    groups = measure(codes, np.zeros(402), e)
-    _, error = groups.relative(codes, np.zeros(402), e)
+    groups = measure(kinds(codes), np.zeros(402), e)
+    _, error = groups.relative(kinds(codes), np.zeros(402), e)
     assert len(groups.codes) == 0
     assert np.abs(error[-2:]).min() > 20
-    alone = measure(np.arange(50), np.zeros(50), e[:50])  # every formula once: one group of all
+    alone = measure(kinds(np.arange(50)), np.zeros(50), e[:50])  # every formula once: one group of all
     assert alone.relative(np.arange(50), np.zeros(50), e[:50])[1].std() < 2
 
 
 def test_an_unknown_formula_is_compared_with_all():
     rng = np.random.default_rng(5)
     codes, e = molecules(rng, [200, 200], [0.0, 0.0], [0.004, 0.004])
-    groups = measure(codes, np.zeros(400), e)
-    _, error = groups.relative(np.array([99]), np.zeros(1), np.array([0.04]))
+    groups = measure(kinds(codes), np.zeros(400), e)
+    _, error = groups.relative(kinds([99]), np.zeros(1), np.array([0.04]))
     assert error[0] == pytest.approx(10, rel=0.3)
 
 
 def test_without_energies_there_are_no_energy_errors():
     codes = np.repeat([1, 2], 50)
-    groups = measure(codes, np.arange(100.0), np.full(100, np.nan))
-    _, error = groups.relative(codes, np.arange(100.0), np.full(100, np.nan))
+    groups = measure(kinds(codes), np.arange(100.0), np.full(100, np.nan))
+    _, error = groups.relative(kinds(codes), np.arange(100.0), np.full(100, np.nan))
     assert np.isnan(error).all()
     assert np.isfinite(groups.spread).all()
 
 
 def test_measures_survive_a_checkpoint():
     codes, e = molecules(np.random.default_rng(6), [50, 60], [0.0, 0.2], [0.001, 0.01])
-    groups = measure(codes, e, e)
+    groups = measure(kinds(codes), e, e)
     again = Groups.from_dict(groups.to_dict())
     for before, after in zip(groups, again, strict=True):
         np.testing.assert_array_equal(before, after)
@@ -139,3 +145,54 @@ def test_wrong_labels_in_random_order_are_not_bunched(share):
     assert bunched(times, wrong)
     assert not bunched(np.zeros(400), wrong)  # seen all at once
     assert not bunched(np.zeros(0), np.zeros(0, dtype=bool))
+
+
+def slow_groups(kinds):
+    """Members of the group of each configuration, or None for the others; one by one."""
+    found = []
+    for formula, molecule in kinds:
+        own = kinds[kinds[:, 0] == formula]
+        values, count = np.unique(own[:, 1], return_counts=True)
+        large = set(values[count >= 5])
+        if not large:
+            found.append(("formula", formula) if len(own) >= 5 else None)
+        else:
+            main = max(zip(count, values, strict=True))[1]
+            found.append(("molecule", molecule if molecule in large else main))
+    return found
+
+
+def test_what_is_left_of_a_formula_is_compared_with_its_most_frequent_molecule():
+    rng = np.random.default_rng(7)
+    formulas = np.concatenate((rng.integers(1, 12, 150), [12, 13, 13, 14, 14, 14, 14]))  # the last are too few
+    kinds = np.column_stack((formulas, 100 * formulas + rng.geometric(0.4, 157)))
+    x = rng.normal(size=157)
+    expected = slow_groups(kinds)
+    groups = measure(kinds, x, np.full(157, np.nan))
+    relative, _ = groups.relative(kinds, x, x)
+    levels = x - relative
+    by_group = {}
+    for group, level in zip(expected, levels.round(12), strict=True):
+        by_group.setdefault(group, set()).add(level)
+    assert all(len(own) == 1 for own in by_group.values())
+    assert len(set.union(*by_group.values())) == len(by_group) > 10
+    assert {type(group) for group in by_group} == {tuple, type(None)}
+    new = np.array([[3, 9999], [77, 9999]])  # an unknown molecule of a known formula, and of an unknown one
+    levels = -groups.relative(new, np.zeros(2), np.zeros(2))[0]
+    own = [
+        level for group, level in zip(expected, x - relative, strict=True) if group in of_formula(kinds, expected, 3)
+    ]
+    assert any(np.isclose(levels[0], own))
+    assert levels[1] == groups.level[-1]
+
+
+def of_formula(kinds, expected, formula):
+    return {group for group, (own, _) in zip(expected, kinds, strict=True) if own == formula}
+
+
+def test_a_few_that_have_no_like_are_compared_with_all():
+    codes, e = molecules(np.random.default_rng(8), [100, 100, 1], [0.0, 0.0, 5.0], [0.01, 0.01, 0.0])
+    x = np.append(np.random.default_rng(9).normal(size=200), 9.0)
+    relative, error = measure(kinds(codes), x, e).relative(kinds(codes), x, e)
+    assert relative[-1] > 8
+    assert error[-1] > 100

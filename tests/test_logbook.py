@@ -18,7 +18,7 @@ from mace_outlier.validation import Validation
 NAN = float("nan")
 
 
-def seen(source, weights, zscores, losses, tags=("bulk", "H2O", 3)):
+def seen(source, weights, zscores, losses, tags=("bulk", "H2O", "H2O", 3)):
     """Rows of a file, and what is known of them after epoch 2: all but the last one were visited."""
     rows = Provenance(["Default"], [[Part(source, np.arange(len(weights) + 1))]])
     descriptions, records = Descriptions(len(rows)), Records(len(rows))
@@ -37,7 +37,11 @@ def written(prefix=None, validation=True):
     rows, descriptions, records = seen("train.xyz", [0.9, 0.2, 0.0], [1.0, 3.0, 0.0], [1.0, 2.0, NAN])
     records.end_epoch()
     records.mean_weight[:] = 0.75
-    own = Validation(*seen("valid.xyz", [0.1, 0.2], [4.0, 5.0], [3.0, 4.0], ("gas", "CO", 2))) if validation else None
+    own = (
+        Validation(*seen("valid.xyz", [0.1, 0.2], [4.0, 5.0], [3.0, 4.0], ("gas", "CO", "CO", 2)))
+        if validation
+        else None
+    )
     return Logbook(Options(), rows, descriptions, records, prefix, validation=own)
 
 
@@ -153,3 +157,10 @@ def test_populations_of_similar_size_are_warned_of(caplog, fit, right):
     assert "two populations of similar size (45 % in the one taken for wrong)" in line
     assert f"The {right} is taken for right" in line
     assert not logged(caplog, lambda: warn_of_similar_populations(population_entry(fit)))
+
+
+def test_populations_that_nobody_can_tell_apart_are_warned_of(caplog):
+    [line] = logged(caplog, lambda: warn_of_similar_populations(population_entry(ONE | {"undecided": 0.5})))
+    assert "two populations of similar size (50 % in one)" in line
+    assert "NO configuration was down-weighted for it" in line
+    assert populations(population_entry(ONE | {"undecided": 0.5})).endswith("or two (50 % in one), but which is wrong?")

@@ -36,7 +36,7 @@ def seen(losses, errors=None, heads=None, times=None, codes=None):
         heads=torch.zeros(size, dtype=torch.long) if heads is None else heads,
         usable=torch.ones(size, dtype=torch.bool),
         times=torch.zeros(size) if times is None else torch.tensor(times),
-        codes=np.ones(size, dtype=np.int64) if codes is None else codes,
+        kinds=np.ones((size, 2), dtype=np.int64) if codes is None else np.column_stack((codes, codes)),
     )
 
 
@@ -72,6 +72,17 @@ def test_one_population_keeps_its_weights(seed, energies):
     assert weight.mean() > 0.99
 
 
+def test_nothing_is_done_where_wrong_labels_agree_and_are_half_of_all():
+    what, _ = remembered(0.48)
+    distribution, weight = fitted(what)
+    assert distribution.fits[0].share == 0
+    assert distribution.fits[0].undecided == pytest.approx(0.48, abs=0.01)
+    assert distribution.describe()[0]["undecided"] == distribution.fits[0].undecided
+    assert weight.min() > 0.9
+    distribution.refit(what, believable=lambda outliers: False)
+    assert distribution.fits[0].undecided == 0  # no two populations at all
+
+
 def test_wrong_energies_are_found_where_the_losses_are_ordinary():
     what, bad = remembered(0.15, shift=0.03, gap=2.3)
     losses = remembered(0.0)[0].losses
@@ -91,7 +102,7 @@ def test_configurations_are_compared_with_those_of_their_formula():
     codes = np.arange(900, dtype=np.int64) % 3
     offsets, levels = torch.tensor([0.0, 0.3, -0.2])[codes], torch.tensor([1.0, 20.0, 400.0])[codes]
     what = what._replace(errors=what.errors + offsets, losses=what.losses * levels)
-    assert ((fitted(what._replace(codes=codes))[1] < 0.5) == bad).double().mean() > 0.97
+    assert ((fitted(what._replace(kinds=np.column_stack((codes, codes))))[1] < 0.5) == bad).double().mean() > 0.97
     assert ((fitted(what)[1] < 0.5) == bad).double().mean() < 0.9
 
 
@@ -312,7 +323,7 @@ def test_the_description_is_in_electronvolt():
     assert own["high_mean"] == pytest.approx(2.3 - 1.5, abs=0.2)
     assert own["mode"] == pytest.approx(-1.5, abs=0.3)
     assert own["share"] == pytest.approx(0.3, abs=0.02)
-    assert own["formulas"] == 1
+    assert own["molecules"] == 1
 
 
 def test_what_can_not_be_believed_is_not_acted_on():

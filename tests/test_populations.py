@@ -101,3 +101,22 @@ def test_the_shift_of_another_set_is_found_whatever_its_share_of_wrong_labels(sh
     np.testing.assert_allclose(after - before, (-1.3, 5.0), atol=0.1)
     without = shift(moved._replace(e=np.full(60, np.nan)), fit)
     assert without[0] == pytest.approx(-1.3, abs=0.5)
+
+
+def test_which_of_two_halves_is_wrong_is_not_decided():
+    half = fit_two(cells(share=0.47))
+    assert Guard().sees_two(half)
+    assert not Guard().decides(half)
+    assert Guard().relaxed().decides(half)  # no flicker
+    assert not Guard().relaxed().decides(fit_two(cells(share=0.49)))
+    assert Guard().decides(fit_two(cells(share=0.43)))
+
+
+def test_a_majority_whose_energies_don_t_agree_is_wrong_if_its_losses_are_far_larger():
+    made = cells(share=0.6)
+    signs = np.where(np.arange(500) % 2, 1, -1)
+    scattered = fit_two(made._replace(e=np.where(np.arange(500) < 300, signs * made.e, made.e)))
+    assert scattered.share == pytest.approx(0.6, abs=0.02)
+    assert Guard().decides(scattered)
+    assert not Guard().decides(fit_two(made))
+    assert not Guard(factor=2 * scattered.loss_factor).decides(scattered)

@@ -295,7 +295,12 @@ def test_rows_are_sorted_folded_and_independent_of_folders():
 
 
 def test_descriptions_of_two_processes_are_merged():
-    tags = [Tag("bulk", "H2O", 3), Tag("<gas>", "CO", 2), Tag("bulk", "CO2", 3), Tag("", "H2", 2)]
+    tags = [
+        Tag("bulk", "H2O", "H2O", 3),
+        Tag("<gas>", "CO", "CO", 2),
+        Tag("bulk", "CO2", "CO2", 3),
+        Tag("", "H2", "H2", 2),
+    ]
     ranks = [Descriptions(5), Descriptions(5)]
     for row, tag in enumerate(tags):
         ranks[row % 2].note(row, tag)
@@ -315,7 +320,7 @@ def test_descriptions_of_two_processes_are_merged():
 def test_outliers_that_are_a_whole_chemistry_are_told_from_wrong_labels():
     descriptions = Descriptions(40)
     for row in range(39):  # the last one is not known yet
-        descriptions.note(row, Tag("bulk", "H2O" if row < 30 else "CH4", 3))
+        descriptions.note(row, Tag("bulk", *2 * ("H2O" if row < 30 else "CH4",), 3))
     outliers = np.arange(40) % 4 == 0
     assert descriptions.whole_groups(outliers) == (0.0, [])
     outliers = (np.arange(40) >= 31) | (np.arange(40) < 4)

@@ -65,10 +65,10 @@ def test_a_fit_is_read_as_the_training_describes_it(fit):
     distribution, level = MixtureDistribution(threshold=8.0), 0.3
     distribution.fits = [trained(fit, level)]
     measures = (np.array([value]) for value in (level, -0.2, fit["error_scale"]))
-    distribution.groups = [Groups(np.zeros(0, dtype=int), *measures)]
+    distribution.groups = [Groups(np.zeros(0, dtype=int), np.zeros(0, dtype=int), *measures)]
     found = losses.read_losses(distribution.describe()[0], MIXTURE)
     assert list(found.fit) == pytest.approx(list(read(fit).fit))
-    assert found.formulas == 1
+    assert found.molecules == 1
 
 
 def test_what_tells_wrong_labels_apart():
@@ -142,7 +142,7 @@ def test_losses_are_relative_to_right_labels_of_the_formula():
     rng = np.random.default_rng(0)
     kind, wrong = np.arange(600) % 3, np.arange(600) % 6 == 1
     loss = np.array([1.0, 20.0, 300.0])[kind] * rng.lognormal(0, 0.1, 600) * np.where(wrong, 8.0, 1.0)
-    found = read(TWO | {"level": -2.0, "formulas": 3})
+    found = read(TWO | {"level": -2.0, "molecules": 3})
     relative, several = losses.relative_losses(loss, kind, ~wrong, found)
     assert several
     for own in range(3):

@@ -107,7 +107,7 @@ def test_losses_are_drawn_relative_to_their_formula():
     table["loss"] *= np.array([1.0, 0.1, 30.0])[kind]
     loss, energy = (torch.tensor(table[name].to_numpy()) for name in ("loss", "energy_error_per_atom"))
     distribution, heads = MixtureDistribution(), torch.zeros(600, dtype=torch.long)
-    distribution.refit(Remembered(loss, energy, heads, heads == 0, torch.zeros(600), kind))
+    distribution.refit(Remembered(loss, energy, heads, heads == 0, torch.zeros(600), np.column_stack((kind, kind))))
     about = about_populations(BOTH) | {"distribution": [{"head": "Default"} | distribution.describe()[0]]}
     assert about["distribution"][0]["share"] == pytest.approx(0.31, abs=0.02)
     figure = drawn(table, about)
@@ -116,7 +116,7 @@ def test_losses_are_drawn_relative_to_their_formula():
     expected = np.interp(np.sqrt(edges[1:] * edges[:-1]), curve.get_xdata(), np.nan_to_num(curve.get_ydata()))
     assert np.abs(values - expected).sum() < 0.25 * 600
     assert "loss / (typical loss of the formula)" in figure.caption
-    del about["distribution"][0]["formulas"]  # as an older version, which compared all losses
+    del about["distribution"][0]["molecules"]  # as an older version, which compared all losses
     assert np.ptp(np.log(bars(drawn(table, about))[1])) > np.ptp(np.log(edges)) + 3
 
 

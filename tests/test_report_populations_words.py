@@ -45,12 +45,12 @@ def test_what_tells_them_apart_in_words(fit, difference):
     assert ("certainty" in text) == ("certainty" in fit)
 
 
-def test_formulas_that_are_compared_are_told():
-    several = BOTH | {"formulas": 12}
-    assert "scatter by 3.0). Labels are compared with those of the same formula (12 formulas). By" in said(
+def test_molecules_that_are_compared_are_told():
+    several = BOTH | {"molecules": 12}
+    assert "scatter by 3.0). Labels are compared with those of the same molecule (12 molecules). By" in said(
         made_up_populations(400, several), about_populations(several)
     )
-    alone = ONE | {"formulas": 12}
+    alone = ONE | {"molecules": 12}
     assert "Labels are compared with" in said(made_up_populations(400, alone), about_populations(alone))
 
 
@@ -160,3 +160,11 @@ def test_thresholds_are_compared_with_the_training_set():
     text = said(more, about)
     assert "Head published: if all labels were right, about 4.6 of 200 training configurations would" in text
     assert "soft" not in text
+
+
+def test_a_second_population_that_may_be_right_as_well_is_a_warning():
+    undecided = ONE | {"undecided": 0.48}
+    found = summarised(made_up_populations(400, undecided), about_populations(undecided))
+    [warning] = chance.similar_populations(found)
+    assert warning.startswith("A second population holds 48.0 % of the labels, and either may be the wrong one")
+    assert not chance.similar_populations(summarised(made_up_populations(400, ONE), about_populations(ONE)))

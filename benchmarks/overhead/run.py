@@ -124,9 +124,9 @@ def end_epoch(distribution: MixtureDistribution, records: Records) -> float:
     """Seconds for what happens once an epoch: the fit, and the weights of all configurations."""
     start = time.perf_counter()
     records.end_epoch()
-    usable, codes = records.loss > 0, np.ones(len(records), dtype=np.int64)
+    usable, kinds = records.loss > 0, np.ones((len(records), 2), dtype=np.int64)
     errors, heads = records.column("energy_error"), records.head.long()
-    judged = distribution.refit(Remembered(records.loss, errors, heads, usable, records.time, codes))
+    judged = distribution.refit(Remembered(records.loss, errors, heads, usable, records.time, kinds))
     if judged is not None:
         records.judge(usable, *judged)
     return time.perf_counter() - start

@@ -81,7 +81,8 @@ def describe(descriptions: Any, size: int) -> None:
 
     def note(row: int, kind: int) -> None:
         carbon, hydrogen = 1 + kind % 40, 1 + kind // 40
-        tag = Tag(f"subset {kind % 7}", f"C{carbon}H{hydrogen}", carbon + hydrogen)
+        formula = f"C{carbon}H{hydrogen}"
+        tag = Tag(f"subset {kind % 7}", formula, f"{formula} {kind:016x}", carbon + hydrogen)
         descriptions.note(row, tag)
 
     kinds = min(size, FORMULAS)

@@ -10,6 +10,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from .. import sample
+from ..molecules import molecule_name
 from ..provenance import Descriptions, Part, Provenance, Tag
 from ..residuals import residuals
 from ..results import sample_path
@@ -131,4 +132,6 @@ class Evaluation:
 def tag_of(atoms: Atoms) -> Tag:
     """What a configuration is called."""
     config_type = str(atoms.info.get("config_type", "Default"))
-    return Tag(config_type, atoms.get_chemical_formula("hill"), len(atoms))
+    formula = atoms.get_chemical_formula("hill")
+    molecule = molecule_name(formula, atoms.numbers, atoms.positions, bool(atoms.pbc.any()))
+    return Tag(config_type, formula, molecule, len(atoms))

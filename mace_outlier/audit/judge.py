@@ -37,7 +37,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
     labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
     rows, descriptions = scores.provenance, scores.descriptions
-    seen = remembered(loss, energy_error, labelled & ~scores.nonfinite, descriptions.texts["formula"].numpy())
+    seen = remembered(loss, energy_error, labelled & ~scores.nonfinite, descriptions.kinds)
     distribution, weighted = fit(seen)
     weight, zscore = (x.numpy() for x in weighted)
     bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
@@ -67,11 +67,11 @@ def shift(scores: Scores) -> np.ndarray:
     return shifts
 
 
-def remembered(loss: np.ndarray, energy_error: np.ndarray, usable: np.ndarray, codes: np.ndarray) -> Remembered:
-    """Return what a distribution is fitted to: loss, energy error (eV/atom, or NaN), whether usable, formula, (N,)."""
+def remembered(loss: np.ndarray, energy_error: np.ndarray, usable: np.ndarray, kinds: np.ndarray) -> Remembered:
+    """Return what a distribution is fitted to: loss, energy error (eV/atom, or NaN), whether usable (N,), kinds."""
     values = torch.from_numpy(loss)
     heads, times = torch.zeros(len(loss), dtype=torch.long), torch.zeros_like(values)  # one model saw them all
-    return Remembered(values, torch.from_numpy(energy_error), heads, torch.from_numpy(usable), times, codes)
+    return Remembered(values, torch.from_numpy(energy_error), heads, torch.from_numpy(usable), times, kinds)
 
 
 def fit(seen: Remembered) -> tuple[LossDistribution, Weighted]:

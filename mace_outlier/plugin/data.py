@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.symbols import Symbols
 
 from .. import provenance
+from ..molecules import molecule_name
 from ..provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
 from ..results import UNKNOWN_SOURCE
 from .shared import seam
@@ -68,11 +69,9 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
     if provenance.tagging:
         numbers = np.asarray(config.atomic_numbers)
         origin = getattr(config, ORIGIN_FIELD, (None, -1))
-        setattr(
-            sample,
-            TAG_FIELD,
-            Tag(str(config.config_type), formula(numbers.tobytes(), numbers.dtype), len(numbers), *origin),
-        )
+        name = formula(numbers.tobytes(), numbers.dtype)
+        kind = molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
+        setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), *origin))
     return sample
 
 

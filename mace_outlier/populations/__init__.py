@@ -1,6 +1,7 @@
 """One or two populations of configurations, told apart by their losses and energy errors. No torch.
 
-groups.py   what a configuration is compared with: its formula, and the state of the model
+groups.py   what a configuration is compared with: its molecule
+epoch.py    what the course of an epoch does
 cells.py    configurations as a fit sees them
 starts.py   where a fit starts
 fit.py      the populations: densities, likelihood, fit
@@ -8,8 +9,9 @@ guard.py    one population or two?
 """
 
 from .cells import Cells, cells_of
+from .epoch import bunched, drift
 from .fit import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, SIMILAR, Fit, fit_one, fit_two, lower_density, shift
-from .groups import Groups, bunched, drift, measure
+from .groups import Groups, measure
 from .guard import Guard, choose
 from .starts import start_from
 

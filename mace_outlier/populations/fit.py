@@ -48,7 +48,8 @@ class Fit(NamedTuple):
     high_scale: float = 1.0
     high_error: float = 0.0
     high_error_scale: float = 1.0
-    certainty: float = 1.0  # how sure it is of those that it takes for wrong, see `fit`
+    certainty: float = 1.0  # how sure it is of those that it takes for wrong, see `_certainty`
+    undecided: float = 0.0  # share of a second population that may be the right one as well, and is not acted on
 
     @property
     def loss_factor(self) -> float:

@@ -1,8 +1,7 @@
-"""Compare a configuration with its like: those of the same formula, seen by the model in the same state. No torch.
+"""Compare a configuration with its like: those of the same molecule, seen by the model in the same state. No torch.
 
 A model's energies are off by a constant for each molecule, some molecules are harder than others, and a wrong label
-stands out among configurations of its own molecule long before it stands out among all. Within an epoch the model
-changes: losses fall, and the offset of the energies drifts by more than what is to be found.
+stands out among configurations of its own molecule long before it stands out among all.
 """
 
 from typing import Any, NamedTuple
@@ -16,32 +15,42 @@ NORMAL_HALF = 1.349  # width of the middle half of a normal distribution, in sta
 NARROWEST = 0.1  # spread of a group's energy errors, relative to the median group
 RESOLUTION = 1e-7  # eV/atom: spreads below that are rounding errors
 FEW = 20_000  # configurations from which a measure of all is taken
-WINDOW, WINDOWS = 50, 40  # configurations at least, and windows at most, in which the drift of an epoch is measured
-GRID = 2000  # moments of an epoch at which it is known
-CLIP = 3.0  # interquartile ranges beyond the quartiles, from where a value is a gross error
-NEIGHBOURS = 3  # visits within which wrong labels are not expected to bunch
 
 Array = NDArray[np.float64]
 
 
 class Groups(NamedTuple):
-    """Measures of the groups of a head, sorted by code, and last that of all others."""
+    """Measures of the groups of a head, and last that of all others."""
 
-    codes: NDArray[np.int64]  # (G,)
+    codes: NDArray[np.int64]  # (K,) sorted: molecules, and formulas for molecules that are not among them
+    place: NDArray[np.int64]  # (K,) group of each
     level: Array  # (G + 1,) typical log loss
     error: Array  # (G + 1,) typical energy error, eV/atom
     spread: Array  # (G + 1,) of the energy errors about it, eV/atom
 
-    def relative(self, codes: NDArray[np.int64], x: Array, e: Array) -> tuple[Array, Array]:
-        """Log losses and energy errors (N,) of configurations of the groups `codes` (N,), as if all groups were alike.
+    def relative(self, kinds: NDArray[np.int64], x: Array, e: Array) -> tuple[Array, Array]:
+        """Log losses and energy errors (N,) of configurations of `kinds` (N, 2), as if all groups were alike.
 
         x - level_g         (e - error_g) / spread_g
         """
         if not len(self.codes):
             return x - self.level[0], (e - self.error[0]) / self.spread[0]
-        place = np.searchsorted(self.codes, codes).clip(0, len(self.codes) - 1)
-        place = np.where(self.codes[place] == codes, place, len(self.codes))
+        formulas, molecules = kinds.T
+        place, known = self._look_up(molecules)
+        if not known.all():
+            of_formula, formula_known = self._look_up(formulas)
+            last = len(self.level) - 1
+            place = np.where(known, place, np.where(formula_known, of_formula, last))
         return x - self.level[place], (e - self.error[place]) / self.spread[place]
+
+    def _look_up(self, codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        at = np.searchsorted(self.codes, codes).clip(0, len(self.codes) - 1)
+        return self.place[at], self.codes[at] == codes
+
+    @property
+    def number(self) -> int:
+        """How many groups there are, but for the others; 1 if all configurations are one."""
+        return max(len(self.level) - 1, 1)
 
     @property
     def typical_level(self) -> float:
@@ -54,40 +63,70 @@ class Groups(NamedTuple):
         return float(np.median(self.spread[:-1] if len(self.codes) else self.spread))
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Builtins, for a checkpoint."""
+        """Lists, for a checkpoint."""
         return {name: values.tolist() for name, values in self._asdict().items()}
 
     @classmethod
     def from_dict(cls, state: dict[str, list[Any]]) -> "Groups":
         """Inverse of `to_dict`."""
-        values = {name: np.asarray(state[name], dtype=np.float64) for name in ("level", "error", "spread")}
-        return cls(np.asarray(state["codes"], dtype=np.int64), **values)
+        codes, place = (np.asarray(state[name], dtype=np.int64) for name in ("codes", "place"))
+        level, error, spread = (np.asarray(state[name], dtype=np.float64) for name in ("level", "error", "spread"))
+        return cls(codes, place, level, error, spread)
 
 
-def measure(codes: NDArray[np.int64], x: Array, e: Array) -> Groups:
+def measure(kinds: NDArray[np.int64], x: Array, e: Array) -> Groups:
     """Typical log loss and energy error of each group, from where its values are densest: wrong labels aren't there.
 
     Args:
-        codes: (N,) group of each configuration.
+        kinds: (N, 2) formula and molecule of each configuration.
         x, e: (N,) log loss and energy error (eV/atom); NaN: no energy.
     """
-    if (codes == codes[:1]).all():  # one formula: no need to look at all of them
-        level, error, spread = _of_all(x, e)
-        members = np.array([min(len(x), FEW)])
-        return Groups(np.zeros(0, dtype=np.int64), level, np.nan_to_num(error), _steadied(spread, members))
-    unique, group, size = np.unique(codes, return_inverse=True, return_counts=True)
-    large = size >= SMALLEST
-    others = ~large[group]
-    if large.sum() <= 1 and others.sum() < SMALLEST:  # nothing to compare: all are alike
-        large, others = np.zeros(len(unique), dtype=bool), np.ones(len(codes), dtype=bool)
-    last = int(large.sum())
-    number = np.where(large, np.cumsum(large) - 1, last)[group]  # the others together are the last group
+    nobody = np.zeros(0, dtype=np.int64)
+    if (kinds == kinds[:1]).all():  # one molecule: no need to look at all of them
+        return Groups(nobody, nobody, *_measured(x, e))
+    codes, place, number, last = _grouped(kinds)
+    others = int((number == last).sum())
+    if last <= 1 and others < SMALLEST:  # nothing to compare: all are alike
+        return Groups(nobody, nobody, *_measured(x, e))
     level, _ = densest_halves(x, number, last + 1)
     error, spread = densest_halves(e, number, last + 1)
-    if not others.any():  # a group that comes later is compared with all
+    if others < SMALLEST:  # too few to say what is typical of them, or a group that comes later
         level[-1:], error[-1:], spread[-1:] = _of_all(x, e)
     members = np.bincount(number, minlength=last + 1)
-    return Groups(unique[large], level, np.nan_to_num(error), _steadied(spread, members))
+    return Groups(codes, place, level, np.nan_to_num(error), _steadied(spread, members))
+
+
+def _grouped(kinds: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], int]:
+    """Codes and their groups (K,), the group of each configuration (N,), and the number of groups but for the others.
+
+    A molecule is a group. What is left of a formula, such as a broken molecule, belongs to the group of its most
+    frequent one; where that is not frequent either, the formula is the group; the rest are the others, the last group.
+    """
+    molecules, first, molecule, count = np.unique(
+        kinds[:, 1], return_index=True, return_inverse=True, return_counts=True
+    )
+    formulas, formula = np.unique(kinds[first, 0], return_inverse=True)
+    order = np.lexsort((count, formula))
+    main = order[np.searchsorted(formula[order], np.arange(len(formulas)), side="right") - 1]  # of each formula
+    total = np.bincount(formula, weights=count)
+    large = count >= SMALLEST
+    group = np.full(len(molecules), -1)
+    group[large] = np.arange(large.sum())
+    of_formula = group[main]
+    alone = (of_formula < 0) & (total >= SMALLEST)
+    of_formula[alone] = large.sum() + np.arange(alone.sum())
+    last = int(large.sum() + alone.sum())
+    group = np.where(large, group, of_formula[formula])
+    found = of_formula >= 0
+    codes, at = np.unique(np.concatenate((molecules[large], formulas[found])), return_index=True)
+    place = np.concatenate((group[large], of_formula[found]))[at]
+    return codes, place, np.where(group < 0, last, group)[molecule], last
+
+
+def _measured(x: Array, e: Array) -> tuple[Array, Array, Array]:
+    """Level, error and spread, each (1,), where all configurations are one group."""
+    level, error, spread = _of_all(x, e)
+    return level, np.nan_to_num(error), _steadied(spread, np.array([min(len(x), FEW)]))
 
 
 def _of_all(x: Array, e: Array) -> tuple[Array, Array, Array]:
@@ -108,43 +147,6 @@ def _steadied(spread: Array, members: NDArray[np.int64]) -> Array:
     own = np.where(known, spread, typical)
     drawn = np.sqrt((members * own**2 + TYPICAL * typical**2) / (members + TYPICAL))
     return np.asarray(np.maximum(drawn, max(NARROWEST * typical, RESOLUTION)))
-
-
-def drift(values: Array, times: Array, trusted: NDArray[np.bool_] | None = None) -> Array:
-    """How far all values (N,) were moved at their times (N,), by the change of the model within an epoch; mean 0.
-
-    Means over windows of time of what is `trusted` (N,), and straight lines between. Where it is not known yet what to
-    trust, wrong labels raise the means of all windows alike; gross errors are clipped.
-    """
-    known = np.isfinite(values) if trusted is None else np.isfinite(values) & trusted
-    use = np.flatnonzero(known)[:: max(1, int(known.sum()) // FEW)]
-    windows = min(WINDOWS, len(use) // WINDOW)
-    if windows < 2 or times[use].min() == times[use].max():
-        return np.zeros(len(values))
-    order = use[np.argsort(times[use], kind="stable")]
-    low, high = np.quantile(values[order], (0.25, 0.75))
-    clipped = values[order].clip(low - CLIP * (high - low), high + CLIP * (high - low))
-    number = np.arange(len(order)) * windows // len(order)
-    count = np.bincount(number)
-    first, span = times.min(), np.ptp(times)
-    grid = np.linspace(0, 1, GRID + 1)
-    middles = (np.bincount(number, times[order]) / count - first) / span
-    path = np.interp(grid, middles, np.bincount(number, clipped) / count)[((times - first) * (GRID / span)).astype(int)]
-    return np.asarray(path - path.mean())
-
-
-def bunched(times: Array, wrong: NDArray[np.bool_]) -> bool:
-    """Whether configurations that look wrong were visited close to one another, as wrong labels are not.
-
-    An epoch visits configurations in random order. Counted are pairs of wrong ones that are at most NEIGHBOURS visits
-    apart, against what chance gives.
-    """
-    if not len(times) or times.min() == times.max():
-        return False
-    wrong = wrong[np.argsort(times, kind="stable")].astype(float)
-    found = sum(float(wrong[:-apart] @ wrong[apart:]) for apart in range(1, NEIGHBOURS + 1))
-    expected = NEIGHBOURS * len(wrong) * wrong.mean() ** 2
-    return bool(found > 1.3 * expected + 4 * np.sqrt(expected + 1))
 
 
 def densest_halves(values: Array, number: NDArray[np.int64], groups: int) -> tuple[Array, Array]:

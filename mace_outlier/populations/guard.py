@@ -13,20 +13,30 @@ class Guard(NamedTuple):
     """What two populations need before they are believed."""
 
     evidence: float = 10.0  # gain in the Bayesian information criterion
-    certainty: float = 0.85  # of what is taken for wrong, see Fit
+    certainty: float = 0.65  # of what is taken for wrong, see Fit
     factor: float = 2.0  # between the losses at the modes: wrong labels are no small matter, and
     error_factor: float = 4.0  # between the energy errors: one of them is enough, or something of both
+    most: float = 0.45  # share of wrong labels that agree with one another: from here on, who is wrong is a toss-up
 
     def relaxed(self) -> "Guard":
         """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
-        return self._replace(evidence=0.0, certainty=0.95 * self.certainty)
+        return self._replace(evidence=0.0, certainty=0.95 * self.certainty, most=self.most / 0.95)
 
-    def believes(self, fit: Fit) -> bool:
-        """Whether two populations are apart in what matters; a majority is wrong only if its losses are far larger."""
+    def sees_two(self, fit: Fit) -> bool:
+        """Whether two populations are apart in what matters, and the smaller losses are those of right labels."""
         by_loss = np.log(fit.loss_factor) / np.log(self.factor)
         by_energy = np.log(fit.error_factor) / np.log(self.error_factor)
         apart = np.hypot(max(by_loss, 0.0), max(by_energy, 0.0)) > 1
-        return bool(apart and by_loss > -1 and (by_loss > 2 or fit.share < 0.5) and fit.certainty > self.certainty)
+        return bool(apart and by_loss > -1 and fit.certainty > self.certainty)
+
+    def decides(self, fit: Fit) -> bool:
+        """Whether it is known which of two populations is the wrong one.
+
+        A model learns what most labels agree on. Wrong labels with energies off to both sides don't agree, and are
+        known by far larger losses even where they are the majority; those off to one side do.
+        """
+        agree = abs(fit.high_error - np.arcsinh(fit.error)) > fit.high_error_scale
+        return bool(fit.share < self.most or (fit.loss_factor > self.factor**2 and not agree))
 
 
 def choose(cells: Cells, guard: Guard, start: NDArray[np.float64] | None = None) -> Fit:
@@ -40,4 +50,4 @@ def choose(cells: Cells, guard: Guard, start: NDArray[np.float64] | None = None)
     one, two = fit_one(cells), fit_two(cells, start)
     parameters = 5 if np.isfinite(cells.e).any() else 3
     gain = 2 * (two.log_likelihood - one.log_likelihood) - parameters * np.log(cells.counts.sum())
-    return two if gain > guard.evidence and guard.believes(two) else one
+    return two if gain > guard.evidence and guard.sees_two(two) else one

@@ -13,9 +13,9 @@ OVERLAP = 0.1  # share of ambiguous configurations, above which the populations 
 
 SIMILAR_TITLE = "Two populations of similar size: which one is wrong?"
 SIMILAR_ADVICE = (
-    "A fit can't say that: the population with the lower losses (the larger one, if only the energies differ) is taken "
-    "for right, but it may be the wrong one. Look at examples of both before you trust the weights; mace_outlier "
-    "export writes both, as trusted and as suspects."
+    "A fit can't say that. Where there are suspects, the population with the lower losses (the larger one, if only the "
+    "energies differ) is taken for right, but it may be the wrong one. Look at examples of both before you trust the "
+    "weights; mace_outlier export writes both, as trusted and as suspects."
 )
 
 
@@ -33,7 +33,13 @@ def how_many_right(summary: Summary) -> list[str]:
 
 def similar_populations(summary: Summary) -> list[str]:
     """Warn of heads whose two populations are of similar size; nothing to say where there is none."""
-    return [
+    undecided = [
+        _of([head], summary, f"a second population holds {percent(head.losses.fit.undecided)} of the labels, and ")
+        + "either may be the wrong one, so that no configuration lost weight for it."
+        for head in summary.heads
+        if head.losses.fit and head.losses.fit.undecided
+    ]
+    return undecided + [
         _of([head], summary, f"{percent(head.losses.fit.share)} of the labels are of the population that is taken for ")
         + f"wrong, told apart by {_differences(head.losses)}."
         for head in summary.heads
@@ -91,8 +97,8 @@ def _shown_energies(losses: Losses) -> str:
 def _populations(head: Head, summary: Summary) -> str:
     """Which populations the labels of a head show."""
     fit, compared = head.losses.fit, ""
-    if head.losses.formulas > 1:
-        compared = f" Labels are compared with those of the same formula ({head.losses.formulas:,} formulas)."
+    if head.losses.molecules > 1:
+        compared = f" Labels are compared with those of the same molecule ({head.losses.molecules:,} molecules)."
     if not fit or not head.losses.two:
         return _one_population(head, summary) + compared
     sure = "" if math.isnan(fit.certainty) else f" (with a certainty of {percent(fit.certainty)} for each, on average)"

@@ -30,8 +30,8 @@ class Losses(NamedTuple):
     scale: float  # sigma
     threshold: float  # t, sigmas (mixture: of the lower population); inf: never down-weights; NaN: not recorded
     fit: Described | None = None  # mixture; None: not recorded
-    formulas: int = 0  # that configurations are compared with their own of; 0: losses are not relative to any
-    level: float = math.nan  # typical log loss over all formulas; NaN: not recorded
+    molecules: int = 0  # that configurations are compared with their own of; 0: losses are not relative to any
+    level: float = math.nan  # typical log loss over all molecules; NaN: not recorded
 
     @property
     def recorded(self) -> bool:
@@ -105,13 +105,13 @@ def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     fit = _read_fit(entry) if kind == MIXTURE else None
     if fit is None and threshold != math.inf:
         threshold = math.nan  # without the populations it says nothing
-    formulas = number(entry.get("formulas"))
-    level, formulas = number(entry.get("level")), int(formulas) if formulas >= 1 else 0
-    return Losses(kind, math.nan, math.nan, threshold, fit, formulas, level)
+    molecules = number(entry.get("molecules"))
+    level, molecules = number(entry.get("level")), int(molecules) if molecules >= 1 else 0
+    return Losses(kind, math.nan, math.nan, threshold, fit, molecules, level)
 
 
 def _read_fit(entry: Mapping[str, Any]) -> Described | None:
-    values = {name: number(entry.get(name)) for name in Described._fields}
+    values = {name: number(entry.get(name)) for name in Described._fields if name in entry or name != "undecided"}
     needed = ["mode", "left", "right", "share"] + (["high_mean", "high_scale"] if values["share"] > 0 else [])
     sensible = all(math.isfinite(values[name]) for name in needed) and 0 <= values["share"] < 1
     positive = all(values[name] > 0 for name in needed if name in ("left", "right", "high_scale"))
@@ -131,12 +131,13 @@ def relative_losses(
         right: (N,) True: taken for right; these say what is typical, as in the training.
         losses: the fit.
     """
-    if not losses.formulas or not right.any():
+    if not losses.molecules or not right.any():
         return loss, False
     x = np.log(loss)
     measured = right if losses.two else np.ones_like(right)
-    groups = measure(formulas[measured], x[measured], np.full(int(measured.sum()), np.nan))
-    relative, _ = groups.relative(formulas, x, np.zeros(len(x)))
+    kinds = np.column_stack((formulas, formulas))  # isomers are not told apart here
+    groups = measure(kinds[measured], x[measured], np.full(int(measured.sum()), np.nan))
+    relative, _ = groups.relative(kinds, x, np.zeros(len(x)))
     level = groups.typical_level if math.isnan(losses.level) else losses.level
     return np.exp(relative + level), len(groups.codes) > 0
 
