@@ -74,7 +74,7 @@ STUDIES: dict[str, list[Cell]] = {
     "noise": product(NOISE, [0.15], ["default", "weighted"]) + product(["gross"], [0.02], ["default", "weighted"]),
     "property": product(["energy_only", "forces_only"], [0.15], ["default, by property"]),
     "breakdown": product(["unconverged", "random_sign"], [0.5, 0.6, 0.7], ["default"])
-    + product(["unconverged", "random_sign"], [0.6], ["weighted"]),
+    + product(["unconverged", "random_sign"], [0.5, 0.6, 0.7], ["weighted"]),
     "selection": product(["unconverged"], [0.3], ["default, stock selection", "published, robust selection"]),
     "validation": product(
         ["unconverged"], [0.3], [f"{arm}, clean validation" for arm in ("default", "published", "weighted")]

@@ -40,7 +40,9 @@ def detection(training: Training) -> dict:
         prefix = "" if split == "train" else "valid_"
         found |= {prefix + name: value for name, value in told_apart(own["weight"].to_numpy(), bad).items()}
     weight = results.table["weight"][results.table["split"] == "train"]
-    found["share_found"] = results.about["distribution"][0].get("share", float((weight < 0.5).mean()))
+    [fit] = results.about["distribution"]
+    found["share_found"] = fit.get("share", float((weight < 0.5).mean()))
+    found["undecided"] = fit.get("undecided", 0.0)
     return found
 
 
