@@ -1,6 +1,6 @@
-"""Write the README's tables from the committed results of the benchmarks.
+"""Write the tables of the READMEs from the committed results of the benchmarks.
 
-python benchmarks/summary.py        # rewrites the marked parts of README.md; a test checks that they are current
+python benchmarks/summary.py        # rewrites the marked parts; a test checks that they are current
 """
 
 import json
@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
-ABLATION = ("shares", "detection", "noise", "rare", "hard", "refinement")
+README, ABLATION = HERE.parent / "README.md", HERE / "ablation" / "README.md"
 
 
 def load(path: str) -> dict[str, Any]:
@@ -54,31 +53,42 @@ def cost() -> str:
     most = load("records/results.json")["results"][-1]
     lines += [
         f"| records of {most['configurations'] / 1e6:g} M configurations | {most['records_megabytes']:.0f} MB |",
+        f"| fit at the end of an epoch, 20,000 molecules | {most['seconds_to_fit']:.1f} s |",
         f"| saving their table | {most['seconds_to_save']:.1f} s |",
         f"| `mace_outlier report` on it | {most['seconds_to_report']:.1f} s, {most['page_megabytes']:.1f} MB page |",
     ]
     return "\n".join(lines)
 
 
-def tables() -> dict[str, str]:
-    """The generated parts of the README, by the name in their marker."""
+def stored(path: str) -> str:
+    """A table that a benchmark wrote."""
+    return (HERE / path).read_text().strip()
+
+
+def tables(document: Path) -> dict[str, str]:
+    """The generated parts of a document, by the name in their marker."""
+    if document == ABLATION:
+        names = ("detection", "breakdown", "rare", "hard", "refinement", "selection", "settings")
+        return {f"ablation {name}": stored(f"ablation/{name}.md") for name in names}
     return {
-        **{name: (HERE / name / "table.md").read_text().strip() for name in ("demo", "demo_energy_weight_10")},
-        **{f"ablation {name}": (HERE / "ablation" / f"{name}.md").read_text().strip() for name in ABLATION},
+        **{name: stored(f"{name}/table.md") for name in ("demo", "demo_energy_weight_10")},
+        **{f"ablation {name}": stored(f"ablation/{name}.md") for name in ("shares", "noise")},
         "dft_water": dft_water(),
         "cost": cost(),
     }
 
 
-def filled(text: str) -> str:
-    """The README with its generated parts renewed."""
-    for name, table in tables().items():
+def filled(document: Path) -> str:
+    """The text of a document with its generated parts renewed."""
+    text = document.read_text()
+    for name, table in tables(document).items():
         part = re.compile(rf"(<!-- {name}: .*? -->\n).*?(<!-- end -->)", flags=re.S)
         if not part.search(text):
-            raise SystemExit(f"README.md has no part '<!-- {name}: ... -->' to '<!-- end -->'")
+            raise SystemExit(f"{document} has no part '<!-- {name}: ... -->' to '<!-- end -->'")
         text = part.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)
     return text
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    for document in (README, ABLATION):
+        document.write_text(filled(document))
