@@ -5,6 +5,7 @@ from ase.data import covalent_radii
 from numpy.typing import NDArray
 
 STRETCH = 1.2  # of the sum of two covalent radii, up to which atoms are bonded
+SHORTEST = 1.0  # Angstrom; closer atoms are bonded in any case: that of H2 is as long as its radii allow
 LARGEST = 200  # atoms; beyond, all pairs are many, and configurations differ in more than their molecules
 ROUNDS = 3  # bonds along which the surroundings of an atom are told from those of another
 
@@ -32,10 +33,11 @@ def bonds_code(numbers: NDArray[np.integer], positions: NDArray[np.floating], pe
     """
     if periodic or not 1 < len(numbers) <= LARGEST:
         return 0
-    radii = (STRETCH * covalent_radii[numbers]).astype(np.float32)
+    radii = covalent_radii[numbers].astype(np.float32)
     at = np.asarray(positions, dtype=np.float32)
     apart = at[:, None] - at
-    bonded = np.einsum("ijk,ijk->ij", apart, apart) < (radii[:, None] + radii) ** 2
+    longest = np.maximum(STRETCH * (radii[:, None] + radii), SHORTEST)
+    bonded = np.einsum("ijk,ijk->ij", apart, apart) < longest**2
     one, other = np.nonzero(bonded)
     colours = _mixed(np.asarray(numbers).astype(np.uint64))
     for _ in range(ROUNDS):

@@ -358,6 +358,21 @@ def test_a_hard_config_type_keeps_its_weights(mace):
     assert table_of(run).weight.mean() > 0.95
 
 
+def test_isomers_are_compared_with_their_own_kind(mace):
+    rng = np.random.default_rng(0)
+    shapes = [[(0, 0, 0), (0.96, 0, 0), (-0.24, 0.93, 0)], [(0, 0, 0), (0.96, 0, 0), (1.7, 0, 0)]]  # water; O-H-H
+    frames = []
+    for i in range(60):
+        frame = Atoms("OH2", np.array(shapes[i % 2]) + rng.normal(0, 0.02, (3, 3)), info={"REF_energy": -10.0 - i % 2})
+        frame.arrays["REF_forces"] = rng.normal(0, 0.1, (3, 3))
+        frames.append(frame)
+    write(mace.folder / "train.xyz", frames)
+    run = mace.train("isomers", "--loss=ema_robust", "--ema_robust_distribution=mixture")
+    assert set(table_of(run).formula) == {"H2O"}
+    results = read_results(run.folder / "results" / "isomers_run-1")
+    assert results.about["distribution"][0]["molecules"] == 2
+
+
 def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
     from mace_outlier.plugin.data import trace
 
