@@ -5,7 +5,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import approx_fprime
 from scipy.stats import norm, t
+from threadpoolctl import threadpool_info, threadpool_limits
 
+import mace_outlier.populations.fit as fit_module
 from mace_outlier.populations.cells import Cells
 from mace_outlier.populations.fit import _objective, fit_one, fit_two, lower_density, shift
 from mace_outlier.populations.guard import Guard, choose
@@ -120,3 +122,15 @@ def test_a_majority_whose_energies_don_t_agree_is_wrong_if_its_losses_are_far_la
     assert Guard().decides(scattered)
     assert not Guard().decides(fit_two(made))
     assert not Guard(factor=2 * scattered.loss_factor).decides(scattered)
+
+
+def test_a_fit_takes_one_thread_and_gives_the_others_back(monkeypatch):
+    def threads():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    seen, minimize = [], fit_module.minimize
+    monkeypatch.setattr(fit_module, "minimize", lambda *a, **k: (seen.append(threads()), minimize(*a, **k))[1])
+    with threadpool_limits(2, "blas"):
+        fit_one(cells(size=100))
+        assert threads() == {2}
+    assert seen == [{1}]

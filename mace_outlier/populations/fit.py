@@ -4,11 +4,13 @@ The logarithms of the losses of right labels have one mode and a tail towards la
 harder than others), and their energy errors scatter about zero; wrong labels lie in a second population elsewhere.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
 
 from .cells import Cells
 from .starts import guesses, location_and_spread, lower_start
@@ -148,7 +150,14 @@ def fit_two(cells: Cells, start: Array | None = None) -> Fit:
 def _minimise(objective: Any, start: Array, iterations: int = 200) -> Any:
     bounds = [(np.log(NARROWEST[i]), 8.0) if i in NARROWEST else (None, None) for i in range(len(start))]
     options = {"maxiter": iterations}
-    return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    with _threads().limit(limits=1, user_api="blas"):
+        return minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """The thread pools of BLAS, found once. For ten parameters, several threads mostly wait for one another."""
+    return ThreadpoolController()
 
 
 def _as_fit(p: Array, log_likelihood: float) -> Fit:
