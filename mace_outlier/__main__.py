@@ -5,6 +5,7 @@ import importlib
 import sys
 
 from . import __version__, _boot
+from .output import may_be_unread
 
 # command -> (module with `add_arguments(parser)` and `run(arguments)`, help); loaded only when asked for
 COMMANDS = {
@@ -35,7 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     module.add_arguments(parser)
     try:
-        module.run(parser.parse_args(arguments[1:]))
+        with may_be_unread():
+            module.run(parser.parse_args(arguments[1:]))
     except (ValueError, OSError) as error:  # what the user can mend; anything else is ours and shows where
         sys.exit(f"mace_outlier {command}: error: {error}")
 

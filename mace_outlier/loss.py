@@ -109,8 +109,9 @@ class RobustLoss(nn.Module):
         From statistics that have just learnt from them, or, where the distribution is settled, those of the last fit.
         """
         if self._frozen or self.distribution.settled:
-            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), residuals=errors)
-            return self.records.weight[ids].masked_fill(bad, 0.0)
+            weight = self.records.weight[ids]
+            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, residuals=errors)
+            return weight.masked_fill(bad, 0.0)
         judged = judged.masked_fill(bad, 0.0)
         # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
         self.distribution.update(judged, heads, judged > 0)

@@ -163,6 +163,14 @@ def test_torch_and_mace_are_not_imported(tmp_path):
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+def test_the_page_is_written_when_nobody_reads_the_table_to_its_end(tmp_path):
+    run = write_run(tmp_path, slab_among_clusters())
+    command = f"{sys.executable} -m mace_outlier report {run} | true"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "demo_run-1_outliers.html").exists()
+
+
 def test_chromium_shows_the_page_and_asks_for_nothing(tmp_path, capsys):
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if not chromium:

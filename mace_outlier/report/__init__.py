@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the report of a run and write its page; raises ValueError for what the user can mend."""
     _check(arguments)
+    from ..output import may_be_unread
     from ..results import read_results
     from .groups import find_groups
     from .summary import summarise, with_categories, worst
@@ -43,8 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     groups = find_groups(results.table, summary)
     suspects = worst(results.table, summary, arguments.top)
     truth = find_truth(results, summary, arguments.truth) if arguments.truth else None
-    out = console()
-    show(out, str(results.about.get("name") or results.prefix.name), summary, groups, suspects, truth)
+    with may_be_unread():  # the page is written all the same
+        show(console(), str(results.about.get("name") or results.prefix.name), summary, groups, suspects, truth)
     if arguments.no_page and not arguments.figures:
         return
     from .figures import save

@@ -38,12 +38,20 @@ COLUMNS: dict[str, tuple[str, Callable[[Suspect], str]]] = {
 DROPPED = ("seen", "atoms", "config_type", "mean", "formula", "verdict")  # on a narrow terminal, the first one first
 
 
+class OurConsole(Console):
+    """Rich's own would end the program, and the page would not be written."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave it to `output.may_be_unread`."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
     """Return a console that shows text as it is."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode
     options: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
-    return Console(**options) if sys.stdout.isatty() else Console(width=PIPED_WIDTH, **options)
+    return OurConsole(**options) if sys.stdout.isatty() else OurConsole(width=PIPED_WIDTH, **options)
 
 
 def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[Suspect], truth: Truth | None) -> None:
