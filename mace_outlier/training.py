@@ -189,6 +189,8 @@ class RobustTraining:
         for stage, statistics in state["statistics"].items():
             if stage in self.losses:
                 self.losses[stage].distribution.load_state_dict(statistics)
+                if self.options.scope == "property":
+                    self.losses[stage].weigh_by_property()
         self.logbook.history = list(state.get("history", []))
         if state.get("training_set") == self.provenance.fingerprint():
             self.records.load_state_dict(state["records"])
@@ -232,8 +234,7 @@ class RobustTraining:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""
         if self._numbered.needs_tags:
             if distributed.active():
-                device = self.records.table.device
-                self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, device)
+                self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, self.records.table.device)
             self._numbered.needs_tags = not self.descriptions.complete
 
     def _batches_of_rows(self, loader: Any) -> Any:

@@ -211,6 +211,20 @@ def test_restart_is_the_uninterrupted_run(mace):
     assert parts.state["records"]["weight"].min() < 0.9
 
 
+def test_a_restart_weighs_the_same_properties(mace):
+    train, valid = molecules(120), molecules(12, seed=1)
+    for frame in train[::3]:
+        frame.info["REF_energy"] += 5.0 * len(frame)
+    write_xyz(mace.folder, train, valid)
+    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--ema_robust_scope=property"]
+    flags += ["--save_all_checkpoints", "--batch_size=120", "--energy_weight=1", "--forces_weight=1000"]
+    whole = mace.train("whole", *flags, "--max_num_epochs=7")
+    mace.train("parts", *flags, "--max_num_epochs=5")
+    parts = mace.train("parts", *flags, "--max_num_epochs=6", "--restart_latest")
+    assert "share_below_0.5=33.33 %, two populations" in parts.log
+    same(parts.parameters, whole.parameters, rtol=1e-6, atol=1e-9)
+
+
 def test_stock_mace_continues_our_checkpoint(mace, mace_run_train):
     from conftest import command_line
 
