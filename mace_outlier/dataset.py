@@ -70,7 +70,7 @@ class NumberedDataset:
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at `position`."""
-        item, position = self.dataset[position], position % len(self)
+        item, position = self._made(position), position % len(self)
         if self._state[position] != FINITE and item is not None:  # None: MACE's LMDB could not read this entry
             bad = nonfinite_labels(item, self.labels)
             self._state[position] = NONFINITE if bad else FINITE
@@ -81,6 +81,14 @@ class NumberedDataset:
         row = position if self.rows is None else int(self.rows[position])
         tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
         return Sample(row, self._state[position] != NONFINITE, item, self._absent.get(position), tag)
+
+    def _made(self, position: int) -> Any:
+        """Return the host's sample; a data set on disk makes it anew every time."""
+        provenance.describing = self.needs_tags
+        try:
+            return self.dataset[position]
+        finally:
+            provenance.describing = True
 
     def _note_absent(self, position: int, item: Any) -> None:
         absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)
@@ -93,7 +101,7 @@ class ValidationDataset(NumberedDataset):
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at `position`."""
-        item, position = self.dataset[position], position % len(self)
+        item, position = self._made(position), position % len(self)
         if self._state[position] == UNKNOWN and item is not None:
             self._state[position] = FINITE
             self._note_absent(position, item)

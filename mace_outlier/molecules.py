@@ -38,12 +38,12 @@ def bonds_code(numbers: NDArray[np.integer], positions: NDArray[np.floating], pe
     apart = at[:, None] - at
     longest = np.maximum(STRETCH * (radii[:, None] + radii), SHORTEST)
     bonded = np.einsum("ijk,ijk->ij", apart, apart) < longest**2
+    np.fill_diagonal(bonded, True)  # every atom is its own neighbour, wherever it is
     one, other = np.nonzero(bonded)
+    first = np.searchsorted(one, np.arange(len(numbers)))
     colours = _mixed(np.asarray(numbers).astype(np.uint64))
     for _ in range(ROUNDS):
-        around = np.zeros_like(colours)
-        np.add.at(around, one, colours[other])
-        colours = _mixed(colours * MIX[2] + around)
+        colours = _mixed(colours * MIX[2] + np.add.reduceat(colours[other], first))
     return int(colours.sum())
 
 

@@ -18,6 +18,7 @@ TAG_FIELD = "__mace_outlier_tag__"  # of a sample; hosts such as torch_geometric
 
 SMALLEST_GROUP, WHOLE = 5, 0.8  # members of a group, and their share that makes it a whole one
 
+describing = True  # False while a sample is made of which all is known: its tag may leave out what takes time
 tagging = False  # True while the samples that the host makes are to carry tags; set in worker processes as well
 
 

@@ -67,6 +67,12 @@ def test_the_branches_of_a_chain_are_seen():
     assert name(hexane(1)) == name(hexane(3)) != name(hexane(2))
 
 
+def test_atoms_without_a_place_are_no_error():
+    atoms = molecule("CH3CH2OH")
+    atoms.positions[-1] = np.nan
+    assert name(atoms).startswith("C2H6O ")
+
+
 def test_liquids_solids_atoms_and_very_large_ones_are_named_by_their_formula():
     assert name(bulk("Cu")) == "Cu"
     assert name(Atoms("H", [(0, 0, 0)])) == "H"

@@ -13,6 +13,7 @@ from torch.utils.data import ConcatDataset
 
 import mace_outlier.plugin  # noqa: F401 (applies the seams)
 from mace_outlier import provenance
+from mace_outlier.dataset import NumberedDataset
 from mace_outlier.provenance import Descriptions, Part, Provenance, Tag
 from mace_outlier.results import read_results
 
@@ -371,6 +372,22 @@ def test_isomers_are_compared_with_their_own_kind(mace):
     assert set(table_of(run).formula) == {"H2O"}
     results = read_results(run.folder / "results" / "isomers_run-1")
     assert results.about["distribution"][0]["molecules"] == 2
+
+
+def test_what_takes_time_is_left_out_of_tags_once_all_is_known():
+    class OnDisk(list):
+        def __getitem__(self, position):
+            return provenance.describing
+
+    numbered = NumberedDataset(OnDisk([0, 0]))
+    assert numbered[0].item is True
+    numbered.needs_tags = False
+    assert numbered[1].item is False
+    assert provenance.describing  # of whatever is made next
+    numbered.dataset = []
+    with pytest.raises(IndexError):
+        numbered[0]
+    assert provenance.describing
 
 
 def test_an_unknown_data_set_is_counted_by_position(monkeypatch):

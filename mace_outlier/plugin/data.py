@@ -70,7 +70,8 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
         numbers = np.asarray(config.atomic_numbers)
         origin = getattr(config, ORIGIN_FIELD, (None, -1))
         name = formula(numbers.tobytes(), numbers.dtype)
-        kind = molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
+        known = not provenance.describing
+        kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
         setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), *origin))
     return sample
 
