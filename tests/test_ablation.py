@@ -95,6 +95,19 @@ def test_tables_say_means_ratios_and_how_many_seeds(tables):
         }
     )  # fmt: skip
     table = tables.shares(rows)
-    assert "| good frames only (oracle) | - | - | 4.0 / 60.0 (1.00 x / 1.00 x, 1 seed) | - |" in table
-    assert "| **`ema_robust`** | - | - | 4.5 / 63.0 (1.10 x / 1.05 x, 2 seeds) | - |" in table
+    assert "| good frames only (oracle) | - | - | - | 4.0 / 60.0 (1.00 x / 1.00 x, 1 seed) | - |" in table
+    assert "| **`ema_robust`** | - | - | - | 4.5 / 63.0 (1.10 x / 1.05 x, 2 seeds) | - |" in table
     assert "stock" not in table
+
+
+def test_the_breakdown_says_what_was_found(tables):
+    rows = pandas.DataFrame(
+        {
+            "kind": ["unconverged", "unconverged", "random_sign"], "share": [0.5, 0.6, 0.7], "seed": 1,
+            "arm": "default", tables.ENERGY: 4.0, tables.FORCES: 60.0, "energy_ratio": np.nan, "force_ratio": np.nan,
+            "share_found": [0.0, 0.4, 0.3], "undecided": [0.5, 0.0, 0.0],
+        }
+    )  # fmt: skip
+    last = tables.breakdown(rows).splitlines()[-1]
+    assert last == "| share found | undecided (warning) | 40 % (warning) | - | - | - | 30 % |"
+    assert tables.seen(0.0, 0.0) == "none"

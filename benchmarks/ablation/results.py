@@ -17,6 +17,8 @@ from demo_results import package_version
 from figures import draw_shares
 from make_water import write_json_atomically
 
+from mace_outlier.populations import SIMILAR
+
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 FINDS = ["share_found", "auroc", "recall", "precision", "valid_recall", "valid_precision"]
 OWN_FRAMES = {"unconverged", "organic", "rare"}  # the other kinds spoil the frames that `unconverged` does
@@ -92,12 +94,18 @@ def breakdown(rows: pandas.DataFrame) -> str:
     places = [(kind, share) for kind in ("unconverged", "random_sign") for share in (0.5, 0.6, 0.7)]
     columns = [(f"{KINDS.get(kind, kind)}: {100 * share:g} %", of(rows, kind, share)) for kind, share in places]
     table = grid(columns, ["weighted", "default"])
-    found = ["share found, warned of"]
+    found = ["share found"]
     for _, own in columns:
         ours = own[own.arm == "default"]
-        none = "none: undecided" if (ours.undecided > 0).any() else "none"
-        found.append(", ".join(f"{100 * s:.0f} %" if s else none for s in ours.share_found) or "-")
+        found.append(", ".join(seen(*both) for both in zip(ours.share_found, ours.undecided, strict=True)) or "-")
     return table + "| " + " | ".join(found) + " |\n"
+
+
+def seen(share: float, undecided: float) -> str:
+    """What a user sees of a share that was found."""
+    if undecided > 0:
+        return "undecided (warning)"
+    return f"{100 * share:.0f} %{' (warning)' if share > SIMILAR else ''}" if share else "none"
 
 
 def settings(rows: pandas.DataFrame) -> str:
