@@ -53,7 +53,7 @@ def cost() -> str:
     most = load("records/results.json")["results"][-1]
     lines += [
         f"| records of {most['configurations'] / 1e6:g} M configurations | {most['records_megabytes']:.0f} MB |",
-        f"| fit at the end of an epoch, 20,000 molecules | {most['seconds_to_fit']:.1f} s |",
+        f"| fit at the end of their epoch, of 20,000 molecules | {most['seconds_to_fit']:.1f} s |",
         f"| saving their table | {most['seconds_to_save']:.1f} s |",
         f"| `mace_outlier report` on it | {most['seconds_to_report']:.1f} s, {most['page_megabytes']:.1f} MB page |",
     ]

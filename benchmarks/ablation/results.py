@@ -115,6 +115,7 @@ def settings(rows: pandas.DataFrame) -> str:
 
 
 def of(rows: pandas.DataFrame, kind: str, share: float) -> pandas.DataFrame:
+    """The trainings on one kind and share of wrong labels."""
     return rows[(rows.kind == kind) & (rows.share == share)]
 
 
