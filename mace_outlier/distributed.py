@@ -37,10 +37,15 @@ def gather(value: Any) -> list[Any]:
     return values
 
 
-def mean_sizes(configurations: int, atoms: int, device: torch.device) -> tuple[float | Tensor, float | Tensor]:
-    """Return configurations and atoms in a batch, averaged over all processes: MACE's losses average globally."""
+def gather_rows(table: Tensor) -> Tensor:
+    """Return the rows (V, C) of all processes, one after the other; each may have another number of them."""
     if not active():
-        return configurations, atoms
-    sizes = torch.tensor([configurations, atoms], dtype=torch.float64, device=device)
-    mean = sum_over_ranks(sizes) / torch.distributed.get_world_size()
-    return mean[0], mean[1]
+        return table
+    length = torch.full((1,), len(table), dtype=torch.long, device=table.device)
+    lengths = [torch.empty_like(length) for _ in range(torch.distributed.get_world_size())]
+    torch.distributed.all_gather(lengths, length)
+    sizes = torch.cat(lengths).tolist()
+    padded = torch.cat((table, table.new_zeros(max(sizes) - len(table), table.shape[1])))
+    tables = [torch.empty_like(padded) for _ in sizes]
+    torch.distributed.all_gather(tables, padded)
+    return torch.cat([own[:size] for own, size in zip(tables, sizes, strict=True)])

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from .dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
 from .provenance import Descriptions, Tag
 from .records import Records
-from .reduction import PerConfigurationLoss
+from .reduction import ConfigurationLosses, PerConfigurationLoss
 from .residuals import residuals
-from .weighting import LossDistribution
+from .weighting import LossDistribution, widest
 
 LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite
 
@@ -32,7 +32,7 @@ class RobustLoss(nn.Module):
         per_configuration: the base loss, split into configurations.
         distribution: the loss distribution; must have one entry for each head of the batches.
         records: rows for all training configurations.
-        mean_sizes: for a distributed run, maps (B, N, device) of this process to the means of B and N over processes.
+        sum_over_ranks: in a distributed run, sums a tensor over the processes; called once a step, in all alike.
 
     Source: arXiv:2602.08849.
     """
@@ -42,12 +42,12 @@ class RobustLoss(nn.Module):
         per_configuration: PerConfigurationLoss,
         distribution: LossDistribution | None = None,
         records: Records | None = None,
-        mean_sizes: Callable[[int, int, torch.device], tuple[Any, Any]] | None = None,
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.base = per_configuration.base  # a submodule, so that the host moves its buffers as it always does
         self.per_configuration = per_configuration
-        self.mean_sizes = mean_sizes or (lambda configurations, atoms, device: (configurations, atoms))
+        self.sum_over_ranks = sum_over_ranks
         self._frozen = False
         self.inherits = False  # while True, no weight is above the one that is remembered
         self._selection: Selection | None = None
@@ -70,20 +70,42 @@ class RobustLoss(nn.Module):
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
         if self.descriptions is not None:
             note_tags(ref, self.descriptions)
-        size = len(ref["ptr"]) - 1
-        mean_size, mean_atoms = self.mean_sizes(size, len(ref["batch"]), ids.rows.device)
         factors = self._factors_by_label(ids.rows, ref["head"])
-        contribution, judged = self.per_configuration(ref, pred, mean_atoms / mean_size, factors)
-        if isinstance(mean_size, Tensor):  # a distributed run; comparing the numbers would wait for the device
-            contribution = contribution * (size / mean_size)
+        losses = self.per_configuration(ref, pred, factors, distributed=self.sum_over_ranks is not None)
         with torch.no_grad():
-            too_large = ~(judged + contribution < LARGEST_LOSS)  # losses are positive; NaN is not below anything
+            too_large = ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
             bad = too_large if ids.nonfinite is None else ids.nonfinite | too_large
+            sums = self._sums(losses.judged, bad, ref["head"])
+        contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
+        with torch.no_grad():
             errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
-            weight = self._weigh(ids.rows, ref["head"], judged, bad, errors)
+            weight = self._weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
             factor = weight.square().to(contribution.dtype)
         contribution = contribution.masked_fill(bad, 0.0)
         return contribution.mean() if factors else (factor * contribution).mean()
+
+    def _sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
+        """What the statistics are to learn from the batch; None where they learn nothing."""
+        if self._frozen or self.distribution.settled:
+            return None
+        # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
+        judged = judged.masked_fill(bad, 0.0)
+        return self.distribution.sums(judged, heads, judged > 0)
+
+    def _of_all_ranks(
+        self, losses: ConfigurationLosses, atoms: int, sums: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Contributions (B,) and sums as all processes see them, by one collective; in one process, the same."""
+        if self.sum_over_ranks is None:
+            return losses.contribution, sums
+        own = torch.zeros(3 + (0 if sums is None else sums.numel()), dtype=torch.float64, device=losses.judged.device)
+        for place, number in enumerate((1, len(losses.judged), atoms)):
+            own[place].fill_(number)  # no tensor made of numbers: copying one to a device waits for it
+        if sums is not None:
+            own[3:] = sums.flatten()
+        ranks, size, all_atoms, *_ = total = self.sum_over_ranks(own)
+        contribution = losses.averaged(len(losses.judged) * ranks / size, atoms * ranks / all_atoms)
+        return contribution, None if sums is None else total[3:].view_as(sums)
 
     def weigh_by_property(self) -> None:
         """From now on, lower the weight of the terms by which outliers stand out, and of no other.
@@ -103,18 +125,19 @@ class RobustLoss(nn.Module):
         energies, others = (torch.where(own, squared, 1.0) for own in self._stands_out[heads].unbind(1))
         return {label: energies if label == "energy" else others for label in self.per_configuration.labels}
 
-    def _weigh(self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
+    def _weigh(
+        self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, sums: Tensor | None, errors: list[Tensor]
+    ) -> Tensor:
         """Weights (B,) of the configurations; 0 for the bad ones.
 
-        From statistics that have just learnt from them, or, where the distribution is settled, those of the last fit.
+        From statistics that have just learnt from them, by `sums`, or, without, those that are remembered.
         """
-        if self._frozen or self.distribution.settled:
+        if sums is None:
             weight = self.records.weight[ids]
             self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, residuals=errors)
             return weight.masked_fill(bad, 0.0)
+        self.distribution.absorb(sums)
         judged = judged.masked_fill(bad, 0.0)
-        # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
-        self.distribution.update(judged, heads, judged > 0)
         weight, zscore = self.distribution.weigh(judged, heads)
         if self.inherits:
             weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
@@ -139,9 +162,11 @@ class RobustLoss(nn.Module):
     @torch.no_grad()
     def _judge_all(self) -> None:
         """Update the statistics and all weights from the remembered losses of the configurations seen so far."""
+        records = self.records
+        if self.sum_over_ranks is not None:
+            records.merge(self.sum_over_ranks)
         if self.distribution.settled:
             return
-        records = self.records
         heads, losses = records.head.long(), records.loss
         seen, bad = records.last_epoch >= 0, records.nonfinite
         judged = losses.masked_fill(bad, 0.0)
@@ -164,7 +189,8 @@ class RobustLoss(nn.Module):
     def _note_validation(self, ref: Any, pred: dict[str, Tensor]) -> None:
         """Remember the losses of a validation batch, from which nothing is learnt."""
         assert self._selection is not None
-        contribution, judged = self.per_configuration(ref, pred)
+        losses = self.per_configuration(ref, pred, distributed=self.sum_over_ranks is not None)
+        contribution, judged = self._of_all_ranks(losses, len(ref["batch"]))[0], losses.judged
         bad = ~(judged + contribution < LARGEST_LOSS)
         ids = read_ids(ref, VALIDATION_FIELD)
         errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
@@ -187,28 +213,28 @@ class Selection:
     """
 
     def __init__(self) -> None:
-        self._batches: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._batches: list[Tensor] = []  # (B, C) each
         self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
 
     def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
         """Take in a batch: rows (B,) of the validation set, or -1, heads (B,), and losses, shares, residuals (B,)."""
-        table = torch.stack([column.double() for column in columns], dim=1)
-        self._batches.append((rows, heads, table))
+        self._batches.append(torch.stack([column.to(widest(rows.device)) for column in (rows, heads, *columns)], dim=1))
 
     def __len__(self) -> int:
-        return sum(len(rows) for rows, _, _ in self._batches)
+        return sum(map(len, self._batches))
 
-    def collect(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals (R, V)."""
-        rows, heads, table = (torch.cat(parts) for parts in zip(*self._batches, strict=True))
-        losses, shares, *errors = table.unbind(1)
-        return rows, heads, losses, shares, torch.stack(errors)
+    def collect(
+        self, gather: Callable[[Tensor], Tensor] = lambda table: table
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals (R, V).
+
+        `gather`: in a distributed run, joins the tables (V, C) of all processes.
+        """
+        rows, heads, losses, shares, *errors = gather(torch.cat(self._batches)).unbind(1)
+        return rows.long(), heads.long(), losses, shares, torch.stack(errors)
 
 
-def weighted_validation_loss(
-    shares: Tensor, weights: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] = lambda sums: sums
-) -> tuple[float, float] | None:
-    """Return the weighted loss and the mean weight, over all processes; None where all weights are 0."""
-    sums = torch.stack(((weights * shares).sum(), weights.sum(), torch.ones_like(weights).sum()))
-    loss, weight, count = sum_over_ranks(sums).tolist()
-    return (loss / weight, weight / count) if weight > 0 else None
+def weighted_validation_loss(shares: Tensor, weights: Tensor) -> tuple[float, float] | None:
+    """Return the weighted loss and the mean weight; None where all weights are 0."""
+    loss, weight = torch.stack(((weights * shares).sum(), weights.sum())).tolist()
+    return (loss / weight, weight / len(weights)) if weight > 0 else None

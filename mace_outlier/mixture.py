@@ -27,7 +27,7 @@ from .populations import (
     start_from,
 )
 from .posterior import weigh_by_fit
-from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted
+from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted, widest
 
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas: the outliers themselves widen what they are measured by
 FEWEST = 50  # configurations of a head that a fit needs
@@ -54,7 +54,7 @@ class MixtureDistribution(LossDistribution):
     Args:
         num_heads: H.
         threshold: t, in sigmas; `inf` never down-weights.
-        alpha, variance, warmup, sum_over_ranks: until the first fit, see GaussianDistribution.
+        alpha, variance, warmup: until the first fit, see GaussianDistribution.
         guard: what two populations need, see `choose`.
 
     Source: the idea of Arazo et al., arXiv:1904.11238 (a beta mixture of losses) and DivideMix, arXiv:2002.07394.
@@ -67,11 +67,10 @@ class MixtureDistribution(LossDistribution):
         alpha: float = 0.9,
         variance: str = "running",
         warmup: int = 0,
-        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
         guard: Guard = Guard(),  # noqa: B008 (immutable)
     ) -> None:
         first = threshold if threshold == torch.inf else min(threshold, FIRST_THRESHOLD)
-        self.first = GaussianDistribution(num_heads, first, alpha, variance, warmup, sum_over_ranks)
+        self.first = GaussianDistribution(num_heads, first, alpha, variance, warmup)
         self.threshold, self.guard = threshold, guard
         self.fits: list[Fit | None] = [None] * num_heads
         self.groups: list[Groups | None] = [None] * num_heads
@@ -82,9 +81,13 @@ class MixtureDistribution(LossDistribution):
         """See LossDistribution."""
         return any(fit is not None for fit in self.fits)
 
-    def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+    def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
         """See the class."""
-        self.first.update(_log(losses), heads, usable)
+        return self.first.sums(_log(losses), heads, usable)
+
+    def absorb(self, sums: Tensor) -> None:
+        """See the class."""
+        self.first.absorb(sums)
 
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """See the class."""
@@ -230,8 +233,7 @@ def _rows_of(head: int, seen: Remembered) -> Tensor:
 
 def _log(losses: Tensor) -> Tensor:
     """Logarithm of losses, in double precision where there is one; that of 0 is very low, but finite."""
-    kind = torch.float32 if losses.device.type == "mps" else torch.float64
-    return losses.to(kind).clamp_min(1e-30).log()
+    return losses.to(widest(losses.device)).clamp_min(1e-30).log()
 
 
 def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:

@@ -126,14 +126,14 @@ class Records:
 
     def summary(self, head: int) -> HeadSummary:
         """Summarise the weights of this epoch's visits to `head`; waits for the device, so call it once an epoch."""
-        weights = self.weight[self.visited & (self.head == head)].sort().values
+        weights = self.weight[self.visited & (self.head == head)].sort().values.cpu()
         if not len(weights):
             return HeadSummary(0, torch.nan, torch.nan, [], [0] * BINS)
         places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
         values = (
             weights.mean(dtype=torch.float64),
             (weights < 0.5).double().mean(),
-            *weights[places.to(weights.device)],
+            *weights[places],
         )
         mean, below, *quantiles = torch.stack([value.double() for value in values]).tolist()
         histogram = torch.histc(weights, BINS, 0.0, 1.0).int().tolist()

@@ -9,6 +9,9 @@ atom (forces) gives the sum over the atoms of i, s_i:
     stock loss of the batch                    L   = sum_k a_k mean_i e_i   or   a_k (1/N) sum_i s_i
     contribution of i                          c_i = sum_k a_k e_i          or   a_k (B/N) s_i         mean_i c_i = L
     loss of i, whoever its batch mates are     l_i = sum_k a_k e_i          or   a_k s_i / n_i
+
+In a distributed run, MACE averages most terms over the batches of all processes, and some (those of its Huber losses)
+over that of each process: for the former, B and N of c_i are means over the processes.
 """
 
 import copy
@@ -31,8 +34,18 @@ class UnsupportedLossError(RuntimeError):
 class ConfigurationLosses(NamedTuple):
     """Losses of the B configurations of a batch."""
 
-    contribution: Tensor  # (B,), with gradient: c_i
+    contribution: Tensor  # (B,), with gradient: c_i, with B and N of this batch
     judged: Tensor  # (B,), no gradient: l_i at configuration weight 1, from the labels that i has
+    shared: tuple[Tensor, Tensor] | None = None  # (B,) each, with gradient: see `averaged`
+
+    def averaged(self, configurations: Tensor, atoms: Tensor) -> Tensor:
+        """c_i (B,) in a distributed run: the `shared` parts, of configurations and of atoms, averaged over processes.
+
+        `configurations`, `atoms`: B and N of this batch in units of their means over the processes.
+        """
+        assert self.shared is not None
+        by_configuration, by_atom = self.shared
+        return self.contribution + (configurations - 1) * by_configuration + (atoms - 1) * by_atom
 
 
 class PerConfigurationLoss:
@@ -55,6 +68,7 @@ class PerConfigurationLoss:
         probe, output = made_up_batch()
         self.coefficients = self._find_coefficients(probe, output)
         self._check_parity(probe, output)
+        self.by_atom, self.averaged_by_host = self._find_averages(probe, output)
         self.label_of_term = self._find_labels(probe, output)
         self.labels = tuple(label for label in LABELS if label in self.label_of_term)
         self.short_cut = next((way for way in SHORT_CUTS if self._holds(way, probe, output)), "none")
@@ -63,34 +77,38 @@ class PerConfigurationLoss:
         self,
         ref: Any,
         pred: dict[str, Tensor],
-        atoms_per_configuration: float | Tensor | None = None,
         factors: Mapping[str, Tensor] | None = None,
+        distributed: bool = False,
     ) -> ConfigurationLosses:
         """Losses of each configuration of the batch `ref` (labels, all finite) for the model's output `pred`.
 
-        `atoms_per_configuration` is N/B; a distributed run gives that of all processes together. `factors` (B,), by
-        label, multiply the terms of that label in the contributions, and leave the judged losses alone.
+        `factors` (B,), by label, multiply the terms of that label in the contributions, and leave the judged losses
+        alone. `distributed`: return the shared parts as well.
         """
         by_term = [factors.get(label) for label in self.label_of_term] if factors else []
-        reducer = Reducer(ref, atoms_per_configuration, by_term)
+        reducer = Reducer(ref, by_term)
         contribution = self._evaluate(reducer, ref, pred)
+        shared = self._shared_parts(reducer) if distributed else None
         with torch.no_grad():
             if self.short_cut == "none":
-                return ConfigurationLosses(contribution, self._judge_afresh(ref, pred))
+                return ConfigurationLosses(contribution, self._judge_afresh(ref, pred), shared)
             loss = self._loss(reducer)
             if self.short_cut == "loss / weight":  # 0 where the weight is 0: nothing to judge by
                 loss = loss / ref["weight"].clamp_min(torch.finfo(loss.dtype).tiny)
-            return ConfigurationLosses(contribution, loss)
+            return ConfigurationLosses(contribution, loss, shared)
 
-    def _evaluate(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor]) -> Tensor:
+    def _run(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor], ddp: bool | None) -> Tensor:
         """Run the base loss with another function in place of the host's `reduce_loss`."""
         original = self.host.reduce_loss
         self.host.reduce_loss = reduce  # type: ignore[attr-defined]
         try:
-            # ddp=True: the Huber losses take the path through reduce_loss only then
-            result = self.base(ref=ref, pred=pred, ddp=True)
+            return self.base(ref=ref, pred=pred, ddp=ddp)
         finally:
             self.host.reduce_loss = original  # type: ignore[attr-defined]
+
+    def _evaluate(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor]) -> Tensor:
+        """Run the base loss for each configuration."""
+        result = self._run(reduce, ref, pred, ddp=True)  # the Huber losses take the path through reduce_loss only then
         if result.shape != (len(ref["ptr"]) - 1,):
             raise UnsupportedLossError(
                 f"{type(self.base).__name__} doesn't pass its terms through {self.host.__name__}.reduce_loss "
@@ -105,6 +123,16 @@ class PerConfigurationLoss:
         for coefficient, mean in rest:
             loss = torch.add(loss, mean, alpha=coefficient)
         return loss
+
+    def _shared_parts(self, reducer: "Reducer") -> tuple[Tensor, Tensor]:
+        """The parts of the contributions (B,) that the host averages over processes, by configuration and by atom."""
+        nothing = torch.zeros_like(reducer.reduced[0])
+        parts = [nothing, nothing]
+        for k, coefficient in enumerate(self.coefficients):
+            if self.averaged_by_host[k]:
+                own = int(self.by_atom[k])
+                parts[own] = torch.add(parts[own], reducer.reduced[k], alpha=coefficient)
+        return parts[0], parts[1]
 
     def _judge_afresh(self, ref: Any, pred: dict[str, Tensor]) -> Tensor:
         """Evaluate the base loss again, with configuration weight 1 and absent labels set to the prediction."""
@@ -133,7 +161,8 @@ class PerConfigurationLoss:
     def _check_parity(self, probe: Any, output: dict[str, Tensor]) -> None:
         stock, reducer = self.base(ref=probe, pred=output, ddp=False), Reducer(probe)
         split = self._evaluate(reducer, probe, output)
-        alone = Reducer(probe, probe["ptr"].diff())  # one configuration a batch: then c_i = l_i
+        alone = Reducer(probe)
+        alone.atoms_per_configuration = probe["ptr"].diff()  # one configuration a batch: then c_i = l_i
         singles = self._evaluate(alone, probe, output)
         same = torch.allclose(stock, split.mean(), rtol=1e-6, atol=0.0)
         if not same or not torch.allclose(self._loss(reducer), singles, rtol=1e-6, atol=0.0):
@@ -141,6 +170,22 @@ class PerConfigurationLoss:
                 f"{type(self.base).__name__} is not the mean of its configurations' losses ({split.mean()} against "
                 f"{stock}): ema_robust can't weigh its configurations"
             )
+
+    def _find_averages(self, probe: Any, output: dict[str, Tensor]) -> tuple[list[bool], list[bool]]:
+        """Whether each term has an entry for each atom, and whether the host averages it over all processes.
+
+        What the host averages over processes passes through its `reduce_loss` even when it is not told `ddp`.
+        """
+        raw: dict[bool | None, list[Tensor]] = {True: [], None: []}
+        for ddp, terms in raw.items():
+
+            def reduce(term: Tensor, ddp: bool | None = None, terms: list[Tensor] = terms) -> Tensor:
+                terms.append(term)
+                return term.mean()
+
+            self._run(reduce, probe, output, ddp)
+        by_atom = [len(term) == len(probe["batch"]) for term in raw[True]]
+        return by_atom, [any(torch.equal(term, other) for other in raw[None]) for term in raw[True]]
 
     def _find_labels(self, probe: Any, output: dict[str, Tensor]) -> list[str]:
         """The label that each term is made of, "" for none."""
@@ -163,29 +208,23 @@ class PerConfigurationLoss:
 class Reducer:
     """Stands in for a host's `reduce_loss`: sums over each configuration of one batch instead of over the batch.
 
-    `means` collects the mean of each term over each configuration, (B,) without gradient. `factors` (B,) multiply what
-    is returned of the terms, in their order; none, or None: 1.
+    `means` collects the mean of each term over each configuration, (B,) without gradient, and `reduced` what was
+    returned. `factors` (B,) multiply what is returned of the terms, in their order; none, or None: 1.
     """
 
-    def __init__(
-        self,
-        ref: Any,
-        atoms_per_configuration: float | Tensor | None = None,
-        factors: Sequence[Tensor | None] = (),
-    ) -> None:
+    def __init__(self, ref: Any, factors: Sequence[Tensor | None] = ()) -> None:
         self.batch, self.atoms = ref["batch"], ref["ptr"].diff()  # (N,), (B,)
-        size = len(self.atoms)
-        self.atoms_per_configuration = (
-            len(self.batch) / size if atoms_per_configuration is None else atoms_per_configuration
-        )
+        self.atoms_per_configuration: float | Tensor = len(self.batch) / len(self.atoms)
         self.means: list[Tensor] = []
+        self.reduced: list[Tensor] = []
         self.factors = factors
 
     def __call__(self, raw: Tensor, ddp: bool | None = None) -> Tensor:
         """Reduce a term of shape (B, ...) or (N, ...) to (B,)."""
         factor = self.factors[len(self.means)] if self.factors else None
         reduced = self._reduce(raw)
-        return reduced if factor is None else factor.to(reduced.dtype) * reduced
+        self.reduced.append(reduced if factor is None else factor.to(reduced.dtype) * reduced)
+        return self.reduced[-1]
 
     def _reduce(self, raw: Tensor) -> Tensor:
         size = len(self.atoms)

@@ -57,7 +57,8 @@ class RobustTraining:
 
     def wrap(self, base: nn.Module, host: ModuleType, stage: str) -> RobustLoss:
         """Return the robust loss around the host's loss for a stage of the training."""
-        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host), mean_sizes=distributed.mean_sizes)
+        share = distributed.sum_over_ranks if distributed.active() else None
+        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host), sum_over_ranks=share)
         return self.losses[stage]
 
     def note_base_loss(self, name: str) -> None:
@@ -204,7 +205,7 @@ class RobustTraining:
         options = self.options
         settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
         heads = len(self.provenance.heads)
-        return DISTRIBUTIONS[options.distribution](heads, sum_over_ranks=distributed.sum_over_ranks, **settings)
+        return DISTRIBUTIONS[options.distribution](heads, **settings)
 
     def _refit(self, loss: RobustLoss) -> None:
         """Fit to the losses of this stage (those of the stage before have another scale), and weigh by the fit."""

@@ -60,7 +60,7 @@ class Validation:
         if not len(selection):
             return stock, metrics
         weights, shares = self._judge(loss, selection)
-        result = weighted_validation_loss(shares, weights, distributed.sum_over_ranks)
+        result = weighted_validation_loss(shares, weights)
         if result is None or not robust:
             return stock, metrics
         value, mean_weight = result
@@ -71,7 +71,7 @@ class Validation:
         """Weights and shares of the loss (V,) of what was evaluated, which is noted in the records."""
         if not self.descriptions.complete:
             self._learn_names(selection.tags)
-        rows, heads, losses, shares, errors = selection.collect()
+        rows, heads, losses, shares, errors = selection.collect(distributed.gather_rows)
         bad, known = losses.isnan(), rows >= 0
         energy_errors = errors[self.records.RESIDUALS.index("energy_error")]
         times = torch.zeros_like(losses)  # one model saw them all
@@ -81,8 +81,6 @@ class Validation:
         self.records.observe(
             rows[known], heads[known], losses[known], weights[known], zscores[known], list(errors[:, known])
         )
-        if distributed.active():
-            self.records.merge(distributed.sum_over_ranks)
         return weights, shares
 
     def kinds(self, rows: np.ndarray) -> np.ndarray:

@@ -14,6 +14,11 @@ import torch
 from torch import Tensor
 
 
+def widest(device: torch.device) -> torch.dtype:
+    """The most precise type of a device: float64, but float32 on Apple's MPS, which has no other."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 class Weighted(NamedTuple):
     """What a distribution says of a batch of configurations."""
 
@@ -70,9 +75,17 @@ class LossDistribution(ABC):
         """Whether a training step takes the weights of the last `refit` instead of weighing its batch."""
         return False
 
-    @abstractmethod
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
         """Learn from one batch: finite losses (B,), heads (B,) integer, usable (B,) boolean; others are ignored."""
+        self.absorb(self.sums(losses, heads, usable))
+
+    @abstractmethod
+    def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
+        """What `absorb` needs to know of a batch; the sum over the processes of a distributed run is that of theirs."""
+
+    @abstractmethod
+    def absorb(self, sums: Tensor) -> None:
+        """Learn from a batch by its `sums`."""
 
     @abstractmethod
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
@@ -133,7 +146,6 @@ class GaussianDistribution(LossDistribution):
         alpha: weight of the previous statistics at a step, in [0, 1).
         variance: "running" or "batch".
         warmup: configurations of a head that are seen before its first weight below 1.
-        sum_over_ranks: sums a tensor over the processes of a distributed run; identity by default.
 
     Source: arXiv:2602.08849; exact exponentially weighted variance: law of total variance for the mixture
     alpha * (past) + (1 - alpha) * (batch).
@@ -146,36 +158,34 @@ class GaussianDistribution(LossDistribution):
         alpha: float = 0.9,
         variance: str = "running",
         warmup: int = 0,
-        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         if variance not in ("running", "batch"):
             raise ValueError(f"variance must be 'running' or 'batch', got {variance!r}")
         self.threshold, self.alpha, self.variance_kind, self.warmup = threshold, alpha, variance, warmup
-        self.sum_over_ranks = sum_over_ranks or (lambda tensor: tensor)
         self.mean = torch.zeros(num_heads, dtype=torch.float64)  # (H,)
         self.variance = torch.zeros(num_heads, dtype=torch.float64)  # (H,)
         self.seen = torch.zeros(num_heads, dtype=torch.float64)  # (H,) configurations; float64 is exact to 2^53
 
     @torch.no_grad()
-    def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
-        """See the class. One call is one step of the moving average; a head absent from the batch keeps its state."""
+    def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
+        """For each head, configurations, and first and second moments about the running mean, (3, H)."""
         dtype = self.mean.dtype
         counted = usable.to(dtype)  # (B,)
         shifted = (losses.to(dtype) - self._of(self.mean, heads)) * counted
         terms = torch.stack((counted, shifted, shifted.square()))  # (3, B)
         if len(self.mean) == 1:
-            sums = terms.sum(1, keepdim=True)
-        else:
-            sums = terms.new_zeros(3, len(self.mean)).index_add_(1, heads, terms)  # (3, H)
-        self._absorb(*self.sum_over_ranks(sums).unbind())
+            return terms.sum(1, keepdim=True)
+        return terms.new_zeros(3, len(self.mean)).index_add_(1, heads, terms)
 
     @staticmethod
     def _of(values: Tensor, heads: Tensor) -> Tensor:
         """What each configuration's head has, (B,); one head, the common case, needs no look-up."""
         return values if len(values) == 1 else values[heads]
 
-    def _absorb(self, count: Tensor, first: Tensor, second: Tensor) -> None:
-        """Take in a batch by its sums (H,): configurations, and first and second moments about the running mean."""
+    @torch.no_grad()
+    def absorb(self, sums: Tensor) -> None:
+        """See the class. One call is one step of the moving average; a head absent from the batch keeps its state."""
+        count, first, second = sums.unbind()
         at_least_one = count.clamp_min(1.0)
         shift, second = first / at_least_one, second / at_least_one  # shift = m - mu_before
         new = 1.0 - self.alpha * self.seen.sign()  # the first batch sets the statistics,
@@ -218,8 +228,8 @@ class GaussianDistribution(LossDistribution):
             setattr(self, name, state[name].to(self.mean).clone())
 
     def to(self, device: torch.device) -> "GaussianDistribution":
-        """Move to `device` (float32 on Apple's MPS, which has no float64)."""
-        dtype = torch.float32 if torch.device(device).type == "mps" else torch.float64
+        """Move to `device`, in its widest type."""
+        dtype = widest(torch.device(device))
         for name in ("mean", "variance", "seen"):
             setattr(self, name, getattr(self, name).to(device=device, dtype=dtype))
         return self

@@ -1,80 +1,100 @@
-"""Two gloo processes with half of a batch each, against one process with the whole batch."""
+"""Processes that share a batch (gloo), against one process with the whole batch."""
 
 import pytest
+import ranks
 import torch
 import torch.multiprocessing as multiprocessing
-from mace.modules import loss as mace_losses
-from test_reduction import part
 
 from mace_outlier import distributed
-from mace_outlier.loss import RobustLoss
-from mace_outlier.probe import made_up_batch
-from mace_outlier.provenance import Descriptions, Tag
-from mace_outlier.records import Records
-from mace_outlier.reduction import PerConfigurationLoss
-from mace_outlier.weighting import GaussianDistribution
+
+pytestmark = pytest.mark.usefixtures("double_precision")
 
 
-def whole_batch():
+@pytest.fixture(scope="module", params=[2, 4])
+def outcomes(request, tmp_path_factory):
+    """What each of several processes comes to, by case."""
+    folder = tmp_path_factory.mktemp("ranks")
+    multiprocessing.spawn(ranks.one_rank, args=(request.param, folder), nprocs=request.param)
+    return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(request.param)]
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """What one process comes to with the whole batches, by case."""
+    before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
-    batch, output = made_up_batch()
-    batch["configuration_id"], batch["head"] = torch.arange(3), torch.tensor([0, 1, 0])
-    return batch, output
+    found = {name: ranks.train(0, 1, **case) for name, case in ranks.CASES.items()}
+    torch.set_default_dtype(before)
+    return found
 
 
-def two_configurations():
-    """Configurations 0 and 2 of the made-up batch, as one batch of 2 and 4 atoms."""
-    batch, output = whole_batch()
-    parts = [part(batch, output, i) for i in (0, 2)]
-    joined = type(batch)({k: torch.cat([p[0][k] for p in parts]) for k in batch if k not in ("ptr", "batch")})
-    joined["ptr"], joined["batch"] = torch.tensor([0, 2, 6]), torch.tensor([0, 0, 1, 1, 1, 1])
-    return joined, {k: torch.cat([p[1][k] for p in parts]) for k in output}, parts
+def same(ours, theirs):
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12, equal_nan=True)
 
 
-def robust():
-    split = PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses)
-    distribution = GaussianDistribution(2, threshold=0.5, sum_over_ranks=distributed.sum_over_ranks)
-    return RobustLoss(split, distribution, Records(3, num_heads=2), distributed.mean_sizes)
+def flat(state):
+    """Tensors and numbers of a nested state, in order."""
+    if isinstance(state, dict):
+        return [leaf for value in state.values() for leaf in flat(value)]
+    if isinstance(state, list | tuple):
+        return [leaf for value in state for leaf in flat(value)]
+    return [state]
 
 
-TAGS = {0: Tag("bulk", "H2O", "H2O", 3), 2: Tag("gas", "CO", "CO", 2)}
+@pytest.mark.parametrize("case", ranks.CASES)
+def test_several_processes_train_as_one(outcomes, alone, case):
+    expected = alone[case]
+    for rank, own in enumerate(outcomes):
+        same(own[case]["parameters"], expected.parameters)
+        same(own[case]["state"]["records"], expected.state["records"])
+        mine, theirs = (flat(s["statistics"]) for s in (own[case]["state"], expected.state))
+        assert len(mine) == len(theirs)
+        for one, other in zip(mine, theirs, strict=True):
+            if isinstance(one, torch.Tensor | float):
+                same(one, other)
+            else:
+                assert one == other, f"rank {rank}"
+        # MACE adds up the means of batches, of which each process has as many as the one alone, and half as large
+        assert own[case]["validation"] == pytest.approx([len(outcomes) * v for v in expected.validation], rel=1e-10)
+        assert own[case]["descriptions"]["n_atoms"].equal(expected.descriptions["n_atoms"])
+        assert own[case]["descriptions"]["formula"][1] == expected.descriptions["formula"][1]
+    # DistributedDataParallel averages gradients, so the mean over the ranks has to be the loss of the whole batch
+    mean = torch.tensor([own[case]["losses"] for own in outcomes]).mean(0)
+    same(mean, torch.tensor(expected.losses))
 
 
-def one_rank(rank, folder, results):
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    _, _, parts = two_configurations()
-    loss = robust()
-    values = [loss(ref=parts[rank][0], pred=parts[rank][1]).item() for _ in range(2)]
-    loss.records.merge(distributed.sum_over_ranks)
-    loss.records.end_epoch()
-    row = 2 * rank
-    descriptions = Descriptions(3)
-    descriptions.note(row, TAGS[row])
-    descriptions.merge(distributed.largest_over_ranks, distributed.gather)
-    texts = [descriptions.categories(name) for name in ("config_type", "formula")]
-    results[rank] = (values, loss.distribution.state_dict(), loss.records.state_dict(), texts)
-    torch.distributed.destroy_process_group()
+def test_the_training_was_worth_comparing(alone):
+    """Otherwise the tests above compare little."""
+    weight = alone["mixture"].state["records"]["weight"]
+    wrong = torch.zeros(len(weight), dtype=torch.bool)
+    wrong[list(ranks.WRONG)] = True
+    wrong[list(ranks.NOT_FINITE)] = True
+    assert weight[wrong].max() < 0.1
+    assert weight[~wrong].min() > 0.5
+    assert alone["mixture"].state["statistics"]["stage_one"]["fits"][0] is not None
+    assert alone["gaussian"].state["records"]["weight"].min() < 0.5
+    assert alone["gaussian"].state["statistics"]["stage_one"]["seen"].tolist() == [200, 24]
+    assert alone["frozen"].state["records"]["weight"].min() < 0.5
 
 
-@pytest.mark.usefixtures("double_precision")
-def test_two_processes_equal_one(tmp_path):
-    with multiprocessing.Manager() as manager:
-        results = manager.dict()
-        multiprocessing.spawn(one_rank, args=(tmp_path, results), nprocs=2)
-        results = dict(results)
-    batch, output, _ = two_configurations()
-    loss = robust()
-    for step in range(2):
-        expected = loss(ref=batch, pred=output).item()
-        # DistributedDataParallel averages gradients, so the mean over the ranks has to be the loss of the whole batch
-        assert sum(results[rank][0][step] for rank in (0, 1)) / 2 == pytest.approx(expected, rel=1e-12)
-    for rank in (0, 1):
-        for name, value in loss.distribution.state_dict().items():
-            torch.testing.assert_close(results[rank][1][name], value, rtol=1e-12, atol=0)
-    assert loss.records.weight.min() < 0.9
-    loss.records.end_epoch()
-    for rank in (0, 1):
-        for name, value in loss.records.state_dict().items():
-            torch.testing.assert_close(results[rank][2][name], value, rtol=1e-6, atol=0, equal_nan=True)
-        for name, (codes, texts) in zip(("config_type", "formula"), results[rank][3], strict=True):
-            assert [texts[code] for code in codes] == [getattr(TAGS[0], name), "", getattr(TAGS[2], name)]
+@pytest.mark.parametrize("case", ranks.CASES)
+def test_a_step_takes_one_collective_in_every_process_and_none_in_one(outcomes, alone, case):
+    assert set(alone[case].collectives) == {0}
+    for own in outcomes:
+        assert set(own[case]["collectives"]) == {1}
+
+
+def test_weights_of_1_give_the_stock_losses_of_each_process(outcomes):
+    """Also those that MACE averages over the configurations of each process only, as its Huber loss."""
+    assert len(outcomes[0]["stock"]) >= 9
+    for own in outcomes:
+        for name, (stock, stock_gradients, ours, gradients) in own["stock"].items():
+            torch.testing.assert_close(ours, stock, rtol=1e-12, atol=0, msg=name)
+            torch.testing.assert_close(gradients, stock_gradients, rtol=1e-12, atol=1e-15, msg=name)
+
+
+def test_one_process_shares_with_nobody():
+    table = torch.rand(3, 2)
+    assert distributed.sum_over_ranks(table) is table
+    assert distributed.gather_rows(table) is table
+    assert distributed.gather("a") == ["a"]

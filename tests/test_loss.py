@@ -212,10 +212,10 @@ class Settled(GaussianDistribution):
     settled = True
     outstanding = [(True, True)]
 
-    def update(self, *batch):
+    def sums(self, *batch):
         raise AssertionError("a settled distribution learns nothing from a batch")
 
-    weigh = update
+    absorb = weigh = sums
 
     def stands_out(self):
         return self.outstanding

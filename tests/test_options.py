@@ -90,7 +90,6 @@ BAD_ARGUMENTS = [
     ({"ema_robust_alpha": None}, "--ema_robust_alpha: None is not in"),
     ({"ema_robust_base_loss": "mse"}, "--ema_robust_base_loss: 'mse' is not a loss of MACE: choose from ef, we"),
     ({"ema_robust_base_loss": "ema_robust"}, "--ema_robust_base_loss: 'ema_robust' is not a loss of MACE"),
-    ({"lbfgs": True, "distributed": True}, "--loss=ema_robust can't weigh configurations under --lbfgs on several"),
     ({"loss": "universal", "ema_robust_alpha": 0.9}, "--ema_robust_alpha has no effect with --loss=universal: add"),
 ]
 

@@ -275,6 +275,7 @@ ROUTES = {
     "amsgrad": ["--amsgrad"],
     "schedulefree": ["--optimizer=schedulefree"],
     "float32": ["--default_dtype=float32"],
+    "cueq": ["--enable_cueq=True"],
     "batch_size_1": ["--batch_size=1"],
     "workers": ["--num_workers=1"],
     "universal": ["--ema_robust_base_loss=universal"],

@@ -24,7 +24,6 @@ from ase import Atoms
 from ase.build import molecule
 from mace import data, modules, tools
 
-from mace_outlier import distributed
 from mace_outlier.dataset import NumberedDataset, TaggingCollater
 from mace_outlier.loss import RobustLoss
 from mace_outlier.mixture import MixtureDistribution
@@ -92,7 +91,7 @@ def compare(base: torch.nn.Module, samples: list[Any], steps: int) -> dict[str, 
     """Median seconds a step of both losses, and the median ratio of neighbouring steps."""
     split, distribution = PerConfigurationLoss(base, sys.modules["mace.modules.loss"]), MixtureDistribution(warmup=100)
     records = Records(len(samples), stress="stress" in split.labels)
-    robust = RobustLoss(split, distribution, records, distributed.mean_sizes)
+    robust = RobustLoss(split, distribution, records)
     model = make_model()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}

@@ -53,11 +53,6 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
     shared.set_run(None)
     if getattr(args, "loss", None) == LOSS_NAME:
         options = Options.from_arguments(args, base_losses())
-        if getattr(args, "lbfgs", False) and getattr(args, "distributed", False):
-            raise ValueError(
-                f"--loss={LOSS_NAME} can't weigh configurations under --lbfgs on several processes: "
-                "remove --distributed"
-            )
         args = copy.copy(args)
         args.loss = options.base_loss
         shared.set_run(RobustTraining(options))

@@ -1,0 +1,225 @@
+"""A small training that one process or several run alike, for tests of what they share; see test_distributed.py."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mace.modules import loss as mace_losses
+from torch import Tensor, nn
+
+from mace_outlier import distributed
+from mace_outlier.options import Options
+from mace_outlier.probe import LABELS, MadeUpBatch
+from mace_outlier.provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
+from mace_outlier.training import RobustTraining
+
+FEATURES, UNION = 5, 8  # of an atom; configurations of a step, over all processes
+GOOD, OTHER_HEAD = 104, 12
+WRONG = range(3, 100, 7)
+NOT_FINITE = (4, 5, 6, 7)  # second half of the first step: with two processes, all that one of them sees in it
+HEADS = ["water", "ice"]
+
+
+class Toy(nn.Module):
+    """Energies and forces that are linear in made-up features of the atoms."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.energy, self.forces = (nn.Parameter(torch.rand(FEATURES, n, generator=generator)) for n in (1, 3))
+
+    def forward(self, batch: Any) -> dict[str, Tensor]:
+        energy = torch.zeros_like(batch["energy"]).index_add(0, batch["batch"], (batch["x"] @ self.energy).squeeze(1))
+        return {"energy": energy, "forces": batch["x"] @ self.forces}
+
+
+class Item(MadeUpBatch):
+    """One configuration, as a sample of a data set."""
+
+
+def items() -> list[Item]:
+    """Configurations of 2 to 4 atoms in two heads; some have a wrong energy, some a NaN."""
+    generator = torch.Generator().manual_seed(1)
+    truth, made = Toy(), []
+    for i in range(GOOD + OTHER_HEAD):
+        atoms = 2 + i % 3
+        item = Item(x=torch.rand(atoms, FEATURES, generator=generator), head=torch.tensor(int(i >= GOOD)))
+        item["energy"], item["batch"] = torch.zeros(1), torch.zeros(atoms, dtype=torch.long)
+        with torch.no_grad():
+            output = truth(item)
+        noise = torch.randn(atoms + 1, 3, generator=generator)
+        item["energy"] = output["energy"] + 0.03 * atoms * noise[0, 0] + (2.0 * atoms if i in WRONG else 0.0)
+        item["forces"] = output["forces"] + 0.03 * noise[1:]
+        if i in NOT_FINITE:
+            item["forces"][0, 1] = torch.nan
+        item["weight"] = torch.ones(1)
+        for weight in LABELS.values():
+            item[weight] = torch.ones(1)
+        setattr(item, TAG_FIELD, Tag("train", f"H{atoms}", f"H{atoms}", atoms, "made up", i))
+        made.append(item)
+    return made
+
+
+def collate(samples: list[Item]) -> MadeUpBatch:
+    """A batch as MACE makes one."""
+    fields = [name for name in samples[0] if name not in ("head", "batch")]
+    batch = MadeUpBatch({name: torch.cat([sample[name] for sample in samples]) for name in fields})
+    atoms = torch.tensor([len(sample["x"]) for sample in samples])
+    batch["head"] = torch.stack([sample["head"] for sample in samples])
+    batch["ptr"] = torch.cat((torch.zeros(1, dtype=torch.long), atoms.cumsum(0)))
+    batch["batch"] = torch.arange(len(samples)).repeat_interleave(atoms)
+    return batch
+
+
+class Shard:
+    """Stands in for a DataLoader: what one process sees of an epoch; the last step is not full."""
+
+    def __init__(self, dataset: Any, rank: int, ranks: int) -> None:
+        self.dataset, self.collate_fn, self.batch_size = dataset, collate, UNION // ranks
+        self.rank, self.ranks = rank, ranks
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.dataset) // UNION)
+
+    def __iter__(self) -> Any:
+        generator = np.random.default_rng(self.epoch)
+        order = np.concatenate((np.arange(UNION), UNION + generator.permutation(len(self.dataset) - UNION)))
+        for first in range(0, len(order), UNION):
+            own = np.array_split(order[first : first + UNION], self.ranks)[self.rank]
+            yield self.collate_fn([self.dataset[int(i)] for i in own])
+
+
+class Outcome(NamedTuple):
+    """What a training comes to."""
+
+    parameters: dict[str, Tensor]
+    state: dict[str, Any]  # of the plugin
+    descriptions: dict[str, Any]
+    losses: list[float]
+    collectives: list[int]  # all_reduce calls of each step
+    validation: list[float]
+
+
+def train(rank: int, ranks: int, distribution: str, epochs: int, frozen: bool = False) -> Outcome:
+    """Train with `ranks` processes, of which this is one; `frozen`: hold the weights within an epoch, as LBFGS does."""
+    made = items()
+    run = RobustTraining(Options(base_loss="weighted", distribution=distribution, warmup=0))
+    loss = run.wrap(mace_losses.WeightedEnergyForcesLoss(energy_weight=10.0), mace_losses, "stage_one")
+    model = Toy()
+    with torch.no_grad():
+        model.energy += 0.2
+    trained = nn.parallel.DistributedDataParallel(model) if ranks > 1 else model
+    optimizer = torch.optim.SGD(trained.parameters(), lr=2e-3)
+    parts = [[Part("made up", np.arange(GOOD))], [Part("made up", np.arange(GOOD, len(made)))]]
+    rows = Provenance(HEADS, parts), Descriptions(len(made))
+    validation = Provenance(HEADS, parts), Descriptions(len(made))
+    loader = Shard(made, rank, ranks)
+    valid_loaders = [Shard(made[:GOOD], rank, ranks), Shard(made[GOOD:], rank, ranks)]
+    run.start(made, *rows, torch.device("cpu"), validation=validation)
+    losses, collectives, selected = [], [], []
+    with run.tagging(loader, valid_loaders), counted_collectives() as calls:
+        for epoch in range(epochs):
+            loader.epoch = epoch
+            run.begin_epoch(epoch, loss, len(loader))
+            with loss.frozen_weights() if frozen else torch.enable_grad():
+                for batch in loader:
+                    optimizer.zero_grad()
+                    before = len(calls)
+                    value = loss(ref=batch, pred=trained(batch))
+                    collectives.append(len(calls) - before)
+                    value.backward()
+                    optimizer.step()
+                    losses.append(value.item())
+            run.end_epoch(loss)
+            value, _ = run.select(loss, lambda: (evaluate(loss, model, valid_loaders[0]), None))
+            selected.append(value)
+    known = {"n_atoms": rows[1].n_atoms, "formula": rows[1].categories("formula")}
+    return Outcome(
+        {k: v.detach() for k, v in model.named_parameters()}, run.state_dict(), known, losses, collectives, selected
+    )
+
+
+def evaluate(loss: nn.Module, model: nn.Module, loader: Shard) -> float:
+    """The stock validation loss, as MACE sums it."""
+    values = torch.zeros(2)
+    for batch in loader:
+        with torch.no_grad():
+            values += torch.stack((loss(ref=batch, pred=model(batch)), torch.tensor(float(len(batch["head"])))))
+    total, count = distributed.sum_over_ranks(values).tolist()
+    return total / count
+
+
+class counted_collectives:  # noqa: N801 (a context manager, used as a function)
+    """Count the calls of all_reduce within the context."""
+
+    def __enter__(self) -> list[int]:
+        self.original, calls = torch.distributed.all_reduce, []
+
+        def all_reduce(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+            calls.append(tensor.numel())
+            return self.original(tensor, *args, **kwargs)
+
+        torch.distributed.all_reduce = all_reduce
+        return calls
+
+    def __exit__(self, *exception: Any) -> None:
+        torch.distributed.all_reduce = self.original
+
+
+CASES: dict[str, dict[str, Any]] = {
+    "gaussian": {"distribution": "gaussian", "epochs": 2},
+    "mixture": {"distribution": "mixture", "epochs": 5},
+    "frozen": {"distribution": "gaussian", "epochs": 2, "frozen": True},
+}
+
+
+def one_rank(rank: int, ranks: int, folder: Path) -> None:
+    """One process of several: run every case, and leave the outcome in the folder."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
+    outcomes = {name: train(rank, ranks, **case)._asdict() for name, case in CASES.items()}
+    outcomes["stock"] = stock_and_ours()
+    torch.save(outcomes, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def stock_and_ours() -> dict[str, tuple[Tensor, ...]]:
+    """MACE's losses, alone and in the robust loss with weights 1: value and gradients on a batch of this process."""
+    from test_reduction import BASES
+
+    rank = torch.distributed.get_rank()
+    made = items()[8 + rank : 8 + 5 * rank + 3]  # another number of configurations and atoms in each process
+    found = {}
+    for base in BASES:
+        run = RobustTraining(Options(base_loss="weighted", distribution="gaussian", threshold=torch.inf))
+        loss = run.wrap(base(), mace_losses, "stage_one")
+        run.start(made, Provenance(["one"], [[Part("a", np.arange(99))]]), Descriptions(99), torch.device("cpu"))
+        batch, output = with_all_labels(collate(made))
+        stock = value_and_gradients(loss.base, batch, output)
+        batch.configuration_id = torch.arange(len(made))
+        found[base.__name__] = (*stock, *value_and_gradients(loss, batch, output))
+    return found
+
+
+def with_all_labels(batch: MadeUpBatch) -> tuple[MadeUpBatch, dict[str, Tensor]]:
+    """The batch with labels that Toy doesn't have, and a model's output for it."""
+    size, atoms = len(batch["head"]), len(batch["x"])
+    shapes = {"energy": (size,), "forces": (atoms, 3), "stress": (size, 3, 3), "virials": (size, 3, 3)}
+    shapes |= {"dipole": (size, 3), "polarizability": (size, 3, 3)}
+    generator = torch.Generator().manual_seed(atoms)
+    output = {label: torch.rand(shape, generator=generator).requires_grad_() for label, shape in shapes.items()}
+    for label, shape in shapes.items():
+        batch[label] = torch.rand(shape, generator=generator)
+    for label in ("dipole", "polarizability"):
+        batch[LABELS[label]] = torch.ones(size, *(1,) * (len(shapes[label]) - 1)).expand(shapes[label])
+    return batch, output
+
+
+def value_and_gradients(loss: nn.Module, batch: Any, output: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Value of a loss, and its gradients by what the model predicts."""
+    value = loss(ref=batch, pred=output)
+    gradients = torch.autograd.grad(value, list(output.values()), allow_unused=True, materialize_grads=True)
+    return value.detach(), list(gradients)
