@@ -87,5 +87,6 @@ _environment_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Not in an `if` or `||`: there bash would go on after a failed step of the function.
 _environment_install "$_environment_root"
 _environment_status=$?
+# shellcheck disable=SC2317
 if ((_environment_status != 0)); then return "$_environment_status" 2>/dev/null || exit "$_environment_status"; fi
 export PATH="$_environment_root/.venv/bin:$PATH" VIRTUAL_ENV="$_environment_root/.venv"

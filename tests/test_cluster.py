@@ -1,0 +1,121 @@
+"""The job script and its YAML file, with stand-ins for SLURM's commands and processes on CPU."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from mace.tools import build_default_arg_parser
+from test_prepare_spice import write_spice
+
+ROOT = Path(__file__).parent.parent
+CLUSTER = ROOT / "scripts" / "cluster"
+# only device, size of the model and length differ from what a user submits
+SMALL = [
+    "--hidden_irreps=4x0e", "--max_ell=1", "--correlation=2", "--num_radial_basis=4", "--radial_MLP=[8]",
+    "--MLP_irreps=4x0e", "--r_max=3", "--batch_size=4", "--num_workers=0",
+]  # fmt: skip
+STAND_INS = {
+    "srun": 'shift; echo "srun $*" >> "$SLURM_LOG"; exec "$@"',
+    "scontrol": 'echo "scontrol $*" >> "$SLURM_LOG"; [ "$1" != show ] || echo localhost',
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A small SPICE, prepared."""
+    folder = tmp_path_factory.mktemp("spice")
+    write_spice(folder / "spice.hdf5", conformations=8)
+    command = [sys.executable, ROOT / "scripts" / "prepare_spice.py", folder / "spice.hdf5", "--out", folder / "data"]
+    split = ["--valid=0.25", "--test=0.25", "--seed=36", "--r_max=3"]
+    subprocess.run(command + split, check=True, capture_output=True, timeout=120)
+    return folder / "data"
+
+
+def submit(folder, *arguments, **environment):
+    """Run the job script as a job of one node with two processes would; what it printed, and what it asked of SLURM."""
+    commands = folder / "bin"
+    commands.mkdir(exist_ok=True)
+    for name, text in STAND_INS.items():
+        (commands / name).write_text(f"#!/bin/bash\n{text}\n")
+        (commands / name).chmod(0o755)
+    slurm = {
+        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "12345", "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "2",
+        "SLURM_JOB_NODELIST": "node[1]", "SLURM_GPUS_ON_NODE": "2", "SLURM_LOG": str(folder / "slurm.log"),
+    }  # fmt: skip
+    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
+    own = {"PATH": path, "RUN": str(folder / "run"), "DEVICE": "cpu", **slurm, **environment}
+    script = folder / "a_copy_as_slurm_makes_one"
+    script.write_text((CLUSTER / "spice.sbatch").read_text())
+    done = subprocess.run(
+        ["bash", script, *arguments], env={**os.environ, **own}, capture_output=True, text=True, timeout=240
+    )
+    log = folder / "slurm.log"
+    return done, log.read_text() if log.exists() else ""
+
+
+def test_a_job_of_two_processes_trains_and_a_second_one_goes_on(data, tmp_path):
+    done, asked = submit(tmp_path, *SMALL, "--max_num_epochs=2", "--start_swa=1", DATA=str(data))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "Processes: 2" in done.stdout
+    assert "loss: ema_robust, base loss: weighted, distribution: mixture" in done.stdout
+    assert "Changing loss based on Stage Two Weights" in done.stdout
+    assert "--nproc_per_node=2" in asked
+    assert "--rdzv_endpoint=localhost:32345" in asked
+    assert (tmp_path / "run" / "spice_stagetwo.model").exists()
+    assert list((tmp_path / "run" / "results").glob("spice_run-1_outliers*"))
+    again, _ = submit(tmp_path, *SMALL, "--max_num_epochs=3", "--start_swa=1", DATA=str(data))
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "Continuing with the loss statistics of the checkpoint" in again.stdout
+
+
+def test_on_a_cluster_it_is_mace_s_own_program(data, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\n")
+    (tmp_path / "bin" / "torchrun").chmod(0o755)
+    done, asked = submit(tmp_path, "--seed=7", DATA=str(data), DEVICE="cuda", GPUS="4", SLURM_JOB_NUM_NODES="3")
+    assert done.returncode == 0, done.stderr
+    assert "--nnodes=3 --nproc_per_node=4" in asked
+    assert "-m mace.cli.run_train" in asked
+    assert f"--test_dir={data}/test" in asked
+    assert asked.rstrip().endswith("--seed=7")
+
+
+def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\nkill -USR1 $PPID; sleep 1\n")
+    (tmp_path / "bin" / "torchrun").chmod(0o755)
+    done, asked = submit(tmp_path, DATA=str(data))
+    assert "requeued" in done.stdout
+    assert "scontrol requeue 12345" in asked
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "set DATA to the folder that prepare_spice.py made"),
+        ({"DATA": "/nowhere"}, "DATA=/nowhere has no statistics.json"),
+        ({"DATA": "here", "CHECKOUT": "/tmp"}, "set CHECKOUT to the checkout of mace-outlier"),
+        ({"DATA": "here", "CONFIG": "/no.yaml"}, "CONFIG=/no.yaml does not exist"),
+    ],
+)
+def test_what_is_missing_is_named_before_anything_is_started(data, tmp_path, environment, message):
+    if environment.get("DATA") == "here":
+        environment = {**environment, "DATA": str(data)}
+    done, asked = submit(tmp_path, **environment)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "srun" not in asked
+
+
+def test_every_key_of_the_yaml_is_one_of_mace_s():
+    parser = build_default_arg_parser()
+    given = parser.parse_args(["--name=a", f"--config={CLUSTER / 'spice.yaml'}", "--train_file=t"])
+    keys = yaml.safe_load((CLUSTER / "spice.yaml").read_text())
+    assert set(keys) <= vars(given).keys()
+    assert {key: value for key, value in keys.items() if str(getattr(given, key)) != str(value)} == {}
+    assert given.loss == "ema_robust"
+    assert (given.swa, given.ema, given.amsgrad, given.restart_latest) == (True, True, True, True)
+    assert given.swa_energy_weight == 1000.0
