@@ -1,6 +1,8 @@
 """The job script and its YAML file, with stand-ins for SLURM's commands and processes on CPU."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +19,12 @@ SMALL = [
     "--hidden_irreps=4x0e", "--max_ell=1", "--correlation=2", "--num_radial_basis=4", "--radial_MLP=[8]",
     "--MLP_irreps=4x0e", "--r_max=3", "--batch_size=4", "--num_workers=0",
 ]  # fmt: skip
+SBATCH = """while [[ $1 == --* ]]; do echo "sbatch $1" >> "$SLURM_LOG"; shift; done
+cp "$1" "$(dirname "$0")/../a_copy_as_slurm_makes_one"; shift
+exec bash "$(dirname "$0")/../a_copy_as_slurm_makes_one" "$@"
+"""
 STAND_INS = {
+    "sbatch": SBATCH,
     "srun": 'shift; echo "srun $*" >> "$SLURM_LOG"; exec "$@"',
     "scontrol": 'echo "scontrol $*" >> "$SLURM_LOG"; [ "$1" != show ] || echo localhost',
 }
@@ -34,8 +41,8 @@ def data(tmp_path_factory):
     return folder / "data"
 
 
-def submit(folder, *arguments, **environment):
-    """Run the job script as a job of one node with two processes would; what it printed, and what it asked of SLURM."""
+def environment(folder, **more):
+    """What SLURM tells a job of one node with two processes; its commands are stand-ins in folder/bin."""
     commands = folder / "bin"
     commands.mkdir(exist_ok=True)
     for name, text in STAND_INS.items():
@@ -46,12 +53,16 @@ def submit(folder, *arguments, **environment):
         "SLURM_JOB_NODELIST": "node[1]", "SLURM_GPUS_ON_NODE": "2", "SLURM_LOG": str(folder / "slurm.log"),
     }  # fmt: skip
     path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
-    own = {"PATH": path, "RUN": str(folder / "run"), "DEVICE": "cpu", **slurm, **environment}
-    script = folder / "a_copy_as_slurm_makes_one"
-    script.write_text((CLUSTER / "spice.sbatch").read_text())
+    return {**os.environ, "PATH": path, "RUN": str(folder / "run"), "DEVICE": "cpu", **slurm, **more}
+
+
+def submit(folder, *arguments, **more):
+    """Submit the job; what it printed, and what it asked of SLURM."""
     done = subprocess.run(
-        ["bash", script, *arguments], env={**os.environ, **own}, capture_output=True, text=True, timeout=240
-    )
+        ["sbatch", CLUSTER / "spice.sbatch", *arguments],
+        env=(env := environment(folder, **more)), executable=shutil.which("sbatch", path=env["PATH"]),
+        capture_output=True, text=True, timeout=240,
+    )  # fmt: skip
     log = folder / "slurm.log"
     return done, log.read_text() if log.exists() else ""
 
@@ -93,7 +104,7 @@ def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("environment", "message"),
+    ("given", "message"),
     [
         ({}, "set DATA to the folder that prepare_spice.py made"),
         ({"DATA": "/nowhere"}, "DATA=/nowhere has no statistics.json"),
@@ -101,10 +112,9 @@ def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
         ({"DATA": "here", "CONFIG": "/no.yaml"}, "CONFIG=/no.yaml does not exist"),
     ],
 )
-def test_what_is_missing_is_named_before_anything_is_started(data, tmp_path, environment, message):
-    if environment.get("DATA") == "here":
-        environment = {**environment, "DATA": str(data)}
-    done, asked = submit(tmp_path, **environment)
+def test_what_is_missing_is_named_before_anything_is_started(data, tmp_path, given, message):
+    given = {name: str(data) if value == "here" else value for name, value in given.items()}
+    done, asked = submit(tmp_path, **given)
     assert done.returncode == 2
     assert message in done.stderr
     assert "srun" not in asked
@@ -119,3 +129,25 @@ def test_every_key_of_the_yaml_is_one_of_mace_s():
     assert given.loss == "ema_robust"
     assert (given.swa, given.ema, given.amsgrad, given.restart_latest) == (True, True, True, True)
     assert given.swa_energy_weight == 1000.0
+
+
+def test_the_commands_of_the_readme(tmp_path):
+    """As they stand there, but for SLURM's commands; the job is a dry run of a small model."""
+    write_spice(tmp_path / "SPICE-2.0.1.hdf5", n_molecules=60, conformations=3)
+    (tmp_path / "scripts").symlink_to(ROOT / "scripts")
+    text = (CLUSTER / "README.md").read_text()
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, flags=re.M | re.S)
+    commands = [line for block in blocks for line in block.splitlines()]
+    assert len(commands) == 5
+    env = environment(tmp_path, SLURM_SUBMIT_DIR=str(tmp_path), RUN=str(tmp_path), OMP_NUM_THREADS="1")
+    small = " ".join([*SMALL, "--max_num_epochs=2", "--start_swa=1"]).replace("[8]", "'[8]'")
+    for command in commands:
+        command += f" {small}" if "sbatch" in command else ""
+        if "--nodes=4" in command:
+            command += " --dry_run"
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-3000:]
+    assert "sbatch --nodes=4" in (tmp_path / "slurm.log").read_text()
+    assert (tmp_path / "results" / "spice_run-1_outliers.html").exists()
