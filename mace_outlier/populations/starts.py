@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from .cells import Cells
 
 SHARES = (0.1, 0.4)  # of wrong labels, from which a fit starts
+ENOUGH = 20_000  # configurations that say where to start
 
 Array = NDArray[np.float64]
 
@@ -14,8 +15,14 @@ def start_from(x: Array, e: Array, wrong: NDArray[np.bool_]) -> Array | None:
     """Where a fit starts that knows which of the configurations (N,) look wrong; None if that is all or none."""
     if wrong.all() or not wrong.any():
         return None
-    lower, upper = (Cells(x[own], e[own], np.ones(int(own.sum()))) for own in (~wrong, wrong))
+    lower, upper = (Cells(x[own], e[own], np.ones(len(own))) for own in map(_some, (~wrong, wrong)))
     return np.concatenate((lower_start(lower), _upper_start(upper, float(wrong.mean()))))
+
+
+def _some(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Places in the mask `which` (N,): all, or as many as a start needs."""
+    places = np.flatnonzero(which)
+    return places[:: max(1, len(places) // ENOUGH)]
 
 
 def guesses(cells: Cells) -> list[Array]:
