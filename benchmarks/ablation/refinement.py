@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "scripts"
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from cells import ENERGY_WEIGHT, SEEDS, WORK, Cell
+from cells import ENERGY_WEIGHT, SEEDS, Cell
 from data import write_data
 from demo_arms import MACE_SETTINGS, Training, finished_result, run_all
 from demo_results import silent_calculator
@@ -32,7 +32,7 @@ SETS = [("unconverged", 0.0), ("unconverged", 0.15), ("unconverged", 0.3), ("unc
         ("energy_only", 0.15), ("organic", 0.29)]  # fmt: skip
 
 
-def losses(model: Path, frames: list[Atoms]) -> np.ndarray:
+def losses(model: Path, frames: list[Atoms], energy_weight: float = ENERGY_WEIGHT) -> np.ndarray:
     """MACE's weighted loss of each frame (N,)."""
     calculator = silent_calculator(model)
     values = []
@@ -40,7 +40,7 @@ def losses(model: Path, frames: list[Atoms]) -> np.ndarray:
         calculator.calculate(atoms)
         energy = (calculator.results["energy"] - atoms.info["REF_energy"]) / len(atoms)
         forces = calculator.results["forces"] - atoms.arrays["REF_forces"]
-        values.append(ENERGY_WEIGHT * energy**2 + MACE_SETTINGS["forces_weight"] * np.mean(forces**2))
+        values.append(energy_weight * energy**2 + MACE_SETTINGS["forces_weight"] * np.mean(forces**2))
     return np.array(values)
 
 
@@ -57,20 +57,20 @@ def kept(values: np.ndarray, sigma: float) -> np.ndarray:
 def next_round(before: Training, whole: Path, number: int, sigma: float) -> Training:
     """Write what the model of a round keeps of the whole data set; return the training on it."""
     name = f"{whole.name}-round-{number}-{sigma:g}-sigma"
-    folder = WORK / "data" / name
+    folder = whole.parent / name
     if finished_result(before) is None:
         raise SystemExit(f"{before.folder} is not finished: run benchmarks/ablation/run.py --studies stock first")
     if not (folder / "test.xyz").exists():
         folder.mkdir(parents=True, exist_ok=True)
         for split in ("train", "valid"):
             frames = read(whole / f"{split}.xyz", ":")
-            keep = kept(losses(before.folder / "demo.model", frames), sigma)
+            keep = kept(losses(before.folder / "demo.model", frames, before.energy_weight), sigma)
             write_atomically(folder / f"{split}.xyz", [atoms for atoms, good in zip(frames, keep, strict=True) if good])
         shutil.copy(whole / "test.xyz", folder)
-    return replace(before, data=folder, folder=WORK / "runs" / name / "weighted")
+    return replace(before, data=folder, folder=before.folder.parent.parent / name / "weighted")
 
 
-def collect_round(number: int, sigma: float, whole: Path):
+def collect_round(number: int, sigma: float, whole: Path, collect=collect):
     """Return a function that measures the training of a round, and what was dropped before it."""
 
     def measure(training: Training, seconds: float) -> dict:

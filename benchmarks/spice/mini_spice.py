@@ -29,6 +29,7 @@ LABELS = {
     "unconverged": ["--energy=loose_total_energy", "--gradient=loose_total_gradient"],
 }
 CHOICE = ["--elements", "H", "C", "N", "O", "--valid=0.05", "--test=0.15", "--seed=1", "--format=xyz"]
+SPLITS = ("train", "valid", "test")
 CONFORMATIONS = 24  # of each molecule, so that two cores are enough
 
 
@@ -44,9 +45,6 @@ def prepared(labels: str) -> Path:
 def labelled() -> dict[str, list[Atoms]]:
     """The configurations of each split, with both kinds of labels."""
     return {split: list(map(_both, *(_frames(split, labels) for labels in LABELS))) for split in SPLITS}
-
-
-SPLITS = ("train", "valid", "test")
 
 
 def _frames(split: str, labels: str) -> list[Atoms]:

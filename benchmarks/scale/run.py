@@ -1,0 +1,171 @@
+"""What breaks first when a training grows to 10^8 configurations and 1,024 processes? Measured to 2 x 10^6, counted beyond.
+
+    python benchmarks/scale/run.py       # a minute; reads ../records/results.json, writes results.json and README.md
+
+Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records hold,
+what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: the fit, saving,
+and the report. Everything is linear in N or constant, which the measurements show and the table assumes. What the GPUs and
+their network do is assumed (ASSUMED), not measured: there is none here.
+"""
+
+import json
+import math
+import platform
+import statistics
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mace.modules import loss as mace_losses
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "overhead"))
+
+from launches import robust, training_batch
+
+from mace_outlier.dataset import NumberedDataset
+from mace_outlier.provenance import Descriptions, Part, Provenance
+from mace_outlier.records import Records
+
+SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
+GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]
+RANKS = [1, 8, 64, 1024]
+ASSUMED = {
+    "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
+    "bytes_a_second_of_a_collective": 1e10,
+    "seconds_a_hop_of_a_collective": 5e-6,
+    "processes_on_a_node": 8,
+    "bytes_of_a_node": 5e11,
+    "bytes_of_a_gpu": 8e10,
+    "share_of_an_epoch": 0.02,  # what all of this may cost
+}
+
+
+def step_microseconds(size: int, repeats: int = 300) -> float:
+    """One evaluation of the robust loss of three configurations, with its gradient; median."""
+    loss = robust(mace_losses.WeightedEnergyForcesLoss(), "settled")
+    loss.records = Records(size)
+    batch, output = training_batch()
+    generator, times = torch.Generator().manual_seed(0), []
+    for _ in range(repeats):
+        batch["configuration_id"] = torch.randint(size, (3,), generator=generator)
+        started = time.perf_counter()
+        loss(ref=batch, pred=output).backward()
+        times.append(time.perf_counter() - started)
+    return 1e6 * statistics.median(times)
+
+
+def merge_seconds(size: int) -> float:
+    """Local work of merging the records of an epoch; the collective comes on top."""
+    records = Records(size)
+    records.begin_epoch(0, 10)
+    records.observe(torch.arange(0, size, 2), torch.zeros(size // 2), torch.rand(size // 2))
+    started = time.perf_counter()
+    records.merge(lambda tensor: tensor)
+    return time.perf_counter() - started
+
+
+def held(size: int) -> dict[str, float]:
+    """Bytes for each configuration, by where they are, and bytes that a merge moves."""
+    records, rows = Records(size), Provenance(["Default"], [[Part("shard.h5", np.arange(size))]])
+    descriptions = Descriptions(size)
+    device = sum(tensor.nbytes for tensor in records.state_dict().values())
+    arrays = [rows.head, rows.source, rows.frame, rows.row_of_position, rows.position_of_row]
+    host = sum(array.nbytes for array in arrays) + descriptions.n_atoms.nbytes
+    host += sum(codes.nbytes for codes in descriptions.texts.values())
+    host += len(NumberedDataset([None] * size)._state)
+    moved = (len(records.columns) + 2) * 4 * size
+    return {"device": device / size, "host": host / size, "merged": moved / size}
+
+
+def slope(sizes: list[int], values: list[float]) -> float:
+    """Growth for each configuration, from the two largest sizes."""
+    return (values[-1] - values[-2]) / (sizes[-1] - sizes[-2])
+
+
+def costs() -> dict[str, Any]:
+    """What is measured, for each configuration or each step."""
+    earlier = json.loads((HERE.parent / "records" / "results.json").read_text())["results"]
+    sizes = [row["configurations"] for row in earlier]
+    per = {name: slope(sizes, [row[f"seconds_to_{name}"] for row in earlier]) for name in ("fit", "save", "report")}
+    saving = [row["peak_megabytes_saving"] - row["peak_megabytes_before"] for row in earlier]
+    return {
+        "step_microseconds": {size: round(step_microseconds(size), 1) for size in SIZES},
+        "merge_seconds": {size: round(merge_seconds(size), 4) for size in SIZES},
+        "bytes_for_each_configuration": held(SIZES[0]),
+        "bytes_of_the_first_process_when_saving": 1e6 * slope(sizes, saving),
+        "seconds_for_each_configuration": per | {"merge": slope(SIZES, [merge_seconds(size) for size in SIZES])},
+    }
+
+
+def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
+    """Costs of a training of `size` configurations on `ranks` processes."""
+    held_, seconds = measured["bytes_for_each_configuration"], measured["seconds_for_each_configuration"]
+    epoch = size / (ranks * ASSUMED["configurations_a_second_of_a_gpu"])
+    hops = 2 * math.ceil(math.log2(ranks)) if ranks > 1 else 0
+    steps = size / (32 * ranks)
+    fused = steps * hops * ASSUMED["seconds_a_hop_of_a_collective"]
+    exchange = 2 * size * held_["merged"] / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
+    merge = (seconds["merge"] * size if ranks > 1 else 0.0) + exchange
+    on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
+    return {
+        "epoch": epoch,
+        "device": size * (held_["device"] + 3 * held_["merged"]) / ASSUMED["bytes_of_a_gpu"],
+        "node": size
+        * (on_a_node * held_["host"] + measured["bytes_of_the_first_process_when_saving"])
+        / ASSUMED["bytes_of_a_node"],
+        "collectives": fused / epoch,
+        "merge": merge / epoch,
+        "fit": seconds["fit"] * size / epoch,
+        "save": seconds["save"] * size / epoch,
+    }
+
+
+WORDS = {
+    "device": "memory of a GPU", "node": "memory of a node", "collectives": "collectives of the steps",
+    "merge": "merging the records", "fit": "the fit", "save": "saving",
+}  # fmt: skip
+
+
+def breaks_first(cost: dict[str, float]) -> str:
+    """The bound that is exceeded most, or the one that is nearest."""
+    allowed = {name: 1.0 if name in ("device", "node") else ASSUMED["share_of_an_epoch"] for name in WORDS}
+    name = max(WORDS, key=lambda name: cost[name] / allowed[name])
+    times = cost[name] / allowed[name]
+    return f"**{WORDS[name]}**, {times:.1f} x too much" if times > 1 else f"none ({WORDS[name]}: {100 * times:.0f} %)"
+
+
+def table(measured: dict[str, Any]) -> str:
+    """Markdown: configurations down, costs across."""
+    names = "GPU memory | node memory | collectives | merge | fit | save"
+    lines = [f"| configurations | processes | epoch | {names} | what breaks first |", "|---" * 10 + "|"]
+    for size in GROWN:
+        for ranks in RANKS:
+            cost = grown(measured, size, ranks)
+            parts = [f"{100 * cost[name]:.2g} %" for name in WORDS]
+            epoch = f"{cost['epoch']:.3g} s"
+            lines.append(
+                f"| 10^{math.log10(size):.3g} | {ranks} | {epoch} | {' | '.join(parts)} | {breaks_first(cost)} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    measured = costs()
+    rows = [{"size": n, "ranks": w} | grown(measured, n, w) for n in GROWN for w in RANKS]
+    packages = {name: version(name) for name in ("torch", "mace-torch", "mace-outlier")}
+    about = {"command": "python benchmarks/scale/run.py", "versions": packages | {"python": platform.python_version()}}
+    content = about | {"assumed": ASSUMED, "measured": measured, "grown": rows}
+    (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+    print(json.dumps(measured, indent=1))
+    print(table(measured))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""Mini-SPICE: how well do models of unseen molecules survive unconverged labels? Finished trainings are reused.
+
+    python benchmarks/spice/run.py                  # all of it, some hours on two cores
+    python benchmarks/spice/run.py --seeds 1        # one seed
+    python benchmarks/spice/results.py              # tables and figures, from what is finished
+
+Trainings run two at a time. Every arm has the same data, settings, seed and checkpoint rule; they differ in the labels
+that they see (oracle), in the loss, and in what iterative refinement has dropped.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+HERE = Path(__file__).resolve().parent
+for folder in (HERE.parent / "ablation", HERE.parent.parent / "scripts"):
+    sys.path.insert(0, str(folder))
+
+import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
+from demo_arms import Training, finished_result, run_all
+from mini_spice import WORK, write_data
+from refinement import collect_round, next_round
+from spice_errors import collect
+
+SHARES = (0.0, 0.15, 0.3, 0.43)
+SEEDS = (1, 2, 3)
+ARMS = ("default", "oracle", "weighted", "universal", "published")
+EPOCHS, ENERGY_WEIGHT = 20, 1000.0
+FLAGS = ("--lr_scheduler_gamma=0.85", "--r_max=4.5", "--batch_size=16", "--valid_batch_size=64")
+ROUNDS, SIGMA = 2, 2.0  # of iterative refinement
+
+
+def training(share: float, arm: str, seed: int) -> Training:
+    """One training, its data written."""
+    data = WORK / "data" / f"unconverged-{share:g}-seed-{seed}"
+    settings = write_data(data, share, seed)
+    folder = WORK / "runs" / data.name / arm
+    return Training(arm, seed, EPOCHS, data, folder, settings["E0s"], ENERGY_WEIGHT, FLAGS)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=ARMS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of iterative refinement")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    for seed in options.seeds:
+        wanted = [
+            training(share, arm, seed)
+            for share in options.shares
+            for arm in options.arms
+            if share > 0 or arm != "oracle"  # of clean data, that is the stock training
+        ]
+        to_run = [one for one in wanted if finished_result(one) is None]
+        print(f"seed {seed}: {len(to_run)} trainings to run, {len(wanted) - len(to_run)} finished", flush=True)
+        run_all(to_run, options.processes, collect)
+        stock = {one.data: one for one in wanted if one.arm == "weighted" and "-0-" not in one.data.name}
+        refine(stock, options.rounds, options.processes)
+
+
+def refine(stock: dict[Path, Training], rounds: int, processes: int) -> None:
+    """Iterative refinement of stock trainings, by the folder of the whole data set."""
+    for number in range(1, rounds + 1):
+        stock = {whole: next_round(before, whole, number, SIGMA) for whole, before in stock.items()}
+        waiting = {one: whole for whole, one in stock.items() if finished_result(one) is None}
+        run_all(
+            list(waiting),
+            processes,
+            lambda one, seconds, n=number, of=waiting: collect_round(n, SIGMA, of[one], collect)(one, seconds),
+        )
+
+
+if __name__ == "__main__":
+    main()
