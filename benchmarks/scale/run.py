@@ -1,11 +1,11 @@
-"""What breaks first when a training grows to 10^8 configurations and 1,024 processes? Measured to 2 x 10^6, counted beyond.
+"""What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^6, counted beyond.
 
     python benchmarks/scale/run.py       # a minute; reads ../records/results.json, writes results.json and README.md
 
-Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records hold,
-what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: the fit, saving,
-and the report. Everything is linear in N or constant, which the measurements show and the table assumes. What the GPUs and
-their network do is assumed (ASSUMED), not measured: there is none here.
+Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
+hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: the fit,
+saving, and the report. Everything is linear in N or constant, which the measurements show and the table assumes. What
+the GPUs and their network do is assumed (ASSUMED), not measured: there is none here.
 """
 
 import json
@@ -148,9 +148,7 @@ def table(measured: dict[str, Any]) -> str:
             cost = grown(measured, size, ranks)
             parts = [f"{100 * cost[name]:.2g} %" for name in WORDS]
             epoch = f"{cost['epoch']:.3g} s"
-            lines.append(
-                f"| 10^{math.log10(size):.3g} | {ranks} | {epoch} | {' | '.join(parts)} | {breaks_first(cost)} |"
-            )
+            lines.append(f"| {size:,} | {ranks} | {epoch} | {' | '.join(parts)} | {breaks_first(cost)} |")
     return "\n".join(lines) + "\n"
 
 
