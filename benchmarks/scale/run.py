@@ -1,6 +1,6 @@
 """What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^6, counted beyond.
 
-    python benchmarks/scale/run.py       # a minute; reads ../records/results.json, writes results.json and README.md
+    python benchmarks/scale/run.py       # a minute; reads ../records/results.json, writes results.json and a table
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: the fit,
@@ -161,6 +161,9 @@ def main() -> None:
     about = {"command": "python benchmarks/scale/run.py", "versions": packages | {"python": platform.python_version()}}
     content = about | {"assumed": ASSUMED, "measured": measured, "grown": rows}
     (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n")
+    text = (HERE / "README.md").read_text()
+    before, after = text.split("<!-- table -->\n")[0], text.split("<!-- end -->\n")[1]
+    (HERE / "README.md").write_text(f"{before}<!-- table -->\n{table(measured)}<!-- end -->\n{after}")
     print(json.dumps(measured, indent=1))
     print(table(measured))
 

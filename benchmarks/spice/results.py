@@ -1,0 +1,140 @@
+"""What the trainings of mini-SPICE say: trainings.csv, results.json, tables and figures, from all that are finished.
+
+python benchmarks/spice/results.py
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+for folder in (HERE.parent / "ablation", HERE.parent.parent / "scripts"):
+    sys.path.insert(0, str(folder))
+
+import pandas
+from demo_arms import MACE_SETTINGS, RESULT_FILE
+from demo_results import package_version
+from make_water import write_json_atomically
+from mini_spice import CHOICE, CONFORMATIONS, WORK
+from run import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SHARES, SIGMA
+from spice_errors import SIZES
+from spice_figures import draw_detection, draw_shares
+
+ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
+NAMES = {
+    "oracle": "good labels only (oracle)",
+    "weighted": "stock `weighted`",
+    "universal": "stock `universal`",
+    "published": "`ema_robust`, as published",
+    "default": "**`ema_robust`**",
+    "refinement, round 1": "refinement, 2 trainings",
+    "refinement, round 2": "refinement, 3 trainings",
+}
+PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "h5py")
+
+
+def finished() -> pandas.DataFrame:
+    """One row for each finished training, with its errors over the oracle's (clean data: the stock training)."""
+    found = [json.loads(path.read_text()) for path in sorted((WORK / "runs").glob(f"*/*/{RESULT_FILE}"))]
+    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    if "round" in rows:
+        refined = rows["round"].notna()
+        rows.loc[refined, "arm"] = [f"refinement, round {int(n)}" for n in rows.loc[refined, "round"]]
+    best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
+    best = best[["share", "seed", ENERGY, FORCES]]
+    rows = rows.merge(best, on=["share", "seed"], how="left", suffixes=("", "_oracle"))
+    for name, metric in (("energy_ratio", ENERGY), ("force_ratio", FORCES)):
+        rows[name] = rows[metric] / rows[f"{metric}_oracle"]
+    return rows.drop(columns=[f"{ENERGY}_oracle", f"{FORCES}_oracle"]).sort_values(["share", "arm", "seed"])
+
+
+def cell(rows: pandas.DataFrame) -> str:
+    """Mean errors and ratios of one arm, "-" for none."""
+    if not len(rows):
+        return "-"
+    more = [f"{rows.energy_ratio.mean():.2f} x / {rows.force_ratio.mean():.2f} x"]
+    more += [] if len(rows) == 3 else [f"{len(rows)} seed{'s' * (len(rows) > 1)}"]
+    return f"{rows[ENERGY].mean():.1f} / {rows[FORCES].mean():.0f} ({', '.join(more)})"
+
+
+def shares(rows: pandas.DataFrame) -> str:
+    """The curve: arms down, shares of unconverged labels across."""
+    lines = ["| arm | " + " | ".join(f"{100 * share:g} % unconverged" for share in SHARES) + " |"]
+    lines.append("|---" * (len(SHARES) + 1) + "|")
+    for arm, name in NAMES.items():
+        cells = [cell(rows[(rows.arm == arm) & (rows.share == share)]) for share in SHARES]
+        if set(cells) != {"-"}:
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def parts(rows: pandas.DataFrame, share: float = 0.3) -> str:
+    """By element and by size of the molecule, at one share."""
+    elements = [name for name in rows.columns if re.fullmatch(r"force_rmse_[A-Z][a-z]?", name)]
+    titles = [f"forces on {name.removeprefix('force_rmse_')}" for name in elements]
+    titles += [f"{size} atoms" for size in SIZES]
+    lines = ["| arm | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for arm, name in NAMES.items():
+        own = rows[(rows.arm == arm) & (rows.share == share)].mean(numeric_only=True)
+        if not own.isna().all():
+            cells = [f"{own[element]:.0f}" for element in elements]
+            cells += [
+                f"{own[f'energy_rmse_{size}_atoms']:.1f} / {own[f'force_rmse_{size}_atoms']:.0f}" for size in SIZES
+            ]
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def found(rows: pandas.DataFrame) -> str:
+    """Detection, by share and distribution."""
+    lines = ["| share | arm | found | AUROC | recall | precision | mean weight, right | mean weight, wrong |"]
+    lines.append("|---" * 8 + "|")
+    own = rows[rows.arm.isin(["default", "published"])]
+    for (share, arm), some in own.groupby(["share", "arm"]):
+        mean = some.mean(numeric_only=True)
+        numbers = [mean.auroc, mean.recall, mean.precision, mean.mean_weight_good, mean.mean_weight_bad]
+        cells = ["-" if pandas.isna(number) else f"{number:.3f}" for number in numbers]
+        lines.append(f"| {100 * share:g} % | {NAMES[arm]} | {100 * mean.share_found:.1f} % | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def costs(rows: pandas.DataFrame) -> str:
+    """What refinement kept, and what it cost."""
+    lines = ["| share | round | trainings | right labels kept | wrong labels kept |", "|---" * 5 + "|"]
+    refined = rows[rows.arm.str.startswith("refinement")]
+    for (share, number), some in refined.groupby(["share", "round"]) if len(refined) else ():
+        kept = f"{100 * some.kept_good.mean():.0f} % | {100 * some.kept_bad.mean():.0f} %"
+        lines.append(f"| {100 * share:g} % | {int(number)} | {int(some.trainings.mean())} | {kept} |")
+    return "\n".join(lines) + "\n"
+
+
+TABLES = {"shares": shares, "parts": parts, "found": found, "refinement": costs}
+
+
+def main() -> None:
+    rows = finished()
+    rows.drop(columns=["seconds"]).round(4).to_csv(HERE / "trainings.csv", index=False)
+    tables = {name: make(rows) for name, make in TABLES.items()}
+    write_tables(HERE / "README.md", tables)
+    settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": EPOCHS, "flags": FLAGS, "sigma": SIGMA}
+    about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS}
+    about["versions"] = {name: package_version(name) for name in PACKAGES}
+    write_json_atomically(HERE / "results.json", {"command": "python benchmarks/spice/run.py"} | about)
+    draw_shares(rows, HERE / "shares.png")
+    draw_detection(rows, HERE)
+    print("\n".join(tables.values()))
+
+
+def write_tables(path: Path, tables: dict[str, str]) -> None:
+    """Put tables into their places, <!-- spice NAME: ... --> to <!-- end -->."""
+    text = path.read_text()
+    for name, table in tables.items():
+        pattern = re.compile(rf"(<!-- spice {name}: [^\n]*-->\n).*?(<!-- end -->)", re.S)
+        assert len(pattern.findall(text)) == 1, name
+        text = pattern.sub(lambda match, table=table: match[1] + table + match[2], text)
+    path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
