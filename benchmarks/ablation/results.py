@@ -97,7 +97,8 @@ def breakdown(rows: pandas.DataFrame) -> str:
     found = ["share found"]
     for _, own in columns:
         ours = own[own.arm == "default"]
-        found.append(", ".join(seen(*both) for both in zip(ours.share_found, ours.undecided, strict=True)) or "-")
+        each = [seen(*both) for both in zip(ours.share_found, ours.undecided, strict=True)]
+        found.append(", ".join(dict.fromkeys(each) if len(set(each)) == 1 else each) or "-")
     return table + "| " + " | ".join(found) + " |\n"
 
 

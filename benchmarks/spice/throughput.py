@@ -38,7 +38,7 @@ def make_up(path: Path, conformations: int) -> None:
             side = int(np.ceil(atoms ** (1 / 3)))
             grid = SPACING * np.argwhere(np.ones((side,) * 3))[:atoms]
             group = file.create_group(f"molecule {number}")
-            group.create_dataset("smiles", data=[f"[C:{number + 1}]"], dtype=h5py.string_dtype())
+            group.create_dataset("smiles", data=[chain(number)], dtype=h5py.string_dtype())
             group.create_dataset("subset", data=["made up"], dtype=h5py.string_dtype())
             group["atomic_numbers"] = rng.choice([1, 6, 7, 8], atoms, p=[0.5, 0.3, 0.1, 0.1]).astype(np.int16)
             shape = (CONFORMATIONS, atoms, 3)
@@ -49,6 +49,11 @@ def make_up(path: Path, conformations: int) -> None:
             ):
                 group[name] = values
                 group[name].attrs["units"] = unit
+
+
+def chain(number: int) -> str:
+    """A SMILES that no other number has."""
+    return "C" + "".join("CNOS"[number >> shift & 3] for shift in range(0, 20, 2))
 
 
 def prepare(source: Path, workers: int) -> dict[str, Any]:
