@@ -32,14 +32,20 @@ def silent_calculator(model: Path) -> Any:
         return MACECalculator(str(model), device="cpu", default_dtype=MACE_SETTINGS["default_dtype"])
 
 
-def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
-    """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
+def predictions_minus_labels(model: Path, frames: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Energy errors (N,), eV/atom, and force errors (A, 3) of each frame, eV/Angstrom."""
     calculator = silent_calculator(model)
     energy_errors, force_errors = [], []
     for atoms in frames:
         calculator.calculate(atoms)
         energy_errors.append((calculator.results["energy"] - atoms.info["REF_energy"]) / len(atoms))
         force_errors.append(calculator.results["forces"] - atoms.arrays["REF_forces"])
+    return np.array(energy_errors), force_errors
+
+
+def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
+    """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
+    energy_errors, force_errors = predictions_minus_labels(model, frames)
     return {
         "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(energy_errors)))),
         "energy_mean_error_meV_per_atom": 1e3 * float(np.mean(energy_errors)),

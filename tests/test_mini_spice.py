@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 for folder in ("scripts", "benchmarks/ablation", "benchmarks/spice"):
     sys.path.insert(0, str(ROOT / folder))
 
+import demo_results  # noqa: E402
 import mini_spice  # noqa: E402
 import spice_errors  # noqa: E402
 import throughput  # noqa: E402
@@ -95,7 +96,7 @@ def test_errors_by_element_and_size(data, monkeypatch):
             self.results = {"energy": atoms.info["REF_energy"] + 0.01 * len(atoms)}
             self.results["forces"] = atoms.arrays["REF_forces"] + off
 
-    monkeypatch.setattr(spice_errors, "silent_calculator", lambda model: Calculator())
+    monkeypatch.setattr(demo_results, "silent_calculator", lambda model: Calculator())
     found = spice_errors.errors("model", frames)
     assert found["energy_rmse_meV_per_atom"] == pytest.approx(10)
     assert found["energy_mean_error_meV_per_atom"] == pytest.approx(10)

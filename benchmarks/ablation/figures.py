@@ -30,7 +30,7 @@ def draw_shares(rows: pandas.DataFrame, path: Path) -> None:
     for line, kind in zip(panels, kinds, strict=True):
         own = with_common_points(rows, kind)
         for axes, (metric, label) in zip(line, METRICS.items(), strict=True):
-            draw_panel(axes, own, metric)
+            draw_panel(axes, own, metric, TICKS[metric])
             axes.set(xlabel="wrong labels (%)", ylabel=label, title=TITLES[kind])
     panels[0, 0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
@@ -46,14 +46,17 @@ def with_common_points(rows: pandas.DataFrame, kind: str) -> pandas.DataFrame:
     return pandas.concat((clean, oracle, own, more))
 
 
-def draw_panel(axes: plt.Axes, rows: pandas.DataFrame, metric: str) -> None:
-    for arm, (name, colour, marker) in STYLES.items():
+def draw_panel(
+    axes: plt.Axes, rows: pandas.DataFrame, metric: str, ticks: list[int], styles: dict[str, tuple] = STYLES
+) -> None:
+    """One metric against the share of wrong labels."""
+    for arm, (name, colour, marker) in styles.items():
         own = rows[rows.arm == arm]
         if len(own):
             mean = own.groupby("share")[metric].mean()
             axes.plot(100 * mean.index, mean, marker + "-", color=colour, label=name, lw=1.6, ms=6)
             axes.plot(100 * own.share, own[metric], marker, color=colour, ms=3, alpha=0.5)
     axes.set_yscale("log")
-    axes.set_yticks(TICKS[metric], labels=[str(tick) for tick in TICKS[metric]])
+    axes.set_yticks(ticks, labels=[str(tick) for tick in ticks])
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)

@@ -24,7 +24,7 @@ from ase.io import read
 from cells import ENERGY_WEIGHT, SEEDS, Cell
 from data import write_data
 from demo_arms import MACE_SETTINGS, Training, finished_result, run_all
-from demo_results import silent_calculator
+from demo_results import predictions_minus_labels
 from make_water import write_atomically
 from measure import collect
 
@@ -34,14 +34,9 @@ SETS = [("unconverged", 0.0), ("unconverged", 0.15), ("unconverged", 0.3), ("unc
 
 def losses(model: Path, frames: list[Atoms], energy_weight: float = ENERGY_WEIGHT) -> np.ndarray:
     """MACE's weighted loss of each frame (N,)."""
-    calculator = silent_calculator(model)
-    values = []
-    for atoms in frames:
-        calculator.calculate(atoms)
-        energy = (calculator.results["energy"] - atoms.info["REF_energy"]) / len(atoms)
-        forces = calculator.results["forces"] - atoms.arrays["REF_forces"]
-        values.append(energy_weight * energy**2 + MACE_SETTINGS["forces_weight"] * np.mean(forces**2))
-    return np.array(values)
+    energy, forces = predictions_minus_labels(model, frames)
+    mean_squares = np.array([np.mean(own**2) for own in forces])
+    return energy_weight * energy**2 + MACE_SETTINGS["forces_weight"] * mean_squares
 
 
 def kept(values: np.ndarray, sigma: float) -> np.ndarray:

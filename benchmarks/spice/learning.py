@@ -27,10 +27,11 @@ import torch
 from ase import Atoms
 from ase.io import read
 from demo_arms import Training, finished_result, run_all
+from demo_results import predictions_minus_labels
 from make_water import write_json_atomically
 from mini_spice import WORK
 from run import EPOCHS, training
-from spice_errors import collect, predictions_minus_labels, rms
+from spice_errors import collect, rms
 from tqdm import tqdm
 
 ARMS = {"weighted": "stock weighted", "default": "ema_robust"}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training
-from demo_results import silent_calculator
+from demo_results import predictions_minus_labels
 from make_water import write_json_atomically
 from measure import detection
 
@@ -43,17 +43,6 @@ def errors(model, frames) -> dict:
         found[f"energy_rmse_{name}_atoms"] = rms(energy[inside])
         found[f"force_rmse_{name}_atoms"] = rms(flat[(by_atom >= low) & (by_atom <= high)])
     return found
-
-
-def predictions_minus_labels(model, frames) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Energy errors (N,), eV/atom, and force errors (A, 3) of each configuration, eV/A."""
-    calculator = silent_calculator(model)
-    energy, forces = [], []
-    for atoms in frames:
-        calculator.calculate(atoms)
-        energy.append((calculator.results["energy"] - atoms.info["REF_energy"]) / len(atoms))
-        forces.append(calculator.results["forces"] - atoms.arrays["REF_forces"])
-    return np.array(energy), forces
 
 
 def rms(values: np.ndarray) -> float:

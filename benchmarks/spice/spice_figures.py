@@ -6,23 +6,15 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
+import figures
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
-from figures import METRICS
-from matplotlib.ticker import NullFormatter
 from mini_spice import WORK, labelled
 
 from mace_outlier.results import read_results
 
-STYLES = {  # colour-blind safe (Okabe and Ito)
-    "weighted": ("stock weighted", "#D55E00", "s"),
-    "universal": ("stock universal", "#E69F00", "D"),
-    "published": ("ema_robust, as published", "#CC79A7", "^"),
-    "refinement, round 2": ("refinement, 3 trainings", "#009E73", "v"),
-    "default": ("ema_robust", "#0072B2", "o"),
-    "oracle": ("good labels only", "#777777", "x"),
-}
+STYLES = figures.STYLES | {"refinement, round 2": ("refinement, 3 trainings", "#009E73", "v")}
 TICKS = {"energy_rmse_meV_per_atom": [7, 10, 15, 20, 30], "force_rmse_meV_per_A": [100, 120, 150, 200]}
 BINS = np.array([0, 2, 5, 10, 20, 40, 80, 1000.0])  # of the error of a label, meV/atom
 
@@ -32,18 +24,9 @@ def draw_shares(rows: pandas.DataFrame, path: Path) -> None:
     clean = rows[(rows.share == 0) & (rows.arm == "weighted")].assign(arm="oracle")
     rows = pandas.concat((rows, clean))
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-    for axes, (metric, label) in zip(panels, METRICS.items(), strict=True):
-        for arm, (name, colour, marker) in STYLES.items():
-            own = rows[rows.arm == arm]
-            if len(own):
-                mean = own.groupby("share")[metric].mean()
-                axes.plot(100 * mean.index, mean, marker + "-", color=colour, label=name, lw=1.6, ms=6)
-                axes.plot(100 * own.share, own[metric], marker, color=colour, ms=3, alpha=0.5)
-        axes.set_yscale("log")
-        axes.set_yticks(TICKS[metric], labels=[str(tick) for tick in TICKS[metric]])
-        axes.yaxis.set_minor_formatter(NullFormatter())
+    for axes, (metric, label) in zip(panels, figures.METRICS.items(), strict=True):
+        figures.draw_panel(axes, rows, metric, TICKS[metric], STYLES)
         axes.set(xlabel="unconverged labels (%)", ylabel=f"test {label}")
-        axes.grid(alpha=0.3)
     panels[0].legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)
     plt.close(figure)
