@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compared import compared, fit_without, rows_of
 from .described import describe_fit
 from .populations import (
     Fit,
     Groups,
     Guard,
+    both_sides,
     bunched,
     cells_of,
     choose,
-    drift,
     fit_one,
-    measure,
     shift,
     start_from,
 )
@@ -99,7 +99,7 @@ class MixtureDistribution(LossDistribution):
         before = before.to(seen.usable.device) if before is not None and before.shape == seen.usable.shape else None
         self.wrong = torch.zeros_like(seen.usable)
         for head in range(len(self.fits)):
-            rows = _rows_of(head, seen)
+            rows = rows_of(head, seen)
             if len(rows) < FEWEST:
                 continue
             own = seen.part(rows)
@@ -134,10 +134,17 @@ class MixtureDistribution(LossDistribution):
         if before.any() and not fit.share:
             fit = choose(cells_of(x, e), self.guard)
         if fit.share:  # what changes in the course of the epoch shows better without the wrong labels
-            wrong = (self._weigh(fit, x, e, seen.losses).weight < 0.5).cpu().numpy()
-            groups, x, e = compared(seen, ~wrong)
-            fit = choose(cells_of(x, e), guard, start_from(x, e, wrong))
+            groups, fit, x, e = fit_without(self._wrong(fit, x, e), seen, guard)
+        sides = both_sides(e, self._wrong(fit, x, e)) if fit.share else None
+        if sides is not None:
+            groups, fit, x, e = fit_without(sides, seen, guard)
+            if fit.share and both_sides(e, self._wrong(fit, x, e)) is not None:
+                fit = fit_one(cells_of(x, e))._replace(undecided=fit.share)
         return groups, fit, x, e
+
+    def _wrong(self, fit: Fit, x: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """Mask (N,) of what a fit takes for wrong."""
+        return (self._weigh(fit, x, e, torch.empty(0)).weight < 0.5).numpy()
 
     def _guard(self, known: np.ndarray) -> Guard:
         """What two populations need: less, where some configurations are `known` (N,) to be wrong."""
@@ -160,7 +167,7 @@ class MixtureDistribution(LossDistribution):
         """See the class; a set as a whole may lie higher or lower than the training set did."""
         result = self.weigh(seen.losses, seen.heads)
         for head, (fit, groups) in enumerate(zip(self.fits, self.groups, strict=True)):
-            rows = _rows_of(head, seen)
+            rows = rows_of(head, seen)
             if fit is None or groups is None or not len(rows):
                 continue
             own = seen.part(rows)
@@ -226,23 +233,6 @@ def agreement(one: Tensor, other: Tensor) -> float:
     return (float((one & other).sum()) - by_chance) / max(smaller - by_chance, 1e-9) if smaller else 0.0
 
 
-def _rows_of(head: int, seen: Remembered) -> Tensor:
-    """Rows of the configurations of a head that there is something to judge by."""
-    return torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
-
-
 def _log(losses: Tensor) -> Tensor:
     """Logarithm of losses, in double precision where there is one; that of 0 is very low, but finite."""
     return losses.to(widest(losses.device)).clamp_min(1e-30).log()
-
-
-def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:
-    """Measures of the groups, and log losses and energy errors (N,) relative to those of the same molecule and time.
-
-    By all configurations, or by those in the mask `trusted` (N,).
-    """
-    x, e, times = seen.features()
-    some = np.ones(len(x), dtype=bool) if trusted is None else trusted
-    groups = measure(seen.kinds[some], x[some], e[some])
-    x, e = groups.relative(seen.kinds, x, e)
-    return groups, x - drift(x, times, trusted), e - drift(e, times, trusted)

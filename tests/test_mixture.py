@@ -63,6 +63,28 @@ def test_the_share_is_found_and_the_weights_tell_right_from_wrong(share, seed, e
     assert weight[~bad].mean() > 0.98
 
 
+def off_to_both_sides(share, centre, size=400, seed=0):
+    """Energies of half of the wrong labels too high, of the others too low; the model is `centre` (eV/atom) off."""
+    rng = np.random.default_rng(seed)
+    side = np.zeros(size)
+    side[rng.permutation(size)[: round(share * size)]] = 1
+    side[np.flatnonzero(side)[::2]] = -1
+    errors = 0.06 * side + centre + rng.normal(0, SPREAD, size)
+    losses = 10 * errors**2 + 0.003 * np.exp(rng.normal(0, 0.3, size)) * (1 + 3 * np.abs(side))
+    return seen(losses, errors), torch.tensor(side != 0)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("share", [0.3, 0.43, 0.5])
+@pytest.mark.parametrize("centre", [0.0, -0.02, 0.02])
+def test_wrong_labels_of_either_sign_are_found_on_both_sides(share, centre, seed):
+    """Also where the model has followed one of them a little, so that the others stand out alone."""
+    what, bad = off_to_both_sides(share, centre, seed=seed)
+    distribution, weight = fitted(what)
+    assert distribution.fits[0].share == pytest.approx(share, abs=0.02)
+    assert ((weight < 0.5) == bad).double().mean() > 0.97
+
+
 @pytest.mark.parametrize("energies", [True, False])
 @pytest.mark.parametrize("seed", range(6))
 def test_one_population_keeps_its_weights(seed, energies):

@@ -11,6 +11,7 @@ import mace_outlier.populations.fit as fit_module
 from mace_outlier.populations.cells import Cells
 from mace_outlier.populations.fit import _objective, fit_one, fit_two, lower_density, shift
 from mace_outlier.populations.guard import Guard, choose
+from mace_outlier.populations.sides import both_sides
 
 
 def cells(share=0.2, size=500, gap=2.3, shift=-12.0, seed=0, energies=True):
@@ -134,3 +135,39 @@ def test_a_fit_takes_one_thread_and_gives_the_others_back(monkeypatch):
         fit_one(cells(size=100))
         assert threads() == {2}
     assert seen == [{1}]
+
+
+# --- wrong labels of either sign --------------------------------------------------------------------------------------
+
+
+def one_side_out(rng, right=200, low=100, high=100, spread=4.0):
+    """Energy errors of right labels and of wrong ones to both sides, and a mask of the lower ones."""
+    e = np.concatenate((rng.normal(-20, spread, right), rng.normal(40, spread, high), rng.normal(-83, spread, low)))
+    return e, np.arange(len(e)) >= right + high
+
+
+def test_the_other_side_is_found_where_it_is_a_group():
+    e, wrong = one_side_out(np.random.default_rng(0))
+    assert 190 <= both_sides(e, wrong).sum() <= 200
+    e[5] = np.nan
+    assert 190 <= both_sides(e, wrong).sum() <= 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"high": 0},  # they agree with one another
+        {"high": 30},  # some right labels that are hard
+        {"high": 0, "spread": 30.0},  # a wide tail of the right ones
+    ],
+)
+def test_there_is_no_other_side(change):
+    e, wrong = one_side_out(np.random.default_rng(0), **change)
+    assert both_sides(e, wrong) is None
+
+
+def test_no_other_side_where_both_are_out_or_none():
+    e, _ = one_side_out(np.random.default_rng(0))
+    assert both_sides(e, np.abs(e + 20) > 40) is None
+    assert both_sides(e, np.zeros(len(e), dtype=bool)) is None
+    assert both_sides(np.full(5, np.nan), np.ones(5, dtype=bool)) is None

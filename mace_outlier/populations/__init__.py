@@ -13,6 +13,7 @@ from .epoch import bunched, drift
 from .fit import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, SIMILAR, Fit, fit_one, fit_two, lower_density, shift
 from .groups import Groups, measure
 from .guard import Guard, choose
+from .sides import both_sides
 from .starts import start_from
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Fit",
     "Groups",
     "Guard",
+    "both_sides",
     "bunched",
     "cells_of",
     "choose",

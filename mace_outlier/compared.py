@@ -1,0 +1,31 @@
+"""What a fit sees of the configurations of a head: each relative to its like. Between torch and `populations`."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .populations import Fit, Groups, Guard, cells_of, choose, drift, measure, start_from
+from .weighting import Remembered
+
+
+def rows_of(head: int, seen: Remembered) -> Tensor:
+    """Rows of the configurations of a head that there is something to judge by."""
+    return torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
+
+
+def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:
+    """Measures of the groups, and log losses and energy errors (N,) relative to those of the same molecule and time.
+
+    By all configurations, or by those in the mask `trusted` (N,).
+    """
+    x, e, times = seen.features()
+    some = np.ones(len(x), dtype=bool) if trusted is None else trusted
+    groups = measure(seen.kinds[some], x[some], e[some])
+    x, e = groups.relative(seen.kinds, x, e)
+    return groups, x - drift(x, times, trusted), e - drift(e, times, trusted)
+
+
+def fit_without(wrong: np.ndarray, seen: Remembered, guard: Guard) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
+    """Measures of the groups by all but the mask `wrong` (N,), a fit that starts from there, and what it is made to."""
+    groups, x, e = compared(seen, ~wrong)
+    return groups, choose(cells_of(x, e), guard, start_from(x, e, wrong)), x, e
