@@ -121,7 +121,14 @@ def test_tables_hold_ratios_to_the_oracle_of_the_same_seed_and_share():
     module("run")
     results = module("results")
     rows = [
-        {"arm": arm, "share": 0.3, "seed": seed, results.ENERGY: energy * seed, results.FORCES: 100.0}
+        {
+            "arm": arm,
+            "kind": "unconverged",
+            "share": 0.3,
+            "seed": seed,
+            results.ENERGY: energy * seed,
+            results.FORCES: 100.0,
+        }
         for seed in (1, 2)
         for arm, energy in (("oracle", 8.0), ("weighted", 16.0), ("default", 8.4))
     ]

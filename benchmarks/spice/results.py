@@ -17,7 +17,7 @@ from demo_arms import MACE_SETTINGS, RESULT_FILE
 from demo_results import package_version
 from make_water import write_json_atomically
 from mini_spice import CHOICE, CONFORMATIONS, WORK
-from run import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SHARES, SIGMA
+from run import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SEVERITY, SHARES, SIGMA
 from spice_errors import SIZES
 from spice_figures import draw_detection, draw_shares
 
@@ -60,6 +60,7 @@ def cell(rows: pandas.DataFrame) -> str:
 
 def shares(rows: pandas.DataFrame) -> str:
     """The curve: arms down, shares of unconverged labels across."""
+    rows = rows[rows.kind == "unconverged"]
     lines = ["| arm | " + " | ".join(f"{100 * share:g} % unconverged" for share in SHARES) + " |"]
     lines.append("|---" * (len(SHARES) + 1) + "|")
     for arm, name in NAMES.items():
@@ -76,7 +77,7 @@ def parts(rows: pandas.DataFrame, share: float = 0.3) -> str:
     titles += [f"{size} atoms" for size in SIZES]
     lines = ["| arm | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
     for arm, name in NAMES.items():
-        own = rows[(rows.arm == arm) & (rows.share == share)].mean(numeric_only=True)
+        own = rows[(rows.arm == arm) & (rows.share == share) & (rows.kind == "unconverged")].mean(numeric_only=True)
         if not own.isna().all():
             cells = [f"{own[element]:.0f}" for element in elements]
             cells += [
@@ -86,11 +87,21 @@ def parts(rows: pandas.DataFrame, share: float = 0.3) -> str:
     return "\n".join(lines) + "\n"
 
 
+def stretched(rows: pandas.DataFrame) -> str:
+    """Labels that are twice as wrong, beside those that are as they are, at one share."""
+    lines = ["| arm | 30 %, as they are | 30 %, twice as wrong |", "|---|---|---|"]
+    for arm in ("weighted", "default"):
+        own = rows[(rows.arm == arm) & (rows.share == 0.3)]
+        cells = [cell(own[own.kind == kind]) for kind in SEVERITY]
+        lines.append(f"| {NAMES[arm]} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 def found(rows: pandas.DataFrame) -> str:
     """Detection, by share and distribution."""
     lines = ["| share | arm | found | AUROC | recall | precision | mean weight, right | mean weight, wrong |"]
     lines.append("|---" * 8 + "|")
-    own = rows[rows.arm.isin(["default", "published"])]
+    own = rows[rows.arm.isin(["default", "published"]) & (rows.kind == "unconverged")]
     for (share, arm), some in own.groupby(["share", "arm"]):
         mean = some.mean(numeric_only=True)
         numbers = [mean.auroc, mean.recall, mean.precision, mean.mean_weight_good, mean.mean_weight_bad]
@@ -109,7 +120,7 @@ def costs(rows: pandas.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"shares": shares, "parts": parts, "found": found, "refinement": costs}
+TABLES = {"shares": shares, "stretched": stretched, "parts": parts, "found": found, "refinement": costs}
 
 
 def main() -> None:
@@ -121,8 +132,9 @@ def main() -> None:
     about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS}
     about["versions"] = {name: package_version(name) for name in PACKAGES}
     write_json_atomically(HERE / "results.json", {"command": "python benchmarks/spice/run.py"} | about)
-    draw_shares(rows, HERE / "shares.png")
-    draw_detection(rows, HERE)
+    own = rows[rows.kind == "unconverged"]
+    draw_shares(own, HERE / "shares.png")
+    draw_detection(own, HERE)
     print("\n".join(tables.values()))
 
 

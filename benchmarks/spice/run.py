@@ -25,6 +25,8 @@ from refinement import collect_round, next_round
 from spice_errors import collect
 
 SHARES = (0.0, 0.15, 0.3, 0.43)
+SEVERITY = {"unconverged": 1.0, "stretched": 2.0}  # of the difference from the converged labels
+STRETCHED = [(0.3, "default"), (0.3, "weighted")]  # shares and arms with labels that are twice as wrong
 SEEDS = (1, 2, 3)
 ARMS = ("default", "oracle", "weighted", "universal", "published")
 EPOCHS, ENERGY_WEIGHT = 20, 1000.0
@@ -32,10 +34,10 @@ FLAGS = ("--lr_scheduler_gamma=0.85", "--r_max=4.5", "--batch_size=16", "--valid
 ROUNDS, SIGMA = 2, 2.0  # of iterative refinement
 
 
-def training(share: float, arm: str, seed: int) -> Training:
+def training(share: float, arm: str, seed: int, kind: str = "unconverged") -> Training:
     """One training, its data written."""
-    data = WORK / "data" / f"unconverged-{share:g}-seed-{seed}"
-    settings = write_data(data, share, seed)
+    data = WORK / "data" / f"{kind}-{share:g}-seed-{seed}"
+    settings = write_data(data, share, seed, SEVERITY[kind])
     folder = WORK / "runs" / data.name / arm
     return Training(arm, seed, EPOCHS, data, folder, settings["E0s"], ENERGY_WEIGHT, FLAGS)
 
@@ -55,11 +57,17 @@ def main() -> None:
             for arm in options.arms
             if share > 0 or arm != "oracle"  # of clean data, that is the stock training
         ]
+        wanted += [training(*one, seed, "stretched") for one in STRETCHED]
         to_run = [one for one in wanted if finished_result(one) is None]
         print(f"seed {seed}: {len(to_run)} trainings to run, {len(wanted) - len(to_run)} finished", flush=True)
         run_all(to_run, options.processes, collect)
-        stock = {one.data: one for one in wanted if one.arm == "weighted" and "-0-" not in one.data.name}
+        stock = {one.data: one for one in wanted if one.arm == "weighted" and is_refined(one.data.name)}
         refine(stock, options.rounds, options.processes)
+
+
+def is_refined(data: str) -> bool:
+    """Whether iterative refinement is tried on a data set."""
+    return data.startswith("unconverged") and not data.startswith("unconverged-0-")
 
 
 def refine(stock: dict[Path, Training], rounds: int, processes: int) -> None:
