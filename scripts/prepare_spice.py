@@ -61,7 +61,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     add("--E0s_unit", choices=("hartree", "eV"), help="unit of that JSON file")
     add("--r_max", type=float, default=5.0, help="cutoff in Angstrom, for the number of neighbours (default 5.0)")
     add("--shard_size", type=int, help=f"configurations in a file (default {SHARD_SIZE})")
-    add("--workers", type=int, default=1, help="processes (default 1), of some 0.2 GB each")
+    add("--workers", type=int, default=1, help="processes (default 1), of some 0.35 GB each")
     options = parser.parse_args(arguments)
     for name in ("limit", "max_force", "r_max", "shard_size", "workers"):
         value = getattr(options, name)

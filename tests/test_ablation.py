@@ -103,11 +103,14 @@ def test_tables_say_means_ratios_and_how_many_seeds(tables):
 def test_the_breakdown_says_what_was_found(tables):
     rows = pandas.DataFrame(
         {
-            "kind": ["unconverged", "unconverged", "random_sign"], "share": [0.5, 0.6, 0.7], "seed": 1,
+            "kind": ["unconverged"] * 3 + ["random_sign"], "share": [0.5, 0.6, 0.6, 0.7], "seed": [1, 1, 2, 1],
             "arm": "default", tables.ENERGY: 4.0, tables.FORCES: 60.0, "energy_ratio": np.nan, "force_ratio": np.nan,
-            "share_found": [0.0, 0.4, 0.3], "undecided": [0.5, 0.0, 0.0],
+            "share_found": [0.0, 0.4, 0.3, 0.3], "undecided": [0.5, 0.0, 0.0, 0.0],
         }
     )  # fmt: skip
-    last = tables.breakdown(rows).splitlines()[-1]
-    assert last == "| share found | undecided (warning) | 40 % (warning) | - | - | - | 30 % |"
+    lines = tables.breakdown(rows).splitlines()[2:]
+    assert lines[0] == "| unconverged | 50 % | - | 4.0 / 60.0 (1 seed) | undecided (warning) |"
+    assert lines[1] == "| unconverged | 60 % | - | 4.0 / 60.0 (2 seeds) | 40 % (warning), 30 % |"
+    assert lines[2].endswith("| - | - | - |")
+    assert lines[-1].endswith("4.0 / 60.0 (1 seed) | 30 % |")
     assert tables.seen(0.0, 0.0) == "none"

@@ -16,17 +16,18 @@ for folder in ("scripts", "benchmarks/ablation", "benchmarks/spice"):
 
 import demo_results  # noqa: E402
 import mini_spice  # noqa: E402
+import spice_cells  # noqa: E402
 import spice_errors  # noqa: E402
 import throughput  # noqa: E402
 
 
-def module(name):
-    """A runner of benchmarks/spice, whose name another benchmark has as well."""
-    spec = importlib.util.spec_from_file_location(f"spice_{name}", ROOT / "benchmarks" / "spice" / f"{name}.py")
-    made = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(name, made) if name == "run" else None
-    spec.loader.exec_module(made)
-    return made
+@pytest.fixture
+def results():
+    """The module `results` of mini-SPICE (that of other benchmarks has the same name)."""
+    spec = importlib.util.spec_from_file_location("spice_results", ROOT / "benchmarks" / "spice" / "results.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,7 @@ def data(source):
     patch.setattr(mini_spice, "SOURCE", source)
     patch.setattr(mini_spice, "CHOICE", ["--valid=0.3", "--test=0.3", "--seed=1", "--format=xyz"])
     patch.setattr(mini_spice, "WORK", source.parent / "work")
+    patch.setattr(spice_cells, "WORK", source.parent / "work")
     folder = source.parent / "work" / "data" / "unconverged-0.3-seed-1"
     settings = mini_spice.write_data(folder, 0.3, 1)
     yield folder, settings
@@ -108,8 +110,7 @@ def test_errors_by_element_and_size(data, monkeypatch):
 
 
 def test_arms_differ_in_labels_and_loss_only(data):
-    run = module("run")
-    commands = {arm: run.training(0.3, arm, 1).command()[1:] for arm in run.ARMS}
+    commands = {arm: spice_cells.training(0.3, arm, 1).command()[1:] for arm in spice_cells.ARMS}
     differ = {"train_file", "valid_file", "loss", "work_dir"}
     for arm, command in commands.items():
         others = {flag for flag in command if flag.lstrip("-").split("=")[0] not in differ and "ema_robust" not in flag}
@@ -117,9 +118,7 @@ def test_arms_differ_in_labels_and_loss_only(data):
         assert others == stock, arm
 
 
-def test_tables_hold_ratios_to_the_oracle_of_the_same_seed_and_share():
-    module("run")
-    results = module("results")
+def test_tables_hold_ratios_to_the_oracle_of_the_same_seed_and_share(results):
     rows = [
         {
             "arm": arm,

@@ -91,15 +91,17 @@ def shares(rows: pandas.DataFrame) -> str:
 
 def breakdown(rows: pandas.DataFrame) -> str:
     """Beyond that, to where it breaks down."""
-    places = [(kind, share) for kind in ("unconverged", "random_sign") for share in (0.5, 0.6, 0.7)]
-    columns = [(f"{KINDS.get(kind, kind)}: {100 * share:g} %", of(rows, kind, share)) for kind, share in places]
-    table = grid(columns, ["weighted", "default"])
-    found = ["share found"]
-    for _, own in columns:
+    places = [("unconverged", share) for share in (0.5, 0.6, 0.7)]
+    places += [("random_sign", share) for share in (0.15, 0.3, 0.43, 0.5, 0.6, 0.7)]
+    lines = ["| wrong labels | share | stock `weighted` | **`ema_robust`** | share found |", "|---" * 5 + "|"]
+    for kind, share in places:
+        own = of(rows, kind, share)
         ours = own[own.arm == "default"]
         each = [seen(*both) for both in zip(ours.share_found, ours.undecided, strict=True)]
-        found.append(", ".join(dict.fromkeys(each) if len(set(each)) == 1 else each) or "-")
-    return table + "| " + " | ".join(found) + " |\n"
+        found = ", ".join(dict.fromkeys(each) if len(set(each)) == 1 else each) or "-"
+        arms = f"{cell(own[own.arm == 'weighted'])} | {cell(ours)}"
+        lines.append(f"| {KINDS.get(kind, kind)} | {100 * share:g} % | {arms} | {found} |")
+    return "\n".join(lines) + "\n"
 
 
 def seen(share: float, undecided: float) -> str:

@@ -8,16 +8,12 @@ test set, which is right throughout; some hundred configurations of each.
 
 import argparse
 import json
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).resolve().parent
-for folder in (HERE.parent / "ablation", HERE.parent.parent / "scripts"):
-    sys.path.insert(0, str(folder))
 
+import _spice_paths  # noqa: F401 (first)
 import matplotlib
 
 matplotlib.use("Agg")
@@ -30,7 +26,7 @@ from demo_arms import Training, finished_result, run_all
 from demo_results import predictions_minus_labels
 from make_water import write_json_atomically
 from mini_spice import WORK
-from run import EPOCHS, training
+from spice_cells import EPOCHS, training
 from spice_errors import collect, rms
 from tqdm import tqdm
 

@@ -5,22 +5,20 @@ python benchmarks/spice/results.py
 
 import json
 import re
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-for folder in (HERE.parent / "ablation", HERE.parent.parent / "scripts"):
-    sys.path.insert(0, str(folder))
-
+import _spice_paths  # noqa: F401 (first)
 import pandas
 from demo_arms import MACE_SETTINGS, RESULT_FILE
 from demo_results import package_version
 from make_water import write_json_atomically
 from mini_spice import CHOICE, CONFORMATIONS, WORK
-from run import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SEVERITY, SHARES, SIGMA
+from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SEVERITY, SHARES, SIGMA
 from spice_errors import SIZES
 from spice_figures import draw_detection, draw_shares
+from spice_tables import write_tables
 
+HERE = Path(__file__).resolve().parent
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 NAMES = {
     "oracle": "good labels only (oracle)",
@@ -136,16 +134,6 @@ def main() -> None:
     draw_shares(own, HERE / "shares.png")
     draw_detection(own, HERE)
     print("\n".join(tables.values()))
-
-
-def write_tables(path: Path, tables: dict[str, str]) -> None:
-    """Put tables into their places, <!-- spice NAME: ... --> to <!-- end -->."""
-    text = path.read_text()
-    for name, table in tables.items():
-        pattern = re.compile(rf"(<!-- spice {name}: [^\n]*-->\n).*?(<!-- end -->)", re.S)
-        assert len(pattern.findall(text)) == 1, name
-        text = pattern.sub(lambda match, table=table: match[1] + table + match[2], text)
-    path.write_text(text)
 
 
 if __name__ == "__main__":

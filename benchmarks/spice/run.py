@@ -1,6 +1,6 @@
 """Mini-SPICE: how well do models of unseen molecules survive unconverged labels? Finished trainings are reused.
 
-    python benchmarks/spice/run.py                  # all of it, some hours on two cores
+    python benchmarks/spice/run.py                  # all of it, some hours on two cores; tables and figures as well
     python benchmarks/spice/run.py --seeds 1        # one seed
     python benchmarks/spice/results.py              # tables and figures, from what is finished
 
@@ -9,37 +9,14 @@ that they see (oracle), in the loss, and in what iterative refinement has droppe
 """
 
 import argparse
-import os
-import sys
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-HERE = Path(__file__).resolve().parent
-for folder in (HERE.parent / "ablation", HERE.parent.parent / "scripts"):
-    sys.path.insert(0, str(folder))
-
-import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
+import _spice_paths  # noqa: F401 (first)
+import results
 from demo_arms import Training, finished_result, run_all
-from mini_spice import WORK, write_data
 from refinement import collect_round, next_round
+from spice_cells import ARMS, ROUNDS, SEEDS, SHARES, SIGMA, STRETCHED, training
 from spice_errors import collect
-
-SHARES = (0.0, 0.15, 0.3, 0.43)
-SEVERITY = {"unconverged": 1.0, "stretched": 2.0}  # of the difference from the converged labels
-STRETCHED = [(0.3, "default"), (0.3, "weighted")]  # shares and arms with labels that are twice as wrong
-SEEDS = (1, 2, 3)
-ARMS = ("default", "oracle", "weighted", "universal", "published")
-EPOCHS, ENERGY_WEIGHT = 20, 1000.0
-FLAGS = ("--lr_scheduler_gamma=0.85", "--r_max=4.5", "--batch_size=16", "--valid_batch_size=64")
-ROUNDS, SIGMA = 2, 2.0  # of iterative refinement
-
-
-def training(share: float, arm: str, seed: int, kind: str = "unconverged") -> Training:
-    """One training, its data written."""
-    data = WORK / "data" / f"{kind}-{share:g}-seed-{seed}"
-    settings = write_data(data, share, seed, SEVERITY[kind])
-    folder = WORK / "runs" / data.name / arm
-    return Training(arm, seed, EPOCHS, data, folder, settings["E0s"], ENERGY_WEIGHT, FLAGS)
 
 
 def main() -> None:
@@ -63,6 +40,7 @@ def main() -> None:
         run_all(to_run, options.processes, collect)
         stock = {one.data: one for one in wanted if one.arm == "weighted" and is_refined(one.data.name)}
         refine(stock, options.rounds, options.processes)
+        results.main()  # so that there is something to look at after each seed
 
 
 def is_refined(data: str) -> bool:

@@ -20,6 +20,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+from spice_tables import write_tables
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -109,8 +110,6 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    from results import write_tables
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--conformations", type=int, default=MADE_UP)
     parser.add_argument("--out", type=Path, default=HERE)
