@@ -17,6 +17,7 @@ from mace_outlier.results import read_results
 STYLES = figures.STYLES | {"refinement, round 2": ("refinement, 3 trainings", "#009E73", "v")}
 TICKS = {"energy_rmse_meV_per_atom": [7, 10, 15, 20, 30], "force_rmse_meV_per_A": [100, 120, 150, 200]}
 BINS = np.array([0, 2, 5, 10, 20, 40, 80, 1000.0])  # of the error of a label, meV/atom
+LAST = 160.0  # as drawn
 
 
 def draw_shares(rows: pandas.DataFrame, path: Path) -> None:
@@ -49,7 +50,7 @@ def draw_detection(rows: pandas.DataFrame, folder: Path) -> None:
             recall = [float((weight[bad & (inside == i)] < 0.5).mean()) for i in range(len(BINS) - 1)]
             label = f"{STYLES[arm][0]}, {100 * share:g} %"
             left.step(false, true, dashes, color=colour, where="post", label=label)
-            right.stairs(recall, np.minimum(BINS, 160), color=colour, linestyle=dashes)
+            right.stairs(recall, np.minimum(BINS, LAST), color=colour, linestyle=dashes)
             curves.append({"arm": arm, "share": share, "seeds": seeds, "recall_by_label_error": recall})
     left.set(
         xlabel="right labels called wrong (share)", ylabel="wrong labels found (share)", xscale="symlog", xlim=(0, 1)
@@ -58,6 +59,9 @@ def draw_detection(rows: pandas.DataFrame, folder: Path) -> None:
     left.legend(frameon=False, fontsize=7, loc="lower right")
     right.set(xlabel="error of the label's energy (meV/atom)", ylabel="found at weight 1/2 (share)", ylim=(-0.02, 1.02))
     right.set_xscale("symlog", linthresh=2)
+    right.set_xlim(0, LAST)
+    right.set_xticks(BINS[:-1], labels=[f"{edge:g}" for edge in BINS[:-1]])
+    right.minorticks_off()
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(folder / "detection.png", dpi=150)
