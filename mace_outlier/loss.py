@@ -98,13 +98,13 @@ class RobustLoss(nn.Module):
         """Contributions (B,) and sums as all processes see them, by one collective; in one process, the same."""
         if self.sum_over_ranks is None:
             return losses.contribution, sums
-        own = torch.zeros(3 + (0 if sums is None else sums.numel()), dtype=torch.float64, device=losses.judged.device)
-        for place, number in enumerate((1, len(losses.judged), atoms)):
-            own[place].fill_(number)  # no tensor made of numbers: copying one to a device waits for it
-        if sums is not None:
-            own[3:] = sums.flatten()
-        ranks, size, all_atoms, *_ = total = self.sum_over_ranks(own)
-        contribution = losses.averaged(len(losses.judged) * ranks / size, atoms * ranks / all_atoms)
+        place, size = losses.judged.device, len(losses.judged)
+        # filled on the device: to make a tensor of a list of numbers and copy it there would wait for it
+        own = [torch.full((1,), n, dtype=torch.float64, device=place) for n in (1, size, atoms)]
+        ranks, all_sizes, all_atoms, *_ = total = self.sum_over_ranks(
+            torch.cat(own if sums is None else [*own, sums.flatten()])
+        )
+        contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
         return contribution, None if sums is None else total[3:].view_as(sums)
 
     def weigh_by_property(self) -> None:
