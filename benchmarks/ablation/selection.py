@@ -52,7 +52,7 @@ def models(training: Training):
     """The model of each epoch: a path that holds it until the next."""
     model = torch.load(training.folder / "demo.model", weights_only=False, map_location="cpu")
     path = training.folder / "epoch.model"
-    for epoch in range(EPOCHS):
+    for epoch in range(training.epochs):
         checkpoint = training.folder / "checkpoints" / f"demo_run-{training.seed}_epoch-{epoch}.pt"
         model.load_state_dict(torch.load(checkpoint, weights_only=False, map_location="cpu")["model"])
         torch.save(model, path)

@@ -9,8 +9,6 @@ would be a kernel on a GPU, and every one that would make the host wait for it. 
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,13 +66,6 @@ def _copies(name: str, args: Any, result: Any) -> bool:
     return name in ("_to_copy", "copy") and isinstance(result, Tensor) and result.device != args[0].device
 
 
-@contextmanager
-def counted() -> Iterator[Launches]:
-    """Count what is launched within the context."""
-    with Launches() as launches:
-        yield launches
-
-
 def training_batch(heads: int = 1) -> tuple[Any, dict[str, Tensor]]:
     """A batch of three configurations, and a model's output for it."""
     batch, output = made_up_batch()
@@ -115,7 +106,7 @@ PHASES = ("first epoch", "settled", "by property", "gaussian")
 def count(loss: nn.Module, heads: int = 1) -> Launches:
     """Launches of one evaluation with its gradient."""
     batch, output = training_batch(heads)
-    with counted() as launches:
+    with Launches() as launches:
         loss(ref=batch, pred=output).backward()
     return launches
 

@@ -7,11 +7,8 @@ test set, which is right throughout; some hundred configurations of each.
 """
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
 
 import _spice_paths  # noqa: F401 (first)
 import matplotlib
@@ -19,17 +16,18 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from ase import Atoms
 from ase.io import read
 from demo_arms import Training, finished_result, run_all
 from demo_results import predictions_minus_labels
 from make_water import write_json_atomically
 from mini_spice import WORK
-from spice_cells import EPOCHS, training
+from selection import models
+from spice_cells import training
 from spice_errors import collect, rms
 from tqdm import tqdm
 
+HERE = Path(__file__).resolve().parent
 ARMS = {"weighted": "stock weighted", "default": "ema_robust"}
 SETS = {  # colour-blind safe (Okabe and Ito)
     "wrong training labels": "#D55E00",
@@ -61,12 +59,8 @@ def _some(frames: list[Atoms]) -> list[Atoms]:
 
 def curve(one: Training) -> list[dict]:
     """Errors of each epoch."""
-    model = torch.load(one.folder / "demo.model", weights_only=False, map_location="cpu")
-    chosen, path, rows = sets(one), one.folder / "epoch.model", []
-    for epoch in tqdm(range(EPOCHS), desc=one.arm):
-        checkpoint = one.folder / "checkpoints" / f"demo_run-{one.seed}_epoch-{epoch}.pt"
-        model.load_state_dict(torch.load(checkpoint, weights_only=False, map_location="cpu")["model"])
-        torch.save(model, path)
+    chosen, rows = sets(one), []
+    for epoch, path in tqdm(models(one), total=one.epochs, desc=one.arm):
         for name, frames in chosen.items():
             energy, forces = predictions_minus_labels(path, frames)
             errors = {"energy_meV_per_atom": rms(energy), "forces_meV_per_A": rms(np.concatenate(forces))}
@@ -103,7 +97,7 @@ def main() -> None:
     rows = [row for one in trainings for row in curve(one)]
     about = {"command": f"python benchmarks/spice/learning.py --share {options.share:g} --seed {options.seed}"}
     write_json_atomically(HERE / "learning.json", about | {"configurations": SOME, "rows": rows})
-    draw(json.loads((HERE / "learning.json").read_text())["rows"], options.share, HERE / "learning.png")
+    draw(rows, options.share, HERE / "learning.png")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import figures
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
+from ase.io import read
 from mini_spice import WORK, labelled
 
 from mace_outlier.results import read_results
@@ -52,10 +53,8 @@ def draw_detection(rows: pandas.DataFrame, folder: Path) -> None:
             left.step(false, true, dashes, color=colour, where="post", label=label)
             right.stairs(recall, np.minimum(BINS, LAST), color=colour, linestyle=dashes)
             curves.append({"arm": arm, "share": share, "seeds": seeds, "recall_by_label_error": recall})
-    left.set(
-        xlabel="right labels called wrong (share)", ylabel="wrong labels found (share)", xscale="symlog", xlim=(0, 1)
-    )
     left.set_xscale("symlog", linthresh=1e-3)
+    left.set(xlabel="right labels called wrong (share)", ylabel="wrong labels found (share)", xlim=(0, 1))
     left.legend(frameon=False, fontsize=7, loc="lower right")
     right.set(xlabel="error of the label's energy (meV/atom)", ylabel="found at weight 1/2 (share)", ylim=(-0.02, 1.02))
     right.set_xscale("symlog", linthresh=2)
@@ -78,8 +77,6 @@ def how_wrong() -> np.ndarray:
 
 def weights(share: float, seed: int, arm: str) -> tuple[np.ndarray, np.ndarray]:
     """Final weights of the training configurations, and which have wrong labels, in the order of the file."""
-    from ase.io import read
-
     name = f"unconverged-{share:g}-seed-{seed}"
     table = read_results(WORK / "runs" / name / arm).table
     own = table[table["split"] == "train"].sort_values("frame")
