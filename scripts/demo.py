@@ -26,7 +26,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy, torch and tblite 
 
 from demo_arms import ARMS, REPOSITORY, Training, finished_result, run_all
 from demo_results import collect, summarise, table, table_row, write_results
-from make_water import DESCRIPTION_FILE, make_labelled, write_training_files
+from make_water import DESCRIPTION_FILE, make_labelled
+from training_files import write_training_files
 from water_clusters import WaterSettings
 
 SHARE_UNCONVERGED = 0.15

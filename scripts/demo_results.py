@@ -16,7 +16,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, RESULT_FILE, Training
-from make_water import write_json_atomically
+from training_files import write_json_atomically
 
 METRICS = {"energy_rmse_meV_per_atom": "energy RMSE, meV/atom", "force_rmse_meV_per_A": "force RMSE, meV/A"}
 BIAS = {"energy_mean_error_meV_per_atom": "mean energy error, meV/atom"}

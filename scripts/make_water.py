@@ -1,13 +1,15 @@
-"""Water clusters with converged and unconverged labels: a data set whose wrong labels are known.
+"""Water with converged and unconverged labels: a data set whose wrong labels are known.
 
-Configurations come from GFN2-xTB molecular dynamics of (H2O)n. A seeded share of the training and validation frames
-carries the labels of an SCC calculation that was stopped too early; the test frames never do. `info["unconverged"]`
-(0 or 1) records which, and nothing that MACE reads does (config_type stays the default).
+Configurations come from GFN2-xTB molecular dynamics of clusters (H2O)n, or are periodic liquid water (GFN1-xTB). A
+seeded share of the training and validation frames carries the labels of an SCC calculation that was stopped too early;
+the test frames never do. `info["unconverged"]` (0 or 1) records which, and nothing that MACE reads does (config_type
+stays the default).
 
-    python scripts/make_water.py --out build/water
+    python scripts/make_water.py --out build/water                      # clusters, about two minutes on two cores
+    python scripts/make_water.py --out build/liquid --system liquid     # about an hour; goes on where it was cut
 
 writes train.xyz, valid.xyz, test.xyz, the oracle's train_good.xyz and valid_good.xyz (good frames only),
-labelled.xyz (every frame with both labels) and data.json (settings, versions, E0s, how wrong the bad labels are).
+labelled.xyz (every frame with all its labels) and data.json (settings, versions, E0s, how wrong the bad labels are).
 """
 
 from __future__ import annotations
@@ -16,77 +18,54 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy and tblite are loaded: each process is one thread
+
+import liquid_water
 import numpy as np
+import water_clusters
 from ase import Atoms
-from ase.io import read, write
-from water_clusters import WaterSettings, isolated_atom_energies, labelled_splits
+from ase.io import read
+from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
+from training_files import SPLITS, write_atomically, write_json_atomically, write_training_files
+from water_clusters import WaterSettings
 
-SPLITS = ("train", "valid", "test")
 LABELLED_FILE = "labelled.xyz"
 DESCRIPTION_FILE = "data.json"
 
 
-# --- which frames are bad ---------------------------------------------------------------------------------------
+class System(NamedTuple):
+    """A kind of water that can be made."""
+
+    settings: type[WaterSettings] | type[LiquidSettings]
+    splits: Callable[..., dict[str, list[Atoms]]]  # of settings, folder, processes
+    isolated_atom_energies: Callable[[], dict[int, float]]
+    wrong: tuple[str, ...]  # names of the labels beside the converged ones
 
 
-def assign_labels(labelled: Iterable[Atoms], unconverged: np.ndarray) -> Iterator[Atoms]:
-    """Copies of the frames with REF_energy (eV) and REF_forces (eV/Angstrom): the unconverged ones where told."""
-    for atoms, bad in zip(labelled, unconverged, strict=True):
-        prefix = "unconverged" if bad else "converged"
-        frame = Atoms(atoms.symbols, positions=atoms.positions)
-        frame.info.update(
-            REF_energy=atoms.info[f"{prefix}_energy"], unconverged=int(bad), trajectory=atoms.info["trajectory"]
-        )
-        frame.arrays["REF_forces"] = atoms.arrays[f"{prefix}_forces"]
-        yield frame
+SYSTEMS = {
+    "clusters": System(
+        WaterSettings,
+        lambda settings, folder, processes: water_clusters.labelled_splits(settings, processes),
+        water_clusters.isolated_atom_energies,
+        ("unconverged",),
+    ),
+    "liquid": System(
+        LiquidSettings, liquid_water.labelled_splits, liquid_water.isolated_atom_energies, tuple(SEVERITIES)
+    ),
+}
 
 
-def choose_unconverged(n_frames: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Boolean mask with exactly round(share * n_frames) frames, drawn without replacement."""
-    mask = np.zeros(n_frames, dtype=bool)
-    mask[rng.choice(n_frames, size=round(share * n_frames), replace=False)] = True
-    return mask
-
-
-def write_atomically(path: Path, frames: list[Atoms]) -> None:
-    """Write an extended xyz file that is either whole or absent."""
-    temporary = path.with_name(path.name + ".tmp")
-    write(temporary, frames, format="extxyz")
-    os.replace(temporary, path)
-
-
-def write_json_atomically(path: Path, content: dict) -> None:
-    """Write a JSON file that is either whole or absent."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
-
-
-def write_training_files(labelled: dict[str, list[Atoms]], folder: Path, share: float, seed: int) -> None:
-    """train.xyz, valid.xyz with bad labels; train_good.xyz, valid_good.xyz: their good frames; test.xyz: all good."""
-    folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng([seed, 15])
-    for split in SPLITS:
-        bad = choose_unconverged(len(labelled[split]), 0.0 if split == "test" else share, rng)
-        frames = list(assign_labels(labelled[split], bad))
-        write_atomically(folder / f"{split}.xyz", frames)
-        if split != "test":
-            good = [frame for frame in frames if not frame.info["unconverged"]]
-            write_atomically(folder / f"{split}_good.xyz", good)
-
-
-# --- the data folder --------------------------------------------------------------------------------------------
-
-
-def severity(frames: list[Atoms]) -> dict[str, float]:
-    """How wrong the unconverged labels are: energy shift in meV/atom, force components' RMS in meV/Angstrom."""
-    shifts = [(a.info["unconverged_energy"] - a.info["converged_energy"]) / len(a) for a in frames]
-    forces = [a.arrays["unconverged_forces"] - a.arrays["converged_forces"] for a in frames]
+def severity(frames: list[Atoms], wrong: str = "unconverged") -> dict[str, float]:
+    """How wrong unconverged labels are: energy shift in meV/atom, force components' RMS in meV/Angstrom."""
+    shifts = [(a.info[f"{wrong}_energy"] - a.info["converged_energy"]) / len(a) for a in frames]
+    forces = [a.arrays[f"{wrong}_forces"] - a.arrays["converged_forces"] for a in frames]
     return {
         "mean_energy_shift_meV_per_atom": 1e3 * float(np.mean(shifts)),
         "std_energy_shift_meV_per_atom": 1e3 * float(np.std(shifts)),
@@ -100,24 +79,31 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **packages}
 
 
-def make_labelled(settings: WaterSettings, folder: Path, processes: int = 2) -> dict[str, list[Atoms]]:
-    """Frames with both labels, from `folder` if it holds those of the same settings, else computed and kept there."""
+def make_labelled(settings: WaterSettings | LiquidSettings, folder: Path, processes: int = 2) -> dict[str, list[Atoms]]:
+    """Frames with all labels, from `folder` if it holds those of the same settings, else computed and kept there."""
     description, labelled_path = folder / DESCRIPTION_FILE, folder / LABELLED_FILE
     if description.exists() and json.loads(description.read_text())["settings"] == asdict(settings):
         return split_by_info(read(labelled_path, ":"))
+    [system] = [system for system in SYSTEMS.values() if isinstance(settings, system.settings)]
     folder.mkdir(parents=True, exist_ok=True)
     description.unlink(missing_ok=True)
-    e0s = isolated_atom_energies()
-    splits = labelled_splits(settings, processes)
+    e0s = system.isolated_atom_energies()
+    splits = system.splits(settings, folder, processes)
     for split, frames in splits.items():
         for atoms in frames:
             atoms.info["split"] = split
     frames = [atoms for split in SPLITS for atoms in splits[split]]
     write_atomically(labelled_path, frames)
+    wrong = {name: severity(frames, name) for name in system.wrong}
     # Written last: a folder with this file is complete.
     write_json_atomically(
         description,
-        {"settings": asdict(settings), "versions": versions(), "E0s_eV": e0s, "severity": severity(frames)},
+        {
+            "settings": asdict(settings),
+            "versions": versions(),
+            "E0s_eV": e0s,
+            "severity": wrong.get("unconverged", wrong),
+        },
     )
     return split_by_info(read(labelled_path, ":"))  # as a later run reads them: the same digits
 
@@ -127,24 +113,31 @@ def split_by_info(frames: list[Atoms]) -> dict[str, list[Atoms]]:
     return {split: [atoms for atoms in frames if atoms.info["split"] == split] for split in SPLITS}
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Command line: every field of WaterSettings is a flag."""
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Command line: every field of the settings is a flag."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--system", choices=SYSTEMS, default="clusters")
+    system, _ = parser.parse_known_args([word for word in arguments if word not in ("-h", "--help")])
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
     parser.add_argument("--share", type=float, default=0.15, help="share of unconverged training and validation labels")
     parser.add_argument("--bad_seed", type=int, default=1, help="seed that chooses which frames are unconverged")
     parser.add_argument("--processes", type=int, default=2, help="trajectories at a time")
-    for name, value in asdict(WaterSettings()).items():
+    if system.system == "liquid":
+        kinds = (MIXED, *SEVERITIES)
+        parser.add_argument("--severity", choices=kinds, default=MIXED, help="how early the SCC of wrong labels stops")
+    for name, value in asdict(SYSTEMS[system.system].settings()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default {value}")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def main() -> None:
     """Make the data folder."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # before the processes start: each of them is one thread
-    options = vars(parse_arguments())
+    options = vars(parse_arguments(sys.argv[1:]))
     out, share, bad_seed, processes = (options.pop(name) for name in ("out", "share", "bad_seed", "processes"))
-    labelled = make_labelled(WaterSettings(**options), out, processes)
+    kind, settings = options.pop("severity", None), SYSTEMS[options.pop("system")].settings(**options)
+    labelled = make_labelled(settings, out, processes)
+    if kind is not None:
+        choose_severity(labelled, kind, bad_seed)
     write_training_files(labelled, out, share, bad_seed)
     print((out / DESCRIPTION_FILE).read_text())
 

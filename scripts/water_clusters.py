@@ -115,10 +115,10 @@ def sample_trajectory(settings: WaterSettings, index: int) -> list[Atoms]:
 # --- labels -----------------------------------------------------------------------------------------------------
 
 
-def single_point(atoms: Atoms, accuracy: float) -> tuple[float, np.ndarray]:
+def single_point(atoms: Atoms, accuracy: float, method: str = METHOD, **options) -> tuple[float, np.ndarray]:
     """Energy (eV) and forces (eV/Angstrom) of an SCC that starts from scratch (never from another frame's charges)."""
     atoms = atoms.copy()
-    atoms.calc = xtb_calculator(accuracy=accuracy)
+    atoms.calc = xtb_calculator(method, accuracy=accuracy, **options)
     return float(atoms.get_potential_energy()), atoms.get_forces()
 
 
@@ -153,14 +153,14 @@ def labelled_splits(settings: WaterSettings, processes: int = 2) -> dict[str, li
     return splits
 
 
-def isolated_atom_energies() -> dict[int, float]:
+def isolated_atom_energies(method: str = METHOD) -> dict[int, float]:
     """Energies (eV) of the free atoms by atomic number, for MACE's --E0s.
 
-    Their ground states: doublet H and triplet O, in plain (spin-restricted) GFN2-xTB, the method of the labels.
+    Their ground states: doublet H and triplet O, in the plain (spin-restricted) method of the labels.
     """
     energies = {}
     for symbol, multiplicity in GROUND_STATE_MULTIPLICITY.items():
         atom = Atoms(symbol)
-        atom.calc = xtb_calculator(multiplicity=multiplicity)
+        atom.calc = xtb_calculator(method, multiplicity=multiplicity)
         energies[int(atom.numbers[0])] = float(atom.get_potential_energy())
     return energies

@@ -13,7 +13,8 @@ import h5py
 import numpy as np
 from ase import Atoms, units
 from ase.io import read
-from make_water import DESCRIPTION_FILE, LABELLED_FILE, make_labelled, write_atomically, write_training_files
+from make_water import DESCRIPTION_FILE, LABELLED_FILE, make_labelled
+from training_files import write_atomically, write_training_files
 from water_clusters import WaterSettings, single_point, xtb_calculator
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent

@@ -6,8 +6,8 @@ import numpy as np
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training
 from demo_results import errors_on_test_set
-from make_water import write_json_atomically
 from scipy.stats import mannwhitneyu
+from training_files import write_json_atomically
 
 from mace_outlier.results import read_results
 

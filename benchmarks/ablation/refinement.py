@@ -25,8 +25,8 @@ from cells import ENERGY_WEIGHT, SEEDS, Cell
 from data import write_data
 from demo_arms import MACE_SETTINGS, Training, finished_result, run_all
 from demo_results import predictions_minus_labels
-from make_water import write_atomically
 from measure import collect
+from training_files import write_atomically
 
 SETS = [("unconverged", 0.0), ("unconverged", 0.15), ("unconverged", 0.3), ("unconverged", 0.43), ("mild", 0.15),
         ("energy_only", 0.15), ("organic", 0.29)]  # fmt: skip

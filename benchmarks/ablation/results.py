@@ -15,7 +15,7 @@ from cells import ENERGY_WEIGHT, EPOCHS, SCHEDULE, WORK
 from demo_arms import ARMS, MACE_SETTINGS, RESULT_FILE
 from demo_results import package_version
 from figures import draw_shares
-from make_water import write_json_atomically
+from training_files import write_json_atomically
 
 from mace_outlier.populations import SIMILAR
 

@@ -27,10 +27,10 @@ from cells import EPOCHS, WORK, Cell
 from data import write_data
 from demo_arms import LOG_FILE, Training, finished_result, run_all
 from demo_results import errors_on_test_set
-from make_water import write_json_atomically
 from measure import collect
 from refinement import losses
 from tqdm import tqdm
+from training_files import write_json_atomically
 
 WEIGHTED = re.compile(r"Validation: ema_robust loss=([\d.]+)")
 RULES = {

@@ -20,12 +20,12 @@ from ase import Atoms
 from ase.io import read
 from demo_arms import Training, finished_result, run_all
 from demo_results import predictions_minus_labels
-from make_water import write_json_atomically
 from mini_spice import WORK
 from selection import models
 from spice_cells import training
 from spice_errors import collect, rms
 from tqdm import tqdm
+from training_files import write_json_atomically
 
 HERE = Path(__file__).resolve().parent
 ARMS = {"weighted": "stock weighted", "default": "ema_robust"}

@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from make_water import write_training_files
+from training_files import write_training_files
 
 SOURCE = REPOSITORY.parent / "shared" / "data" / "spice_des_monomers_gfn2.hdf5"
 WORK = REPOSITORY / "build" / "spice"

@@ -11,12 +11,12 @@ import _spice_paths  # noqa: F401 (first)
 import pandas
 from demo_arms import MACE_SETTINGS, RESULT_FILE
 from demo_results import package_version
-from make_water import write_json_atomically
 from mini_spice import CHOICE, CONFORMATIONS, WORK
 from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SEVERITY, SHARES, SIGMA
 from spice_errors import SIZES
 from spice_figures import draw_detection, draw_shares
 from spice_tables import write_tables
+from training_files import write_json_atomically
 
 HERE = Path(__file__).resolve().parent
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"

@@ -6,8 +6,8 @@ import numpy as np
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training
 from demo_results import predictions_minus_labels
-from make_water import write_json_atomically
 from measure import detection
+from training_files import write_json_atomically
 
 SIZES = {"4 to 9": (4, 9), "10 to 14": (10, 14), "15 to 22": (15, 22)}  # atoms
 
