@@ -4,7 +4,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .populations import Fit, Groups, Guard, cells_of, choose, drift, measure, start_from
+from .populations import (
+    Fit,
+    Groups,
+    Guard,
+    cells_of,
+    choose,
+    drift,
+    log_predicted_forces,
+    measure,
+    measure_trend,
+    start_from,
+)
 from .weighting import Remembered
 
 
@@ -13,8 +24,17 @@ def rows_of(head: int, seen: Remembered) -> Tensor:
     return torch.nonzero(seen.usable & (seen.heads == head) & (seen.losses > 0)).flatten()
 
 
+def log_forces(seen: Remembered) -> np.ndarray:
+    """Log RMS forces (N,) of the predictions, on the host; NaN: not known."""
+    if seen.forces is None:
+        return np.full(len(seen.losses), np.nan)
+    return log_predicted_forces(*seen.forces.double().cpu().numpy().T)
+
+
 def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:
     """Measures of the groups, and log losses and energy errors (N,) relative to those of the same molecule and time.
+
+    And of forces of the same size.
 
     By all configurations, or by those in the mask `trusted` (N,).
     """
@@ -22,7 +42,10 @@ def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Group
     some = np.ones(len(x), dtype=bool) if trusted is None else trusted
     groups = measure(seen.kinds[some], x[some], e[some])
     x, e = groups.relative(seen.kinds, x, e)
-    return groups, x - drift(x, times, trusted), e - drift(e, times, trusted)
+    x, e = x - drift(x, times, trusted), e - drift(e, times, trusted)
+    forces = log_forces(seen)
+    groups = groups._replace(trend=measure_trend(forces[some], x[some], e[some]))
+    return groups, *groups.trend.removed(forces, x, e)
 
 
 def fit_without(wrong: np.ndarray, seen: Remembered, guard: Guard) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compared import compared, fit_without, rows_of
+from .compared import compared, fit_without, log_forces, rows_of
 from .described import describe_fit
 from .populations import (
     Fit,
@@ -171,7 +171,7 @@ class MixtureDistribution(LossDistribution):
             if fit is None or groups is None or not len(rows):
                 continue
             own = seen.part(rows)
-            x, e = groups.relative(own.kinds, *own.features()[:2])
+            x, e = groups.trend.removed(log_forces(own), *groups.relative(own.kinds, *own.features()[:2]))
             by = shift(cells_of(x, e), fit) if len(x) >= FEWEST_TO_SHIFT else (0.0, 0.0)
             result.weight[rows], result.zscore[rows] = self._weigh(fit, x - by[0], e - by[1], rows)
         return self._unless_infinite(result)

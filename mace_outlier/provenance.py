@@ -29,8 +29,18 @@ class Tag(NamedTuple):
     formula: str  # Hill order
     molecule: str  # the formula, and what tells isomers apart where that is known
     n_atoms: int
+    force: float = 0.0  # root mean square of its force labels' components, eV/A; 0: none
     source: str | None = None  # file, as the user named it; None: known of the whole data set, not of the sample
     frame: int = -1  # 0-based, in the source
+
+
+def force_size(forces: Any) -> float:
+    """Root mean square of the components of force labels (A, 3), an array; 0 where there are none, or not finite ones.
+
+    In the unit of the labels.
+    """
+    value = 0.0 if forces is None or not np.size(forces) else float(np.sqrt(np.mean(np.square(forces))))
+    return value if np.isfinite(value) else 0.0
 
 
 class Part(NamedTuple):
@@ -91,21 +101,24 @@ def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Descriptions:
-    """config_type, formula, molecule and number of atoms of each row, on the host; learnt when a sample is first made.
+    """What each row is, on the host: config_type, formula, molecule, number of atoms, size of its force labels.
+
+    Learnt when a sample is first made.
 
     Large data sets are read sample by sample in the order of the training, so that what is known of them grows in the
     first epoch. Texts are held once, by a 64-bit hash, so that the processes of a distributed run can merge what each
-    has seen without agreeing on an order: 28 bytes a row.
+    has seen without agreeing on an order: 32 bytes a row.
     """
 
     def __init__(self, size: int) -> None:
         self.n_atoms = torch.zeros(size, dtype=torch.int32)  # 0: not seen yet
+        self.force = torch.zeros(size, dtype=torch.float32)  # 0: none
         self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula", "molecule")}
         self.vocabulary: dict[int, str] = {0: ""}
 
     def note(self, row: int, tag: Tag) -> None:
         """Take in what a sample says of its row."""
-        self.n_atoms[row] = tag.n_atoms
+        self.n_atoms[row], self.force[row] = tag.n_atoms, tag.force
         for name, codes in self.texts.items():
             codes[row] = self._code(getattr(tag, name))
 
@@ -119,6 +132,11 @@ class Descriptions:
         """What a row is compared with, as numbers (N, 2): its formula and its molecule; 0: not known."""
         return np.column_stack([self.texts[name].numpy() for name in ("formula", "molecule")])
 
+    def forces(self, residual: Tensor, rows: np.ndarray | None = None) -> Tensor:
+        """Size of the force labels of all rows or of some, beside that of prediction - label: (N, 2), eV/A."""
+        own = self.force if rows is None else self.force[torch.from_numpy(rows)]
+        return torch.stack((own.to(residual), residual), dim=1)
+
     @property
     def complete(self) -> bool:
         """True when every row is known."""
@@ -131,10 +149,11 @@ class Descriptions:
         device: torch.device | str = "cpu",
     ) -> None:
         """Take over what the other processes have seen; all of them have to call it."""
-        codes = torch.stack((self.n_atoms.long(), *self.texts.values())).to(device)
+        force = self.force.view(torch.int32)  # the bits of numbers that are not negative are in their order
+        codes = torch.stack((self.n_atoms.long(), force.long(), *self.texts.values())).to(device)
         merged = largest_over_ranks(codes).cpu()  # what nobody has seen is 0, and the others agree
-        self.n_atoms = merged[0].int()
-        self.texts = dict(zip(self.texts, merged[1:], strict=True))
+        self.n_atoms, self.force = merged[0].int(), merged[1].int().view(torch.float32)
+        self.texts = dict(zip(self.texts, merged[2:], strict=True))
         for vocabulary in gather(self.vocabulary):
             self.vocabulary.update(vocabulary)
 

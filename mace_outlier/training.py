@@ -213,7 +213,8 @@ class RobustTraining:
         usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
         losses = records.loss.nan_to_num(0.0)
         errors, heads = records.column("energy_error"), records.head.long()
-        seen = Remembered(losses, errors, heads, usable, records.time, self.descriptions.kinds)
+        forces = self.descriptions.forces(records.column("force_rmse"))
+        seen = Remembered(losses, errors, heads, usable, records.time, self.descriptions.kinds, forces)
         judged = distribution.refit(seen, self._believable)
         if judged is not None:
             records.judge(usable & (losses > 0), *judged)

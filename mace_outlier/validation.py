@@ -73,9 +73,12 @@ class Validation:
             self._learn_names(selection.tags)
         rows, heads, losses, shares, errors = selection.collect(distributed.gather_rows)
         bad, known = losses.isnan(), rows >= 0
-        energy_errors = errors[self.records.RESIDUALS.index("energy_error")]
+        energy_errors, force_errors = (
+            errors[self.records.RESIDUALS.index(name)] for name in ("energy_error", "force_rmse")
+        )
         times = torch.zeros_like(losses)  # one model saw them all
-        seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, self.kinds(rows.cpu().numpy()))
+        kinds, forces = self.described(rows.cpu().numpy(), force_errors)
+        seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, kinds, forces)
         weights, zscores = loss.distribution.judge(seen)
         weights = weights.masked_fill(bad, 0.0)
         self.records.observe(
@@ -83,10 +86,14 @@ class Validation:
         )
         return weights, shares
 
-    def kinds(self, rows: np.ndarray) -> np.ndarray:
-        """Formulas and molecules of rows (V,), as numbers (V, 2); 0: not known."""
-        known = self.descriptions.kinds
-        return np.where(rows[:, None] >= 0, known[rows] if len(known) else 0, 0)
+    def described(self, rows: np.ndarray, force_errors: Tensor) -> tuple[np.ndarray, Tensor]:
+        """Kinds and forces of rows (V,), see Remembered; 0: not known."""
+        descriptions = self.descriptions
+        if not len(descriptions.n_atoms):
+            return np.zeros((len(rows), 2), dtype=np.int64), force_errors.new_zeros(len(rows), 2)
+        known, forces = rows >= 0, descriptions.forces(force_errors, rows)
+        forces[:, 0] = forces[:, 0].masked_fill(torch.from_numpy(~known).to(forces.device), 0.0)
+        return np.where(known[:, None], descriptions.kinds[rows], 0), forces
 
     def begin_epoch(self, epoch: int) -> None:
         """Note evaluations that follow under this epoch."""

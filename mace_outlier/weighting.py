@@ -51,11 +51,14 @@ class Remembered(NamedTuple):
     usable: Tensor  # (N,) boolean: finite, and seen
     times: Tensor  # (N,) in epochs; all equal: evaluated by the same model
     kinds: np.ndarray  # (N, 2) integer: equal for configurations of the same formula, and of the same molecule
+    forces: Tensor | None = None  # (N, 2) RMS of the labels, and of prediction - label, eV/A; 0 and NaN: none
 
     def part(self, which: Tensor) -> "Remembered":
         """Those of a mask or of indices."""
-        tensors = {name: values[which] for name, values in self._asdict().items() if name != "kinds"}
-        return Remembered(**tensors, kinds=self.kinds[which.cpu().numpy()])
+        given = {name: values for name, values in self._asdict().items() if values is not None and name != "kinds"}
+        return Remembered(
+            **{name: values[which] for name, values in given.items()}, kinds=self.kinds[which.cpu().numpy()]
+        )
 
     def features(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log losses, energy errors and times (N,), on the host."""

@@ -47,10 +47,15 @@ def errors_on_test_set(model: Path, frames: list[Atoms]) -> dict[str, float]:
     """RMSE on the converged labels: energy in meV/atom, force components in meV/Angstrom."""
     energy_errors, force_errors = predictions_minus_labels(model, frames)
     return {
-        "energy_rmse_meV_per_atom": 1e3 * float(np.sqrt(np.mean(np.square(energy_errors)))),
+        "energy_rmse_meV_per_atom": rms(energy_errors),
         "energy_mean_error_meV_per_atom": 1e3 * float(np.mean(energy_errors)),
-        "force_rmse_meV_per_A": 1e3 * float(np.sqrt(np.mean(np.square(np.concatenate(force_errors))))),
+        "force_rmse_meV_per_A": rms(np.concatenate(force_errors)),
     }
+
+
+def rms(values: np.ndarray) -> float:
+    """Root mean square in thousandths; NaN of nothing."""
+    return 1e3 * float(np.sqrt(np.mean(np.square(values)))) if len(values) else float("nan")
 
 
 def training_weights(training: Training) -> dict[str, list[float]]:

@@ -56,7 +56,7 @@ def items() -> list[Item]:
         item["weight"] = torch.ones(1)
         for weight in LABELS.values():
             item[weight] = torch.ones(1)
-        setattr(item, TAG_FIELD, Tag("train", f"H{atoms}", f"H{atoms}", atoms, "made up", i))
+        setattr(item, TAG_FIELD, Tag("train", f"H{atoms}", f"H{atoms}", atoms, 0.1 + i, "made up", i))
         made.append(item)
     return made
 

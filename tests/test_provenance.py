@@ -295,17 +295,24 @@ def test_rows_are_sorted_folded_and_independent_of_folders():
     assert len(Provenance(["x"], [[]])) == 0
 
 
+def interrupt():
+    raise InterruptedError
+
+
 def test_descriptions_of_two_processes_are_merged():
     tags = [
-        Tag("bulk", "H2O", "H2O", 3),
-        Tag("<gas>", "CO", "CO", 2),
-        Tag("bulk", "CO2", "CO2", 3),
+        Tag("bulk", "H2O", "H2O", 3, 0.1),
+        Tag("<gas>", "CO", "CO", 2, 1e-6),
+        Tag("bulk", "CO2", "CO2", 3, 250.0),
         Tag("", "H2", "H2", 2),
     ]
     ranks = [Descriptions(5), Descriptions(5)]
     for row, tag in enumerate(tags):
         ranks[row % 2].note(row, tag)
-    codes = [torch.stack((rank.n_atoms.long(), *rank.texts.values())) for rank in ranks]
+    codes = []
+    for rank in ranks:
+        with pytest.raises(InterruptedError):
+            rank.merge(lambda mine: codes.append(mine) or interrupt(), None)
     words = [dict(rank.vocabulary) for rank in ranks]
     for rank in ranks:
         assert not rank.complete
@@ -314,6 +321,7 @@ def test_descriptions_of_two_processes_are_merged():
             numbers, texts = rank.categories(name)
             assert [texts[i] for i in numbers] == [getattr(tag, name) for tag in tags] + [""]
         assert rank.n_atoms.tolist() == [3, 2, 3, 2, 0]
+        assert rank.force.tolist() == pytest.approx([0.1, 1e-6, 250.0, 0.0, 0.0])
         rank.note(4, tags[0])
         assert rank.complete
 

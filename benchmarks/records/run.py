@@ -88,7 +88,8 @@ def fit(records: Any, descriptions: Any) -> tuple[float, float]:
     generator = torch.Generator().manual_seed(1)
     errors = errors * torch.where(torch.rand(len(errors), generator=generator) < 0.5, -1.0, 1.0)  # to both sides
     usable = records.loss > 0
-    seen = Remembered(records.loss, errors, records.head.long(), usable, records.time, descriptions.kinds)
+    forces = descriptions.forces(records.column("force_rmse"))
+    seen = Remembered(records.loss, errors, records.head.long(), usable, records.time, descriptions.kinds, forces)
     for _ in range(2):
         distribution.refit(seen)
     started = time.perf_counter()
@@ -105,7 +106,7 @@ def describe(descriptions: Any, size: int) -> None:
     def note(row: int, kind: int) -> None:
         carbon, hydrogen = 1 + kind % 40, 1 + kind // 40
         formula = f"C{carbon}H{hydrogen}"
-        tag = Tag(f"subset {kind % 7}", formula, f"{formula} {kind:016x}", carbon + hydrogen)
+        tag = Tag(f"subset {kind % 7}", formula, f"{formula} {kind:016x}", carbon + hydrogen, 0.5 + (row % 100) / 100)
         descriptions.note(row, tag)
 
     kinds = min(size, FORMULAS)

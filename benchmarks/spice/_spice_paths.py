@@ -6,5 +6,5 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 BENCHMARKS = Path(__file__).resolve().parent.parent
-for folder in (BENCHMARKS / "ablation", BENCHMARKS.parent / "scripts"):
+for folder in (BENCHMARKS, BENCHMARKS / "ablation", BENCHMARKS.parent / "scripts"):
     sys.path.append(str(folder))

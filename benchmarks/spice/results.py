@@ -12,10 +12,10 @@ import pandas
 from demo_arms import MACE_SETTINGS, RESULT_FILE
 from demo_results import package_version
 from mini_spice import CHOICE, CONFORMATIONS, WORK
+from readme_tables import write_tables
 from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SEVERITY, SHARES, SIGMA
 from spice_errors import SIZES
 from spice_figures import draw_detection, draw_shares
-from spice_tables import write_tables
 from training_files import write_json_atomically
 
 HERE = Path(__file__).resolve().parent
@@ -125,7 +125,7 @@ def main() -> None:
     rows = finished()
     rows.drop(columns=["seconds"]).round(4).to_csv(HERE / "trainings.csv", index=False)
     tables = {name: make(rows) for name, make in TABLES.items()}
-    write_tables(HERE / "README.md", tables)
+    write_tables(HERE / "README.md", "spice", tables)
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": EPOCHS, "flags": FLAGS, "sigma": SIGMA}
     about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS}
     about["versions"] = {name: package_version(name) for name in PACKAGES}

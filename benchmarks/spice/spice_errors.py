@@ -5,7 +5,7 @@ import json
 import numpy as np
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training
-from demo_results import predictions_minus_labels
+from demo_results import predictions_minus_labels, rms
 from measure import detection
 from training_files import write_json_atomically
 
@@ -43,8 +43,3 @@ def errors(model, frames) -> dict:
         found[f"energy_rmse_{name}_atoms"] = rms(energy[inside])
         found[f"force_rmse_{name}_atoms"] = rms(flat[(by_atom >= low) & (by_atom <= high)])
     return found
-
-
-def rms(values: np.ndarray) -> float:
-    """Root mean square in thousandths; NaN of nothing."""
-    return 1e3 * float(np.sqrt(np.mean(np.square(values)))) if len(values) else float("nan")

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .. import sample
 from ..molecules import molecule_name
-from ..provenance import Descriptions, Part, Provenance, Tag
+from ..provenance import Descriptions, Part, Provenance, Tag, force_size
 from ..residuals import residuals
 from ..results import sample_path
 from ..sources import read_frames
@@ -51,7 +51,7 @@ class Evaluation:
         for chunk in self._batches(self._frames(), "audit"):
             frames = [atoms for _, _, atoms in chunk]
             places += [(source, frame) for source, frame, _ in chunk]
-            tags += [tag_of(atoms) for atoms in frames]
+            tags += [tag_of(atoms, self.keys["forces"]) for atoms in frames]
             counts += [np.bincount(atoms.numbers, minlength=119)[self.predictor.numbers] for atoms in frames]
             errors.append(self._errors(frames))
         if not places:
@@ -129,9 +129,9 @@ class Evaluation:
         return Scores(rows, descriptions, self.predictor.numbers, counts[rows.position_of_row], *in_order)
 
 
-def tag_of(atoms: Atoms) -> Tag:
-    """What a configuration is called."""
+def tag_of(atoms: Atoms, forces_key: str) -> Tag:
+    """What a configuration is called, and how large its forces are."""
     config_type = str(atoms.info.get("config_type", "Default"))
     formula = atoms.get_chemical_formula("hill")
     molecule = molecule_name(formula, atoms.numbers, atoms.positions, bool(atoms.pbc.any()))
-    return Tag(config_type, formula, molecule, len(atoms))
+    return Tag(config_type, formula, molecule, len(atoms), force_size(atoms.arrays.get(forces_key)))

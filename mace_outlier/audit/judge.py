@@ -38,6 +38,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
     rows, descriptions = scores.provenance, scores.descriptions
     seen = remembered(loss, energy_error, labelled & ~scores.nonfinite, descriptions.kinds)
+    seen = seen._replace(forces=descriptions.forces(torch.from_numpy(scores.force_rmse)))
     distribution, weighted = fit(seen)
     weight, zscore = (x.numpy() for x in weighted)
     bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite

@@ -18,7 +18,7 @@ from ase.symbols import Symbols
 
 from .. import provenance
 from ..molecules import molecule_name
-from ..provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
+from ..provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag, force_size
 from ..results import UNKNOWN_SOURCE
 from .shared import seam
 
@@ -72,7 +72,8 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
         name = formula(numbers.tobytes(), numbers.dtype)
         known = not provenance.describing
         kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
-        setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), *origin))
+        force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
+        setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))
     return sample
 
 

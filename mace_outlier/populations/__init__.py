@@ -1,7 +1,9 @@
 """One or two populations of configurations, told apart by their losses and energy errors. No torch.
 
 groups.py   what a configuration is compared with: its molecule
+densest.py  where the values of a group are densest
 epoch.py    what the course of an epoch does
+trend.py    what the size of the forces does
 cells.py    configurations as a fit sees them
 starts.py   where a fit starts
 fit.py      the populations: densities, likelihood, fit
@@ -15,6 +17,7 @@ from .groups import Groups, measure
 from .guard import Guard, choose
 from .sides import both_sides
 from .starts import start_from
+from .trend import Trend, log_predicted_forces, measure_trend
 
 __all__ = [
     "BACKGROUND",
@@ -27,6 +30,7 @@ __all__ = [
     "Fit",
     "Groups",
     "Guard",
+    "Trend",
     "both_sides",
     "bunched",
     "cells_of",
@@ -34,8 +38,10 @@ __all__ = [
     "drift",
     "fit_one",
     "fit_two",
+    "log_predicted_forces",
     "lower_density",
     "measure",
+    "measure_trend",
     "shift",
     "start_from",
 ]

@@ -7,7 +7,7 @@ drifts by more than what is to be found; and a model that is wrong for a while l
 import numpy as np
 from numpy.typing import NDArray
 
-from .groups import FEW
+from .densest import FEW
 
 WINDOW, WINDOWS = 50, 40  # configurations at least, and windows at most, in which the drift of an epoch is measured
 GRID = 2000  # moments of an epoch at which it is known

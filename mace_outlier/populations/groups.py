@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .densest import FEW, densest_halves
+from .trend import Trend
+
 SMALLEST = 5  # configurations with which a group is a measure of its own; smaller ones are taken together
 TYPICAL = 10  # configurations that a group's spread has to outweigh: that of few is drawn towards the median group's
-NORMAL_HALF = 1.349  # width of the middle half of a normal distribution, in standard deviations
 NARROWEST = 0.1  # spread of a group's energy errors, relative to the median group
 RESOLUTION = 1e-7  # eV/atom: spreads below that are rounding errors
-FEW = 20_000  # configurations from which a measure of all is taken
 
 Array = NDArray[np.float64]
 
@@ -27,6 +28,7 @@ class Groups(NamedTuple):
     level: Array  # (G + 1,) typical log loss
     error: Array  # (G + 1,) typical energy error, eV/atom
     spread: Array  # (G + 1,) of the energy errors about it, eV/atom
+    trend: Trend = Trend()  # of all groups
 
     def relative(self, kinds: NDArray[np.int64], x: Array, e: Array) -> tuple[Array, Array]:
         """Log losses and energy errors (N,) of configurations of `kinds` (N, 2), as if all groups were alike.
@@ -64,14 +66,15 @@ class Groups(NamedTuple):
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Lists, for a checkpoint."""
-        return {name: values.tolist() for name, values in self._asdict().items()}
+        lists = {name: getattr(self, name).tolist() for name in ("codes", "place", "level", "error", "spread")}
+        return lists | {"trend": list(self.trend)}
 
     @classmethod
     def from_dict(cls, state: dict[str, list[Any]]) -> "Groups":
         """Inverse of `to_dict`."""
         codes, place = (np.asarray(state[name], dtype=np.int64) for name in ("codes", "place"))
         level, error, spread = (np.asarray(state[name], dtype=np.float64) for name in ("level", "error", "spread"))
-        return cls(codes, place, level, error, spread)
+        return cls(codes, place, level, error, spread, Trend(*state.get("trend", ())))
 
 
 def measure(kinds: NDArray[np.int64], x: Array, e: Array) -> Groups:
@@ -147,36 +150,3 @@ def _steadied(spread: Array, members: NDArray[np.int64]) -> Array:
     own = np.where(known, spread, typical)
     drawn = np.sqrt((members * own**2 + TYPICAL * typical**2) / (members + TYPICAL))
     return np.asarray(np.maximum(drawn, max(NARROWEST * typical, RESOLUTION)))
-
-
-def densest_halves(values: Array, number: NDArray[np.int64], groups: int) -> tuple[Array, Array]:
-    """Where the values of each group are densest, and how wide that is, each (groups,); NaN for a group without values.
-
-    Width: that of the shortest interval with half of the finite values of the group, in standard deviations of a normal
-    distribution. Location: mean of the values within two of these of the middle of that interval.
-    """
-    finite = np.isfinite(values)
-    values, number = values[finite], number[finite]
-    order = np.argsort(values)
-    if groups > 1:  # by group, and by value within it: the same as np.lexsort((values, number)), in half of the time
-        keys = number[order] * len(order) + np.arange(len(order))
-        keys.sort()
-        order = order[keys % len(order)] if len(order) else order
-    values, number = values[order], number[order]
-    size = np.bincount(number, minlength=groups)
-    first = np.cumsum(size) - size
-    half = size // 2  # the interval runs from i to i + half
-    end = np.arange(len(values)) + half[number]
-    inside = end < (first + size)[number]
-    width = np.where(inside, values[np.where(inside, end, 0)] - values, np.inf)
-    middle, spread = np.full(groups, np.nan), np.full(groups, np.nan)
-    some = np.flatnonzero(size)
-    spread[some] = np.minimum.reduceat(width, first[some]) if len(some) else 0.0
-    shortest = np.flatnonzero(width == spread[number])
-    start = shortest[np.unique(number[shortest], return_index=True)[1]]  # the first of them in each group
-    middle[some] = 0.5 * (values[start] + values[start + half[some]])
-    spread = spread / NORMAL_HALF
-    near = np.abs(values - middle[number]) <= 2 * spread[number] + 1e-12 * np.abs(values)
-    totals = np.bincount(number[near], values[near], minlength=groups)
-    middle[some] = totals[some] / np.bincount(number[near], minlength=groups)[some]
-    return middle, spread

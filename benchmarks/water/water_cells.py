@@ -1,0 +1,149 @@
+"""What the benchmark of liquid water trains and simulates, in full and as --quick; and the data of its trainings."""
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import _water_paths  # noqa: F401 (first)
+import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
+from demo_arms import REPOSITORY, Training
+from learning_curves import KEEP_ALL
+from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
+from make_water import DESCRIPTION_FILE, make_labelled
+from training_files import write_training_files
+from water_dft import SOURCE, dft_with_scc_noise
+from water_md import Protocol, Replica
+
+ENERGY_WEIGHT, SIGMA = 10.0, 2.0  # the latter: of iterative refinement
+FLAGS = ("--batch_size=5", "--lr_scheduler_gamma=0.91")
+ARMS = ("oracle", "weighted", "universal", "published", "default")
+DFT = "dft"  # the second source: labels of PBE0-TS
+REFINED = "refinement, round "  # and its number: arm
+Cell = tuple[str, float, str]  # kind of wrong labels, their share, arm
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One size of the benchmark."""
+
+    work: Path
+    liquid: LiquidSettings
+    epochs: int
+    trained: tuple[Cell, ...]
+    refined: tuple[tuple[str, float], ...]  # kinds and shares
+    rounds: int  # of iterative refinement
+    followed: tuple[Cell, ...]  # whose checkpoints are all kept, for the learning curves
+    simulated: tuple[Cell, ...]
+    trajectories: int  # of each model
+    protocol: Protocol
+
+    def data(self, kind: str, share: float, seed: int) -> Path:
+        """Folder of the files of a training."""
+        return self.work / "data" / f"{kind}-{share:g}-seed-{seed}"
+
+    def training(self, cell: Cell, seed: int) -> Training:
+        """One training, its data written."""
+        kind, share, arm = cell
+        settings = self.write_data(kind, share, seed)
+        flags = (*FLAGS, KEEP_ALL) if cell in self.followed else FLAGS
+        return Training(
+            arm,
+            seed,
+            self.epochs,
+            self.data(kind, share, seed),
+            self.runs(cell, seed),
+            settings["E0s"],
+            ENERGY_WEIGHT,
+            flags,
+        )
+
+    def runs(self, cell: Cell, seed: int) -> Path:
+        """Folder of a training; `refinement, round 2` is that of iterative refinement."""
+        kind, share, arm = cell
+        name = self.data(kind, share, seed).name
+        if arm.startswith(REFINED):
+            return self.work / "runs" / f"{name}-round-{arm.removeprefix(REFINED)}-{SIGMA:g}-sigma" / "weighted"
+        return self.work / "runs" / name / arm
+
+    def replicas(self, cell: Cell, seed: int) -> list[Replica]:
+        """The trajectories of a model; they start from the test frames."""
+        folder, starts = self.runs(cell, seed), self.data(*cell[:2], seed) / "test.xyz"
+        own = self.work / "md" / f"{folder.parent.name}-{folder.name}"
+        return [
+            Replica(folder / "demo.model", starts, number, own, self.protocol) for number in range(self.trajectories)
+        ]
+
+    def labelled(self, kind: str) -> tuple[dict[str, list], dict[int, float] | None]:
+        """Frames of each split with all their labels, and the energies of the free atoms if they are known."""
+        if kind == DFT:
+            return dft_with_scc_noise(self.work / "dft"), None
+        folder = self.work / "liquid"
+        splits = make_labelled(self.liquid, folder)
+        return splits, json.loads((folder / DESCRIPTION_FILE).read_text())["E0s_eV"]
+
+    def write_data(self, kind: str, share: float, seed: int) -> dict[str, Any]:
+        """Write the training files of a kind, share and seed, if they aren't there; return the E0s for MACE."""
+        folder = self.data(kind, share, seed)
+        settings = folder / "settings.json"
+        if not settings.exists():
+            splits, e0s = self.labelled(kind)
+            choose_severity(splits, kind if kind in SEVERITIES else MIXED, seed)
+            write_training_files(splits, folder, share, seed)
+            e0s = "average" if e0s is None else str({int(number): energy for number, energy in e0s.items()})
+            settings.write_text(json.dumps({"E0s": e0s}) + "\n")  # last: the folder is complete
+        found = json.loads(settings.read_text())
+        assert found["E0s"] == "average" or ast.literal_eval(found["E0s"])
+        return found
+
+
+SHARES = (0.1, 0.2, 0.4)
+FOLLOWED = ((MIXED, 0.4, "weighted"), (MIXED, 0.4, "default"))
+CLEAN = (MIXED, 0.0, "weighted")
+LIQUID = tuple((MIXED, share, arm) for share in SHARES for arm in ARMS)
+BY_SEVERITY = tuple((kind, 0.4, arm) for kind in SEVERITIES for arm in ("weighted", "default"))
+OF_DFT = (
+    (DFT, 0.0, "weighted"),
+    *((DFT, share, arm) for share in (0.2, 0.4) for arm in ("oracle", "weighted", "default")),
+)
+FULL = Benchmark(
+    work=REPOSITORY / "build" / "water",
+    liquid=LiquidSettings(),
+    epochs=40,
+    trained=(CLEAN, *LIQUID, *BY_SEVERITY, *(OF_DFT if SOURCE.exists() else ())),
+    refined=tuple((MIXED, share) for share in SHARES),
+    rounds=3,
+    followed=FOLLOWED,
+    simulated=(
+        CLEAN,
+        *((MIXED, share, arm) for arm in ("weighted", "default") for share in SHARES),
+        *((MIXED, 0.4, arm) for arm in ("oracle", "universal", "published", f"{REFINED}3")),
+        *BY_SEVERITY[::2],
+    ),
+    trajectories=3,
+    protocol=Protocol(),
+)
+QUICK = Benchmark(
+    work=REPOSITORY / "build" / "water_quick",
+    liquid=LiquidSettings(
+        n_molecules=16,
+        n_train=40,
+        n_valid=10,
+        n_test=10,
+        frames_per_trajectory=5,
+        first_trajectories=6,
+        generations=1,
+        equilibration_steps=300,
+        steps_between_frames=50,
+        sampler_epochs=30,
+    ),
+    epochs=10,
+    trained=(CLEAN, (MIXED, 0.4, "oracle"), (MIXED, 0.4, "weighted"), (MIXED, 0.4, "default")),
+    refined=((MIXED, 0.4),),
+    rounds=1,
+    followed=FOLLOWED,
+    simulated=(CLEAN, *FOLLOWED, (MIXED, 0.4, f"{REFINED}1")),
+    trajectories=2,
+    protocol=Protocol(equilibration_ps=0.3, production_ps=1.0, nve_ps=0.2),
+)

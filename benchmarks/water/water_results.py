@@ -1,0 +1,116 @@
+"""What the benchmark of liquid water says: trainings.csv, observables.json, results.json, tables, figures.
+
+python benchmarks/water/water_results.py        # of all that is finished
+"""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import _water_paths  # noqa: F401 (first)
+import pandas
+from demo_arms import ARMS as FLAGS_OF_ARMS
+from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
+from demo_results import package_version
+from learning_curves import curve
+from make_water import DESCRIPTION_FILE
+from readme_tables import write_tables
+from training_files import write_json_atomically
+from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, REFINED, SIGMA, Benchmark
+from water_figures import draw_all
+from water_md import Replica, is_finished
+from water_observables import observables
+from water_summary import summarise
+from water_tables import ENERGY, FORCES, tables
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
+SOME = 100  # configurations of each kind, for the learning curves
+
+
+def trainings(benchmark: Benchmark) -> pandas.DataFrame:
+    """One row for each finished training, with its errors over the oracle's of the same share and frames."""
+    found = [json.loads(path.read_text()) for path in sorted((benchmark.work / "runs").glob(f"*/*/{RESULT_FILE}"))]
+    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    rows["source"] = ["DFT" if kind == DFT else "GFN1-xTB" for kind in rows.kind]
+    if "round" in rows:
+        refined = rows["round"].notna()
+        rows.loc[refined, "arm"] = [f"{REFINED}{int(n)}" for n in rows.loc[refined, "round"]]
+    best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
+    best = best[["source", "share", "seed", ENERGY, FORCES]]  # the bad frames are the same for every kind
+    rows = rows.merge(best, on=["source", "share", "seed"], how="left", suffixes=("", "_oracle"))
+    for name, metric in (("energy_ratio", ENERGY), ("force_ratio", FORCES)):
+        rows[name] = rows[metric] / rows.pop(f"{metric}_oracle")
+    return rows.sort_values(["source", "kind", "share", "arm", "seed"])
+
+
+def simulated(benchmark: Benchmark, seed: int) -> list[dict]:
+    """Observables of every model that was simulated; each trajectory is evaluated once."""
+    found = []
+    for cell in benchmark.simulated:
+        if not (benchmark.runs(cell, seed) / "demo.model").exists():
+            continue
+        own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)]
+        if own:
+            kind, share, arm = cell
+            found.append({"kind": kind, "share": share, "arm": arm, "seed": seed} | summarise(own))
+    return found
+
+
+def evaluated(replica: Replica) -> dict:
+    """Observables of a replica, from its folder if they are there."""
+    path = replica.path.with_suffix(".observables.json")
+    if not path.exists() or json.loads(path.read_text())["key"] != replica.key():
+        write_json_atomically(path, {"key": replica.key()} | observables(replica))
+    return json.loads(path.read_text())
+
+
+def learning(benchmark: Benchmark, seed: int) -> list[dict]:
+    """Learning curves, computed once."""
+    rows = []
+    for one in (benchmark.training(cell, seed) for cell in benchmark.followed):
+        if finished_result(one) is None:
+            continue
+        path = one.folder / "learning.json"
+        if not path.exists() or path.stat().st_mtime < (one.folder / RESULT_FILE).stat().st_mtime:
+            write_json_atomically(path, {"rows": curve(one, SOME)})
+        rows += json.loads(path.read_text())["rows"]
+    return rows
+
+
+def about(benchmark: Benchmark, seed: int, data: dict) -> dict:
+    """Settings, versions and what the labels are."""
+    settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": benchmark.epochs, "flags": FLAGS}
+    return {
+        "command": f"python benchmarks/water/run.py --seed {seed}",
+        "versions": {name: package_version(name) for name in PACKAGES},
+        "seed": seed,
+        "data": data,
+        "settings": settings | {"sigma_of_refinement": SIGMA},
+        "arms": {arm: FLAGS_OF_ARMS[arm] for arm in sorted({arm for _, _, arm in benchmark.trained})},
+        "dynamics": asdict(benchmark.protocol) | {"replicas": benchmark.trajectories},
+    }
+
+
+def write_results(benchmark: Benchmark, seed: int) -> None:
+    """All files, in this folder (--quick: in its working folder)."""
+    out = HERE if benchmark is FULL else benchmark.work / "results"
+    out.mkdir(exist_ok=True)
+    if out != HERE:
+        shutil.copy(HERE / "README.md", out)
+    rows, liquids = trainings(benchmark), simulated(benchmark, seed)
+    data = json.loads((benchmark.work / "liquid" / DESCRIPTION_FILE).read_text())
+    rows.drop(columns=["seconds"]).round(4).to_csv(out / "trainings.csv", index=False)
+    write_json_atomically(out / "results.json", about(benchmark, seed, data))
+    write_json_atomically(out / "observables.json", {"models": liquids})
+    curves = learning(benchmark, seed)
+    write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
+    made = tables(rows, liquids, data["severity"])
+    write_tables(out / "README.md", "water", made)
+    draw_all(rows, liquids, curves, CLEAN, out)
+    print("\n".join(made.values()), f"\nfiles in {out}")
+
+
+if __name__ == "__main__":
+    write_results(FULL, 1)

@@ -1,0 +1,133 @@
+"""Tables of the benchmark of liquid water."""
+
+import pandas
+from readme_tables import markdown
+from water_cells import DFT, MIXED, REFINED
+from water_summary import verdict
+
+ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
+NAMES = {
+    "oracle": "good frames only (oracle)",
+    "weighted": "stock `weighted`",
+    "universal": "stock `universal`",
+    "published": "`ema_robust`, as published",
+    "default": "**`ema_robust`**",
+    f"{REFINED}1": "refinement, 2 trainings",
+    f"{REFINED}2": "refinement, 3 trainings",
+    f"{REFINED}3": "refinement, 4 trainings",
+}
+
+
+def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> dict[str, str]:
+    """All of them, by their names in the README."""
+    return {
+        "errors": errors(rows[rows.kind.isin([MIXED])]),
+        "liquid": liquid(liquids),
+        "severity": severities(rows, liquids, severity),
+        "dft": errors(rows[rows.kind == DFT]),
+        "found": found(rows),
+        "refinement": refinement(rows),
+    }
+
+
+def cell(rows: pandas.DataFrame) -> str:
+    """Mean errors and ratios of one arm, "-" for none."""
+    if not len(rows):
+        return "-"
+    ratios = f"{rows.energy_ratio.mean():.2f} x / {rows.force_ratio.mean():.2f} x"
+    return f"{rows[ENERGY].mean():.2f} / {rows[FORCES].mean():.1f} ({ratios})"
+
+
+def errors(rows: pandas.DataFrame) -> str:
+    """Test errors: arms down, shares across."""
+    shares = sorted(rows.share.unique())
+    lines = []
+    for arm, name in NAMES.items():
+        cells = [cell(rows[(rows.arm == arm) & (rows.share == share)]) for share in shares]
+        if set(cells) - {"-"}:
+            lines.append([name, *cells])
+    return markdown(["arm", *(f"{100 * share:g} % bad" if share else "all converged" for share in shares)], lines)
+
+
+def number(own: dict | None, digits: int) -> str:
+    """Mean and standard error."""
+    if own is None:
+        return "-"
+    error = "" if own["error"] is None else f" ± {own['error']:.{digits}f}"
+    return f"{own['mean']:.{digits}f}{error}"
+
+
+def liquid(liquids: list[dict]) -> str:
+    """Observables: models down."""
+    head = ["labels", "arm", "survived", "D, Å²/ps", "D, corrected", "O-O peak, Å", "its height", "O-H peak, Å",
+            "its height", "drift, meV/atom/ps", "as with clean labels?"]  # fmt: skip
+    clean = next((one for one in liquids if one["share"] == 0), None)
+    lines = []
+    for one in (one for one in liquids if one["kind"] == MIXED):
+        labels = f"{100 * one['share']:g} % bad" if one["share"] else "all converged"
+        peaks = one.get("peaks", {})
+        cells = [number(one.get("D"), 3), number(one.get("D_corrected"), 3)]
+        for pair in ("OO", "OH"):
+            own = peaks.get(pair, {})
+            cells += [number(own.get("position"), 3), number(own.get("height"), 2)]
+        cells.append(number(one.get("drift_meV_per_atom_per_ps"), 3))
+        survived = f"{one['survived']} of {one['trajectories']}"
+        lines.append([labels, NAMES[one["arm"]], survived, *cells, said(one, clean)])
+    return markdown(head, lines)
+
+
+def said(one: dict, clean: dict | None) -> str:
+    """The verdict in words."""
+    if clean is None or one is clean:
+        return "-"
+    wrong = [name for name, good in verdict(one, clean).items() if not good]
+    return "yes" if not wrong else "no: " + ", ".join(wrong)
+
+
+def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> str:
+    """How wrong the labels of each severity are, and what 40 % of them do to stock MACE and to ours."""
+    head = ["SCC", "energy, meV/atom", "forces, meV/Å", "stock `weighted`", "**`ema_robust`**", "survived (stock)",
+            "D (stock), Å²/ps", "as with clean labels? (stock)"]  # fmt: skip
+    clean = next((one for one in liquids if one["share"] == 0), None)
+    lines = []
+    for kind, size in severity.items():
+        shift = f"{size['mean_energy_shift_meV_per_atom']:+.1f} ± {size['std_energy_shift_meV_per_atom']:.1f}"
+        own = rows[(rows.kind == kind) & (rows.share == 0.4)]
+        stock = next((one for one in liquids if (one["kind"], one["arm"]) == (kind, "weighted")), None)
+        lines.append(
+            [kind, shift, f"{size['force_rms_meV_per_A']:.0f}"]
+            + [cell(own[own.arm == arm]) for arm in ("weighted", "default")]
+            + (
+                ["-"] * 3
+                if stock is None
+                else [
+                    f"{stock['survived']} of {stock['trajectories']}",
+                    number(stock.get("D"), 3),
+                    said(stock, clean),
+                ]
+            )
+        )
+    return markdown(head, lines)
+
+
+def found(rows: pandas.DataFrame) -> str:
+    """Detection, by data, share and arm."""
+    head = ["labels", "share", "arm", "found", "AUROC", "recall", "precision", "mean weight, good", "mean weight, bad"]
+    own = rows[rows.arm.isin(["default", "published"])]
+    lines = []
+    for (kind, share, arm), some in own.groupby(["kind", "share", "arm"]):
+        mean = some.mean(numeric_only=True)
+        numbers = [mean.auroc, mean.recall, mean.precision, mean.mean_weight_good, mean.mean_weight_bad]
+        cells = ["-" if pandas.isna(value) else f"{value:.3f}" for value in numbers]
+        lines.append([kind, f"{100 * share:g} %", NAMES[arm], f"{100 * mean.share_found:.1f} %", *cells])
+    return markdown(head, lines)
+
+
+def refinement(rows: pandas.DataFrame) -> str:
+    """What refinement kept, and what it cost."""
+    lines = []
+    refined = rows[rows.arm.str.startswith(REFINED)]
+    for (share, name), some in refined.groupby(["share", "arm"]) if len(refined) else ():
+        kept = [f"{100 * some[f'kept_{which}'].mean():.0f} %" for which in ("good", "bad")]
+        lines.append([f"{100 * share:g} %", name.removeprefix(REFINED), f"{int(some.trainings.mean())}", *kept])
+    return markdown(["share", "round", "trainings", "good frames kept", "bad frames kept"], lines)
