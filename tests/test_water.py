@@ -1,0 +1,271 @@
+"""benchmarks/water: boxes and labels, observables of known trajectories, verdicts, and a run of the whole in small."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas
+import pytest
+from ase import Atoms, units
+from ase.io import read
+
+ROOT = Path(__file__).parent.parent
+for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/water"):
+    sys.path.insert(0, str(ROOT / folder))
+
+import liquid_water  # noqa: E402
+import water_cells  # noqa: E402
+import water_dft  # noqa: E402
+import water_observables as observables  # noqa: E402
+import water_summary  # noqa: E402
+import water_tables  # noqa: E402
+from liquid_boxes import random_box  # noqa: E402
+from liquid_water import LiquidSettings  # noqa: E402
+from water_md import Protocol, Recorder, Replica, start  # noqa: E402
+
+REPLICA = Replica(Path("model"), Path("starts"), 0, Path("folder"), Protocol())
+BOX = 12.0  # Angstrom
+
+
+# --- boxes and labels ------------------------------------------------------------------------------------------------
+
+
+def test_a_random_box_has_the_density_and_molecules_apart_from_one_another():
+    box = random_box(12, 0.95, np.random.default_rng(0))
+    grams = box.get_masses().sum() / units.mol
+    assert grams / (box.get_volume() * 1e-24) == pytest.approx(0.95, rel=1e-3)
+    distances = box.get_all_distances(mic=True)
+    molecule = np.arange(len(box)) // 3
+    between = distances[molecule[:, None] != molecule]
+    assert between.min() > 1.2
+    assert box.get_chemical_symbols() == ["O", "H", "H"] * 12
+    assert np.allclose(distances[::3, 1::3].diagonal(), 0.97, atol=0.01)
+
+
+def test_conditions_spread_over_temperatures_and_densities():
+    settings = LiquidSettings()
+    conditions = np.array([settings.conditions(i, 40) for i in range(40)])
+    assert conditions[:, 0].min() < 302 < 348 < conditions[:, 0].max()
+    assert conditions[:, 1].min() < 0.955 < 1.045 < conditions[:, 1].max()
+    assert abs(np.corrcoef(conditions.T)[0, 1]) < 0.1
+
+
+def labelled(count=60):
+    frames = []
+    for i in range(count):
+        atoms = Atoms("OH2", np.zeros((3, 3)))
+        for number, name in enumerate(("converged", *liquid_water.SEVERITIES)):
+            atoms.info[f"{name}_energy"] = 10.0 * number + i
+            atoms.arrays[f"{name}_forces"] = np.full((3, 3), 10.0 * number + i)
+        frames.append(atoms)
+    return frames
+
+
+def test_a_severity_is_one_or_drawn_for_each_frame():
+    frames = labelled()
+    liquid_water.choose_severity({"train": frames}, "gross", 1)
+    assert [atoms.info["unconverged_energy"] for atoms in frames] == [30.0 + i for i in range(60)]
+    liquid_water.choose_severity({"train": frames}, "mixed", 1)
+    drawn = [(atoms.info["unconverged_energy"] - atoms.info["converged_energy"]) / 10 for atoms in frames]
+    assert min(drawn.count(number) for number in (1, 2, 3)) > 10
+    assert all(
+        (atoms.arrays["unconverged_forces"] == atoms.info["unconverged_energy"]).all() for atoms in frames
+    )  # energy and forces of the same calculation
+
+
+def test_severities_differ_and_the_converged_label_is_lowest():
+    atoms = random_box(4, 0.9, np.random.default_rng(1))
+    liquid_water.label(atoms, tuple(liquid_water.SEVERITIES))
+    off = [atoms.info[f"{name}_energy"] - atoms.info["converged_energy"] for name in liquid_water.SEVERITIES]
+    assert all(shift > 0.01 for shift in off)
+
+
+def test_dft_labels_get_the_difference_of_two_calculations():
+    [atoms] = labelled(1)
+    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -100.0, np.full((3, 3), 7.0)
+    with_noise = water_dft.with_dft_labels(atoms)
+    assert with_noise.info["converged_energy"] == -100.0
+    assert with_noise.info["stopped_energy"] == -80.0
+    assert (with_noise.arrays["gross_forces"] == 37.0).all()
+    assert (with_noise.arrays["converged_forces"] == 7.0).all()
+
+
+def test_frames_of_other_settings_are_refused(tmp_path):
+    liquid_water.check_same_settings(LiquidSettings(), tmp_path)
+    liquid_water.check_same_settings(LiquidSettings(), tmp_path)
+    with pytest.raises(SystemExit, match="holds water of other settings"):
+        liquid_water.check_same_settings(LiquidSettings(n_train=7), tmp_path)
+
+
+# --- observables -----------------------------------------------------------------------------------------------------
+
+
+def universe(positions):
+    frames = {"numbers": np.array([8, 1, 1] * (positions.shape[1] // 3)), "cell": np.full(3, BOX)}
+    return observables.as_universe(frames | {"positions": positions.astype(np.float32)}, 2.0)
+
+
+def test_diffusion_of_a_random_walk():
+    rng, known = np.random.default_rng(0), 0.3  # Angstrom^2/ps
+    steps = rng.normal(0, np.sqrt(2 * known * 0.002), (4000, 60, 3))  # 2 fs
+    found = observables.diffusion_coefficient(universe(np.cumsum(steps, 0)), REPLICA)
+    assert found == pytest.approx(known, rel=0.15)
+
+
+def test_an_ideal_gas_has_no_structure_and_a_crystal_has():
+    rng = np.random.default_rng(0)
+    rdf = observables.radial_distribution(universe(rng.uniform(0, BOX, (600, 60, 3))), "OO", REPLICA)
+    r, g = np.array(rdf["r"]), np.array(rdf["g"])
+    assert g[r > 3].mean() == pytest.approx(1.0, abs=0.06)
+    assert r.max() < BOX / 2
+    grid = np.argwhere(np.ones((4, 4, 4))) * 3.0
+    positions = np.repeat(grid, 3, axis=0)[None] + rng.normal(0, 0.05, (300, 192, 3))
+    position, height = observables.first_peak(observables.radial_distribution(universe(positions), "OO", REPLICA), "OO")
+    assert position == pytest.approx(3.0, abs=0.02)
+    assert height > 5
+
+
+def test_a_parabola_finds_the_peak_between_bins():
+    r = np.arange(2.0, 4.0, 0.05)
+    peak = observables.first_peak({"r": r.tolist(), "g": (2.8 - 20 * (r - 2.763) ** 2).tolist()}, "OO")
+    assert peak == pytest.approx((2.763, 2.8))
+    rising = observables.first_peak({"r": r.tolist(), "g": (r**2).tolist()}, "OO")
+    assert rising[1] > 0  # no peak: its largest value
+
+
+def test_vibrations_of_an_oscillator():
+    time, wavenumber = np.arange(6000) * 2.0, 3500.0
+    motion = np.cos(2 * np.pi * wavenumber * observables.LIGHT * time)[:, None, None]
+    found = observables.vibrations(motion * np.ones((1, 3, 3)), np.array([8, 1, 1]), 2.0)
+    at, density = np.array(found["wavenumber"]), np.array(found["density"])
+    assert at[density.argmax()] == pytest.approx(wavenumber, abs=20)
+    assert np.trapezoid(density, at) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_drift_and_finite_size_correction():
+    energies = -100 + 0.003 * np.arange(500) * 0.002  # eV, 3 meV/ps, 3 atoms
+    assert observables.energy_drift(energies, np.array([8, 1, 1]), REPLICA) == pytest.approx(1.0)
+    # Yeh and Hummer: 2.837297 * 1.380649e-23 * 330 / (6 pi * 4.9e-4 * 1e-9) m^2/s, in Angstrom^2/ps (1e-8 m^2/s)
+    assert observables.finite_size_correction(330.0, 10.0) == pytest.approx(0.1400, rel=1e-3)
+
+
+def test_a_start_has_the_density_and_the_same_velocities_for_every_model(tmp_path):
+    from ase.io import write
+
+    write(tmp_path / "test.xyz", [random_box(4, 0.9, np.random.default_rng(i)) for i in range(3)])
+    replicas = [REPLICA._replace(starts=tmp_path / "test.xyz", model=Path(name), number=1) for name in ("a", "b")]
+    one, other = map(start, replicas)
+    assert (one.get_velocities() == other.get_velocities()).all()
+    assert 4 * 18.015 / units.mol / (one.get_volume() * 1e-24) == pytest.approx(1.0, rel=1e-3)
+    another = start(replicas[0]._replace(number=2))
+    assert (one.get_velocities() != another.get_velocities()).all()
+
+
+def test_a_run_that_gets_hot_has_blown_up():
+    from water_md import BlewUpError
+
+    atoms = Atoms("OH2", [[0, 0, 0], [0, 0.76, 0.59], [0, -0.76, 0.59]], cell=[9] * 3, pbc=True)
+    atoms.set_velocities(np.full((3, 3), 10.0))
+    atoms.calc = SimpleNamespace(get_potential_energy=lambda *a, **k: 0.0, calculate=None)
+    recorder = Recorder(atoms, Protocol())
+    with pytest.raises(BlewUpError):
+        recorder.run(SimpleNamespace(run=lambda steps: None), 0.1)
+    assert recorder.mark() == 0
+
+
+# --- what is said ----------------------------------------------------------------------------------------------------
+
+
+def replica(diffusion=0.2, position=2.8, survived=True):
+    if not survived:
+        return {"survived": False, "ps": 1.0}
+    r = np.arange(1.0, 4.5, 0.05)
+    curve = {"r": r.tolist(), "g": (3.0 - 20 * (r - position) ** 2).tolist()}
+    hydrogen = {"r": r.tolist(), "g": (3.0 - 20 * (r - position + 0.9) ** 2).tolist()}
+    scalars = dict.fromkeys(("temperature", "D_corrected", "drift_meV_per_atom_per_ps"), 1.0)
+    density = {"wavenumber": [0.0, 10.0], "density": [0.0, 0.1]}
+    return {"survived": True, "ps": 16.0, "D": diffusion, "vdos": density} | scalars | {
+        "rdf": {"OO": curve, "OH": hydrogen, "HH": {**curve, "g": (3.0 - 20 * (r - 2.4) ** 2).tolist()}}
+    }  # fmt: skip
+
+
+def test_summary_of_trajectories():
+    found = water_summary.summarise([replica(0.1), replica(0.3), replica(survived=False)])
+    assert (found["survived"], found["trajectories"]) == (2, 3)
+    assert found["D"] == {"mean": pytest.approx(0.2), "error": pytest.approx(0.1)}
+    assert found["peaks"]["OO"]["position"]["mean"] == pytest.approx(2.8, abs=1e-3)
+    assert water_summary.summarise([replica(survived=False)])["survived"] == 0
+
+
+def test_verdict_compares_with_the_clean_model():
+    clean = water_summary.summarise([replica(0.19), replica(0.21)])
+    same = {"survived": True, "diffusion": True, "structure": True}
+    assert water_summary.verdict(water_summary.summarise([replica(0.2), replica(0.22)]), clean) == same
+    faster = water_summary.verdict(water_summary.summarise([replica(0.3), replica(0.32)]), clean)
+    assert faster == same | {"diffusion": False}
+    elsewhere = water_summary.verdict(water_summary.summarise([replica(0.19, 2.9), replica(0.21, 2.9)]), clean)
+    assert elsewhere == same | {"structure": False}
+    lost = water_summary.summarise([replica(0.2), replica(survived=False)])
+    assert water_summary.verdict(lost, clean) == {"survived": False}
+
+
+def test_tables_name_what_is_missing():
+    rows = pandas.DataFrame(
+        {"arm": arm, "kind": "mixed", "share": share, "seed": 1, water_tables.ENERGY: 2.0, water_tables.FORCES: 40.0,
+         "energy_ratio": 1.0, "force_ratio": 1.0}
+        for arm, share in (("weighted", 0.0), ("oracle", 0.4), ("default", 0.4))
+    )  # fmt: skip
+    table = water_tables.errors(rows)
+    assert "| arm | all converged | 40 % bad |" in table
+    assert "| **`ema_robust`** | - | 2.00 / 40.0 (1.00 x / 1.00 x) |" in table
+    about = {"kind": "mixed", "seed": 1}
+    clean = about | {"share": 0.0, "arm": "weighted"} | water_summary.summarise([replica(), replica()])
+    lost = about | {"share": 0.4, "arm": "weighted"} | water_summary.summarise([replica(survived=False)])
+    text = water_tables.liquid([clean, lost])
+    assert "| 40 % bad | stock `weighted` | 0 of 1 | - |" in text
+    assert text.rstrip().endswith("no: survived |")
+
+
+# --- the whole, in small ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    liquid = LiquidSettings(
+        n_molecules=8, n_train=8, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
+        first_steps_between_frames=6, generations=1, equilibration_steps=30, steps_between_frames=10, sampler_epochs=6,
+    )  # fmt: skip
+    protocol = Protocol(equilibration_ps=0.01, production_ps=0.4, nve_ps=0.02, hottest=1e5)
+    cells = ((liquid_water.MIXED, 0.0, "weighted"), *water_cells.FOLLOWED)
+    return replace(
+        water_cells.QUICK, work=tmp_path, liquid=liquid, epochs=2, trained=cells, refined=(), simulated=cells,
+        trajectories=1, protocol=protocol,
+    )  # fmt: skip
+
+
+def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch, capsys):
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("water_run", ROOT / "benchmarks" / "water" / "run.py")
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    monkeypatch.setattr(run, "QUICK", tiny)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick"])
+    run.main()
+    assert "3 trainings to run" in capsys.readouterr().out
+    out = tiny.work / "results"
+    models = json.loads((out / "observables.json").read_text())["models"]
+    assert [model["survived"] for model in models] == [1, 1, 1]
+    assert all(np.isfinite(model["D"]["mean"]) for model in models)
+    assert len(json.loads((out / "learning.json").read_text())["rows"]) == 2 * tiny.epochs * 4
+    for name in ("errors", "liquid", "diffusion", "learning"):
+        assert (out / f"{name}.png").stat().st_size > 10_000, name
+    bad = [atoms.info["unconverged"] for atoms in read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":")]
+    assert sum(bad) == 3
+    made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
+    run.main()
+    assert "0 trainings to run, 3 finished" in capsys.readouterr().out
+    assert made == {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
