@@ -42,9 +42,10 @@ class MixtureDistribution(LossDistribution):
         w = (1 - share) A h T / ((1 - share) A h T + share N W + b)  *  1/2 (1 + erf((t - z) / sqrt 2))
 
     See Fit for A h(x) T(e) and N(x) W(e). x: log loss, e: energy error for each atom, both relative to configurations
-    of the same molecule at the same time, and to forces of the same size (see Trend); b: density of gross errors; z: x in scales of the lower population. Losses
-    below the mode count as the mode, and those above the mean of the upper population as that, so that w never rises
-    with the loss. The second factor keeps gross errors from having a say even where the tail can't exclude them.
+    of the same molecule at the same time, with forces of the same size (see Trend); b: density of gross errors; z: x in
+    scales of the lower population. Losses below the mode count as the mode, and those above the mean of the upper
+    population as that, so that w never rises with the loss. The second factor keeps gross errors from having a say even
+    where the tail can't exclude them.
 
     The weights hold for the epoch that follows. Until the first fit, at the end of the first epoch, log losses are
     taken for normal, tracked by a moving average, and weigh each batch (t at most 8). Two populations are not believed
