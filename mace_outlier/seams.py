@@ -1,15 +1,18 @@
 """Wrapping functions of a host program, all or none. Knows no MACE: `plugin` says which functions, and what to do.
 
 A seam is a place "module:name", "module:Class.name" or "module:dictionary.key" that holds a function. Its wrapper is
-called as `wrapper(original, *args, **kwargs)`; for a method, the first of `args` is the object or the class.
+called as `wrapper(original, *args, **kwargs)`; for a method, the first of `args` is the object or the class. What a
+wrapper relies on is checked before anything is wrapped, so that a host that has changed is told from one that is known.
 """
 
 import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from types import CodeType
+from typing import Any, NamedTuple
 
 from . import MARK
 
@@ -17,29 +20,73 @@ Function = Callable[..., Any]
 
 
 class UnsupportedHostError(RuntimeError):
-    """The host lacks a function that is to be wrapped, or is too old; the message names it."""
+    """The host has changed, or is too old; the message says what is missing."""
 
 
-def registry() -> tuple[Callable[..., Callable[[Function], Function]], dict[str, Function]]:
-    """Return a decorator `seam(*places)` that registers a wrapper, and the registered wrappers by place."""
-    wrappers: dict[str, Function] = {}
+class Seam(NamedTuple):
+    """A wrapper, and what it relies on."""
 
-    def seam(*places: str) -> Callable[[Function], Function]:
+    wrapper: Function | None  # None: nothing is wrapped, but the function is used
+    takes: tuple[str, ...] = ()  # the function's first parameters, in this order
+    needs: tuple[str, ...] = ()  # parameters that are read by their names
+    called_in: str = ""  # a module, some function of which calls it by its name
+
+
+def registry() -> tuple[Callable[..., Callable[[Function], Function]], dict[str, Seam]]:
+    """Return a decorator `seam(*places, takes=(), needs=(), called_in="")`, and what it registers, by place."""
+    seams: dict[str, Seam] = {}
+
+    def seam(*places: str, **relies_on: Any) -> Callable[[Function], Function]:
         def register(wrapper: Function) -> Function:
-            wrappers.update(dict.fromkeys(places, wrapper))
+            seams.update(dict.fromkeys(places, Seam(wrapper, **relies_on)))
             return wrapper
 
         return register
 
-    return seam, wrappers
+    return seam, seams
 
 
-def wrap_all(wrappers: dict[str, Function]) -> None:
+def wrap_all(seams: dict[str, Seam]) -> None:
     """Wrap every place, or raise UnsupportedHostError before any is touched; places that are wrapped already stay."""
-    found = [(*locate(place), wrapper) for place, wrapper in wrappers.items()]
-    for holder, name, original, wrapper in found:
-        if not hasattr(original, MARK):
-            _put(holder, name, _bind(original, wrapper))
+    check_all(seams)
+    for place, seam in seams.items():
+        holder, name, original = locate(place)
+        if seam.wrapper is not None and not hasattr(original, MARK):
+            _put(holder, name, _bind(original, seam.wrapper))
+
+
+def check_all(seams: dict[str, Seam]) -> None:
+    """Compare the host with what the wrappers rely on; raises UnsupportedHostError that names what has changed."""
+    for place, seam in seams.items():
+        _, name, original = locate(place)
+        if hasattr(original, MARK):
+            continue
+        function, parameters = place.replace(":", "."), list(inspect.signature(original).parameters)
+        if tuple(parameters[: len(seam.takes)]) != seam.takes:
+            raise UnsupportedHostError(
+                f"{function} takes ({', '.join(parameters)}), not ({', '.join(seam.takes)}, ...)"
+            )
+        for missing in (parameter for parameter in seam.needs if parameter not in parameters):
+            raise UnsupportedHostError(f"{function} has no argument '{missing}', only ({', '.join(parameters)})")
+        if seam.called_in and name not in names_used_in(seam.called_in):
+            raise UnsupportedHostError(f"{seam.called_in} no longer calls {name}")
+
+
+@functools.cache
+def names_used_in(module: str) -> frozenset[str]:
+    """Names that the functions of a module use, without importing it."""
+    spec = find_spec(module)
+    code = spec.loader.get_code(module) if spec and spec.loader and hasattr(spec.loader, "get_code") else None
+    if code is None:
+        raise UnsupportedHostError(f"there is no source of {module}")
+    return frozenset(name for function in _functions_in(code) for name in function.co_names)
+
+
+def _functions_in(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _functions_in(constant)
 
 
 def locate(place: str) -> tuple[Any, str, Function]:

@@ -25,6 +25,10 @@ from .data import trace
 from .shared import SEAMS, seam
 
 OLDEST_MACE = (0, 3, 13)
+RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
+USED = {  # functions that are not wrapped, but exchanged for the time of a loss
+    "mace.modules.loss:reduce_loss": seams.Seam(None, takes=("raw_loss", "ddp"), called_in="mace.modules.loss")
+}
 CHECKPOINT_KEY = "mace_outlier"
 
 applied = False  # True once all seams are wrapped
@@ -33,7 +37,7 @@ applied = False  # True once all seams are wrapped
 # --- the seams -------------------------------------------------------------------------------------------------------
 
 
-@seam("mace.tools.arg_parser:build_default_arg_parser", "mace.tools:build_default_arg_parser")
+@seam("mace.tools.arg_parser:build_default_arg_parser", "mace.tools:build_default_arg_parser", called_in=RUN_TRAIN)
 def build_default_arg_parser(original: Callable[..., Any], *args: Any, **kwargs: Any) -> argparse.ArgumentParser:
     """Make the loss and its options known to `mace_run_train` and to the YAML file of `--config`."""
     parser = original(*args, **kwargs)
@@ -44,7 +48,7 @@ def build_default_arg_parser(original: Callable[..., Any], *args: Any, **kwargs:
     return parser
 
 
-@seam("mace.tools.arg_parser_tools:check_args", "mace.tools:check_args")
+@seam("mace.tools.arg_parser_tools:check_args", "mace.tools:check_args", takes=("args",), called_in=RUN_TRAIN)
 def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
     """Translate `--loss=ema_robust` into its base loss, so that all of MACE that looks at `args.loss` goes on working.
 
@@ -64,7 +68,7 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
     return result
 
 
-@seam("mace.tools.scripts_utils:get_loss_fn")
+@seam("mace.tools.scripts_utils:get_loss_fn", takes=("args",), called_in=RUN_TRAIN)
 def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> torch.nn.Module:
     """Put the robust loss around the loss of stage one."""
     base = original(args, *rest, **kwargs)
@@ -74,7 +78,7 @@ def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: A
     return shared.run.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
 
 
-@seam("mace.tools.scripts_utils:get_swa")
+@seam("mace.tools.scripts_utils:get_swa", called_in=RUN_TRAIN)
 def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Put the robust loss around the loss of stage two, with statistics of its own."""
     swa, swas = original(*args, **kwargs)
@@ -83,7 +87,22 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return swa, swas
 
 
-@seam("mace.tools.train:train", "mace.tools:train")
+@seam(
+    "mace.tools.train:train",
+    "mace.tools:train",
+    needs=(
+        "model",
+        "train_loader",
+        "valid_loaders",
+        "device",
+        "log_wandb",
+        "ema",
+        "output_args",
+        "logger",
+        "rank",
+    ),
+    called_in=RUN_TRAIN,
+)
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
     run = shared.run
@@ -108,7 +127,7 @@ def results_prefix(given: dict[str, Any]) -> Path | None:
     return Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
 
 
-@seam("mace.tools.train:train_one_epoch")
+@seam("mace.tools.train:train_one_epoch", needs=("epoch", "loss_fn", "data_loader"), called_in=LOOP)
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, and log the weights after it."""
     if shared.run is None:
@@ -120,7 +139,7 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return result
 
 
-@seam("mace.tools.train:evaluate")
+@seam("mace.tools.train:evaluate", needs=("loss_fn",), called_in=LOOP)
 def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Give the training loop, which chooses checkpoints by it, a weighted validation loss.
 
@@ -132,7 +151,7 @@ def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return shared.run.select(loss, lambda: original(*args, **kwargs))
 
 
-@seam("mace.tools.train:take_step_lbfgs")
+@seam("mace.tools.train:take_step_lbfgs", needs=("loss_fn",), called_in=LOOP)
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Hold the weights while LBFGS evaluates the loss over and over within one step."""
     if shared.run is None:
@@ -141,7 +160,7 @@ def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
         return original(*args, **kwargs)
 
 
-@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint")
+@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint", called_in="mace.tools.checkpoint")
 def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
     checkpoint = original(*args, **kwargs)
@@ -151,7 +170,11 @@ def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -
     return checkpoint
 
 
-@seam("mace.tools.checkpoint:CheckpointBuilder.load_checkpoint")
+@seam(
+    "mace.tools.checkpoint:CheckpointBuilder.load_checkpoint",
+    needs=("checkpoint",),
+    called_in="mace.tools.checkpoint",
+)
 def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Keep our part of a checkpoint that MACE continues from."""
     result = original(*args, **kwargs)
@@ -160,7 +183,12 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return result
 
 
-@seam("mace.data:compute_average_E0s", "mace.data.utils:compute_average_E0s")
+@seam(
+    "mace.data:compute_average_E0s",
+    "mace.data.utils:compute_average_E0s",
+    takes=("collections_train", "z_table"),
+    called_in="mace.tools.scripts_utils",
+)
 def compute_average_e0s(original: Callable[..., Any], collections_train: Any, z_table: Any) -> Any:
     """Leave energies that are not finite, or gross errors, out of the regression for E0s=average."""
     if shared.run is None:
@@ -180,6 +208,7 @@ def compute_average_e0s(original: Callable[..., Any], collections_train: Any, z_
 @seam(
     "mace.modules:scaling_classes.std_scaling",
     "mace.modules:scaling_classes.rms_forces_scaling",
+    takes=("data_loader", "atomic_energies"),
 )
 def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any) -> Any:
     """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
@@ -203,8 +232,7 @@ def apply() -> None:
         oldest = ".".join(map(str, OLDEST_MACE))
         raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {version}")
     try:
-        seams.locate("mace.modules.loss:reduce_loss")
-        seams.wrap_all(SEAMS)
+        seams.wrap_all(SEAMS | USED)
     except seams.UnsupportedHostError as error:
         raise seams.UnsupportedHostError(f"mace-torch {version} is unknown to {LOSS_NAME}: {error}") from None
     applied = True

@@ -25,7 +25,12 @@ from .shared import seam
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
 
 
-@seam("mace.data.utils:load_from_xyz", "mace.data:load_from_xyz")
+@seam(
+    "mace.data.utils:load_from_xyz",
+    "mace.data:load_from_xyz",
+    takes=("file_path",),
+    called_in="mace.tools.scripts_utils",
+)
 def load_from_xyz(original: Callable[..., Any], file_path: str, *args: Any, **kwargs: Any) -> Any:
     """Number the frames of a file as MACE reads it."""
     if not provenance.tagging:
@@ -52,7 +57,7 @@ def frames_numbered(source: str) -> Iterator[None]:
         ase.io.read = read
 
 
-@seam("mace.data.utils:config_from_atoms", "mace.data:config_from_atoms")
+@seam("mace.data.utils:config_from_atoms", "mace.data:config_from_atoms", takes=("atoms",), called_in="mace.data.utils")
 def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **kwargs: Any) -> Any:
     """Pass the number of the frame on."""
     configuration = original(atoms, *args, **kwargs)
@@ -62,7 +67,7 @@ def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **
     return configuration
 
 
-@seam("mace.data.atomic_data:AtomicData.from_config")
+@seam("mace.data.atomic_data:AtomicData.from_config", takes=("cls", "config"), called_in="mace.cli.run_train")
 def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any, **kwargs: Any) -> Any:
     """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
     sample = original(cls, config, *args, **kwargs)
@@ -83,14 +88,14 @@ def formula(numbers: bytes, dtype: Any) -> str:
     return str(Symbols(np.frombuffer(numbers, dtype=dtype)).get_chemical_formula("hill"))
 
 
-@seam("mace.data.hdf5_dataset:HDF5Dataset.__getitem__")
+@seam("mace.data.hdf5_dataset:HDF5Dataset.__getitem__", takes=("self", "index"))
 def hdf5_item(original: Callable[..., Any], dataset: Any, index: int) -> Any:
     """Name the file and the frame of a sample: where files of several kinds are mixed, MACE makes one list of all."""
     sample = original(dataset, index)
     return with_origin(sample, lambda: (str(dataset.file_path), index % len(dataset)))
 
 
-@seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__")
+@seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__", takes=("self", "index"))
 def lmdb_item(original: Callable[..., Any], dataset: Any, index: int) -> Any:
     """As for HDF5."""
     return with_origin(original(dataset, index), lambda: place_in_database(dataset, index % len(dataset)))

@@ -1,0 +1,121 @@
+"""A MACE that has changed is told from one that is known, before anything is wrapped; the error names what changed."""
+
+import functools
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mace
+import pytest
+
+import mace_outlier.plugin as plugin
+from mace_outlier import seams
+
+ALL = plugin.SEAMS | plugin.USED
+
+
+def original(place):
+    found = seams.locate(place)[2]
+    return getattr(found, "__wrapped__", found)
+
+
+def with_parameters(function, names):
+    """The function as if its parameters were called so."""
+
+    @functools.wraps(function)
+    def changed(*args, **kwargs):
+        raise AssertionError("only looked at")
+
+    del changed.__wrapped__
+    vars(changed).pop("__mace_outlier__", None)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    changed.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])
+    return changed
+
+
+def complaint(monkeypatch, place, changed):
+    """What is said of a seam, and only of it, when it holds another function."""
+    monkeypatch.setattr(seams, "locate", lambda _: (None, place.rpartition(".")[2].rpartition(":")[2], changed))
+    with pytest.raises(seams.UnsupportedHostError) as error:
+        seams.check_all({place: ALL[place]})
+    return str(error.value)
+
+
+def relied_on():
+    """Every argument of every seam that a wrapper relies on."""
+    return [(place, name) for place, seam in ALL.items() for name in (*seam.takes, *seam.needs)]
+
+
+def test_this_mace_is_known():
+    for place, seam in ALL.items():
+        function = original(place)
+        seams.check_all({place: seam})
+        assert not hasattr(function, "__mace_outlier__")
+    assert len(relied_on()) > 25
+
+
+@pytest.mark.parametrize(("place", "name"), relied_on())
+def test_an_argument_that_is_renamed_or_removed_is_named(place, name, monkeypatch):
+    names = list(inspect.signature(original(place)).parameters)
+    for changed in ([f"new_{own}" if own == name else own for own in names], [own for own in names if own != name]):
+        said = complaint(monkeypatch, place, with_parameters(original(place), changed))
+        assert place.replace(":", ".") in said
+        assert name in said
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("place", [place for place, seam in ALL.items() if len(seam.takes) > 1])
+def test_arguments_in_another_order_are_named(place, monkeypatch):
+    names = list(inspect.signature(original(place)).parameters)
+    changed = [names[1], names[0], *names[2:]]
+    said = complaint(monkeypatch, place, with_parameters(original(place), changed))
+    assert f"takes ({', '.join(changed)})" in said
+
+
+@pytest.mark.parametrize("place", [place for place, seam in ALL.items() if seam.called_in])
+def test_a_function_that_is_no_longer_called_is_named(place, monkeypatch):
+    names = inspect.signature(original(place)).parameters
+    monkeypatch.setattr(seams, "names_used_in", lambda module: frozenset())
+    said = complaint(monkeypatch, place, with_parameters(original(place), names))
+    assert re.search(rf"mace\.\S+ no longer calls {place.rpartition(':')[2].rpartition('.')[2]}", said)
+
+
+def test_names_that_functions_use_are_read_without_importing(tmp_path, monkeypatch):
+    (tmp_path / "never_imported.py").write_text(
+        "raise SystemExit\ndef one():\n    return tools.other(lambda: third())\nfourth()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert {"tools", "other", "third"} <= seams.names_used_in("never_imported")
+    assert "fourth" not in seams.names_used_in("never_imported")
+    assert "never_imported" not in sys.modules
+    with pytest.raises(seams.UnsupportedHostError, match="there is no source of nowhere_at_all"):
+        seams.names_used_in("nowhere_at_all")
+
+
+# --- a copied MACE ---------------------------------------------------------------------------------------------------
+
+CHANGES = {  # what is replaced by what in all of MACE -> what is said
+    "renamed function": (r"\bget_swa\b", "get_stage_two", "there is no mace.tools.scripts_utils.get_swa"),
+    "renamed argument": (r"reduce_loss\(raw_loss", "reduce_loss(terms", "reduce_loss takes (terms, ddp)"),
+    "other call": (r"(?<!def )train_one_epoch\(", "run_epoch(", "mace.tools.train no longer calls train_one_epoch"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_copied_mace_that_has_changed(change, tmp_path):
+    before, after, said = CHANGES[change]
+    copy = shutil.copytree(Path(mace.__file__).parent, tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
+    for path in copy.rglob("*.py"):
+        path.write_text(re.sub(before, after, path.read_text()))
+    done = subprocess.run(
+        [sys.executable, "-m", "mace.cli.run_train", "--name=x", "--train_file=none.xyz", "--loss=ema_robust"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "plain MACE is untouched" in done.stderr
+    assert "invalid choice: 'ema_robust'" in done.stderr
