@@ -69,13 +69,10 @@ def test_evidence_certainty_and_a_factor_all_have_to_be_there():
     assert choose(made, Guard(gain - 1)).share > 0
     assert choose(made, Guard(gain + 1)) == one
     assert choose(made, Guard(certainty=two.certainty + 0.001)) == one
-    assert choose(made, Guard(factor=two.loss_factor - 0.1, distance=1.0)).share > 0
-    assert choose(made, Guard(factor=1.2 * two.loss_factor, distance=1.0)) == one
-    apart = np.log(two.loss_factor) / np.log(Guard().factor)
-    assert choose(made, Guard(distance=0.99 * apart)).share > 0
-    assert choose(made, Guard(distance=1.01 * apart)) == one
+    assert choose(made, Guard(factor=two.loss_factor - 0.1)).share > 0
+    assert choose(made, Guard(factor=1.2 * two.loss_factor)) == one
     with_energies = cells()
-    enough = Guard(factor=1e99, error_factor=fit_two(with_energies).error_factor - 0.1, distance=1.0)
+    enough = Guard(factor=1e99, error_factor=fit_two(with_energies).error_factor - 0.1)
     assert choose(with_energies, enough).share > 0
     assert choose(with_energies, enough._replace(error_factor=enough.error_factor + 0.2)).share == 0
 

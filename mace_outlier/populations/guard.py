@@ -15,19 +15,18 @@ class Guard(NamedTuple):
     evidence: float = 10.0  # gain in the Bayesian information criterion
     certainty: float = 0.65  # of what is taken for wrong, see Fit
     factor: float = 2.0  # between the losses at the modes: wrong labels are no small matter, and
-    error_factor: float = 4.0  # between the energy errors: either is one unit of distance, and so are parts of both
-    distance: float = 1.3  # at least, in these units; the hard configurations of clean SPICE-like data come to 0.9
+    error_factor: float = 4.0  # between the energy errors: one of them is enough, or something of both
     most: float = 0.45  # share of wrong labels that agree with one another: from here on, who is wrong is a toss-up
 
     def relaxed(self) -> "Guard":
         """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
-        return self._replace(evidence=0.0, certainty=0.95 * self.certainty, distance=1.0, most=self.most / 0.95)
+        return self._replace(evidence=0.0, certainty=0.95 * self.certainty, most=self.most / 0.95)
 
     def sees_two(self, fit: Fit) -> bool:
         """Whether two populations are apart in what matters, and the smaller losses are those of right labels."""
         by_loss = np.log(fit.loss_factor) / np.log(self.factor)
         by_energy = np.log(fit.error_factor) / np.log(self.error_factor)
-        apart = np.hypot(max(by_loss, 0.0), max(by_energy, 0.0)) > self.distance
+        apart = np.hypot(max(by_loss, 0.0), max(by_energy, 0.0)) > 1
         return bool(apart and by_loss > -1 and fit.certainty > self.certainty)
 
     def decides(self, fit: Fit) -> bool:
