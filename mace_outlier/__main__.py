@@ -12,6 +12,7 @@ COMMANDS = {
     "report": ("report", "which configurations look wrong: a table here, and a page with figures"),
     "export": ("export", "the training set as two files: suspects, and trusted configurations"),
     "audit": ("audit", "the same scores for a data set and a trained model, without training"),
+    "doctor": ("doctor", "versions, how the plugin is activated, and whether a run would work"),
 }
 
 

@@ -30,8 +30,13 @@ def install() -> None:
         return
     if TRAINING in sys.modules:
         _apply(sys.modules[TRAINING])
-    elif not any(isinstance(finder, _Trigger) for finder in sys.meta_path):
+    elif not waiting():
         sys.meta_path.insert(0, _Trigger())
+
+
+def waiting() -> bool:
+    """True where the plugin will be applied once MACE's training code is imported."""
+    return any(isinstance(finder, _Trigger) for finder in sys.meta_path)
 
 
 def _apply(_module: object) -> None:

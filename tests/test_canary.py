@@ -15,7 +15,7 @@ import pytest
 import mace_outlier.plugin as plugin
 from mace_outlier import seams
 
-ALL = plugin.SEAMS | plugin.USED
+ALL = plugin.ALL
 
 
 def original(place):

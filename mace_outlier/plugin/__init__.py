@@ -14,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from .. import gross, seams
+from .. import seams
 from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from ..training import RobustTraining
-from . import shared
+from . import scales, shared  # noqa: F401 (scales: registers its seams)
 from .data import trace
 from .shared import SEAMS, seam
 
@@ -183,59 +182,34 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     return result
 
 
-@seam(
-    "mace.data:compute_average_E0s",
-    "mace.data.utils:compute_average_E0s",
-    takes=("collections_train", "z_table"),
-    called_in="mace.tools.scripts_utils",
-)
-def compute_average_e0s(original: Callable[..., Any], collections_train: Any, z_table: Any) -> Any:
-    """Leave energies that are not finite, or gross errors, out of the regression for E0s=average."""
-    if shared.run is None:
-        return original(collections_train, z_table)
-    energies = [configuration.properties.get("energy") for configuration in collections_train]
-    values = np.array([np.nan if energy is None else float(energy) for energy in energies])
-    counts = np.array([[np.sum(c.atomic_numbers == z) for z in z_table.zs] for c in collections_train], dtype=float)
-    keep = gross.plausible_energies(values, counts.reshape(len(values), len(z_table.zs)))
-    result = original([c for c, kept in zip(collections_train, keep, strict=True) if kept], z_table)
-    if not keep.all():
-        finite = [c for c, energy in zip(collections_train, values, strict=True) if np.isfinite(energy)]
-        stock = original(finite, z_table)
-        gross.log_left_out((~keep).sum(), len(keep), "E0s=average (eV)", f"{result}, with the finite ones {stock}")
-    return result
-
-
-@seam(
-    "mace.modules:scaling_classes.std_scaling",
-    "mace.modules:scaling_classes.rms_forces_scaling",
-    takes=("data_loader", "atomic_energies"),
-)
-def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any) -> Any:
-    """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
-    if shared.run is None:
-        return original(data_loader, atomic_energies)
-    plausible = gross.Plausible(data_loader.dataset, atomic_energies)
-    result = original(gross.SelectedBatches(data_loader, plausible), atomic_energies)
-    if plausible.rejected:
-        gross.log_left_out(plausible.rejected, plausible.examined, "the model's shift and scale", str(result))
-    return result
-
-
 # --- applying them ---------------------------------------------------------------------------------------------------
 
 
+ALL = SEAMS | USED
+
+
 def apply() -> None:
-    """Wrap all seams, or none: raises UnsupportedHostError where one is missing or MACE is too old."""
+    """Wrap all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
     global applied
-    version = importlib.import_module("mace").__version__
-    if tuple(int(part) for part in version.split(".")[:3] if part.isdigit()) < OLDEST_MACE:
-        oldest = ".".join(map(str, OLDEST_MACE))
-        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {version}")
+    check_version()
     try:
-        seams.wrap_all(SEAMS | USED)
+        seams.wrap_all(ALL)
     except seams.UnsupportedHostError as error:
-        raise seams.UnsupportedHostError(f"mace-torch {version} is unknown to {LOSS_NAME}: {error}") from None
+        raise seams.UnsupportedHostError(f"mace-torch {mace_version()} is unknown to {LOSS_NAME}: {error}") from None
     applied = True
+
+
+def check_version() -> None:
+    """Raise UnsupportedHostError where MACE is too old."""
+    found = mace_version()
+    if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < OLDEST_MACE:
+        oldest = ".".join(map(str, OLDEST_MACE))
+        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {found}")
+
+
+def mace_version() -> str:
+    """Of the MACE that is imported."""
+    return str(importlib.import_module("mace").__version__)
 
 
 # --- details ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,112 @@
+"""Whether `mace_run_train --loss=ema_robust` works with this Python, and if not, why.
+
+    mace_outlier doctor
+
+Versions, how the plugin is activated, which of MACE's functions ("seams") it has found. Exit code 0: a run would work.
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import site
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from . import __file__ as package_file
+from . import __version__, _boot
+
+PACKAGES = ("mace-torch", "torch", "e3nn", "ase", "numpy")
+HOOK = "mace_outlier.pth"  # runs at every start of Python
+COMMAND = "mace_run_train"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """It takes none."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print what was found; exits with 1 where a run would not work."""
+    print(f"mace-outlier  {__version__}, {Path(package_file).parent}")
+    print(f"Python        {platform.python_version()}, {sys.executable}")
+    for name in PACKAGES:
+        print(f"{name:13} {_version(name)}")
+    why_not = inactive()
+    print(f"activated     {'no: ' + why_not if why_not else 'by ' + hook()}")
+    print(f"command       {command()}")
+    faults = check_host() + ([why_not] if why_not else [])
+    for fault in faults:
+        print(f"fault         {fault}")
+    if faults:
+        sys.exit(f"--loss=ema_robust would NOT work with this Python: {faults[0]}")
+    print(f"{COMMAND} --loss=ema_robust works with this Python.")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def inactive() -> str:
+    """Why MACE does not know the loss without being asked, and what to do; empty where it does."""
+    if _boot.disabled():
+        return f"{_boot.DISABLE}={os.environ[_boot.DISABLE]} is set, which switches the plugin off; unset it"
+    if not _boot.waiting():
+        return (
+            f"{HOOK} was not run at the start of this Python (python -S, PYTHONPATH, pip --target?); "
+            f"use `mace_outlier train` in place of {COMMAND}, with the same options"
+        )
+    return ""
+
+
+def hook() -> str:
+    """The file that activates the plugin."""
+    folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
+    return next((str(folder / HOOK) for folder in folders if (folder / HOOK).exists()), HOOK)
+
+
+def command() -> str:
+    """Where MACE's command is, and whether it is that of this Python."""
+    beside = Path(sys.executable).with_name(COMMAND)
+    on_path = [Path(folder) / COMMAND for folder in os.get_exec_path() if (Path(folder) / COMMAND).exists()]
+    if not on_path:
+        return f"{beside} (not on PATH)" if beside.exists() else f"no {COMMAND} on PATH, nor beside this Python"
+    if beside.exists() and on_path[0].resolve() == beside.resolve():
+        return f"{on_path[0]}"
+    return f"{on_path[0]}, which is of ANOTHER Python: ask that one, or give the path of this one's, {beside}"
+
+
+def check_host() -> list[str]:
+    """Compare MACE with what the plugin relies on; print how many seams were found, return what is wrong."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MACE's on optional packages; ours says what is returned here
+            importlib.import_module(_boot.TRAINING)
+            plugin = importlib.import_module("mace_outlier.plugin")
+    except Exception as error:
+        return [f"MACE can't be imported: {type(error).__name__}: {error}"]
+    from .seams import check_all
+
+    changed = _faults(*(partial(check_all, {place: seam}) for place, seam in plugin.ALL.items()))
+    good = len(plugin.ALL) - len(changed)
+    print(f"seams         {good} of {len(plugin.ALL)} functions of MACE {plugin.mace_version()} are as expected")
+    return _faults(plugin.check_version) + changed
+
+
+def _faults(*checks: Callable[[], None]) -> list[str]:
+    """What checks of the host say is wrong."""
+    from .seams import UnsupportedHostError
+
+    faults = []
+    for check in checks:
+        try:
+            check()
+        except UnsupportedHostError as error:
+            faults.append(str(error))
+    return faults

@@ -1,0 +1,77 @@
+"""`mace_outlier doctor`: would a run work, and if not, why?"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mace
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+SITE = Path(mace.__file__).parent.parent
+
+
+def doctor(*flags, env=None, code="from mace_outlier.__main__ import main; main(['doctor'])"):
+    done = subprocess.run(
+        [sys.executable, *flags, "-c", code], env={**os.environ, **(env or {})},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_all_is_well():
+    done, out, err = doctor(env={"PATH": f"{BIN}:{os.environ['PATH']}"})
+    assert done == 0, err
+    assert re.search(r"^activated +by /.*/mace_outlier.pth$", out, re.M)
+    assert re.search(rf"^command +{BIN}/mace_run_train$", out, re.M)
+    found = re.search(r"^seams +(\d+) of (\d+) functions of MACE (\S+) are as expected$", out, re.M)
+    assert found[1] == found[2]
+    assert found[3] == mace.__version__
+    assert re.search(rf"^mace-torch +{mace.__version__}$", out, re.M)
+    assert out.endswith("mace_run_train --loss=ema_robust works with this Python.\n")
+
+
+def test_switched_off():
+    done, out, err = doctor(env={"MACE_OUTLIER_DISABLE": "1"})
+    assert done == 1
+    assert "activated     no: MACE_OUTLIER_DISABLE=1 is set" in out
+    assert "would NOT work with this Python: MACE_OUTLIER_DISABLE=1 is set, which switches the plugin off; unset" in err
+
+
+def test_without_the_start_up_hook():
+    """As installed by `pip --target`, or found by PYTHONPATH."""
+    path = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(SITE)!r}]; "
+    done, _, err = doctor("-S", code=path + "from mace_outlier.__main__ import main; main(['doctor'])")
+    assert done == 1
+    assert "mace_outlier.pth was not run" in err
+    assert "use `mace_outlier train` in place of mace_run_train" in err
+
+
+def test_the_command_of_another_python(tmp_path):
+    other = tmp_path / "mace_run_train"
+    other.write_text("#!/bin/sh\n")
+    _, out, _ = doctor(env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert f"command       {other}, which is of ANOTHER Python" in out
+
+
+def test_a_mace_that_is_too_old_and_has_changed(tmp_path):
+    copy = shutil.copytree(SITE / "mace", tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
+    (copy / "__version__.py").write_text("__version__ = '0.3.12'\n")
+    path = copy / "tools" / "train.py"
+    path.write_text(path.read_text().replace("def take_step_lbfgs(", "def lbfgs_step("))
+    done, out, err = doctor(env={"PYTHONPATH": str(tmp_path)})
+    assert done == 1
+    assert "fault         ema_robust needs mace-torch >= 0.3.13, found 0.3.12" in out
+    assert "fault         there is no mace.tools.train.take_step_lbfgs" in out
+    assert "NOT work" in err
+
+
+def test_a_mace_that_cannot_be_imported(tmp_path):
+    (tmp_path / "mace").mkdir()
+    (tmp_path / "mace" / "__init__.py").write_text("raise OSError('libcuda is missing')\n")
+    done, _, err = doctor(env={"PYTHONPATH": str(tmp_path)})
+    assert done == 1
+    assert "MACE can't be imported: OSError: libcuda is missing" in err
