@@ -39,8 +39,17 @@ def waiting() -> bool:
     return any(isinstance(finder, _Trigger) for finder in sys.meta_path)
 
 
+def host_loads_plugins() -> bool:
+    """True where MACE has a seam for plugins (see patches/), and finds ours by its entry point."""
+    from importlib.util import find_spec
+
+    return find_spec("mace.plugins") is not None
+
+
 def _apply(_module: object) -> None:
     """Apply the plugin; a fault of ours becomes a warning and leaves MACE as it was."""
+    if host_loads_plugins():
+        return
     try:
         from mace_outlier import plugin
 
@@ -69,6 +78,8 @@ def _refuse(reason: str) -> None:
 
 def _extend_parser_when_called(module):  # type: ignore[no-untyped-def]
     """Have MACE's parser apply the plugin when it is first built, and take its options where that worked."""
+    if host_loads_plugins():
+        return
     original = module.build_default_arg_parser
 
     def build_default_arg_parser(*args, **kwargs):  # type: ignore[no-untyped-def]
@@ -76,7 +87,7 @@ def _extend_parser_when_called(module):  # type: ignore[no-untyped-def]
 
         importlib.import_module(TRAINING)
         plugin = sys.modules.get("mace_outlier.plugin")
-        if plugin is None or not plugin.applied:
+        if plugin is None or not plugin.applying.applied:
             return original(*args, **kwargs)
         return plugin.build_default_arg_parser(original, *args, **kwargs)
 

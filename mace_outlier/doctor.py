@@ -66,7 +66,9 @@ def inactive() -> str:
 
 
 def hook() -> str:
-    """The file that activates the plugin."""
+    """What activates the plugin."""
+    if _boot.host_loads_plugins():
+        return "MACE itself, which loads plugins by their entry points (mace.plugins)"
     folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
     return next((str(folder / HOOK) for folder in folders if (folder / HOOK).exists()), HOOK)
 
@@ -88,15 +90,16 @@ def check_host() -> list[str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MACE's on optional packages; ours says what is returned here
             importlib.import_module(_boot.TRAINING)
-            plugin = importlib.import_module("mace_outlier.plugin")
+            applying = importlib.import_module("mace_outlier.plugin").applying
     except Exception as error:
         return [f"MACE can't be imported: {type(error).__name__}: {error}"]
     from .seams import check_all
 
-    changed = _faults(*(partial(check_all, {place: seam}) for place, seam in plugin.ALL.items()))
-    good = len(plugin.ALL) - len(changed)
-    print(f"seams         {good} of {len(plugin.ALL)} functions of MACE {plugin.mace_version()} are as expected")
-    return _faults(plugin.check_version) + changed
+    seams = applying.all_seams()
+    changed = _faults(*(partial(check_all, {place: seam}) for place, seam in seams.items()))
+    good = len(seams) - len(changed)
+    print(f"seams         {good} of {len(seams)} functions of MACE {applying.mace_version()} are as expected")
+    return _faults(applying.check_version) + changed
 
 
 def _faults(*checks: Callable[[], None]) -> list[str]:

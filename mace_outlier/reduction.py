@@ -15,7 +15,8 @@ over that of each process: for the former, B and N of c_i are means over the pro
 """
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -99,10 +100,16 @@ class PerConfigurationLoss:
 
     def _run(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor], ddp: bool | None) -> Tensor:
         """Run the base loss with another function in place of the host's `reduce_loss`."""
+        with self.host.reduction(reduce) if hasattr(self.host, "reduction") else self._exchanged(reduce):
+            return self.base(ref=ref, pred=pred, ddp=ddp)
+
+    @contextmanager
+    def _exchanged(self, reduce: Callable[..., Tensor]) -> Iterator[None]:
+        """Exchange the function, in a host that has no `reduction` for that (see patches/)."""
         original = self.host.reduce_loss
         self.host.reduce_loss = reduce  # type: ignore[attr-defined]
         try:
-            return self.base(ref=ref, pred=pred, ddp=ddp)
+            yield
         finally:
             self.host.reduce_loss = original  # type: ignore[attr-defined]
 

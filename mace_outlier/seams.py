@@ -55,6 +55,12 @@ def wrap_all(seams: dict[str, Seam]) -> None:
             _put(holder, name, _bind(original, seam.wrapper))
 
 
+def by_name(seams: dict[str, Seam]) -> dict[str, Function]:
+    """Wrappers by the full name of the function that they wrap, wherever else it is to be found."""
+    functions = {place: locate(place)[2] for place, seam in seams.items() if seam.wrapper is not None}
+    return {f"{own.__module__}.{own.__qualname__}": seams[place].wrapper for place, own in functions.items()}  # type: ignore[misc]
+
+
 def check_all(seams: dict[str, Seam]) -> None:
     """Compare the host with what the wrappers rely on; raises UnsupportedHostError that names what has changed."""
     for place, seam in seams.items():

@@ -20,17 +20,12 @@ from .. import seams
 from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from ..training import RobustTraining
 from . import scales, shared  # noqa: F401 (scales: registers its seams)
+from .applying import apply, register  # noqa: F401 (of the start-up hook, and of MACE's own seam)
 from .data import trace
-from .shared import SEAMS, seam
+from .shared import seam
 
-OLDEST_MACE = (0, 3, 13)
 RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
-USED = {  # functions that are not wrapped, but exchanged for the time of a loss
-    "mace.modules.loss:reduce_loss": seams.Seam(None, takes=("raw_loss", "ddp"), called_in="mace.modules.loss")
-}
 CHECKPOINT_KEY = "mace_outlier"
-
-applied = False  # True once all seams are wrapped
 
 
 # --- the seams -------------------------------------------------------------------------------------------------------
@@ -180,36 +175,6 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     if shared.run is not None:
         shared.run.remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
     return result
-
-
-# --- applying them ---------------------------------------------------------------------------------------------------
-
-
-ALL = SEAMS | USED
-
-
-def apply() -> None:
-    """Wrap all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
-    global applied
-    check_version()
-    try:
-        seams.wrap_all(ALL)
-    except seams.UnsupportedHostError as error:
-        raise seams.UnsupportedHostError(f"mace-torch {mace_version()} is unknown to {LOSS_NAME}: {error}") from None
-    applied = True
-
-
-def check_version() -> None:
-    """Raise UnsupportedHostError where MACE is too old."""
-    found = mace_version()
-    if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < OLDEST_MACE:
-        oldest = ".".join(map(str, OLDEST_MACE))
-        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {found}")
-
-
-def mace_version() -> str:
-    """Of the MACE that is imported."""
-    return str(importlib.import_module("mace").__version__)
 
 
 # --- details ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,214 @@
+"""patches/: MACE with a seam for plugins trains the same numbers, and is the same MACE when it is taken away."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import mace
+import pytest
+import torch
+from conftest import command_line
+
+ROOT = Path(__file__).parent.parent
+VERSIONS = [path.stem.removeprefix("mace-torch-") for path in sorted((ROOT / "patches").glob("*.patch"))]
+NEW = {"mace/plugins.py", "tests/test_plugins.py"}
+ROBUST = ("--loss=ema_robust", "--max_num_epochs=4", "--swa", "--start_swa=2", "--ema_robust_threshold=1")
+
+
+def apply_patch(*arguments):
+    command = [sys.executable, ROOT / "scripts" / "apply_patch.py", *arguments]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+
+
+def content(folder):
+    ignored = ("__pycache__", ".pytest_cache")
+    files = (path for path in folder.rglob("*") if path.is_file() and not set(ignored) & set(path.parts))
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mode) for path in files}
+
+
+@pytest.fixture(scope="session")
+def sources(tmp_path_factory):
+    """The sources of every version that there is a patch for, as PyPI has them."""
+    folder = tmp_path_factory.mktemp("sources")
+    for version in VERSIONS:
+        command = ["pip", "download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--quiet"]
+        subprocess.run(
+            [sys.executable, "-m", *command, f"mace-torch=={version}", "-d", folder], check=True, timeout=300
+        )
+        with tarfile.open(folder / f"mace_torch-{version}.tar.gz") as archive:
+            archive.extractall(folder, filter="data")
+    return {version: folder / f"mace_torch-{version}" for version in VERSIONS}
+
+
+@pytest.fixture
+def checkout(sources, tmp_path):
+    """Return a function that copies the sources of a version."""
+
+    def copied(version, name="checkout"):
+        return Path(shutil.copytree(sources[version], tmp_path / name))
+
+    return copied
+
+
+@pytest.fixture
+def package(tmp_path):
+    """The installed package, copied: without README and tests."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(Path(mace.__file__).parent, tmp_path / "site-packages" / "mace", ignore=ignore))
+
+
+def test_there_is_a_patch_for_every_version_that_is_supported():
+    assert VERSIONS == ["0.3.13", "0.3.14", "0.3.15", "0.3.16"]
+    assert mace.__version__ in VERSIONS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_patch_applies_is_refused_twice_and_reverses_to_the_same_files(version, checkout):
+    folder = checkout(version)
+    before = content(folder)
+    assert apply_patch("--mace", folder, "--check").returncode == 0
+    assert content(folder) == before
+    done = apply_patch("--mace", folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"mace-torch-{version}.patch applied: 14 files in ")
+    after = content(folder)
+    assert set(after) - set(before) == NEW
+    assert {name for name in before if before[name] != after[name]} >= {"mace/modules/loss.py", "README.md"}
+    twice = apply_patch("--mace", folder)
+    assert twice.returncode == 1
+    assert "has this patch: nothing to do" in twice.stderr
+    assert content(folder) == after
+    assert apply_patch("--mace", folder / "mace", "--reverse").returncode == 0
+    assert content(folder) == before
+    assert "does not have this patch" in apply_patch("--mace", folder, "--reverse").stderr
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_patch_is_what_make_patch_makes(version, sources, tmp_path):
+    archive = sources[version].parent / f"mace_torch-{version}.tar.gz"
+    command = [sys.executable, ROOT / "patches" / "make_patch.py", archive, "--out", tmp_path]
+    subprocess.run([str(part) for part in command], check=True)
+    name = f"mace-torch-{version}.patch"
+    assert (tmp_path / name).read_text() == (ROOT / "patches" / name).read_text()
+
+
+@pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
+def test_the_tests_that_come_with_the_patch_pass(version, checkout):
+    folder = checkout(version)
+    assert apply_patch("--mace", folder).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "tests/test_plugins.py", "-p", "no:cacheprovider", "-c", os.devnull],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "4 passed" in done.stdout
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_seam_trains_the_same_numbers_as_the_hook(version, checkout, mace):
+    """Stage two, checkpoints and a weighted selection included; and stock MACE as well."""
+    folders = {"hook": checkout(version, "plain"), "seam": checkout(version, "patched")}
+    assert apply_patch("--mace", folders["seam"]).returncode == 0
+    checkpoints = {}
+    losses = {"robust": ROBUST} | ({"stock": ("--loss=weighted", *ROBUST[1:-1])} if version == VERSIONS[-1] else {})
+    for loss, flags in losses.items():
+        for way, folder in folders.items():
+            name = f"{loss}_{way}"
+            command = [sys.executable, "-m", "mace.cli.run_train", *command_line(name, flags)]
+            done = mace.start(*command, env={"PYTHONPATH": str(folder)})
+            assert done.returncode == 0, done.stderr[-2000:]
+            assert ("ema_robust: mean_weight=" in done.stdout) == (loss == "robust")
+            assert f"MACE version: {version}" in done.stdout
+            last = max(mace.folder.glob(f"checkpoints/{name}_run-1_epoch-*.pt"), key=os.path.getmtime)
+            checkpoints[loss, way] = torch.load(last, weights_only=True)
+        one, other = (checkpoints[loss, way] for way in folders)
+        assert one.keys() == other.keys()
+        assert ("mace_outlier" in one) == (loss == "robust")
+        assert one["model"].keys() == other["model"].keys()
+        assert all(torch.equal(one["model"][key], other["model"][key]) for key in one["model"])
+    weights = [checkpoints["robust", way]["mace_outlier"]["records"]["weight"] for way in folders]
+    assert torch.equal(*weights)
+    assert weights[0].min() < 0.9
+
+
+def test_the_start_up_hook_does_nothing_where_mace_has_a_seam(package):
+    assert apply_patch("--mace", package).returncode == 0
+    code = """
+import sys
+import mace.tools.scripts_utils as utils
+assert "mace_outlier.plugin" not in sys.modules
+assert not hasattr(utils.get_loss_fn, "__mace_outlier__")
+from mace.tools import build_default_arg_parser
+text = build_default_arg_parser().format_help()
+assert "ema_robust_threshold" in text
+from mace_outlier.plugin import applying
+assert applying.applied
+build_default_arg_parser()
+"""
+    run = {"capture_output": True, "text": True, "timeout": 120}
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, **run)
+    assert done.returncode == 0, done.stderr
+    off = subprocess.run([sys.executable, "-c", code], env=environment | {"MACE_OUTLIER_DISABLE": "1"}, **run)
+    assert "line 8, in <module>\nAssertionError" in off.stderr  # the loss is not known
+
+
+def test_a_patched_mace_that_has_changed_refuses_the_loss_only(package):
+    assert apply_patch("--mace", package).returncode == 0
+    path = package / "tools" / "train.py"
+    path.write_text(path.read_text().replace("data_loader: ", "loader: ").replace("data_loader=", "loader="))
+    code = """
+import argparse
+import mace.tools
+from mace.tools import build_default_arg_parser, check_args
+assert "ema_robust" not in build_default_arg_parser().format_help()
+try:
+    check_args(argparse.Namespace(loss="ema_robust"))
+except RuntimeError as error:
+    print(error)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert "--loss=ema_robust: mace-outlier is not active" in done.stdout, done.stderr
+    assert "has no argument 'data_loader'" in done.stdout
+    assert "plain MACE is untouched" in done.stderr
+
+
+def test_what_is_refused_changes_nothing(package, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert "there is no mace/__version__.py in it" in apply_patch("--mace", tmp_path / "empty").stderr
+    version, loss = package / "__version__.py", package / "modules" / "loss.py"
+    stock = version.read_text()
+    version.write_text('__version__ = "0.3.99"\n')
+    assert "is MACE 0.3.99, and there are patches for 0.3.13, 0.3.14" in apply_patch("--mace", package).stderr
+    version.write_text(stock)
+    loss.write_text(loss.read_text().replace("def reduce_loss(", "def my_reduce_loss("))
+    before = content(package)
+    done = apply_patch("--mace", package)
+    assert done.returncode == 1
+    assert "differs from the released version" in done.stderr
+    assert "mace/modules/loss.py" in done.stderr
+    assert content(package) == before
+
+
+def test_a_write_that_fails_half_way_is_taken_back(package, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import apply_patch as script
+
+    root, patch = package.parent, ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
+    before = content(package)
+    replace, count = os.replace, []
+
+    def failing(source, target):
+        count.append(target)
+        if len(count) == 5:
+            raise OSError("disk full")
+        replace(source, target)
+
+    monkeypatch.setattr(script.os, "replace", failing)
+    with pytest.raises(script.RefusedError, match="disk full; everything is as it was"):
+        script.replace_all(root, script.changed(root, patch, reverse=False))
+    assert content(package) == before
