@@ -101,10 +101,11 @@ def test_errors_by_element_and_size(data, monkeypatch):
     monkeypatch.setattr(demo_results, "silent_calculator", lambda model: Calculator())
     found = spice_errors.errors("model", frames)
     assert found["energy_rmse_meV_per_atom"] == pytest.approx(10)
-    assert found["energy_mean_error_meV_per_atom"] == pytest.approx(10)
+    assert found["energy_mean_error_meV_per_atom"] == found["energy_mae_meV_per_atom"] == pytest.approx(10)
     assert (found["force_rmse_H"], found["force_rmse_C"]) == (pytest.approx(100), 0)
     hydrogen = np.mean([symbol == "H" for atoms in frames for symbol in atoms.symbols])
     assert found["force_rmse_meV_per_A"] == pytest.approx(100 * np.sqrt(hydrogen))
+    assert found["force_mae_meV_per_A"] == pytest.approx(100 * hydrogen)
     assert found["energy_rmse_4 to 9_atoms"] == pytest.approx(10)
     assert np.isnan(found["energy_rmse_15 to 22_atoms"])
 
@@ -127,16 +128,20 @@ def test_tables_hold_ratios_to_the_oracle_of_the_same_seed_and_share(results):
             "seed": seed,
             results.ENERGY: energy * seed,
             results.FORCES: 100.0,
+            results.ENERGY_MAE: 0.5 * energy * seed,
+            results.FORCE_MAE: 60.0,
         }
         for seed in (1, 2)
         for arm, energy in (("oracle", 8.0), ("weighted", 16.0), ("default", 8.4))
     ]
     frame = pandas.DataFrame(rows)
     frame["energy_ratio"] = frame[results.ENERGY] / np.where(frame.seed == 1, 8.0, 16.0)
-    frame["force_ratio"] = 1.0
+    frame["force_ratio"] = frame["force_mae_ratio"] = 1.0
+    frame["energy_mae_ratio"] = frame["energy_ratio"]
     table = results.shares(frame)
     assert "| stock `weighted` | - | - | 24.0 / 100 (2.00 x / 1.00 x, 2 seeds) | - |" in table
     assert "| **`ema_robust`** | - | - | 12.6 / 100 (1.05 x / 1.00 x, 2 seeds) | - |" in table
+    assert "| stock `weighted` | - | - | 12.0 / 60 (2.00 x / 1.00 x, 2 seeds) | - |" in results.mean_absolute(frame)
 
 
 def test_throughput_is_measured_on_a_made_up_file(tmp_path):

@@ -20,6 +20,8 @@ from training_files import write_json_atomically
 
 HERE = Path(__file__).resolve().parent
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
+ENERGY_MAE, FORCE_MAE = "energy_mae_meV_per_atom", "force_mae_meV_per_A"
+RATIOS = {ENERGY: "energy_ratio", FORCES: "force_ratio", ENERGY_MAE: "energy_mae_ratio", FORCE_MAE: "force_mae_ratio"}
 NAMES = {
     "oracle": "good labels only (oracle)",
     "weighted": "stock `weighted`",
@@ -40,29 +42,34 @@ def finished() -> pandas.DataFrame:
         refined = rows["round"].notna()
         rows.loc[refined, "arm"] = [f"refinement, round {int(n)}" for n in rows.loc[refined, "round"]]
     best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
-    best = best[["share", "seed", ENERGY, FORCES]]
+    best = best[["share", "seed", *RATIOS]]
     rows = rows.merge(best, on=["share", "seed"], how="left", suffixes=("", "_oracle"))
-    for name, metric in (("energy_ratio", ENERGY), ("force_ratio", FORCES)):
-        rows[name] = rows[metric] / rows[f"{metric}_oracle"]
-    return rows.drop(columns=[f"{ENERGY}_oracle", f"{FORCES}_oracle"]).sort_values(["share", "arm", "seed"])
+    for metric, name in RATIOS.items():
+        rows[name] = rows[metric] / rows.pop(f"{metric}_oracle")
+    return rows.sort_values(["share", "arm", "seed"])
 
 
-def cell(rows: pandas.DataFrame) -> str:
+def cell(rows: pandas.DataFrame, energy: str = ENERGY, forces: str = FORCES) -> str:
     """Mean errors and ratios of one arm, "-" for none."""
     if not len(rows):
         return "-"
-    more = [f"{rows.energy_ratio.mean():.2f} x / {rows.force_ratio.mean():.2f} x"]
+    more = [f"{rows[RATIOS[energy]].mean():.2f} x / {rows[RATIOS[forces]].mean():.2f} x"]
     more += [] if len(rows) == 3 else [f"{len(rows)} seed{'s' * (len(rows) > 1)}"]
-    return f"{rows[ENERGY].mean():.1f} / {rows[FORCES].mean():.0f} ({', '.join(more)})"
+    return f"{rows[energy].mean():.1f} / {rows[forces].mean():.0f} ({', '.join(more)})"
 
 
-def shares(rows: pandas.DataFrame) -> str:
+def mean_absolute(rows: pandas.DataFrame) -> str:
+    """The same curve of the mean absolute errors."""
+    return shares(rows, ENERGY_MAE, FORCE_MAE)
+
+
+def shares(rows: pandas.DataFrame, energy: str = ENERGY, forces: str = FORCES) -> str:
     """The curve: arms down, shares of unconverged labels across."""
     rows = rows[rows.kind == "unconverged"]
     lines = ["| arm | " + " | ".join(f"{100 * share:g} % unconverged" for share in SHARES) + " |"]
     lines.append("|---" * (len(SHARES) + 1) + "|")
     for arm, name in NAMES.items():
-        cells = [cell(rows[(rows.arm == arm) & (rows.share == share)]) for share in SHARES]
+        cells = [cell(rows[(rows.arm == arm) & (rows.share == share)], energy, forces) for share in SHARES]
         if set(cells) != {"-"}:
             lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
@@ -118,7 +125,14 @@ def costs(rows: pandas.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-TABLES = {"shares": shares, "stretched": stretched, "parts": parts, "found": found, "refinement": costs}
+TABLES = {
+    "shares": shares,
+    "mae": mean_absolute,
+    "stretched": stretched,
+    "parts": parts,
+    "found": found,
+    "refinement": costs,
+}
 
 
 def main() -> None:

@@ -18,9 +18,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import _spice_paths  # noqa: F401 (first)
 import h5py
 import numpy as np
-from spice_tables import write_tables
+from readme_tables import write_tables
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -127,7 +128,7 @@ def main() -> None:
     (options.out / "throughput.json").write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")
     print(table(rows))
     if options.out == HERE:
-        write_tables(HERE / "README.md", {"throughput": table(rows)})
+        write_tables(HERE / "README.md", "spice", {"throughput": table(rows)})
 
 
 if __name__ == "__main__":
