@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import command_line
 
+import mace_outlier
+
 ROOT = Path(__file__).parent.parent
 FLAGS = ("--loss=ema_robust", "--max_num_epochs=1", "--plot=False")
 
@@ -238,3 +240,24 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheels):
     }  # fmt: skip
     assert "mace_outlier/py.typed" in names
     assert Path(wheels["standard"]).stat().st_size < 200_000
+
+
+def test_wheel_and_source_archive_pass_the_checks_of_pypi(wheels, tmp_path):
+    import tarfile
+
+    from hatchling.builders.sdist import SdistBuilder
+
+    sdist = next(iter(SdistBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])))
+    check = [sys.executable, "-m", "twine", "check", "--strict", sdist, wheels["standard"]]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2].split("/")[0] for name in archive.getnames()}
+    more = {"README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff", "pyproject.toml", "PKG-INFO", ".gitignore"}
+    assert names - {""} == {"mace_outlier"} | more
+
+
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {mace_outlier.__version__}\n" in citation
+    assert "arXiv:2602.08849" in citation

@@ -1,0 +1,147 @@
+"""MACE's own tests, which its wheel ships: without the plugin, with it, and with --loss=ema_robust in every training.
+
+    python scripts/run_mace_tests.py                        # hours on two cores; goes on with the next file after a cut
+    python scripts/run_mace_tests.py --files test_data.py   # some of the files
+
+Writes a report: per file how many tests passed, and every test whose outcome is not the same in all three. Tests that
+need a network fail or are skipped in all of them.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+
+from tqdm import tqdm
+from training_files import write_json_atomically
+
+HERE = Path(__file__).resolve().parent
+WAYS = {  # how the tests are run -> environment
+    "without": {"MACE_OUTLIER_DISABLE": "1"},
+    "with": {},
+    "robust": {"PYTHONPATH": str(HERE / "inject")},
+}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def tests_of_mace() -> Path:
+    """The folder of the tests that were installed with MACE."""
+    package = importlib.util.find_spec("mace")
+    folder = Path(package.submodule_search_locations[0]).parent / "tests" if package else Path()
+    if not (folder / "test_run_train.py").exists():
+        raise SystemExit(f"there are no tests of MACE in {folder}: give their folder by --tests")
+    return folder
+
+
+def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> dict[str, str]:
+    """Outcome of each test of a file: passed, failed, error, skipped; of the file: timeout, where it took too long."""
+    kept = work / f"{Path(file).stem}-{way}.json"
+    if kept.exists():
+        return json.loads(kept.read_text())
+    report, log = kept.with_suffix(".xml"), kept.with_suffix(".log")
+    report.unlink(missing_ok=True)
+    flags = ["-q", "-ra", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tests}"]
+    command = [sys.executable, "-m", "pytest", *flags, f"--junitxml={report}", str(tests / file)]
+    with log.open("w") as output:
+        try:
+            subprocess.run(
+                command, cwd=work, env=os.environ | OFFLINE | WAYS[way], stdout=output, stderr=subprocess.STDOUT,
+                timeout=limit,
+            )  # fmt: skip
+            outcomes = read_outcomes(report) if report.exists() else {"(the file)": "error"}
+        except subprocess.TimeoutExpired:
+            outcomes = {"(the file)": "timeout"}
+    write_json_atomically(kept, outcomes)
+    return outcomes
+
+
+def read_outcomes(report: Path) -> dict[str, str]:
+    """Outcome of each test in pytest's XML report."""
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
+        found[case.get("name", "")] = {"failure": "failed"}.get(kinds[0], kinds[0]) if kinds else "passed"
+    return found
+
+
+def differences(outcomes: dict[str, dict[str, str]]) -> list[dict[str, str]]:
+    """Tests of a file whose outcome is not the same in all ways."""
+    names = dict.fromkeys(name for own in outcomes.values() for name in own)
+    found = [{"test": name} | {way: own.get(name, "not run") for way, own in outcomes.items()} for name in names]
+    return [row for row in found if len({row[way] for way in outcomes}) > 1]
+
+
+def table(results: dict[str, dict[str, dict[str, str]]]) -> str:
+    """Passed tests of each file, in Markdown."""
+    lines = ["| file | " + " | ".join(WAYS) + " |", "|---" * (len(WAYS) + 1) + "|"]
+    for file, outcomes in results.items():
+        cells = []
+        for own in outcomes.values():
+            passed = sum(outcome == "passed" for outcome in own.values())
+            others = sorted(set(own.values()) - {"passed"})
+            counts = [f"{sum(outcome == other for outcome in own.values())} {other}" for other in others]
+            cells.append(", ".join([f"{passed} passed", *counts]))
+        lines.append(f"| {file} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def report(results: dict[str, dict[str, dict[str, str]]], out: Path, seconds: float) -> list[dict[str, str]]:
+    """Write the results as JSON and Markdown; return what is not the same."""
+    differing = [{"file": file} | row for file, own in results.items() for row in differences(own)]
+    about = {
+        "command": " ".join(["python", "scripts/run_mace_tests.py", *sys.argv[1:]]),
+        "versions": {name: version(name) for name in ("mace-torch", "torch", "mace-outlier", "pytest")},
+        "seconds": round(seconds),
+    }
+    write_json_atomically(out / "mace_tests.json", about | {"differing": differing, "results": results})
+    text = [f"# MACE {about['versions']['mace-torch']}: its own tests\n", table(results), "## Not the same\n"]
+    text += [f"- {row['file']}::{row['test']}: " + ", ".join(f"{way} {row[way]}" for way in WAYS) for row in differing]
+    (out / "mace_tests.md").write_text("\n".join(text) + ("" if differing else "nothing") + "\n")
+    return differing
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tests", type=Path, help="folder of MACE's tests (default: those of its wheel)")
+    parser.add_argument("--files", nargs="+", help="test files (default: all)")
+    parser.add_argument(
+        "--work", type=Path, default=HERE.parent / "build" / "mace_tests", help="logs; what is finished"
+    )
+    parser.add_argument("--out", type=Path, help="folder of the report (default: that of --work)")
+    parser.add_argument("--processes", type=int, default=2, help="files at a time, one thread each")
+    parser.add_argument("--limit", type=int, default=3600, help="seconds for one file")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options, started = parse_arguments(), time.monotonic()
+    tests = options.tests or tests_of_mace()
+    files = options.files or sorted(path.name for path in tests.glob("test_*.py"))
+    missing = [file for file in files if not (tests / file).is_file()]
+    if missing or not files:
+        raise SystemExit(f"no test files in {tests}" if not files else f"--files {missing[0]}: not in {tests}")
+    work = (options.work / version("mace-torch")).resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    tasks = [(file, way) for file in files for way in WAYS]
+    with ThreadPoolExecutor(options.processes) as pool:
+        runs = pool.map(lambda task: run_file(tests, *task, work, options.limit), tasks)
+        outcomes = dict(zip(tasks, tqdm(runs, total=len(tasks), unit="run"), strict=True))
+    results = {file: {way: outcomes[file, way] for way in WAYS} for file in files}
+    out = options.out or work
+    out.mkdir(parents=True, exist_ok=True)
+    differing = report(results, out, time.monotonic() - started)
+    print((out / "mace_tests.md").read_text())
+    broken = [row for row in differing if row["with"] != row["without"] or row["robust"] != row["without"]]
+    sys.exit(f"{len(broken)} tests don't have the same outcome" if broken else 0)
+
+
+if __name__ == "__main__":
+    main()

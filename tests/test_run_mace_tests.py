@@ -1,0 +1,77 @@
+"""scripts/run_mace_tests.py: a made-up set of tests, run in the three ways, and what the report says."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MADE_UP = """
+import argparse, os, subprocess, sys
+import pytest
+
+CODE = '''
+import argparse, mace.tools.scripts_utils
+from mace import tools
+args = tools.build_default_arg_parser().parse_args(["--name=x", "--train_file=y", "--loss=huber"])
+print("LOSS", tools.check_args(args)[0].loss, getattr(args, "ema_robust_base_loss", "unknown"))
+from mace_outlier.plugin import shared
+print("RUN", shared.run is not None)
+'''
+
+def trained():
+    return subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+
+def test_the_base_loss_stays():
+    assert "LOSS huber" in trained().stdout
+
+def test_that_needs_a_network():
+    raise OSError
+
+@pytest.mark.skip
+def test_that_is_skipped():
+    pass
+
+def test_that_is_the_same_only_without_injection():
+    assert "RUN True" not in trained().stdout
+"""
+
+
+def run(tests, work):
+    command = [sys.executable, ROOT / "scripts" / "run_mace_tests.py", "--tests", tests, "--work", work, "--out", work]
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
+
+
+def test_three_ways_are_compared_and_finished_files_are_kept(tmp_path):
+    tests, work = tmp_path / "tests", tmp_path / "work"
+    tests.mkdir()
+    (tests / "test_made_up.py").write_text(MADE_UP)
+    (tests / "test_broken.py").write_text("import no_such_module\n")
+    done = run(tests, work)
+    assert done.returncode == 1
+    assert "1 tests don't have the same outcome" in done.stderr
+    report = json.loads((work / "mace_tests.json").read_text())
+    outcomes = report["results"]["test_made_up.py"]
+    assert outcomes["without"] == outcomes["with"]
+    assert outcomes["with"] == {
+        "test_the_base_loss_stays": "passed",
+        "test_that_needs_a_network": "failed",
+        "test_that_is_skipped": "skipped",
+        "test_that_is_the_same_only_without_injection": "passed",
+    }
+    (row,) = report["differing"]
+    assert (row["test"], row["robust"]) == ("test_that_is_the_same_only_without_injection", "failed")
+    text = (work / "mace_tests.md").read_text()
+    assert (
+        "| test_made_up.py | 2 passed, 1 failed, 1 skipped | 2 passed, 1 failed, 1 skipped | 1 passed, 2 failed" in text
+    )
+    assert "| test_broken.py | 0 passed, 1 error |" in text
+    logs = {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
+    run(tests, work)
+    assert logs == {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
+
+
+def test_no_tests_of_mace_there(tmp_path):
+    (tmp_path / "tests").mkdir()
+    done = run(tmp_path / "tests", tmp_path / "work")
+    assert "no test files in" in done.stderr
