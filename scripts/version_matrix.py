@@ -1,0 +1,179 @@
+"""Every MACE that is supported, with the oldest and the newest torch that it runs with on a CPU, and several Pythons.
+
+    python scripts/version_matrix.py                 # an hour or two; finished rows are kept in build/version_matrix
+    python scripts/version_matrix.py --rows 0.3.16   # those of one MACE
+
+Each row has an environment of its own, which is removed afterwards (torch takes several GB). First a stock training
+with the plugin switched off: where that fails, MACE doesn't run with this torch, and for the oldest torch the next one
+is tried. Then the tests below. The table goes to scripts/version_matrix.md and into the README.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import NamedTuple
+
+from training_files import write_json_atomically
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / "build" / "version_matrix"
+TESTS = ["tests/test_canary.py", "tests/test_doctor.py", "tests/test_training_runs.py", "tests/test_mixture.py"]
+NEEDED = ["pytest>=8", "scikit-learn", "h5py", "lmdb", "schedulefree", "hatchling", "editables"]
+OLDEST = ("1.13.1", "2.0.1", "2.1.2", "2.2.2", "2.4.1", "2.6.0")  # tried in this order
+OLD_NUMPY = "numpy<2"  # for torch before 2.3
+MACES, OLD_PYTHON, NEW_PYTHON = ("0.3.13", "0.3.14", "0.3.15", "0.3.16"), "3.10", "3.13"
+STOCK = """
+import os, pathlib, sys
+sys.path.insert(0, {tests!r})
+from structures import molecules, write_xyz
+from conftest import command_line
+write_xyz(pathlib.Path("."), molecules(20), molecules(5, seed=2))
+os.execv(sys.executable, [sys.executable, "-m", "mace.cli.run_train", *command_line("stock", ("--loss=weighted",))])
+"""
+
+
+class Row(NamedTuple):
+    """One environment."""
+
+    mace: str
+    python: str
+    torch: str  # a version, "oldest" or "newest"
+
+    @property
+    def file(self) -> Path:
+        """Where its result is kept."""
+        return WORK / f"mace-{self.mace}-python-{self.python}-torch-{self.torch}.json"
+
+
+def rows() -> list[Row]:
+    """All rows: each MACE with both ends of torch, the newest with every Python."""
+    ends = [
+        Row(mace, python, torch) for mace in MACES for python, torch in ((OLD_PYTHON, "oldest"), (NEW_PYTHON, "newest"))
+    ]
+    return ends + [Row(MACES[-1], python, "newest") for python in ("3.10", "3.11", "3.12")]
+
+
+def interpreter(version: str) -> str:
+    """The command of a Python; raises SystemExit where there is none."""
+    for name in (f"python{version}", *sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))):
+        done = subprocess.run([str(name), "--version"], capture_output=True, text=True) if shutil.which(name) else None
+        if done and done.stdout.startswith(f"Python {version}."):
+            return str(name)
+    raise SystemExit(f"no Python {version} here: install it, or leave its rows out by --rows")
+
+
+def run(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) -> bool:
+    """Whether a command succeeded; its output is added to a log."""
+    one_thread = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    with log.open("a") as output:
+        output.write(f"$ {' '.join(command)}\n")
+        output.flush()
+        done = subprocess.run(
+            command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, env=os.environ | one_thread | environment
+        )
+    return done.returncode == 0
+
+
+def install(row: Row, torch: str, folder: Path, log: Path) -> Path | None:
+    """An environment with this MACE, torch and the plugin; None where it can't be had."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not run([interpreter(row.python), "-m", "venv", str(folder)], log):
+        return None
+    python = folder / "bin" / "python"
+    pinned = "torch" if torch == "newest" else f"torch=={torch}"
+    numpy = [OLD_NUMPY] if torch != "newest" and tuple(map(int, torch.split(".")[:2])) < (2, 3) else []
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--upgrade-strategy=only-if-needed"]
+    good = run([*pip, "setuptools<81", "wheel", pinned, *numpy], log)
+    good = good and run([*pip, pinned, *numpy, f"mace-torch=={row.mace}", str(ROOT), *NEEDED], log)
+    return python if good else None
+
+
+def stock_works(python: Path, folder: Path, log: Path) -> bool:
+    """Whether MACE trains here without us."""
+    folder.mkdir(parents=True, exist_ok=True)
+    code = STOCK.format(tests=str(ROOT / "tests"))
+    return run([str(python), "-c", code], log, cwd=folder, MACE_OUTLIER_DISABLE="1")
+
+
+def versions(python: Path) -> dict[str, str]:
+    """What was installed."""
+    code = (
+        "import json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in ('torch', 'numpy', 'e3nn')}))"
+    )
+    return json.loads(subprocess.run([str(python), "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def count(report: Path) -> dict[str, int]:
+    """Passed and other tests in pytest's XML report."""
+    if not report.exists():
+        return {"passed": 0, "failed": 1}
+    suite = next(ElementTree.parse(report).iter("testsuite"))
+    total, *others = (int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped"))
+    return {"passed": total - sum(others), "failed": others[0] + others[1], "skipped": others[2]}
+
+
+def judge(row: Row) -> dict:
+    """The result of a row, made now or earlier."""
+    if row.file.exists():
+        return json.loads(row.file.read_text())
+    log, folder, started = row.file.with_suffix(".log"), row.file.with_suffix(""), time.monotonic()
+    log.unlink(missing_ok=True)
+    result = {"mace": row.mace, "python": row.python, "wanted": row.torch, "stock": False}
+    try:
+        for torch in OLDEST if row.torch == "oldest" else (row.torch,):
+            python = install(row, torch, folder, log)
+            if python is not None and stock_works(python, folder / "stock", log):
+                report = folder / "report.xml"
+                run([str(python), "-m", "pytest", "-q", *TESTS, f"--junitxml={report}", "-p", "no:cacheprovider"], log)
+                result |= {"stock": True} | versions(python) | count(report)
+                break
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    write_json_atomically(row.file, result | {"seconds": round(time.monotonic() - started)})
+    return json.loads(row.file.read_text())
+
+
+def table(results: list[dict]) -> str:
+    """The matrix in Markdown."""
+    lines = ["| mace-torch | Python | torch | stock MACE | our tests |", "|---|---|---|---|---|"]
+    for own in results:
+        tests = (
+            f"{own['passed']} passed" + (f", {own['failed']} FAILED" if own["failed"] else "") if own["stock"] else "-"
+        )
+        stock = "runs" if own["stock"] else "doesn't run"
+        lines.append(f"| {own['mace']} | {own['python']} | {own.get('torch', own['wanted'])} | {stock} | {tests} |")
+    return "\n".join(lines) + "\n"
+
+
+def put_into_readme(text: str) -> None:
+    """Replace the table in the README."""
+    path = ROOT / "README.md"
+    pattern = re.compile(r"(<!-- version_matrix: [^\n]*-->\n).*?(<!-- end -->)", re.S)
+    path.write_text(pattern.sub(lambda match: match[1] + text + match[2], path.read_text()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", nargs="+", metavar="MACE", help="versions of MACE (default: all)")
+    options = parser.parse_args()
+    WORK.mkdir(parents=True, exist_ok=True)
+    results = []
+    for row in (row for row in rows() if not options.rows or row.mace in options.rows):
+        print(f"MACE {row.mace}, Python {row.python}, torch {row.torch}", flush=True)
+        results.append(judge(row))
+        print(table(results[-1:]).splitlines()[-1], flush=True)
+    if not options.rows:
+        (ROOT / "scripts" / "version_matrix.md").write_text(table(results))
+        put_into_readme(table(results))
+    sys.exit(any(own["stock"] and own["failed"] for own in results))
+
+
+if __name__ == "__main__":
+    main()
