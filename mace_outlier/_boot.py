@@ -43,7 +43,10 @@ def host_loads_plugins() -> bool:
     """True where MACE has a seam for plugins (see patches/), and finds ours by its entry point."""
     from importlib.util import find_spec
 
-    return find_spec("mace.plugins") is not None
+    try:
+        return find_spec("mace.plugins") is not None
+    except Exception:  # there is no MACE, or none that can be imported
+        return False
 
 
 def _apply(_module: object) -> None:

@@ -163,7 +163,8 @@ class PerConfigurationLoss:
             return terms[-1]
 
         total = self._evaluate(reduce, probe, output)
-        return [gradient[0].item() for gradient in torch.autograd.grad(total.sum(), terms, materialize_grads=True)]
+        gradients = torch.autograd.grad(total.sum(), terms, allow_unused=True)
+        return [0.0 if gradient is None else gradient[0].item() for gradient in gradients]
 
     def _check_parity(self, probe: Any, output: dict[str, Tensor]) -> None:
         stock, reducer = self.base(ref=probe, pred=output, ddp=False), Reducer(probe)

@@ -28,6 +28,11 @@ SHORT_RUN = [
 ]  # fmt: skip
 
 
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Tensors and builtins only, where torch can tell: before 2.0 it takes no floats for that."""
+    return torch.load(path, weights_only=int(torch.__version__.split(".")[0]) >= 2)
+
+
 @dataclass
 class Run:
     """A finished MACE training."""
@@ -42,7 +47,7 @@ class Run:
 
     def checkpoint(self) -> dict[str, Any]:
         """The newest checkpoint, read as a stock torch.load reads it: tensors and builtins only."""
-        return torch.load(self.checkpoints[-1], weights_only=True)
+        return load_checkpoint(self.checkpoints[-1])
 
     @property
     def parameters(self) -> dict[str, torch.Tensor]:

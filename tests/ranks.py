@@ -221,5 +221,6 @@ def with_all_labels(batch: MadeUpBatch) -> tuple[MadeUpBatch, dict[str, Tensor]]
 def value_and_gradients(loss: nn.Module, batch: Any, output: dict[str, Tensor]) -> tuple[Tensor, list[Tensor]]:
     """Value of a loss, and its gradients by what the model predicts."""
     value = loss(ref=batch, pred=output)
-    gradients = torch.autograd.grad(value, list(output.values()), allow_unused=True, materialize_grads=True)
+    found = torch.autograd.grad(value, list(output.values()), allow_unused=True)
+    gradients = [torch.zeros_like(of) if own is None else own for own, of in zip(found, output.values(), strict=True)]
     return value.detach(), list(gradients)

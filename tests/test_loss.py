@@ -49,7 +49,7 @@ def test_loss_is_the_mean_of_squared_weights_times_contributions():
     energy = (batch["energy"] - output["energy"]) / torch.tensor([2.0, 3.0, 4.0])
     forces = (batch["forces"] - output["forces"]).square().split([2, 3, 4])
     losses = torch.stack([e.square() + f.mean() for e, f in zip(energy, forces, strict=True)])
-    z = (losses - losses.mean()) / losses.std(correction=0)
+    z = (losses - losses.mean()) / losses.std(unbiased=False)
     weight = 0.5 * (1 + torch.erf((0.5 - z) / math.sqrt(2)))
     share = torch.stack([e.square() + f.sum() / 9 for e, f in zip(energy, forces, strict=True)])
     expected = (weight.square() * share).detach().mean()
