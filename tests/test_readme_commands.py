@@ -19,8 +19,8 @@ def test_report_export_and_audit_as_the_readme_has_them(mace):
     write(mace.folder / "train.xyz", frames)
     write(mace.folder / "new_data.xyz", frames[::-1])
     mace.train("water", "--loss=ema_robust", "--seed=123", "--energy_weight=100", "--forces_weight=1")
-    commands = re.findall(r"^(mace_outlier \w+ .*?)(?: +#.*)?$", README, flags=re.M)
-    assert [command.split()[1] for command in commands] == ["report", "export", "audit"]
+    commands = re.findall(r"^(mace_outlier \w+\b.*?)(?: +#.*)?$", README, flags=re.M)
+    assert [command.split()[1] for command in commands] == ["doctor", "report", "export", "audit"]
     output = ""
     for command in commands:
         program, *arguments = shlex.split(command)

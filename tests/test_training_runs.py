@@ -303,7 +303,7 @@ ROUTES = {
 }  # fmt: skip
 
 
-SINCE = {
+SINCE = {"dipole_polar": "0.3.14", "heads": "0.3.14", "lora": "0.3.15"}  # the first MACE that has it
     "dipole_polar": "0.3.14",
     "heads": "0.3.14",
     "lora": "0.3.15",
