@@ -304,10 +304,6 @@ ROUTES = {
 
 
 SINCE = {"dipole_polar": "0.3.14", "heads": "0.3.14", "lora": "0.3.15"}  # the first MACE that has it
-    "dipole_polar": "0.3.14",
-    "heads": "0.3.14",
-    "lora": "0.3.15",
-}  # versions of MACE that are the first to have it
 
 
 def needs(feature):
