@@ -15,8 +15,7 @@ over that of each process: for the former, B and N of c_i are means over the pro
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -24,12 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from .probe import LABELS, made_up_batch
+from .reducer import Reducer, UnsupportedLossError, reducing
 
 SHORT_CUTS = ("loss", "loss / weight")  # judged loss = l_i, or l_i over the configuration's weight
-
-
-class UnsupportedLossError(RuntimeError):
-    """The base loss can't be split into configurations; the message says why."""
 
 
 class ConfigurationLosses(NamedTuple):
@@ -100,18 +96,8 @@ class PerConfigurationLoss:
 
     def _run(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor], ddp: bool | None) -> Tensor:
         """Run the base loss with another function in place of the host's `reduce_loss`."""
-        with self.host.reduction(reduce) if hasattr(self.host, "reduction") else self._exchanged(reduce):
+        with reducing(self.host, reduce):
             return self.base(ref=ref, pred=pred, ddp=ddp)
-
-    @contextmanager
-    def _exchanged(self, reduce: Callable[..., Tensor]) -> Iterator[None]:
-        """Exchange the function, in a host that has no `reduction` for that (see patches/)."""
-        original = self.host.reduce_loss
-        self.host.reduce_loss = reduce  # type: ignore[attr-defined]
-        try:
-            yield
-        finally:
-            self.host.reduce_loss = original  # type: ignore[attr-defined]
 
     def _evaluate(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor]) -> Tensor:
         """Run the base loss for each configuration."""
@@ -211,40 +197,6 @@ class PerConfigurationLoss:
     def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
         self.short_cut = way
         return torch.allclose(self(probe, output).judged, self._judge_afresh(probe, output), rtol=1e-6, atol=0.0)
-
-
-class Reducer:
-    """Stands in for a host's `reduce_loss`: sums over each configuration of one batch instead of over the batch.
-
-    `means` collects the mean of each term over each configuration, (B,) without gradient, and `reduced` what was
-    returned. `factors` (B,) multiply what is returned of the terms, in their order; none, or None: 1.
-    """
-
-    def __init__(self, ref: Any, factors: Sequence[Tensor | None] = ()) -> None:
-        self.batch, self.atoms = ref["batch"], ref["ptr"].diff()  # (N,), (B,)
-        self.atoms_per_configuration: float | Tensor = len(self.batch) / len(self.atoms)
-        self.means: list[Tensor] = []
-        self.reduced: list[Tensor] = []
-        self.factors = factors
-
-    def __call__(self, raw: Tensor, ddp: bool | None = None) -> Tensor:
-        """Reduce a term of shape (B, ...) or (N, ...) to (B,)."""
-        factor = self.factors[len(self.means)] if self.factors else None
-        reduced = self._reduce(raw)
-        self.reduced.append(reduced if factor is None else factor.to(reduced.dtype) * reduced)
-        return self.reduced[-1]
-
-    def _reduce(self, raw: Tensor) -> Tensor:
-        size = len(self.atoms)
-        entries = raw.mean(dim=tuple(range(1, raw.dim()))) if raw.dim() > 1 else raw  # (B,) or (N,)
-        if len(entries) == size:  # where B = N, every configuration is one atom and both ways are the same
-            self.means.append(entries.detach())
-            return entries
-        if len(entries) != len(self.batch):
-            raise UnsupportedLossError(f"a loss term of shape {tuple(raw.shape)} in a batch of {size} configurations")
-        sums = entries.new_zeros(size).index_add(0, self.batch, entries)
-        self.means.append(sums.detach() / self.atoms)
-        return sums / self.atoms_per_configuration
 
 
 def _for_entries(mask: Tensor, value: Tensor, batch: Tensor) -> Tensor:

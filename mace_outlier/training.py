@@ -212,9 +212,8 @@ class RobustTraining:
         records, distribution = self.records, loss.distribution
         usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
         losses = records.loss.nan_to_num(0.0)
-        errors, heads = records.column("energy_error"), records.head.long()
-        forces = self.descriptions.forces(records.column("force_rmse"))
-        seen = Remembered(losses, errors, heads, usable, records.time, self.descriptions.kinds, forces)
+        errors, forces = records.column("energy_error"), self.descriptions.forces(records.column("force_rmse"))
+        seen = Remembered(losses, errors, records.head.long(), usable, records.time, self.descriptions.kinds, forces)
         judged = distribution.refit(seen, self._believable)
         if judged is not None:
             records.judge(usable & (losses > 0), *judged)
