@@ -52,6 +52,10 @@ def train(arguments: list[str]) -> None:
     _boot.install()
     from mace_outlier.plugin import start_training
 
+    if _boot.host_loads_plugins():
+        plugins = importlib.import_module("mace.plugins")
+        plugins.load_plugins()
+        _boot.register(plugins.extend)  # where our entry point is not found, as under `pip --target`
     start_training(arguments)
 
 

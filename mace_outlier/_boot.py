@@ -49,6 +49,14 @@ def host_loads_plugins() -> bool:
         return False
 
 
+def register(extend):  # type: ignore[no-untyped-def]
+    """Entry point of the group `mace.plugins`, for a MACE with a seam for plugins."""
+    if not disabled():
+        from mace_outlier.plugin import applying
+
+        applying.register(extend)
+
+
 def _apply(_module: object) -> None:
     """Apply the plugin; a fault of ours becomes a warning and leaves MACE as it was."""
     if host_loads_plugins():

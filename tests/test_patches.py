@@ -156,6 +156,24 @@ build_default_arg_parser()
     assert "line 8, in <module>\nAssertionError" in off.stderr  # the loss is not known
 
 
+def test_mace_outlier_train_registers_where_the_entry_point_is_not_found(package):
+    """As under `pip install --target`, which leaves no metadata where Python looks for them."""
+    assert apply_patch("--mace", package).returncode == 0
+    code = """
+from mace import plugins
+plugins._entry_points = lambda: []
+from mace_outlier import __main__, plugin
+plugin.start_training = print
+__main__.main(["train", "--loss=ema_robust"])
+from mace.tools import build_default_arg_parser
+assert "ema_robust_threshold" in build_default_arg_parser().format_help()
+"""
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['--loss=ema_robust']\n"
+
+
 def test_a_patched_mace_that_has_changed_refuses_the_loss_only(package):
     assert apply_patch("--mace", package).returncode == 0
     path = package / "tools" / "train.py"

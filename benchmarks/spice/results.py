@@ -13,7 +13,7 @@ from demo_arms import MACE_SETTINGS, RESULT_FILE
 from demo_results import package_version
 from mini_spice import CHOICE, CONFORMATIONS, WORK
 from readme_tables import write_tables
-from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SEVERITY, SHARES, SIGMA
+from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SHARES, SIGMA, STRETCHED
 from spice_errors import SIZES
 from spice_figures import draw_detection, draw_shares
 from training_files import write_json_atomically
@@ -93,11 +93,14 @@ def parts(rows: pandas.DataFrame, share: float = 0.3) -> str:
 
 
 def stretched(rows: pandas.DataFrame) -> str:
-    """Labels that are twice as wrong, beside those that are as they are, at one share."""
-    lines = ["| arm | 30 %, as they are | 30 %, twice as wrong |", "|---|---|---|"]
+    """Labels that are twice as wrong, beside those that are as they are."""
+    wrongness = {"unconverged": "as they are", "stretched": "twice as wrong"}
+    shares = list(dict.fromkeys(share for share, _ in STRETCHED))
+    titles = [f"{100 * share:g} %, {words}" for share in shares for words in wrongness.values()]
+    lines = [f"| arm | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     for arm in ("weighted", "default"):
-        own = rows[(rows.arm == arm) & (rows.share == 0.3)]
-        cells = [cell(own[own.kind == kind]) for kind in SEVERITY]
+        own = rows[rows.arm == arm]
+        cells = [cell(own[(own.kind == kind) & (own.share == share)]) for share in shares for kind in wrongness]
         lines.append(f"| {NAMES[arm]} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ from mini_spice import WORK, write_data
 
 SHARES = (0.0, 0.15, 0.3, 0.43)
 SEVERITY = {"unconverged": 1.0, "stretched": 2.0}  # of the difference from the converged labels
-STRETCHED = [(0.3, "default"), (0.3, "weighted")]  # shares and arms with labels that are twice as wrong
+STRETCHED = [(share, arm) for share in (0.3, 0.43) for arm in ("default", "weighted")]  # labels twice as wrong
 SEEDS = (1, 2, 3)
 ARMS = ("default", "oracle", "weighted", "universal", "published")
 EPOCHS, ENERGY_WEIGHT = 20, 1000.0

@@ -20,7 +20,7 @@ from .. import seams
 from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
 from ..training import RobustTraining
 from . import scales, shared  # noqa: F401 (scales: registers its seams)
-from .applying import apply, register  # noqa: F401 (of the start-up hook, and of MACE's own seam)
+from .applying import apply  # noqa: F401 (for the start-up hook)
 from .data import trace
 from .shared import seam
 

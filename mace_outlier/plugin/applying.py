@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from .. import _boot, seams
+from .. import seams
 from ..options import LOSS_NAME
 from .shared import SEAMS
 
@@ -25,26 +25,20 @@ def all_seams() -> dict[str, seams.Seam]:
 
 
 def apply() -> None:
-    """Wrap all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
+    """Exchange all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
     global applied
     check_host()
-    if _boot.host_loads_plugins():
-        host = importlib.import_module("mace.plugins")
-        host.load_plugins()
-        if not applied:  # without an entry point, as under `pip --target`
-            register(host.extend)
-        return
     seams.wrap_all(all_seams())
     applied = True
 
 
 def register(extend: Callable[[str, Callable[..., Any]], None]) -> None:
-    """Entry point `mace.plugins` of a MACE with a seam for plugins, see patches/: `extend(function, wrapper)`.
+    """Wrap all seams through those of MACE, where it has some, see patches/: `extend(function, wrapper)`.
 
     Where MACE has changed, the loss is refused and nothing else is touched.
     """
     global applied
-    if applied or _boot.disabled():
+    if applied:
         return
     try:
         check_host()
