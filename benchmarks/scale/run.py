@@ -75,7 +75,7 @@ def held(size: int) -> dict[str, float]:
     descriptions = Descriptions(size)
     device = sum(tensor.nbytes for tensor in records.state_dict().values())
     arrays = [rows.head, rows.source, rows.frame, rows.row_of_position, rows.position_of_row]
-    host = sum(array.nbytes for array in arrays) + descriptions.n_atoms.nbytes
+    host = sum(array.nbytes for array in (*arrays, descriptions.n_atoms, descriptions.force))
     host += sum(codes.nbytes for codes in descriptions.texts.values())
     host += len(NumberedDataset([None] * size)._state)
     moved = (len(records.columns) + 2) * 4 * size
