@@ -23,13 +23,13 @@ BIAS = {"energy_mean_error_meV_per_atom": "mean energy error, meV/atom"}
 WEIGHTS = {"mean_weight_good": "mean weight, good", "mean_weight_bad": "mean weight, bad"}
 
 
-def silent_calculator(model: Path) -> Any:
-    """MACE's ASE calculator of a trained model, on the CPU."""
+def silent_calculator(model: Path, device: str = "cpu") -> Any:
+    """MACE's ASE calculator of a trained model."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(None):  # on optional packages, and on torch.load
         warnings.simplefilter("ignore")
         from mace.calculators import MACECalculator
 
-        return MACECalculator(str(model), device="cpu", default_dtype=MACE_SETTINGS["default_dtype"])
+        return MACECalculator(str(model), device=device, default_dtype=MACE_SETTINGS["default_dtype"])
 
 
 def predictions_minus_labels(model: Path, frames: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:

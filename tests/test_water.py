@@ -1,6 +1,7 @@
 """benchmarks/water: boxes and labels, observables of known trajectories, verdicts, and a run of the whole in small."""
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/water
     sys.path.insert(0, str(ROOT / folder))
 
 import liquid_water  # noqa: E402
+import observe  # noqa: E402
 import water_cells  # noqa: E402
 import water_dft  # noqa: E402
 import water_observables as observables  # noqa: E402
@@ -246,8 +248,25 @@ def tiny(tmp_path):
     )  # fmt: skip
 
 
+def test_frames_that_observe_does_not_understand(tmp_path):
+    from ase.io import write
+
+    box = random_box(2, 0.5, np.random.default_rng(0))
+    for name, atoms, said in (
+        ("slab", Atoms(box.symbols, box.positions, cell=[9, 9, 20], pbc=True), "frame 0: no periodic cubic box"),
+        ("order", box[[1, 0, 2, 3, 4, 5]], "not in the order O, H, H"),
+    ):
+        write(tmp_path / f"{name}.xyz", atoms)
+        with pytest.raises(SystemExit, match=said):
+            observe.check_starts(tmp_path / f"{name}.xyz")
+    write(tmp_path / "good.xyz", box)
+    observe.check_starts(tmp_path / "good.xyz")
+
+
 def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch, capsys):
     import importlib.util
+
+    cells = tiny.trained
 
     spec = importlib.util.spec_from_file_location("water_run", ROOT / "benchmarks" / "water" / "run.py")
     run = importlib.util.module_from_spec(spec)
@@ -265,6 +284,13 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
         assert (out / f"{name}.png").stat().st_size > 10_000, name
     bad = [atoms.info["unconverged"] for atoms in read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":")]
     assert sum(bad) == 3
+    observed = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "water" / "observe.py", "--model", tiny.runs(cells[0], 1) / "demo.model",
+         "--starts", tiny.data(*cells[0][:2], 1) / "test.xyz", "--out", tiny.work / "own", "--replicas=1",
+         "--equilibration_ps=0.01", "--production_ps=0.3", "--nve_ps=0.02"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "of 1 trajectories survived" in observed.stdout, observed.stderr
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
     run.main()
     assert "0 trainings to run, 3 finished" in capsys.readouterr().out

@@ -26,7 +26,7 @@ class Protocol:
     """How a replica is simulated."""
 
     temperature: float = 330.0  # K
-    density: float = 1.0  # g/cm3
+    density: float | None = 1.0  # g/cm3; None: that of the starts
     timestep: float = 0.5  # fs
     equilibration_ps: float = 2.0  # Bussi-Donadio-Parrinello thermostat, time constant 0.1 ps
     production_ps: float = 12.0  # the same with 1 ps, too weak to touch diffusion
@@ -47,6 +47,7 @@ class Replica(NamedTuple):
     number: int
     folder: Path
     protocol: Protocol
+    device: str = "cpu"
 
     @property
     def path(self) -> Path:
@@ -72,10 +73,11 @@ def start(replica: Replica) -> Atoms:
     """A test frame, stretched to the density, with velocities that only its number decides."""
     frames = read(replica.starts, ":")
     atoms = frames[(7 * replica.number) % len(frames)]
-    protocol, molecules = replica.protocol, len(atoms) // 3
-    length = (molecules * MOLECULE / protocol.density) ** (1 / 3)
+    protocol = replica.protocol
     atoms = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    atoms.set_cell([length] * 3, scale_atoms=True)
+    if protocol.density is not None:
+        length = (len(atoms) // 3 * MOLECULE / protocol.density) ** (1 / 3)
+        atoms.set_cell([length] * 3, scale_atoms=True)
     MaxwellBoltzmannDistribution(
         atoms, temperature_K=protocol.temperature, rng=np.random.default_rng([replica.number, 3])
     )
@@ -110,7 +112,7 @@ class Recorder:
 def simulate(replica: Replica) -> None:
     """Equilibrate, produce, then let the energy drift; write the frames and what became of the run."""
     protocol, atoms = replica.protocol, start(replica)
-    atoms.calc = silent_calculator(replica.model)
+    atoms.calc = silent_calculator(replica.model, replica.device)
     step, rng = protocol.timestep * units.fs, np.random.default_rng([replica.number, 4])
     thermostat = {"temperature_K": protocol.temperature, "rng": rng}
     recorder, marks = Recorder(atoms, protocol), []
