@@ -40,7 +40,7 @@ def waiting() -> bool:
 
 
 def host_loads_plugins() -> bool:
-    """True where MACE has a seam for plugins (see patches/), and finds ours by its entry point."""
+    """True where MACE has a seam for plugins (see patches/), and loads them itself."""
     from importlib.util import find_spec
 
     try:

@@ -21,12 +21,12 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.io import read, write
+from ase.io import read
 from demo_arms import RESULT_FILE, Training, finished_result, run_all
 from demo_results import silent_calculator
 from liquid_boxes import dynamics, random_box
 from tqdm import tqdm
-from training_files import write_json_atomically, write_training_files
+from training_files import write_atomically, write_json_atomically, write_training_files
 from water_clusters import isolated_atom_energies as isolated
 from water_clusters import single_point, xtb_calculator
 
@@ -151,9 +151,7 @@ def labelled_trajectory(trajectory: Trajectory) -> None:
             trajectory=trajectory.index, temperature=trajectory.conditions[0], density=trajectory.conditions[1]
         )
         label(atoms, trajectory.severities)
-    temporary = trajectory.path.with_suffix(".tmp")
-    write(temporary, frames, format="extxyz")
-    temporary.replace(trajectory.path)
+    write_atomically(trajectory.path, frames)
 
 
 def run_missing(function: Callable, tasks: list[Trajectory], processes: int, title: str) -> None:
@@ -198,9 +196,6 @@ def generation_frames(
 def train_sampler(settings: LiquidSettings, folder: Path, number: int, frames: list[Atoms]) -> Path:
     """Train the model that samples generation `number` on converged labels; return its file."""
     data = folder / f"sampler_{number}" / "data"
-    for atoms in frames:
-        atoms.info["unconverged_energy"] = atoms.info["converged_energy"]
-        atoms.arrays["unconverged_forces"] = atoms.arrays["converged_forces"]
     valid = max(len(frames) // 10, 1)
     write_training_files({"train": frames[valid:], "valid": frames[:valid], "test": frames[:1]}, data, 0.0, 1)
     e0s = str(isolated_atom_energies())
@@ -226,7 +221,7 @@ def check_same_settings(settings: LiquidSettings, folder: Path) -> None:
             f"{folder} holds water of other settings ({path}): choose another folder by --out, or delete it"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    write_json_atomically(path, asdict(settings))
 
 
 def labelled_splits(settings: LiquidSettings, folder: Path, processes: int = 2) -> dict[str, list[Atoms]]:
