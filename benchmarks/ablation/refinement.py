@@ -79,6 +79,19 @@ def collect_round(number: int, sigma: float, whole: Path, collect=collect):
     return measure
 
 
+def refine(stock: dict[Path, Training], rounds: int, sigma: float, processes: int, collect=collect) -> None:
+    """Run the rounds that are not finished, of stock trainings by the folder of the whole data set."""
+    before = stock
+    for number in range(1, rounds + 1):
+        before = {whole: next_round(one, whole, number, sigma) for whole, one in before.items()}
+        of = {one: whole for whole, one in before.items()}
+
+        def measure(one: Training, seconds: float, number=number, of=of) -> dict:
+            return collect_round(number, sigma, of[one], collect)(one, seconds)
+
+        run_all([one for one in of if finished_result(one) is None], processes, measure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
@@ -87,14 +100,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=[f"{kind}-{share:g}" for kind, share in SETS])
     options = parser.parse_args()
     for seed in options.seeds:
+        stock = {}
         for kind, share in (name.split("-") for name in options.sets):
             cell = Cell(kind, float(share), "weighted")
             settings = write_data(cell.data(seed), cell.kind, cell.share, seed)
-            training = cell.training(seed, settings)
-            for number in range(1, options.rounds + 1):
-                training = next_round(training, cell.data(seed), number, options.sigma)
-                if finished_result(training) is None:
-                    run_all([training], 1, collect_round(number, options.sigma, cell.data(seed)))
+            stock[cell.data(seed)] = cell.training(seed, settings)
+        refine(stock, options.rounds, options.sigma, 1)
 
 
 if __name__ == "__main__":

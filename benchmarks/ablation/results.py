@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "scripts"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "scripts")]
 
 import pandas
 from cells import ENERGY_WEIGHT, EPOCHS, SCHEDULE, WORK
-from demo_arms import ARMS, MACE_SETTINGS, RESULT_FILE
+from demo_arms import ARMS, MACE_SETTINGS
 from demo_results import package_version
 from figures import draw_shares
+from finished_trainings import finished_trainings, over_the_oracle
 from training_files import write_json_atomically
 
 from mace_outlier.populations import SIMILAR
@@ -27,15 +28,10 @@ PACKAGES = ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy", "sc
 
 def finished() -> pandas.DataFrame:
     """One row for each finished training, with its errors over those of the oracle (clean data: the stock training)."""
-    found = [json.loads(path.read_text()) for path in sorted((WORK / "runs").glob(f"*/*/{RESULT_FILE}"))]
-    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    rows = finished_trainings(WORK / "runs")
     rows["reference"] = rows["kind"].where(rows["kind"].isin(OWN_FRAMES), "unconverged")
-    best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
-    best = best[["kind", "share", "seed", ENERGY, FORCES]].rename(columns={"kind": "reference"})
-    rows = rows.merge(best, on=["reference", "share", "seed"], how="left", suffixes=("", "_oracle"))
-    for name, metric in (("energy_ratio", ENERGY), ("force_ratio", FORCES)):
-        rows[name] = rows[metric] / rows[f"{metric}_oracle"]
-    rows = rows.drop(columns=["reference", f"{ENERGY}_oracle", f"{FORCES}_oracle"])
+    rows = over_the_oracle(rows, "reference", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
+    rows = rows.drop(columns=["reference"])
     return rows.sort_values(["kind", "share", "arm", "seed"])
 
 

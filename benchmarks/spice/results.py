@@ -3,14 +3,14 @@
 python benchmarks/spice/results.py
 """
 
-import json
 import re
 from pathlib import Path
 
 import _spice_paths  # noqa: F401 (first)
 import pandas
-from demo_arms import MACE_SETTINGS, RESULT_FILE
+from demo_arms import MACE_SETTINGS
 from demo_results import package_version
+from finished_trainings import REFINED, finished_trainings, over_the_oracle
 from mini_spice import CHOICE, CONFORMATIONS, WORK
 from readme_tables import write_tables
 from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SHARES, SIGMA, STRETCHED
@@ -28,24 +28,15 @@ NAMES = {
     "universal": "stock `universal`",
     "published": "`ema_robust`, as published",
     "default": "**`ema_robust`**",
-    "refinement, round 1": "refinement, 2 trainings",
-    "refinement, round 2": "refinement, 3 trainings",
+    f"{REFINED}1": "refinement, 2 trainings",
+    f"{REFINED}2": "refinement, 3 trainings",
 }
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "h5py")
 
 
 def finished() -> pandas.DataFrame:
     """One row for each finished training, with its errors over the oracle's (clean data: the stock training)."""
-    found = [json.loads(path.read_text()) for path in sorted((WORK / "runs").glob(f"*/*/{RESULT_FILE}"))]
-    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
-    if "round" in rows:
-        refined = rows["round"].notna()
-        rows.loc[refined, "arm"] = [f"refinement, round {int(n)}" for n in rows.loc[refined, "round"]]
-    best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
-    best = best[["share", "seed", *RATIOS]]
-    rows = rows.merge(best, on=["share", "seed"], how="left", suffixes=("", "_oracle"))
-    for metric, name in RATIOS.items():
-        rows[name] = rows[metric] / rows.pop(f"{metric}_oracle")
+    rows = over_the_oracle(finished_trainings(WORK / "runs"), None, RATIOS)
     return rows.sort_values(["share", "arm", "seed"])
 
 

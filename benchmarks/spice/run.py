@@ -9,12 +9,11 @@ that they see (oracle), in the loss, and in what iterative refinement has droppe
 """
 
 import argparse
-from pathlib import Path
 
 import _spice_paths  # noqa: F401 (first)
 import results
-from demo_arms import Training, finished_result, run_all
-from refinement import collect_round, next_round
+from demo_arms import finished_result, run_all
+from refinement import refine
 from spice_cells import ARMS, ROUNDS, SEEDS, SHARES, SIGMA, STRETCHED, training
 from spice_errors import collect
 
@@ -39,25 +38,13 @@ def main() -> None:
         print(f"seed {seed}: {len(to_run)} trainings to run, {len(wanted) - len(to_run)} finished", flush=True)
         run_all(to_run, options.processes, collect)
         stock = {one.data: one for one in wanted if one.arm == "weighted" and is_refined(one.data.name)}
-        refine(stock, options.rounds, options.processes)
+        refine(stock, options.rounds, SIGMA, options.processes, collect)
         results.main()  # so that there is something to look at after each seed
 
 
 def is_refined(data: str) -> bool:
     """Whether iterative refinement is tried on a data set."""
     return data.startswith("unconverged") and not data.startswith("unconverged-0-")
-
-
-def refine(stock: dict[Path, Training], rounds: int, processes: int) -> None:
-    """Iterative refinement of stock trainings, by the folder of the whole data set."""
-    for number in range(1, rounds + 1):
-        stock = {whole: next_round(before, whole, number, SIGMA) for whole, before in stock.items()}
-        waiting = {one: whole for whole, one in stock.items() if finished_result(one) is None}
-        run_all(
-            list(waiting),
-            processes,
-            lambda one, seconds, n=number, of=waiting: collect_round(n, SIGMA, of[one], collect)(one, seconds),
-        )
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import multiprocessing
 import _water_paths  # noqa: F401 (first)
 from demo_arms import finished_result, run_all
 from measure import collect
-from refinement import collect_round, next_round
+from refinement import refine
 from tqdm import tqdm
 from water_cells import FULL, QUICK, SIGMA, Benchmark
 from water_md import is_finished, simulate
@@ -28,20 +28,6 @@ def train(benchmark: Benchmark, seed: int, processes: int) -> None:
     missing = [one for one in wanted if finished_result(one) is None]
     print(f"seed {seed}: {len(missing)} trainings to run, {len(wanted) - len(missing)} finished", flush=True)
     run_all(missing, processes, collect)
-
-
-def refine(benchmark: Benchmark, seed: int, processes: int) -> None:
-    """Iterative refinement of stock trainings."""
-    wholes = [benchmark.data(kind, share, seed) for kind, share in benchmark.refined]
-    before = [benchmark.training((kind, share, "weighted"), seed) for kind, share in benchmark.refined]
-    for number in range(1, benchmark.rounds + 1):
-        before = [next_round(one, whole, number, SIGMA) for one, whole in zip(before, wholes, strict=True)]
-        whole_of = dict(zip(before, wholes, strict=True))
-
-        def measure(one, seconds, number=number, whole_of=whole_of):
-            return collect_round(number, SIGMA, whole_of[one])(one, seconds)
-
-        run_all([one for one in before if finished_result(one) is None], processes, measure)
 
 
 def simulate_all(benchmark: Benchmark, seed: int, processes: int) -> None:
@@ -62,7 +48,9 @@ def main() -> None:
     options = parser.parse_args()
     benchmark = QUICK if options.quick else FULL
     train(benchmark, options.seed, options.processes)
-    refine(benchmark, options.seed, options.processes)
+    refined = [(kind, share, "weighted") for kind, share in benchmark.refined]
+    stock = {benchmark.data(*cell[:2], options.seed): benchmark.training(cell, options.seed) for cell in refined}
+    refine(stock, benchmark.rounds, SIGMA, options.processes)
     simulate_all(benchmark, options.seed, options.processes)
     write_results(benchmark, options.seed)
 

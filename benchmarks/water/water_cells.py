@@ -8,6 +8,7 @@ from typing import Any
 import _water_paths  # noqa: F401 (first)
 import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
 from demo_arms import REPOSITORY, Training
+from finished_trainings import REFINED
 from learning_curves import KEEP_ALL
 from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
 from make_water import DESCRIPTION_FILE, make_labelled
@@ -19,7 +20,6 @@ ENERGY_WEIGHT, SIGMA = 10.0, 2.0  # the latter: of iterative refinement
 FLAGS = ("--batch_size=5", "--lr_scheduler_gamma=0.91")
 ARMS = ("oracle", "weighted", "universal", "published", "default")
 DFT = "dft"  # the second source: labels of PBE0-TS
-REFINED = "refinement, round "  # and its number: arm
 Cell = tuple[str, float, str]  # kind of wrong labels, their share, arm
 
 

@@ -13,11 +13,12 @@ import pandas
 from demo_arms import ARMS as FLAGS_OF_ARMS
 from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
 from demo_results import package_version
+from finished_trainings import finished_trainings, over_the_oracle
 from learning_curves import curve
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
 from training_files import write_json_atomically
-from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, REFINED, SIGMA, Benchmark
+from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark
 from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
@@ -31,17 +32,10 @@ SOME = 100  # configurations of each kind, for the learning curves
 
 def trainings(benchmark: Benchmark) -> pandas.DataFrame:
     """One row for each finished training, with its errors over the oracle's of the same share and frames."""
-    found = [json.loads(path.read_text()) for path in sorted((benchmark.work / "runs").glob(f"*/*/{RESULT_FILE}"))]
-    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    rows = finished_trainings(benchmark.work / "runs")
     rows["source"] = ["DFT" if kind == DFT else "GFN1-xTB" for kind in rows.kind]
-    if "round" in rows:
-        refined = rows["round"].notna()
-        rows.loc[refined, "arm"] = [f"{REFINED}{int(n)}" for n in rows.loc[refined, "round"]]
-    best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
-    best = best[["source", "share", "seed", ENERGY, FORCES]]  # the bad frames are the same for every kind
-    rows = rows.merge(best, on=["source", "share", "seed"], how="left", suffixes=("", "_oracle"))
-    for name, metric in (("energy_ratio", ENERGY), ("force_ratio", FORCES)):
-        rows[name] = rows[metric] / rows.pop(f"{metric}_oracle")
+    # the bad frames are the same for every kind of one source
+    rows = over_the_oracle(rows, "source", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
     return rows.sort_values(["source", "kind", "share", "arm", "seed"])
 
 
