@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.io import read
 from demo_arms import Training
 from demo_results import predictions_minus_labels, rms
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 from tqdm import tqdm
 
 KEEP_ALL = "--save_all_checkpoints"
@@ -69,6 +70,10 @@ def draw(rows: list[dict], arms: dict[str, str], title: str, path: Path) -> None
                 own = [row for row in rows if row["arm"] == arm and row["set"] == label]
                 axes.plot([row["epoch"] for row in own], [row[metric] for row in own], color=colour, label=label)
             axes.set_yscale("log")
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5)))
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_minor_formatter(NullFormatter())
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.grid(alpha=0.3, which="both")
     panels[0, 0].set_ylabel("energy RMSE (meV/atom)")
     panels[1, 0].set_ylabel("force RMSE (meV/Å)")
