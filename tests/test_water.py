@@ -161,6 +161,7 @@ def test_a_start_has_the_density_and_the_same_velocities_for_every_model(tmp_pat
     replicas = [REPLICA._replace(starts=tmp_path / "test.xyz", model=Path(name), number=1) for name in ("a", "b")]
     one, other = map(start, replicas)
     assert (one.get_velocities() == other.get_velocities()).all()
+    assert np.abs(one.get_momenta().sum(0)).max() < 1e-10, "the box as a whole would diffuse"
     assert 4 * 18.015 / units.mol / (one.get_volume() * 1e-24) == pytest.approx(1.0, rel=1e-3)
     another = start(replicas[0]._replace(number=2))
     assert (one.get_velocities() != another.get_velocities()).all()

@@ -134,6 +134,7 @@ def main() -> None:
     rows.drop(columns=["seconds"]).round(4).to_csv(HERE / "trainings.csv", index=False)
     tables = {name: make(rows) for name, make in TABLES.items()}
     write_tables(HERE / "README.md", "spice", tables)
+    write_tables(HERE.parent.parent / "README.md", "spice", {"shares": tables["shares"]})
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": EPOCHS, "flags": FLAGS, "sigma": SIGMA}
     about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS}
     about["versions"] = {name: package_version(name) for name in PACKAGES}
