@@ -8,6 +8,7 @@ from typing import Any
 import _water_paths  # noqa: F401 (first)
 import numpy as np
 from ase import units
+from scipy.integrate import trapezoid
 from scipy.signal import welch
 from water_md import Replica
 
@@ -113,7 +114,7 @@ def vibrations(velocities: np.ndarray, numbers: np.ndarray, frames_every_fs: flo
     )
     wavenumber, spectrum = frequency / LIGHT, power.sum((1, 2))
     inside = wavenumber <= WAVENUMBERS
-    spectrum /= np.trapezoid(spectrum[inside], wavenumber[inside])
+    spectrum /= trapezoid(spectrum[inside], wavenumber[inside])
     return {"wavenumber": np.round(wavenumber[inside], 2).tolist(), "density": np.round(spectrum[inside], 8).tolist()}
 
 
