@@ -69,12 +69,24 @@ def test_evidence_certainty_and_a_factor_all_have_to_be_there():
     assert choose(made, Guard(gain - 1)).share > 0
     assert choose(made, Guard(gain + 1)) == one
     assert choose(made, Guard(certainty=two.certainty + 0.001)) == one
-    assert choose(made, Guard(factor=two.loss_factor - 0.1)).share > 0
-    assert choose(made, Guard(factor=1.2 * two.loss_factor)) == one
+    strict = Guard(nearer=1.0)
+    assert choose(made, strict._replace(factor=two.loss_factor - 0.1)).share > 0
+    assert choose(made, strict._replace(factor=1.2 * two.loss_factor)) == one
     with_energies = cells()
-    enough = Guard(factor=1e99, error_factor=fit_two(with_energies).error_factor - 0.1)
+    enough = strict._replace(factor=1e99, error_factor=fit_two(with_energies).error_factor - 0.1)
     assert choose(with_energies, enough).share > 0
     assert choose(with_energies, enough._replace(error_factor=enough.error_factor + 0.2)).share == 0
+
+
+def test_what_is_plain_for_each_configuration_may_be_a_little_nearer():
+    made = cells(energies=False)
+    one, two = fit_one(made), fit_two(made)
+    gain_each = (2 * (two.log_likelihood - one.log_likelihood) - 3 * np.log(500)) / 500
+    near = Guard(factor=two.loss_factor ** (1 / 0.85), gain_each=gain_each - 0.01)
+    assert choose(made, near).share > 0
+    assert choose(made, near._replace(gain_each=gain_each + 0.01)) == one
+    assert choose(made, near._replace(factor=two.loss_factor ** (1 / 0.75))) == one
+    assert not near.sees_two(two), "no gain, no relief"
 
 
 def test_modes_that_are_close_are_no_wrong_labels():

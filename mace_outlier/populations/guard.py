@@ -16,17 +16,20 @@ class Guard(NamedTuple):
     certainty: float = 0.65  # of what is taken for wrong, see Fit
     factor: float = 2.0  # between the losses at the modes: wrong labels are no small matter, and
     error_factor: float = 4.0  # between the energy errors: one of them is enough, or something of both
+    gain_each: float = 0.12  # gain for each configuration: where two populations describe them that much better,
+    nearer: float = 0.8  # ... the factors may be smaller, in their logarithms by this
     most: float = 0.45  # share of wrong labels that agree with one another: from here on, who is wrong is a toss-up
 
     def relaxed(self) -> "Guard":
         """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
         return self._replace(evidence=0.0, certainty=0.95 * self.certainty, most=self.most / 0.95)
 
-    def sees_two(self, fit: Fit) -> bool:
+    def sees_two(self, fit: Fit, gain_each: float = 0.0) -> bool:
         """Whether two populations are apart in what matters, and the smaller losses are those of right labels."""
         by_loss = np.log(fit.loss_factor) / np.log(self.factor)
         by_energy = np.log(fit.error_factor) / np.log(self.error_factor)
-        apart = np.hypot(max(by_loss, 0.0), max(by_energy, 0.0)) > 1
+        enough = self.nearer if gain_each > self.gain_each else 1.0
+        apart = np.hypot(max(by_loss, 0.0), max(by_energy, 0.0)) > enough
         return bool(apart and by_loss > -1 and fit.certainty > self.certainty)
 
     def decides(self, fit: Fit) -> bool:
@@ -45,9 +48,11 @@ def choose(cells: Cells, guard: Guard, start: NDArray[np.float64] | None = None)
     The criterion must gain by `guard.evidence`, those that are taken for wrong must be so with some certainty, and
     losses or energy errors must differ by a factor: with very many configurations, the criterion alone would call every
     small deviation from the lower population's form another one, and losses that fall during an epoch can have two
-    narrow modes.
+    narrow modes. A little less of a factor will do where two populations describe each configuration clearly better:
+    many wrong labels, before the model has learnt to tell them from right ones, lie close, but not in a tail.
     """
     one, two = fit_one(cells), fit_two(cells, start)
     parameters = 5 if np.isfinite(cells.e).any() else 3
-    gain = 2 * (two.log_likelihood - one.log_likelihood) - parameters * np.log(cells.counts.sum())
-    return two if gain > guard.evidence and guard.sees_two(two) else one
+    number = cells.counts.sum()
+    gain = 2 * (two.log_likelihood - one.log_likelihood) - parameters * np.log(number)
+    return two if gain > guard.evidence and guard.sees_two(two, gain / number) else one
