@@ -120,3 +120,15 @@ def test_a_copied_mace_that_has_changed(change, tmp_path):
     assert said in done.stderr
     assert "plain MACE is untouched" in done.stderr
     assert "invalid choice: 'ema_robust'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [("0.3.13", 1), ("0.3.16+site.2", 1), ("0.4.0rc1", 1), ("1.0", 1), ("0.3.12", 0), ("0.3.12+site", 0), ("0.2.9", 0)],
+)
+def test_versions_of_forks_are_read(version, known, monkeypatch):
+    monkeypatch.setattr(mace, "__version__", version)
+    if known:
+        return applying.check_version()
+    with pytest.raises(seams.UnsupportedHostError, match=re.escape(f"needs mace-torch >= 0.3.13, found {version}")):
+        applying.check_version()

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import logging
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -70,7 +71,7 @@ def check_host() -> None:
 def check_version() -> None:
     """Raise UnsupportedHostError where MACE is too old."""
     found = mace_version()
-    if tuple(int(part) for part in found.split(".")[:3] if part.isdigit()) < OLDEST_MACE:
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_MACE:  # forks: 0.3.14+site, 0.4.0rc1
         oldest = ".".join(map(str, OLDEST_MACE))
         raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {found}")
 
