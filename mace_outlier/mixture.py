@@ -22,6 +22,7 @@ from .populations import (
     bunched,
     cells_of,
     choose,
+    correct_majorities,
     fit_one,
     shift,
     start_from,
@@ -134,8 +135,11 @@ class MixtureDistribution(LossDistribution):
         fit = choose(cells_of(x, e), guard, start_from(x, e, before))
         if before.any() and not fit.share:
             fit = choose(cells_of(x, e), self.guard)
-        if fit.share:  # what changes in the course of the epoch shows better without the wrong labels
-            groups, fit, x, e = fit_without(self._wrong(fit, x, e), seen, guard)
+        if fit.share:  # what is typical shows better without the wrong labels
+            wrong = self._wrong(fit, x, e)
+            spread = groups.spread / groups.typical_spread
+            wrong = correct_majorities(wrong, e, groups.group_of(seen.kinds), spread, fit)
+            groups, fit, x, e = fit_without(wrong, seen, guard)
         sides = both_sides(e, self._wrong(fit, x, e)) if fit.share else None
         if sides is not None:
             groups, fit, x, e = fit_without(sides, seen, guard)

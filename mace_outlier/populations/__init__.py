@@ -8,6 +8,8 @@ cells.py    configurations as a fit sees them
 starts.py   where a fit starts
 fit.py      the populations: densities, likelihood, fit
 guard.py    one population or two?
+sides.py    wrong labels off to both sides
+majorities.py   molecules most of whose labels are wrong
 """
 
 from .cells import Cells, cells_of
@@ -15,6 +17,7 @@ from .epoch import bunched, drift
 from .fit import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, SIMILAR, Fit, fit_one, fit_two, lower_density, shift
 from .groups import Groups, measure
 from .guard import Guard, choose
+from .majorities import correct_majorities
 from .sides import both_sides
 from .starts import start_from
 from .trend import Trend, log_predicted_forces, measure_trend
@@ -35,6 +38,7 @@ __all__ = [
     "bunched",
     "cells_of",
     "choose",
+    "correct_majorities",
     "drift",
     "fit_one",
     "fit_two",

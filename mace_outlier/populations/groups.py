@@ -35,15 +35,19 @@ class Groups(NamedTuple):
 
         x - level_g         (e - error_g) / spread_g
         """
+        group = self.group_of(kinds)
+        return x - self.level[group], (e - self.error[group]) / self.spread[group]
+
+    def group_of(self, kinds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Group (N,) of configurations of `kinds` (N, 2)."""
         if not len(self.codes):
-            return x - self.level[0], (e - self.error[0]) / self.spread[0]
+            return np.zeros(len(kinds), dtype=np.int64)
         formulas, molecules = kinds.T
         place, known = self._look_up(molecules)
-        if not known.all():
-            of_formula, formula_known = self._look_up(formulas)
-            last = len(self.level) - 1
-            place = np.where(known, place, np.where(formula_known, of_formula, last))
-        return x - self.level[place], (e - self.error[place]) / self.spread[place]
+        if known.all():
+            return place
+        of_formula, formula_known = self._look_up(formulas)
+        return np.where(known, place, np.where(formula_known, of_formula, len(self.level) - 1))
 
     def _look_up(self, codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         at = np.searchsorted(self.codes, codes).clip(0, len(self.codes) - 1)
