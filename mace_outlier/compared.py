@@ -8,6 +8,7 @@ from .populations import (
     Fit,
     Groups,
     Guard,
+    Trend,
     cells_of,
     choose,
     drift,
@@ -31,10 +32,12 @@ def log_forces(seen: Remembered) -> np.ndarray:
     return log_predicted_forces(*seen.forces.double().cpu().numpy().T)
 
 
-def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Groups, np.ndarray, np.ndarray]:
+def compared(
+    seen: Remembered, trusted: np.ndarray | None = None, trend: Trend | None = None
+) -> tuple[Groups, np.ndarray, np.ndarray]:
     """Measures of the groups, and log losses and energy errors (N,) relative to those of the same molecule and time.
 
-    And of forces of the same size.
+    And of forces of the same size, by a `trend` that is known or measured here.
 
     By all configurations, or by those in the mask `trusted` (N,).
     """
@@ -44,8 +47,13 @@ def compared(seen: Remembered, trusted: np.ndarray | None = None) -> tuple[Group
     x, e = groups.relative(seen.kinds, x, e)
     x, e = x - drift(x, times, trusted), e - drift(e, times, trusted)
     forces = log_forces(seen)
-    groups = groups._replace(trend=measure_trend(forces[some], x[some], e[some]))
+    groups = groups._replace(trend=trend or measure_trend(forces[some], x[some], e[some]))
     return groups, *groups.trend.removed(forces, x, e)
+
+
+def relative_to(groups: Groups, seen: Remembered) -> tuple[np.ndarray, np.ndarray]:
+    """Log losses and energy errors (N,) of another set, relative to groups that were measured before."""
+    return groups.trend.removed(log_forces(seen), *groups.relative(seen.kinds, *seen.features()[:2]))
 
 
 def fit_without(wrong: np.ndarray, seen: Remembered, guard: Guard) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:

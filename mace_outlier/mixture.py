@@ -6,18 +6,20 @@ Where the data show one population only, as clean data do, nothing is down-weigh
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .compared import compared, fit_without, log_forces, rows_of
+from .compared import compared, fit_without, relative_to, rows_of
 from .described import describe_fit
 from .populations import (
     Fit,
     Groups,
     Guard,
+    agreement,
     both_sides,
     bunched,
     cells_of,
@@ -136,10 +138,7 @@ class MixtureDistribution(LossDistribution):
         if before.any() and not fit.share:
             fit = choose(cells_of(x, e), self.guard)
         if fit.share:  # what is typical shows better without the wrong labels
-            wrong = self._wrong(fit, x, e)
-            spread = groups.spread / groups.typical_spread
-            wrong = correct_majorities(wrong, e, groups.group_of(seen.kinds), spread, fit)
-            groups, fit, x, e = fit_without(wrong, seen, guard)
+            groups, fit, x, e = fit_without(self._wrong_in_groups(fit, groups, seen, x, e), seen, guard)
         sides = both_sides(e, self._wrong(fit, x, e)) if fit.share else None
         if sides is not None:
             groups, fit, x, e = fit_without(sides, seen, guard)
@@ -151,6 +150,11 @@ class MixtureDistribution(LossDistribution):
         """Mask (N,) of what a fit takes for wrong."""
         return (self._weigh(fit, x, e, torch.empty(0)).weight < 0.5).numpy()
 
+    def _wrong_in_groups(self, fit: Fit, groups: Groups, seen: Remembered, x: np.ndarray, e: np.ndarray) -> np.ndarray:
+        """The same, where a group may have more wrong labels than right ones."""
+        wrong = self._wrong(fit, x, e)
+        return correct_majorities(wrong, e, groups.group_of(seen.kinds), groups.relative_spread, fit)
+
     def _guard(self, known: np.ndarray) -> Guard:
         """What two populations need: less, where some configurations are `known` (N,) to be wrong."""
         return self.guard.relaxed() if known.any() else self.guard
@@ -159,9 +163,10 @@ class MixtureDistribution(LossDistribution):
         """Whether those that look wrong, a mask (N,), do so at any time, and did so one epoch `before`."""
         if times.min() == times.max():  # one model has seen them all, and nothing changes
             return True
-        if before is None or bunched(times.cpu().numpy(), wrong.cpu().numpy()):
+        if before is None:
             return False
-        return agreement(before[rows], wrong) > AGREEMENT
+        now, then = wrong.cpu().numpy(), before[rows].cpu().numpy()
+        return not bunched(times.cpu().numpy(), now) and agreement(then, now) > AGREEMENT
 
     def _weigh(self, fit: Fit, x: np.ndarray, e: np.ndarray, like: Tensor) -> Weighted:
         """Weights on the device of the tensor `like`."""
@@ -175,11 +180,21 @@ class MixtureDistribution(LossDistribution):
             rows = rows_of(head, seen)
             if fit is None or groups is None or not len(rows):
                 continue
-            own = seen.part(rows)
-            x, e = groups.trend.removed(log_forces(own), *groups.relative(own.kinds, *own.features()[:2]))
-            by = shift(cells_of(x, e), fit) if len(x) >= FEWEST_TO_SHIFT else (0.0, 0.0)
-            result.weight[rows], result.zscore[rows] = self._weigh(fit, x - by[0], e - by[1], rows)
+            new = torch.from_numpy(groups.new_in(seen.kinds[rows.cpu().numpy()])).to(rows.device)
+            for some, relative in ((rows[~new], relative_to), (rows[new], partial(self._among_themselves, fit))):
+                if len(some):
+                    x, e = relative(groups, seen.part(some))
+                    by = shift(cells_of(x, e), fit) if len(x) >= FEWEST_TO_SHIFT else (0.0, 0.0)
+                    result.weight[some], result.zscore[some] = self._weigh(fit, x - by[0], e - by[1], some)
         return self._unless_infinite(result)
+
+    def _among_themselves(self, fit: Fit, groups: Groups, seen: Remembered) -> tuple[np.ndarray, np.ndarray]:
+        """Log losses and energy errors (N,) of molecules that are not among the groups, relative to one another."""
+        own, x, e = compared(seen, trend=groups.trend)
+        if fit.share:  # right labels to right ones
+            own, x, e = compared(seen, ~self._wrong(fit, x, e), groups.trend)
+            own, x, e = compared(seen, ~self._wrong_in_groups(fit, own, seen, x, e), groups.trend)
+        return x, e
 
     def _unless_infinite(self, result: Weighted) -> Weighted:
         return Weighted(torch.ones_like(result.weight), result.zscore) if self.threshold == torch.inf else result
@@ -229,13 +244,6 @@ class MixtureDistribution(LossDistribution):
         """Move to `device`, in place."""
         self.first.to(device)
         return self
-
-
-def agreement(one: Tensor, other: Tensor) -> float:
-    """How far two masks (N,) agree, beyond chance: 1 if the smaller is part of the larger, 0 if they are unrelated."""
-    smaller, larger = sorted((float(one.sum()), float(other.sum())))
-    by_chance = smaller * larger / max(len(one), 1)
-    return (float((one & other).sum()) - by_chance) / max(smaller - by_chance, 1e-9) if smaller else 0.0
 
 
 def _log(losses: Tensor) -> Tensor:

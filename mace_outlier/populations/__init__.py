@@ -13,7 +13,7 @@ majorities.py   molecules most of whose labels are wrong
 """
 
 from .cells import Cells, cells_of
-from .epoch import bunched, drift
+from .epoch import agreement, bunched, drift
 from .fit import BACKGROUND, ERROR_RANGE, LEFT, RIGHT, ROOT_TWO_PI, SIMILAR, Fit, fit_one, fit_two, lower_density, shift
 from .groups import Groups, measure
 from .guard import Guard, choose
@@ -34,6 +34,7 @@ __all__ = [
     "Groups",
     "Guard",
     "Trend",
+    "agreement",
     "both_sides",
     "bunched",
     "cells_of",

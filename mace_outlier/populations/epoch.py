@@ -52,3 +52,10 @@ def bunched(times: Array, wrong: NDArray[np.bool_]) -> bool:
     found = sum(float(wrong[:-apart] @ wrong[apart:]) for apart in range(1, NEIGHBOURS + 1))
     expected = NEIGHBOURS * len(wrong) * wrong.mean() ** 2
     return bool(found > 1.3 * expected + 4 * np.sqrt(expected + 1))
+
+
+def agreement(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """How far two masks (N,) agree, beyond chance: 1 if the smaller is part of the larger, 0 if they are unrelated."""
+    smaller, larger = sorted((float(one.sum()), float(other.sum())))
+    by_chance = smaller * larger / max(len(one), 1)
+    return (float((one & other).sum()) - by_chance) / max(smaller - by_chance, 1e-9) if smaller else 0.0

@@ -49,6 +49,13 @@ class Groups(NamedTuple):
         of_formula, formula_known = self._look_up(formulas)
         return np.where(known, place, np.where(formula_known, of_formula, len(self.level) - 1))
 
+    def new_in(self, kinds: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Configurations (N,) of `kinds` (N, 2) whose molecule isn't among them, and frequent enough for a group."""
+        _, molecule, count = np.unique(kinds[:, 1], return_inverse=True, return_counts=True)
+        if not len(self.codes):  # all are alike
+            return np.zeros(len(kinds), dtype=np.bool_)
+        return ~self._look_up(kinds[:, 1])[1] & (count[molecule] >= SMALLEST)
+
     def _look_up(self, codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         at = np.searchsorted(self.codes, codes).clip(0, len(self.codes) - 1)
         return self.place[at], self.codes[at] == codes
@@ -57,6 +64,11 @@ class Groups(NamedTuple):
     def number(self) -> int:
         """How many groups there are, but for the others; 1 if all configurations are one."""
         return max(len(self.level) - 1, 1)
+
+    @property
+    def relative_spread(self) -> Array:
+        """Spreads (G + 1,) over a typical one."""
+        return self.spread / self.typical_spread
 
     @property
     def typical_level(self) -> float:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from .fit import BACKGROUND, ERROR_RANGE, RIGHT, ROOT_TWO_PI, Fit
 
-STEPS = np.linspace(0.25, 2.0, 8)  # by which a group is moved at trial, in energy errors of typical wrong labels
+STEPS = np.linspace(0.1, 2.0, 20)  # by which a group is moved at trial, in energy errors of typical wrong labels
+OPPOSITE = 0.2  # share of a group that lies to the other side by more than a scale, from which on it is looked at
 ENOUGH = 3.0  # gain of a group's log-likelihood from which on it is moved
 
 Array = NDArray[np.float64]
@@ -33,18 +34,32 @@ def correct_majorities(wrong: Mask, e: Array, group: NDArray[np.int64], spread: 
         spread: (G,) of the groups, over a typical one.
         fit: two populations. Where its wrong labels are off to both sides, nothing is judged anew.
     """
+    off = np.sinh(fit.high_error) - fit.error
     if abs(fit.high_error - np.arcsinh(fit.error)) < fit.high_error_scale or len(spread) == 1:
         return wrong
-    ones, off, members = np.ones(len(spread)), np.sinh(fit.high_error) - fit.error, _sums(np.isfinite(e), group, spread)
+    members = _sums(np.isfinite(e), group, spread)
+    opposite = _sums(e * np.sign(off) < -fit.error_scale, group, spread)
+    looked_at = (opposite >= OPPOSITE * members) & (members > 0)
+    some = np.flatnonzero(looked_at[group] & np.isfinite(e))
+    by, scale = _likeliest(e[some], group[some], spread, fit, STEPS * off)
+    some = some[by[group[some]] != 0]
+    right, upper = _densities(scale[group[some]] * e[some] + by[group[some]], fit)
+    corrected = wrong.copy()
+    corrected[some] = upper > right
+    return corrected
+
+
+def _likeliest(e: Array, group: NDArray[np.int64], spread: Array, fit: Fit, steps: Array) -> tuple[Array, Array]:
+    """By how much each group is moved (G,), 0: not at all, after its errors were multiplied by a scale (G,)."""
+    ones, members = np.ones(len(spread)), _sums(np.isfinite(e), group, spread)
     best, by, scale = _log_likelihood(e, group, spread, fit) + ENOUGH, 0 * ones, ones.copy()
     for wider in (ones, np.maximum(spread, 1.0)):
         scaled = wider[group] * e
-        for step in STEPS * off:
+        for step in steps:
             own = _log_likelihood(scaled + step, group, spread, fit) + members * np.log(wider)
             better = own > best
             best[better], by[better], scale[better] = own[better], step, wider[better]
-    right, upper = _densities(scale[group] * e + by[group], fit)
-    return np.where((by != 0)[group] & np.isfinite(e), upper > right, wrong)
+    return by, scale
 
 
 def _log_likelihood(e: Array, group: NDArray[np.int64], spread: Array, fit: Fit) -> Array:
