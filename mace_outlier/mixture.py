@@ -107,9 +107,8 @@ class MixtureDistribution(LossDistribution):
             if len(rows) < FEWEST:
                 continue
             own = seen.part(rows)
-            earlier = self.fits[head]
             known = np.zeros(len(rows), dtype=bool)
-            if before is not None and earlier is not None and earlier.share:
+            if before is not None and (earlier := self.fits[head]) and earlier.share:
                 known = before[rows].cpu().numpy()
             self.groups[head], fit, x, e = self._fit(own, known)
             judged = self._weigh(fit, x, e, rows)
