@@ -1,6 +1,6 @@
 """The robust loss: a base loss and a loss distribution make one scalar. Knows no MACE."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from .dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
-from .provenance import Descriptions, Tag
+from .provenance import Descriptions
 from .records import Records
 from .reduction import ConfigurationLosses, PerConfigurationLoss
 from .residuals import residuals
-from .weighting import LossDistribution, widest
+from .selection import Selection
+from .weighting import LossDistribution
 
 LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite
 
@@ -201,40 +202,3 @@ class RobustLoss(nn.Module):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base!r})"
-
-
-class Selection:
-    """What one evaluation of a validation set finds, and the validation loss with weights.
-
-    Batches b have B_b configurations; MACE sums the stock loss in this way, and all weights 1 give that number:
-
-        stock    sum_b (1/B_b) sum_i c_i     /  sum_b B_b
-        robust   sum_b (1/B_b) sum_i w_i c_i /  sum_b sum_i w_i
-    """
-
-    def __init__(self) -> None:
-        self._batches: list[Tensor] = []  # (B, C) each
-        self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
-
-    def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
-        """Take in a batch: rows (B,) of the validation set, or -1, heads (B,), and losses, shares, residuals (B,)."""
-        self._batches.append(torch.stack([column.to(widest(rows.device)) for column in (rows, heads, *columns)], dim=1))
-
-    def __len__(self) -> int:
-        return sum(map(len, self._batches))
-
-    def collect(
-        self, gather: Callable[[Tensor], Tensor] = lambda table: table
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals (R, V).
-
-        `gather`: in a distributed run, joins the tables (V, C) of all processes.
-        """
-        rows, heads, losses, shares, *errors = gather(torch.cat(self._batches)).unbind(1)
-        return rows.long(), heads.long(), losses, shares, torch.stack(errors)
-
-
-def weighted_validation_loss(shares: Tensor, weights: Tensor) -> tuple[float, float] | None:
-    """Return the weighted loss and the mean weight; None where all weights are 0."""
-    loss, weight = torch.stack(((weights * shares).sum(), weights.sum())).tolist()
-    return (loss / weight, weight / len(weights)) if weight > 0 else None

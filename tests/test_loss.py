@@ -8,10 +8,11 @@ import torch
 from mace.modules import loss as mace_losses
 from test_reduction import BASES, part
 
-from mace_outlier.loss import RobustLoss, weighted_validation_loss
+from mace_outlier.loss import RobustLoss
 from mace_outlier.probe import made_up_batch
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss
+from mace_outlier.selection import weighted_validation_loss
 from mace_outlier.weighting import GaussianDistribution
 
 pytestmark = pytest.mark.usefixtures("double_precision")

@@ -1,0 +1,59 @@
+"""Which model is the best, when what is taken for wrong changes from epoch to epoch."""
+
+import pytest
+import torch
+
+from mace_outlier.selection import BestSoFar
+
+ROWS = torch.arange(4)
+
+
+def shares(*values):
+    return torch.tensor(values, dtype=torch.float64) / 4
+
+
+def weights(*values):
+    return torch.tensor(values, dtype=torch.float64)
+
+
+ALL = weights(1, 1, 1, 1)
+
+
+def test_while_the_weights_stay_it_is_the_weighted_loss_itself():
+    best, some = BestSoFar(), weights(1, 0.5, 1, 0)
+    for losses in (shares(4, 4, 4, 9), shares(3, 2, 1, 8), shares(3, 3, 3, 7), shares(1, 1, 1, 7)):
+        value, mean = best.compare(ROWS, losses, some)
+        assert value == (some * losses).sum().item() / some.sum().item()  # to the last bit
+        assert mean == 0.625
+
+
+def test_finding_more_wrong_labels_makes_no_model_better():
+    best = BestSoFar()
+    first, _ = best.compare(ROWS, shares(2, 2, 2, 10), ALL)
+    worse, _ = best.compare(ROWS, shares(2.1, 2.1, 2.1, 10), weights(1, 1, 1, 0))  # its own loss is far lower
+    assert worse == pytest.approx(first * 2.1 / 2)
+    better, _ = best.compare(ROWS, shares(1, 1, 1, 12), weights(1, 1, 1, 0))
+    assert better == pytest.approx(first / 2)
+    fewer, _ = best.compare(ROWS, shares(0.9, 0.9, 0.9, 13), ALL)  # nothing is wrong any more
+    assert fewer == pytest.approx(better * (2.7 + 13) / (3 + 12))
+
+
+def test_the_order_of_the_configurations_does_not_matter():
+    one, other = BestSoFar(), BestSoFar()
+    back = torch.tensor([3, 1, 0, 2])
+    for losses, some in ((shares(4, 3, 2, 9), ALL), (shares(1, 2, 3, 4), weights(1, 0, 0.5, 1))):
+        straight, _ = one.compare(ROWS, losses, some)
+        assert other.compare(ROWS[back], losses[back], some[back])[0] == pytest.approx(straight, rel=1e-15)
+        back = torch.tensor([1, 2, 3, 0])
+
+
+def test_losses_that_cannot_be_compared():
+    best = BestSoFar()
+    assert best.compare(ROWS, shares(1, 1, 1, 1), weights(0, 0, 0, 0)) is None
+    assert torch.isnan(torch.tensor(best.compare(ROWS, shares(1, 1, 1, torch.nan), ALL)[0]))
+    first, _ = best.compare(ROWS, shares(2, 2, 2, 0), ALL)
+    assert first == 0.375 / 1.0
+    again, _ = best.compare(ROWS, shares(2, 2, 2, 1), weights(0, 0, 0, 1))  # the best one's loss is 0 by these weights
+    assert again == pytest.approx(0.25)
+    others, _ = best.compare(ROWS + 7, shares(1, 1, 1, 1), weights(1, 1, 0, 0))  # another set
+    assert others == pytest.approx(0.25)
