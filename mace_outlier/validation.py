@@ -34,7 +34,7 @@ class Validation:
     def __init__(self, provenance: Provenance, descriptions: Descriptions, records: Records) -> None:
         self.provenance, self.descriptions, self.records = provenance, descriptions, records
         self._datasets: list[NumberedDataset] = []
-        self._best: dict[tuple[RobustLoss, int, int], BestSoFar] = {}
+        self._best: dict[tuple[RobustLoss, int], BestSoFar] = {}
 
     def tag(self, loaders: Sequence[Any], labels: Sequence[str], stack: ExitStack) -> None:
         """Make the batches of the loaders, one for each head, say which configurations they hold, within a context."""
@@ -61,8 +61,8 @@ class Validation:
             stock, metrics = evaluate()
         if not len(selection):
             return stock, metrics
-        rows, weights, shares = self._judge(loss, selection)
-        best = self._best.setdefault((loss, int(rows.min()), len(rows)), BestSoFar())  # of each stage and head
+        rows, heads, weights, shares = self._judge(loss, selection)
+        best = self._best.setdefault((loss, int(heads.min())), BestSoFar())  # of each stage and head
         result = best.compare(rows, shares, weights)
         if result is None or not robust:
             return stock, metrics
@@ -70,8 +70,8 @@ class Validation:
         logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
         return value, metrics
 
-    def _judge(self, loss: RobustLoss, selection: Selection) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows, weights and shares of the loss (V,) of what was evaluated, which is noted in the records."""
+    def _judge(self, loss: RobustLoss, selection: Selection) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Rows, heads, weights and shares of the loss (V,) of what was evaluated, which is noted in the records."""
         if not self.descriptions.complete:
             self._learn_names(selection.tags)
         rows, heads, losses, shares, errors = selection.collect(distributed.gather_rows)
@@ -87,7 +87,7 @@ class Validation:
         self.records.observe(
             rows[known], heads[known], losses[known], weights[known], zscores[known], list(errors[:, known])
         )
-        return rows, weights, shares
+        return rows, heads, weights, shares
 
     def described(self, rows: np.ndarray, force_errors: Tensor) -> tuple[np.ndarray, Tensor]:
         """Kinds and forces of rows (V,), see Remembered; 0: not known."""
