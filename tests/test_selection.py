@@ -1,9 +1,15 @@
 """Which model is the best, when what is taken for wrong changes from epoch to epoch."""
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 
-from mace_outlier.selection import BestSoFar
+from mace_outlier.provenance import Descriptions, Provenance
+from mace_outlier.records import Records
+from mace_outlier.selection import BestSoFar, Selection
+from mace_outlier.validation import Validation
+from mace_outlier.weighting import Weighted
 
 ROWS = torch.arange(4)
 
@@ -57,3 +63,33 @@ def test_losses_that_cannot_be_compared():
     assert again == pytest.approx(0.25)
     others, _ = best.compare(ROWS + 7, shares(1, 1, 1, 1), weights(1, 1, 0, 0))  # another set
     assert others == pytest.approx(0.25)
+
+
+class Judged:
+    """Stands for a RobustLoss: evaluations of four configurations, with weights that change."""
+
+    def __init__(self, *evaluations):
+        self.evaluations = iter(evaluations)
+        self.distribution = self
+
+    @contextmanager
+    def selecting(self):
+        losses, self.weights = next(self.evaluations)
+        selection = Selection()
+        heads, residuals = torch.zeros(4), torch.zeros(2, 4)
+        selection.add(ROWS, heads, (4 * losses, losses, *residuals))
+        yield selection
+
+    def judge(self, seen):
+        return Weighted(self.weights.clone(), torch.zeros(4))
+
+
+def test_a_run_compares_its_models_with_the_best_one():
+    descriptions = Descriptions(0)
+    validation = Validation(Provenance(["Default"], [[]]), descriptions, Records(4))
+    third = weights(1, 1, 1, 0)
+    loss = Judged((shares(2, 2, 2, 10), ALL), (shares(2.1, 2.1, 2.1, 10), third), (shares(2.1, 2.1, 2.1, 10), third))
+    first, second = (validation.select(loss, lambda: (7.0, "metrics"), robust=True) for _ in range(2))
+    assert first == (pytest.approx(1.0), "metrics")
+    assert second == (pytest.approx(1.0 * 2.1 / 2), "metrics")
+    assert validation.select(loss, lambda: (7.0, "metrics"), robust=False) == (7.0, "metrics")
