@@ -62,9 +62,11 @@ class Validation:
         if not len(selection):
             return stock, metrics
         rows, heads, weights, shares = self._judge(loss, selection)
+        if not robust:
+            return stock, metrics
         best = self._best.setdefault((loss, int(heads.min())), BestSoFar())  # of each stage and head
         result = best.compare(rows, shares, weights)
-        if result is None or not robust:
+        if result is None:
             return stock, metrics
         value, mean_weight = result
         logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")

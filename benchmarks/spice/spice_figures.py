@@ -11,11 +11,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas
 from ase.io import read
+from finished_trainings import REFINED
 from mini_spice import WORK, labelled
+from spice_cells import ROUNDS
 
 from mace_outlier.results import read_results
 
-STYLES = figures.STYLES | {"refinement, round 2": ("refinement, 3 trainings", "#009E73", "v")}
+STYLES = figures.STYLES | {f"{REFINED}{ROUNDS}": (f"refinement, {ROUNDS + 1} trainings", "#009E73", "v")}
 TICKS = {"energy_rmse_meV_per_atom": [7, 10, 15, 20, 30], "force_rmse_meV_per_A": [100, 120, 150, 200]}
 BINS = np.array([0, 2, 5, 10, 20, 40, 80, 1000.0])  # of the error of a label, meV/atom
 LAST = 160.0  # as drawn

@@ -51,9 +51,9 @@ class Groups(NamedTuple):
 
     def new_in(self, kinds: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Configurations (N,) of `kinds` (N, 2) whose molecule isn't among them, and frequent enough for a group."""
-        _, molecule, count = np.unique(kinds[:, 1], return_inverse=True, return_counts=True)
         if not len(self.codes):  # all are alike
             return np.zeros(len(kinds), dtype=np.bool_)
+        _, molecule, count = np.unique(kinds[:, 1], return_inverse=True, return_counts=True)
         return ~self._look_up(kinds[:, 1])[1] & (count[molecule] >= SMALLEST)
 
     def _look_up(self, codes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
