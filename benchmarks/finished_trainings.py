@@ -1,22 +1,42 @@
-"""What the finished trainings of a benchmark measured, beside their oracle's errors."""
+"""What the finished trainings of a benchmark measured, beside their oracle's errors.
+
+Trainings lie in `build/`, which a checkout doesn't share with the next one; what they measured is committed as
+`trainings.csv`. So a row of that table counts as finished until the training is run again here.
+"""
 
 import json
 from pathlib import Path
 
 import pandas
-from demo_arms import RESULT_FILE
+from demo_arms import RESULT_FILE, Training
 
 REFINED = "refinement, round "  # and its number: arm of iterative refinement
+WHICH = ["arm", "kind", "share", "seed"]  # training of a benchmark
 
 
-def finished_trainings(runs: Path) -> pandas.DataFrame:
-    """One row for each finished training in a folder of folders of arms."""
+def finished_trainings(runs: Path, committed: Path) -> pandas.DataFrame:
+    """One row for each finished training: those in a folder of folders of arms, else those of a committed table."""
     found = [json.loads(path.read_text()) for path in sorted(runs.glob(f"*/*/{RESULT_FILE}"))]
-    rows = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    own = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
+    earlier = pandas.read_csv(committed, dtype={"commit": str}) if committed.exists() else pandas.DataFrame()
+    rows = pandas.concat([_named_by_round(some) for some in (own, earlier) if len(some)], ignore_index=True)
+    return rows.drop_duplicates(WHICH, keep="first", ignore_index=True)
+
+
+def _named_by_round(rows: pandas.DataFrame) -> pandas.DataFrame:
     if "round" in rows:
         refined = rows["round"].notna()
         rows.loc[refined, "arm"] = [f"{REFINED}{int(number)}" for number in rows.loc[refined, "round"]]
     return rows
+
+
+def is_committed(training: Training, committed: Path, arm: str | None = None) -> bool:
+    """Whether a committed table has a training, or another `arm` of its data (named KIND-SHARE-seed-SEED)."""
+    if not committed.exists():
+        return False
+    kind, share = training.data.name.split("-")[:2]
+    rows = pandas.read_csv(committed)[WHICH]
+    return bool((rows == (arm or training.arm, kind, float(share), training.seed)).all(axis=1).any())
 
 
 def over_the_oracle(rows: pandas.DataFrame, same: str | None, ratios: dict[str, str]) -> pandas.DataFrame:
@@ -25,6 +45,7 @@ def over_the_oracle(rows: pandas.DataFrame, same: str | None, ratios: dict[str, 
     The oracle is that of the same share and seed, and of the same value in the column `same`.
     """
     of = [*([same] if same else []), "share", "seed"]
+    rows = rows.drop(columns=list(ratios.values()), errors="ignore")  # of an earlier table
     best = rows[(rows.arm == "oracle") | ((rows.share == 0) & (rows.arm == "weighted"))]
     rows = rows.merge(best[[*of, *ratios]], on=of, how="left", suffixes=("", "_oracle"))
     for metric, name in ratios.items():

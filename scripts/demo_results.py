@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import subprocess
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, RESULT_FILE, Training
+from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, REPOSITORY, RESULT_FILE, Training
 from training_files import write_json_atomically
 
 METRICS = {"energy_rmse_meV_per_atom": "energy RMSE, meV/atom", "force_rmse_meV_per_A": "force RMSE, meV/A"}
@@ -141,6 +142,13 @@ def table(summary: list[dict]) -> str:
 
 
 # --- files ------------------------------------------------------------------------------------------------------
+
+
+def repository_commit() -> str:
+    """Short hash of the checkout's commit, "-dirty" behind it where files were changed; "" outside of git."""
+    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def package_version(name: str) -> str:

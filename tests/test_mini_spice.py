@@ -1,6 +1,5 @@
 """benchmarks/spice: the data that it makes through prepare_spice.py, what it trains and how that is judged."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -11,23 +10,15 @@ import pytest
 from ase.io import read
 
 ROOT = Path(__file__).parent.parent
-for folder in ("scripts", "benchmarks/ablation", "benchmarks/spice"):
+for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/spice"):
     sys.path.insert(0, str(ROOT / folder))
 
 import demo_results  # noqa: E402
 import mini_spice  # noqa: E402
 import spice_cells  # noqa: E402
 import spice_errors  # noqa: E402
+import spice_results as results  # noqa: E402
 import throughput  # noqa: E402
-
-
-@pytest.fixture
-def results():
-    """The module `results` of mini-SPICE (that of other benchmarks has the same name)."""
-    spec = importlib.util.spec_from_file_location("spice_results", ROOT / "benchmarks" / "spice" / "results.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +110,7 @@ def test_arms_differ_in_labels_and_loss_only(data):
         assert others == stock, arm
 
 
-def test_tables_hold_ratios_to_the_oracle_of_the_same_seed_and_share(results):
+def test_tables_hold_ratios_to_the_oracle_of_the_same_seed_and_share():
     rows = [
         {
             "arm": arm,

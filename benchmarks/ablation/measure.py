@@ -5,7 +5,7 @@ import json
 import numpy as np
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training
-from demo_results import errors_on_test_set
+from demo_results import errors_on_test_set, repository_commit
 from scipy.stats import mannwhitneyu
 from training_files import write_json_atomically
 
@@ -16,7 +16,8 @@ def collect(training: Training, seconds: float, more: dict | None = None) -> dic
     """Measure a finished training; the result (and `more`) is kept in its folder, which marks it as finished."""
     kind, share = training.data.name.split("-")[:2]
     result = {"arm": training.arm, "kind": kind, "share": float(share), "seed": training.seed}
-    result |= {"seconds": round(seconds, 1), "key": json.loads((training.folder / KEY_FILE).read_text())}
+    result |= {"seconds": round(seconds, 1), "commit": repository_commit()}
+    result |= {"key": json.loads((training.folder / KEY_FILE).read_text())}
     model = training.folder / "demo.model"
     result |= errors_on_test_set(model, read(training.data / "test.xyz", ":"))
     for path in sorted(training.data.glob("test_*.xyz")):

@@ -28,7 +28,7 @@ PACKAGES = ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy", "sc
 
 def finished() -> pandas.DataFrame:
     """One row for each finished training, with its errors over those of the oracle (clean data: the stock training)."""
-    rows = finished_trainings(WORK / "runs")
+    rows = finished_trainings(WORK / "runs", HERE / "trainings.csv")
     rows["reference"] = rows["kind"].where(rows["kind"].isin(OWN_FRAMES), "unconverged")
     rows = over_the_oracle(rows, "reference", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
     rows = rows.drop(columns=["reference"])

@@ -30,9 +30,14 @@ PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tbl
 SOME = 100  # configurations of each kind, for the learning curves
 
 
+def folder(benchmark: Benchmark) -> Path:
+    """Where the results go: beside this file, or into the working folder of a trial."""
+    return HERE if benchmark is FULL else benchmark.work / "results"
+
+
 def trainings(benchmark: Benchmark) -> pandas.DataFrame:
     """One row for each finished training, with its errors over the oracle's of the same share and frames."""
-    rows = finished_trainings(benchmark.work / "runs")
+    rows = finished_trainings(benchmark.work / "runs", folder(benchmark) / "trainings.csv")
     rows["source"] = ["DFT" if kind == DFT else "GFN1-xTB" for kind in rows.kind]
     # the bad frames are the same for every kind of one source
     rows = over_the_oracle(rows, "source", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
@@ -89,7 +94,7 @@ def about(benchmark: Benchmark, seed: int, data: dict) -> dict:
 
 def write_results(benchmark: Benchmark, seed: int) -> None:
     """All files, in this folder (--quick: in its working folder)."""
-    out = HERE if benchmark is FULL else benchmark.work / "results"
+    out = folder(benchmark)
     out.mkdir(exist_ok=True)
     if out != HERE:
         shutil.copy(HERE / "README.md", out)

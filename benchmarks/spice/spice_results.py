@@ -1,6 +1,6 @@
 """What the trainings of mini-SPICE say: trainings.csv, results.json, tables and figures, from all that are finished.
 
-python benchmarks/spice/results.py
+python benchmarks/spice/spice_results.py
 """
 
 import re
@@ -19,6 +19,7 @@ from spice_figures import draw_detection, draw_shares
 from training_files import write_json_atomically
 
 HERE = Path(__file__).resolve().parent
+TRAININGS = HERE / "trainings.csv"
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 ENERGY_MAE, FORCE_MAE = "energy_mae_meV_per_atom", "force_mae_meV_per_A"
 RATIOS = {ENERGY: "energy_ratio", FORCES: "force_ratio", ENERGY_MAE: "energy_mae_ratio", FORCE_MAE: "force_mae_ratio"}
@@ -36,7 +37,7 @@ PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "h5py")
 
 def finished() -> pandas.DataFrame:
     """One row for each finished training, with its errors over the oracle's (clean data: the stock training)."""
-    rows = over_the_oracle(finished_trainings(WORK / "runs"), None, RATIOS)
+    rows = over_the_oracle(finished_trainings(WORK / "runs", TRAININGS), None, RATIOS)
     return rows.sort_values(["share", "arm", "seed"])
 
 
@@ -131,7 +132,7 @@ TABLES = {
 
 def main() -> None:
     rows = finished()
-    rows.drop(columns=["seconds"]).round(4).to_csv(HERE / "trainings.csv", index=False)
+    rows.drop(columns="seconds", errors="ignore").round(4).to_csv(TRAININGS, index=False)
     tables = {name: make(rows) for name, make in TABLES.items()}
     write_tables(HERE / "README.md", "spice", tables)
     write_tables(HERE.parent.parent / "README.md", "spice", {"shares": tables["shares"]})
