@@ -88,11 +88,38 @@ def test_severities_differ_and_the_converged_label_is_lowest():
 def test_dft_labels_get_the_difference_of_two_calculations():
     [atoms] = labelled(1)
     atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -100.0, np.full((3, 3), 7.0)
-    with_noise = water_dft.with_dft_labels(atoms)
-    assert with_noise.info["converged_energy"] == -100.0
-    assert with_noise.info["stopped_energy"] == -80.0
-    assert (with_noise.arrays["gross_forces"] == 37.0).all()
-    assert (with_noise.arrays["converged_forces"] == 7.0).all()
+    water_dft.put_on_dft_labels(atoms, "gross")
+    assert atoms.info["converged_energy"] == -100.0
+    assert atoms.info["unconverged_energy"] == -70.0
+    assert (atoms.arrays["unconverged_forces"] == 37.0).all()
+    assert (atoms.arrays["converged_forces"] == 7.0).all()
+
+
+def test_dft_frames_of_the_splits_are_labelled_in_parts_that_are_kept(tmp_path, monkeypatch):
+    from ase.io import write
+
+    frames = [random_box(1, 0.1, np.random.default_rng(i)) for i in range(12)]
+    for i, atoms in enumerate(frames):
+        atoms.info["REF_energy"], atoms.arrays["REF_forces"] = float(i), np.full((3, 3), float(i))
+    write(tmp_path / "source.xyz", frames)
+    monkeypatch.setattr(water_dft, "SOURCE", tmp_path / "source.xyz")
+    monkeypatch.setattr(water_dft, "SIZES", {"train": 5, "valid": 3, "test": 2})
+    monkeypatch.setattr(water_dft, "PART", 2)
+    monkeypatch.setattr(water_dft, "run_missing", lambda function, tasks, *rest: list(map(function, tasks)))
+    splits = water_dft.dft_with_scc_noise(tmp_path / "dft")
+    assert {split: len(own) for split, own in splits.items()} == {"train": 5, "valid": 3, "test": 2}
+    energies = [atoms.info["converged_energy"] for own in splits.values() for atoms in own]
+    assert len(set(energies)) == 10
+    for atoms in splits["train"] + splits["valid"]:
+        assert (atoms.arrays["converged_forces"] == atoms.info["converged_energy"]).all()
+        assert 0.01 < atoms.info["unconverged_energy"] - atoms.info["converged_energy"] < 3
+        assert np.abs(atoms.arrays["unconverged_forces"] - atoms.arrays["converged_forces"]).max() > 1e-3
+    assert len({atoms.info["severity"] for atoms in splits["train"] + splits["valid"]}) > 1
+    assert "unconverged_energy" not in splits["test"][0].info
+    again = water_dft.dft_with_scc_noise(tmp_path / "dft")
+    assert [atoms.info["unconverged_energy"] for atoms in again["train"]] == [
+        atoms.info["unconverged_energy"] for atoms in splits["train"]
+    ]
 
 
 def test_frames_of_other_settings_are_refused(tmp_path):

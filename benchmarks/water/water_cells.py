@@ -88,7 +88,8 @@ class Benchmark:
         settings = folder / "settings.json"
         if not settings.exists():
             splits, e0s = self.labelled(kind)
-            choose_severity(splits, kind if kind in SEVERITIES else MIXED, seed)
+            if kind != DFT:
+                choose_severity(splits, kind, seed)
             write_training_files(splits, folder, share, seed)
             e0s = "average" if e0s is None else str({int(number): energy for number, energy in e0s.items()})
             settings.write_text(json.dumps({"E0s": e0s}) + "\n")  # last: the folder is complete
@@ -106,7 +107,7 @@ OF_DFT = (
 )
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
-    liquid=LiquidSettings(),
+    liquid=LiquidSettings(n_train=240, n_test=60),
     epochs=40,
     trained=(CLEAN, *LIQUID, *BY_SEVERITY, *(OF_DFT if SOURCE.exists() else ())),
     refined=tuple((MIXED, share) for share in SHARES),
