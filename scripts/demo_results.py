@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -146,6 +147,8 @@ def table(summary: list[dict]) -> str:
 
 def repository_commit() -> str:
     """Short hash of the checkout's commit, "-dirty" behind it where files were changed; "" outside of git."""
+    if shutil.which("git") is None:
+        return ""
     command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--exclude=*"]
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else ""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -94,8 +95,11 @@ class Folder:
         with (self.root / ".lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise ValueError(f"--out {self.root}: another run is writing to it: wait for it, or end it") from None
+            except OSError as error:  # Lustre without -o flock, NFS without lockd
+                logging.warning(f"--out {self.root}: its file system has no locks ({error}): see that no other run")
+                logging.warning("writes to it at the same time")
             self.check()
             if self.manifest.exists():
                 _compare(json.loads(self.manifest.read_text()), manifest, self.root)

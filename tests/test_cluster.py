@@ -25,7 +25,7 @@ exec bash "$(dirname "$0")/../a_copy_as_slurm_makes_one" "$@"
 """
 STAND_INS = {
     "sbatch": SBATCH,
-    "srun": 'shift; echo "srun $*" >> "$SLURM_LOG"; exec "$@"',
+    "srun": 'shift 2; echo "srun $*" >> "$SLURM_LOG"; exec "$@"',
     "scontrol": 'echo "scontrol $*" >> "$SLURM_LOG"; [ "$1" != show ] || echo localhost',
 }
 
@@ -84,14 +84,17 @@ def test_a_job_of_two_processes_trains_and_a_second_one_goes_on(data, tmp_path):
 
 def test_on_a_cluster_it_is_mace_s_own_program(data, tmp_path):
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\n")
+    (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\npwd >> $SLURM_LOG\n")
     (tmp_path / "bin" / "torchrun").chmod(0o755)
-    done, asked = submit(tmp_path, "--seed=7", DATA=str(data), DEVICE="cuda", GPUS="4", SLURM_JOB_NUM_NODES="3")
+    own = {"SLURM_SUBMIT_DIR": str(tmp_path), "CHECKOUT": str(ROOT), "RUN": ""}
+    done, asked = submit(tmp_path, "--seed=7", DATA=str(data), DEVICE="cuda", GPUS="4", SLURM_JOB_NUM_NODES="3", **own)
     assert done.returncode == 0, done.stderr
     assert "--nnodes=3 --nproc_per_node=4" in asked
     assert "-m mace.cli.run_train" in asked
     assert f"--test_dir={data}/test" in asked
-    assert asked.rstrip().endswith("--seed=7")
+    assert "--seed=7\n" in asked
+    assert "--r_max=3.0" in asked, "the cutoff that the data were prepared with"
+    assert "/spice-12345\n" in asked, "a folder of its own for each job"
 
 
 def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
@@ -101,6 +104,20 @@ def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
     done, asked = submit(tmp_path, DATA=str(data))
     assert "requeued" in done.stdout
     assert "scontrol requeue 12345" in asked
+
+
+def test_a_checkpoint_that_was_cut_is_named(data, tmp_path):
+    import torch
+
+    folder = tmp_path / "run" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save({"model": {}}, folder / "spice_run-1_epoch-3.pt")
+    whole = (folder / "spice_run-1_epoch-3.pt").read_bytes()
+    (folder / "spice_run-1_epoch-4.pt").write_bytes(whole[: len(whole) // 2])
+    done, asked = submit(tmp_path, DATA=str(data))
+    assert done.returncode == 2
+    assert "spice_run-1_epoch-4.pt can't be read" in done.stderr
+    assert "srun" not in asked
 
 
 @pytest.mark.parametrize(
@@ -139,7 +156,7 @@ def test_the_commands_of_the_readme(tmp_path):
     blocks = re.findall(r"^```bash\n(.*?)^```", text, flags=re.M | re.S)
     commands = [line for block in blocks for line in block.splitlines()]
     assert len(commands) == 5
-    env = environment(tmp_path, SLURM_SUBMIT_DIR=str(tmp_path), RUN=str(tmp_path), OMP_NUM_THREADS="1")
+    env = environment(tmp_path, SLURM_SUBMIT_DIR=str(tmp_path), RUN="", OMP_NUM_THREADS="1")
     small = " ".join([*SMALL, "--max_num_epochs=2", "--start_swa=1"]).replace("[8]", "'[8]'")
     for command in commands:
         command += f" {small}" if "sbatch" in command else ""
@@ -150,4 +167,4 @@ def test_the_commands_of_the_readme(tmp_path):
         )
         assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-3000:]
     assert "sbatch --nodes=4" in (tmp_path / "slurm.log").read_text()
-    assert (tmp_path / "results" / "spice_run-1_outliers.html").exists()
+    assert (tmp_path / "spice-12345" / "results" / "spice_run-1_outliers.html").exists()
