@@ -56,17 +56,21 @@ class Plausible:
     def __init__(self, dataset: Sequence[Any], atomic_energies: Any, labels: Iterable[str] = ("energy", "forces")):
         self.atomic_energies, self.labels = np.atleast_2d(np.asarray(atomic_energies, dtype=float)), tuple(labels)
         chosen = np.random.default_rng(0).permutation(len(dataset))[:ENOUGH]
-        samples = [sample for sample in (dataset[int(i)] for i in chosen) if sample is not None]
-        measured = np.array([self._measure(sample) for sample in samples]).reshape(-1, 3)
+        samples = (dataset[int(i)] for i in chosen)  # one at a time: each holds its edges
+        known = [(self._finite(sample), self._measure(sample)) for sample in samples if sample is not None]
+        measured = np.array([own for _, own in known]).reshape(-1, 3)
         self.limits = {head: limits(*measured[measured[:, 0] == head, 1:].T) for head in np.unique(measured[:, 0])}
-        self.rejected = sum(not self(sample) for sample in samples)
-        self.examined = len(samples)
+        self.rejected = sum(not (finite and self._inside(*own)) for finite, own in known)
+        self.examined = len(known)
 
     def __call__(self, sample: Any) -> bool:
         """True where the labels of a sample can be used."""
-        if nonfinite_labels(sample, self.labels):
-            return False
-        head, energy, force = self._measure(sample)
+        return self._finite(sample) and self._inside(*self._measure(sample))
+
+    def _finite(self, sample: Any) -> bool:
+        return not nonfinite_labels(sample, self.labels)
+
+    def _inside(self, head: float, energy: float, force: float) -> bool:
         own = self.limits.get(head)
         return own is None or (not abs(energy - own.energy) > own.width and not force > own.force)
 

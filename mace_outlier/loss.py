@@ -190,6 +190,8 @@ class RobustLoss(nn.Module):
     def _note_validation(self, ref: Any, pred: dict[str, Tensor]) -> None:
         """Remember the losses of a validation batch, from which nothing is learnt."""
         assert self._selection is not None
+        if not self._selection.is_new(ref):
+            return
         losses = self.per_configuration(ref, pred, distributed=self.sum_over_ranks is not None)
         contribution, judged = self._of_all_ranks(losses, len(ref["batch"]))[0], losses.judged
         bad = ~(judged + contribution < LARGEST_LOSS)

@@ -99,6 +99,8 @@ class MixtureDistribution(LossDistribution):
 
     def refit(self, seen: Remembered, believable: Callable[[Tensor], bool] | None = None) -> Weighted | None:
         """See the class; waits for the device."""
+        if self.settled:
+            self._follow_heads_without_fit(seen)
         result, before = self.weigh(seen.losses, seen.heads), self.wrong
         before = before.to(seen.usable.device) if before is not None and before.shape == seen.usable.shape else None
         self.wrong = torch.zeros_like(seen.usable)
@@ -125,6 +127,11 @@ class MixtureDistribution(LossDistribution):
             self.fits[head] = fit
             result.weight[rows], result.zscore[rows] = judged
         return self._unless_infinite(result) if self.settled else None
+
+    def _follow_heads_without_fit(self, seen: Remembered) -> None:
+        """Let the running distribution of heads that are too small for a fit learn from this epoch."""
+        fitted = torch.tensor([fit is not None for fit in self.fits], device=seen.heads.device)
+        self.first.update(_log(seen.losses), seen.heads, seen.usable & (seen.losses > 0) & ~fitted[seen.heads])
 
     def _fit(self, seen: Remembered, before: np.ndarray) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
         """Measures of the groups, the fit, and what it was made to: relative log losses and energy errors (N,).

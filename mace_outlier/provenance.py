@@ -157,15 +157,16 @@ class Descriptions:
         for vocabulary in gather(self.vocabulary):
             self.vocabulary.update(vocabulary)
 
-    def whole_groups(self, outliers: np.ndarray) -> tuple[float, list[str]]:
+    def whole_groups(self, outliers: np.ndarray, among: np.ndarray) -> tuple[float, list[str]]:
         """Share of the outliers in a mask (N,) whose formula or config_type consists of outliers nearly as a whole.
 
-        And the names of these groups. Wrong labels are spread over what they should not depend on; a whole chemistry
-        with large losses is one that is harder than the others.
+        And the names of these groups, whose members are those in the mask `among` (N,): what could be an outlier. Wrong
+        labels are spread over what they should not depend on; a whole chemistry with large losses is one that is harder
+        than the others.
         """
         largest: tuple[float, list[str]] = (0.0, [])
         for codes in (self.texts["config_type"], self.texts["formula"]):
-            known = (codes != 0).numpy()
+            known = (codes != 0).numpy() & among
             unique, group = np.unique(codes.numpy()[known], return_inverse=True)
             if len(unique) < 2 or not outliers.any():
                 continue

@@ -147,7 +147,11 @@ class Records:
         return columns | {name: getattr(self, name).clone() for name in ("head", "times_seen", "mean_weight")}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set."""
+        """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
+
+        A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
+        """
+        state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residuals} | state
         for name in (*self.columns, "head", "times_seen", "mean_weight"):
             if name not in state or len(state[name]) != len(self):
                 raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")

@@ -128,8 +128,13 @@ def read_results(run: str | Path) -> Results:
         about = json.loads(about_path(prefix).read_text())
         path = prefix.with_name(about["table"])
         table = _read_table(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"the results {prefix}_outliers.* can't be read: {error}") from error
+    if about.get("rows", len(table)) != len(table):
+        raise ResultsError(
+            f"{path} has {len(table)} rows, but {about_path(prefix).name} says {about['rows']}: "
+            "one of them was cut, or is of another run"
+        )
     if "split" not in table:  # of a version that knew the training set only
         table["split"] = pandas.Categorical.from_codes(np.zeros(len(table), dtype=np.int8), [TRAIN])
     missing = [name for name in COLUMNS if name not in table]

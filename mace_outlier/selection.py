@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,11 +22,17 @@ class Selection:
 
     def __init__(self) -> None:
         self._batches: list[Tensor] = []  # (B, C) each
+        self._last: Any = None
         self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
 
     def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
         """Take in a batch: rows (B,) of the validation set, or -1, heads (B,), and losses, shares, residuals (B,)."""
         self._batches.append(torch.stack([column.to(widest(rows.device)) for column in (rows, heads, *columns)], dim=1))
+
+    def is_new(self, batch: Any) -> bool:
+        """Whether a batch is another one than the last: torchmetrics calls the loss twice for each."""
+        new, self._last = batch is not self._last, batch
+        return new
 
     def __len__(self) -> int:
         return sum(map(len, self._batches))

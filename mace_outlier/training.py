@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -187,8 +188,11 @@ class RobustTraining:
         if state["heads"] != heads:
             logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
             return
+        known = state["options"].get("distribution") == self.options.distribution
+        if not known:
+            logging.warning("The statistics of another distribution can't be continued: they start fresh")
         for stage, statistics in state["statistics"].items():
-            if stage in self.losses:
+            if stage in self.losses and known:
                 self.losses[stage].distribution.load_state_dict(statistics)
                 if self.options.scope == "property":
                     self.losses[stage].weigh_by_property()
@@ -197,7 +201,8 @@ class RobustTraining:
             self.records.load_state_dict(state["records"])
         else:
             logging.warning("The training set has changed since the checkpoint: its records start fresh")
-        logging.info("Continuing with the loss statistics of the checkpoint")
+        if known:
+            logging.info("Continuing with the loss statistics of the checkpoint")
 
     # --- details -----------------------------------------------------------------------------------------------------
 
@@ -222,7 +227,8 @@ class RobustTraining:
 
     def _believable(self, outliers: torch.Tensor) -> bool:
         """Whether these configurations (N,) can be wrong labels: not if most of them are whole groups of their own."""
-        share, names = self.descriptions.whole_groups(outliers.cpu().numpy())
+        own, heads = outliers.cpu().numpy(), self.provenance.head
+        share, names = self.descriptions.whole_groups(own, np.isin(heads, heads[own]))  # heads are judged apart
         if share > WHOLE_GROUPS:
             shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
             logging.info(

@@ -172,6 +172,34 @@ def no_labels(path):
     write(path / "data.xyz", frames)
 
 
+def scripted(path):
+    """What MACE writes beside the model, as NAME_compiled.model."""
+    write_planted(path, [0], count=3)
+
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("atomic_numbers", torch.tensor([1, 8]))
+            self.register_buffer("r_max", torch.tensor(3.0))
+
+        def forward(self, x):
+            return x
+
+    torch.jit.script(Model()).save(path / "scripted.model")
+
+
+def test_a_file_that_is_named_twice_is_read_once(tmp_path, model):
+    for name, bad in (("a", []), ("b", [1])):
+        frames = molecules(5, seed=len(bad))
+        spoil(frames, bad, energy=30.0)
+        write(tmp_path / f"{name}.xyz", frames)
+    with within(tmp_path):
+        main(["audit", f"--model={model}", "--data", "a.xyz", "b.xyz", "--out=once"])
+        main(["audit", f"--model={model}", "--data", "a.xyz", "b.xyz", "a.xyz", "--out=twice"])
+    once, twice = (read_results(tmp_path / name).table for name in ("once", "twice"))
+    assert once.equals(twice)
+
+
 @pytest.mark.parametrize(
     ("prepare", "flags", "message"),
     [
@@ -182,6 +210,10 @@ def no_labels(path):
         (None, ["--model=nowhere"], "--model nowhere is not a model saved by MACE's training"),
         (None, ["--batch_size=0"], "--batch_size 0: must be 1 or more"),
         (None, ["--energy_weight=0", "--forces_weight=0"], "not both 0"),
+        (None, ["--energy_weight=nan"], "must be numbers"),
+        (None, ["--device=foo"], "--device foo: "),
+        (None, ["--device=cuda:77"], "--device cuda:77: "),
+        (scripted, ["--model=scripted.model"], "--model scripted.model is not a model saved by MACE's training"),
         (None, ["--data", "missing.xyz"], "there is no training file missing.xyz"),
     ],
 )

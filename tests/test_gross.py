@@ -93,3 +93,23 @@ def test_two_gross_errors_that_stock_mace_does_not_survive(mace):
 def validation_errors(log):
     """RMSE of energy (meV/atom) and forces (meV/A) of the last epoch."""
     return np.array(re.findall(r"RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+)", log)[-1], dtype=float)
+
+
+def test_samples_are_looked_at_one_at_a_time():
+    """Data that are made when they are asked for hold their edges: ten thousand of them would take gigabytes."""
+    import weakref
+
+    alive, most = weakref.WeakSet(), []
+
+    class Made:
+        def __len__(self):
+            return 30
+
+        def __getitem__(self, i):
+            (sample,) = samples(molecules(1, seed=i))
+            most.append(len(alive))
+            alive.add(sample)
+            return sample
+
+    assert Plausible(Made(), E0S).examined == 30
+    assert max(most) <= 1

@@ -275,6 +275,19 @@ def test_all_weights_1_give_the_stock_validation_loss():
     torch.testing.assert_close(losses, loss.per_configuration(batch, output).judged)
 
 
+def test_a_validation_batch_counts_once_however_often_its_loss_is_asked_for():
+    """torchmetrics calls it twice for each batch."""
+    loss = robust()
+    batches = [training_batch() for _ in range(2)]
+    with loss.selecting() as selection:
+        for batch, output in batches:
+            del batch["configuration_id"]
+            batch["validation_id"] = torch.arange(3)
+            values = [loss(ref=batch, pred=output) for _ in range(2)]
+            assert values[0] == values[1]
+    assert selection.collect()[0].tolist() == [0, 1, 2, 0, 1, 2]
+
+
 def test_a_validation_configuration_without_an_energy_has_no_energy_error():
     loss = robust()
     batch, output = training_batch()

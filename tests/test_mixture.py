@@ -370,3 +370,46 @@ def test_found_populations_are_kept_near_the_limit():
     assert distribution.fits[0].share > 0
     distribution.refit(remembered(0.0)[0])
     assert distribution.fits[0].share == 0
+
+
+# --- batches, heads --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize(("size", "batch", "share"), [(2000, 32, 0.15), (4000, 40, 0.1)])
+def test_wrong_labels_are_found_in_batches_wherever_they_are_in_the_file(size, batch, share, side_by_side):
+    """A bad stretch of a trajectory: in each batch, the wrong ones have rows next to one another, and one time."""
+    rng = np.random.default_rng(5)
+    bad = np.zeros(size, dtype=bool)
+    bad[
+        np.arange(round(share * size)) + size // 3 if side_by_side else rng.permutation(size)[: round(share * size)]
+    ] = True
+    distribution = MixtureDistribution()
+    for epoch in range(3):
+        times = np.empty(size)
+        times[rng.permutation(size)] = epoch + (np.arange(size) // batch) * batch / size  # one for each batch
+        losses = np.exp(rng.normal(0, 0.5, size) - 0.5 * epoch) * np.where(bad, 12, 1)
+        errors = np.where(bad, rng.normal(0.06, 0.01, size), rng.normal(0, SPREAD, size))
+        judged = distribution.refit(seen(losses, errors, times=times))
+    assert judged.weight[bad].mean() < 0.02
+    assert judged.weight[~bad].mean() > 0.98
+
+
+def test_a_head_that_is_too_small_for_a_fit_goes_on_learning():
+    """Another head's fit must not leave it with the statistics of the first epoch."""
+    size, small = 400, 40
+    heads = torch.tensor([0] * size + [1] * small)
+    what, _ = remembered(0.15, size=size)
+    distribution = MixtureDistribution(num_heads=2)
+    for epoch in range(6):
+        few = torch.linspace(0.5, 1.5, small).double() * 10.0**-epoch
+        both = seen(torch.cat((what.losses, few)).numpy(), torch.cat((what.errors, 0 * few)).numpy(), heads)
+        if epoch == 0:
+            distribution.update(both.losses, both.heads, both.usable)
+        large = distribution.first.mean[0].clone()
+        distribution.refit(both)
+    assert distribution.fits[0].share == pytest.approx(0.15, abs=0.02)
+    assert distribution.fits[1] is None
+    remembered_by_now = -np.log(10) * sum(0.1 * 0.9 ** (5 - epoch) * epoch for epoch in range(1, 6))
+    assert distribution.first.mean[1].item() == pytest.approx(remembered_by_now, abs=0.2)
+    assert distribution.first.mean[0] == large  # has a fit

@@ -331,10 +331,25 @@ def test_outliers_that_are_a_whole_chemistry_are_told_from_wrong_labels():
     for row in range(39):  # the last one is not known yet
         descriptions.note(row, Tag("bulk", *2 * ("H2O" if row < 30 else "CH4",), 3))
     outliers = np.arange(40) % 4 == 0
-    assert descriptions.whole_groups(outliers) == (0.0, [])
+    everywhere = np.ones(40, dtype=bool)
+    assert descriptions.whole_groups(outliers, everywhere) == (0.0, [])
     outliers = (np.arange(40) >= 31) | (np.arange(40) < 4)
-    assert descriptions.whole_groups(outliers) == (pytest.approx(8 / 13), ["CH4"])
-    assert descriptions.whole_groups(np.zeros(40, dtype=bool)) == (0.0, [])
+    assert descriptions.whole_groups(outliers, everywhere) == (pytest.approx(8 / 13), ["CH4"])
+    assert descriptions.whole_groups(np.zeros(40, dtype=bool), everywhere) == (0.0, [])
+
+
+def test_the_same_chemistry_in_another_head_does_not_hide_that_a_whole_one_looks_wrong(monkeypatch):
+    from mace_outlier.options import Options
+    from mace_outlier.training import RobustTraining
+
+    run, size = RobustTraining(Options()), 40
+    run.provenance = Provenance(["a", "b"], [[Part("a.xyz", np.arange(size))], [Part("b.xyz", np.arange(size))]])
+    run.descriptions = Descriptions(2 * size)
+    for row in range(2 * size):
+        run.descriptions.note(row, Tag("hard" if row % size < 10 else "easy", *2 * ("H2O",), 3))
+    hard = torch.arange(2 * size) < 10  # those of the first head
+    assert not run._believable(hard)
+    assert run._believable((torch.arange(2 * size) % 4 == 0) & (torch.arange(2 * size) < size))
 
 
 def hard_frames(count=80):

@@ -109,6 +109,17 @@ def test_state_goes_round_and_is_checked_before_it_is_taken():
     assert other.loss.tolist() == [0.0, 7.0, 0.0]
 
 
+def test_records_of_a_loss_without_stress_are_continued_by_one_with():
+    records, other = Records(3), Records(3, stress=True)
+    observe(records, [1], [7.0], residuals=[[1.0], [2.0]])
+    other.load_state_dict(records.state_dict())
+    assert other.loss.tolist() == [0.0, 7.0, 0.0]
+    assert other.column("force_rmse")[1] == 2.0
+    assert other.column("stress_rmse").isnan().all()
+    records.load_state_dict(other.state_dict())
+    assert records.loss.tolist() == [0.0, 7.0, 0.0]
+
+
 def test_two_million_configurations_take_less_than_64_megabytes():
     state = Records(2_000_000).state_dict()
     assert sum(value.numel() * value.element_size() for value in state.values()) <= 64e6

@@ -70,6 +70,16 @@ def without_table(path):
     (path / "x_outliers.json").write_text(json.dumps({"table": "x_outliers.csv"}))
 
 
+def no_object(path):
+    (path / "x_outliers.json").write_text("[1]")
+
+
+def cut(path):
+    write_results(path / "x", table(), {"rows": len(table())})
+    lines = (path / "x_outliers.csv").read_text().splitlines(keepends=True)
+    (path / "x_outliers.csv").write_text("".join(lines[:-1]))
+
+
 @pytest.mark.parametrize(
     ("prepare", "run", "message"),
     [
@@ -78,6 +88,8 @@ def without_table(path):
         (foreign, "x", "x_outliers.csv has no column head, source, .*: it is no table of mace-outlier"),
         (broken, "x", "can't be read"),
         (without_table, "x", "can't be read: .*x_outliers.csv"),
+        (no_object, "x", "can't be read"),
+        (cut, "x", r"x_outliers.csv has \d+ rows, but x_outliers.json says 15: one of them was cut"),
     ],
 )
 def test_errors(tmp_path, prepare, run, message):

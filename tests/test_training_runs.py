@@ -262,6 +262,20 @@ def test_changed_options_and_training_set_are_reported_at_a_restart(mace):
     assert "The training set has changed since the checkpoint: its records start fresh" in run.log
 
 
+def test_another_distribution_and_base_loss_at_a_restart(mace):
+    """What can't be continued starts fresh; the rest goes on."""
+    mace.train("another", *WHOLE)
+    run = mace.train(
+        "another", *WHOLE[:-1], "--ema_robust_distribution=mixture", "--ema_robust_base_loss=stress",
+        "--max_num_epochs=5", "--restart_latest", "--compute_stress=True",
+    )  # fmt: skip
+    assert "ema_robust_distribution: the checkpoint has gaussian, this run continues with mixture" in run.log
+    assert "The statistics of another distribution can't be continued: they start fresh" in run.log
+    assert "Continuing with the loss statistics" not in run.log
+    assert run.state["records"]["times_seen"].max() > 3
+    assert "first" in run.state["statistics"]["stage_one"]
+
+
 def test_several_runs_in_one_process_don_t_mix(mace):
     mace.train("first", "--loss=ema_robust")
     plain = mace.train("second", "--loss=weighted")

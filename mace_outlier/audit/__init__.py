@@ -11,6 +11,7 @@ A loss says that model and label disagree: which of them is wrong depends on how
 """
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, write the results, and show the report; raises ValueError where something doesn't fit."""
     check(arguments)
-    sources = [source for name in arguments.data for source in shards(name)]
+    sources = list(dict.fromkeys(source for name in arguments.data for source in shards(name)))  # each once
     prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
     from ..results import set_aside, write_results
     from ..sources import find_source
@@ -60,11 +61,9 @@ def check(arguments: argparse.Namespace) -> None:
     """Raise ValueError for numbers that make no sense."""
     if arguments.batch_size < 1:
         raise ValueError(f"--batch_size {arguments.batch_size}: must be 1 or more")
-    if (
-        min(arguments.energy_weight, arguments.forces_weight) < 0
-        or arguments.energy_weight + arguments.forces_weight == 0
-    ):
-        raise ValueError("--energy_weight and --forces_weight must not be negative, and not both 0")
+    weights = arguments.energy_weight, arguments.forces_weight
+    if not all(map(math.isfinite, weights)) or min(weights) < 0 or sum(weights) == 0:
+        raise ValueError("--energy_weight and --forces_weight must be numbers, not negative, and not both 0")
 
 
 def shards(name: str) -> list[str]:

@@ -10,6 +10,14 @@ from ase import Atoms
 from mace import data, tools
 
 
+def existing_device(name: str) -> torch.device:
+    """Raises ValueError where there is no such device."""
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f"--device {name}: {error}") from error
+
+
 class Predictor:
     """A trained model and what its inputs have to look like.
 
@@ -20,18 +28,18 @@ class Predictor:
         head: of a model with several; "" for the only one.
 
     Raises:
-        ValueError: the file is no such model, or the head is not one of its heads.
+        ValueError: the file is no such model, the head is not one of its heads, or there is no such device.
     """
 
     def __init__(self, path: Path, device: str, dtype: str = "", head: str = "") -> None:
-        self.device = torch.device(device)
+        self.device = existing_device(device)
         try:
             self.model = torch.load(path, map_location=self.device, weights_only=False)
             self.numbers = [int(z) for z in self.model.atomic_numbers]
             self.r_max = float(self.model.r_max)
+            self.model.eval().requires_grad_(False)
         except (OSError, pickle.UnpicklingError, AttributeError, RuntimeError, EOFError, ImportError) as error:
             raise ValueError(f"--model {path} is not a model saved by MACE's training: {error}") from error
-        self.model.eval().requires_grad_(False)
         if dtype:
             self.model.to(getattr(torch, dtype))
         self.dtype = next(self.model.parameters()).dtype

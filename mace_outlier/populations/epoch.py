@@ -17,6 +17,15 @@ NEIGHBOURS = 3  # visits within which wrong labels are not expected to bunch
 Array = NDArray[np.float64]
 
 
+def by_time(times: Array) -> NDArray[np.int64]:
+    """Indices (N,) that sort the times, those of a batch, which are equal, in an order that says nothing.
+
+    That of the rows does: wrong labels may lie side by side in a file.
+    """
+    shuffled = np.random.default_rng([2608, 8849]).permutation(len(times))
+    return np.asarray(shuffled[np.argsort(times[shuffled], kind="stable")])
+
+
 def drift(values: Array, times: Array, trusted: NDArray[np.bool_] | None = None) -> Array:
     """How far all values (N,) were moved at their times (N,), by the change of the model within an epoch; mean 0.
 
@@ -28,7 +37,7 @@ def drift(values: Array, times: Array, trusted: NDArray[np.bool_] | None = None)
     windows = min(WINDOWS, len(use) // WINDOW)
     if windows < 2 or times[use].min() == times[use].max():
         return np.zeros(len(values))
-    order = use[np.argsort(times[use], kind="stable")]
+    order = use[by_time(times[use])]
     low, high = np.quantile(values[order], (0.25, 0.75))
     clipped = values[order].clip(low - CLIP * (high - low), high + CLIP * (high - low))
     number = np.arange(len(order)) * windows // len(order)
@@ -43,12 +52,12 @@ def drift(values: Array, times: Array, trusted: NDArray[np.bool_] | None = None)
 def bunched(times: Array, wrong: NDArray[np.bool_]) -> bool:
     """Whether configurations that look wrong were visited close to one another, as wrong labels are not.
 
-    An epoch visits configurations in random order. Counted are pairs of wrong ones that are at most NEIGHBOURS visits
-    apart, against what chance gives.
+    An epoch visits configurations in random order, those of a batch at once. Counted are pairs of wrong ones at most
+    NEIGHBOURS visits apart, against what chance gives.
     """
     if not len(times) or times.min() == times.max():
         return False
-    wrong = wrong[np.argsort(times, kind="stable")].astype(float)
+    wrong = wrong[by_time(times)].astype(float)
     found = sum(float(wrong[:-apart] @ wrong[apart:]) for apart in range(1, NEIGHBOURS + 1))
     expected = NEIGHBOURS * len(wrong) * wrong.mean() ** 2
     return bool(found > 1.3 * expected + 4 * np.sqrt(expected + 1))

@@ -25,8 +25,8 @@ def checkpoint(folder: Path) -> None:
         torch.load(newest, map_location="cpu", weights_only=False)
     except Exception as error:
         sys.exit(
-            f"spice.sbatch: {newest.resolve()} can't be read ({error}): the job was ended while MACE wrote it? MACE would"
-            " start at epoch 0. Delete it, and the job goes on from an older one, if there is one, or begins anew"
+            f"spice.sbatch: {newest.resolve()} can't be read ({error}): was the job ended while MACE wrote it? MACE "
+            "would start at epoch 0. Delete it, and the job goes on from an older one, if there is one, or begins anew"
         )
 
 
