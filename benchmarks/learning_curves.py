@@ -1,9 +1,12 @@
 """Errors of every epoch: does a training learn the wrong labels by heart? Of trainings whose checkpoints are all kept.
 
+These are trainings of their own: with all checkpoints kept, MACE takes the last epoch for its model, not the best one.
+
 Energies and forces of right and of wrong training labels and of the validation labels as they were given, and of the
 test set, which is right throughout; some hundred configurations of each.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
@@ -26,6 +29,11 @@ SETS = {  # colour-blind safe (Okabe and Ito)
     "validation labels as given": "#999999",
     "test, right labels": "#000000",
 }
+
+
+def keeping_all(one: Training, folder: Path) -> Training:
+    """The same training, with the checkpoint of every epoch."""
+    return replace(one, folder=folder / one.data.name / one.arm, flags=(*one.flags, KEEP_ALL))
 
 
 def sets(one: Training, some: int) -> dict[str, list[Atoms]]:

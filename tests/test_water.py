@@ -302,7 +302,7 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     monkeypatch.setattr(run, "QUICK", tiny)
     monkeypatch.setattr(sys, "argv", ["run.py", "--quick"])
     run.main()
-    assert "3 trainings to run" in capsys.readouterr().out
+    assert "5 trainings to run" in capsys.readouterr().out
     out = tiny.work / "results"
     models = json.loads((out / "observables.json").read_text())["models"]
     assert [model["survived"] for model in models] == [1, 1, 1]
@@ -321,5 +321,5 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     assert "of 1 trajectories survived" in observed.stdout, observed.stderr
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
     run.main()
-    assert "0 trainings to run, 3 finished" in capsys.readouterr().out
+    assert "0 trainings to run, 5 finished" in capsys.readouterr().out
     assert made == {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}

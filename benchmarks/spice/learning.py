@@ -7,14 +7,13 @@ What is drawn: see benchmarks/learning_curves.py.
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 
 import _spice_paths  # noqa: F401 (first)
-from demo_arms import Training, finished_result, run_all
-from learning_curves import KEEP_ALL, curve, draw
+from demo_arms import finished_result, run_all
+from learning_curves import curve, draw, keeping_all
 from mini_spice import WORK
 from spice_cells import training
 from spice_errors import collect
@@ -24,17 +23,12 @@ ARMS = {"weighted": "stock weighted", "default": "ema_robust"}
 SOME = 200  # configurations of each kind
 
 
-def keeping_all(one: Training) -> Training:
-    """The same training, with the checkpoint of every epoch."""
-    return replace(one, folder=WORK / "learning" / one.data.name / one.arm, flags=(*one.flags, KEEP_ALL))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", type=float, default=0.3)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    trainings = [keeping_all(training(options.share, arm, options.seed)) for arm in ARMS]
+    trainings = [keeping_all(training(options.share, arm, options.seed), WORK / "learning") for arm in ARMS]
     run_all([one for one in trainings if finished_result(one) is None], 2, collect)
     rows = [row for one in trainings for row in curve(one, SOME)]
     about = {"command": f"python benchmarks/spice/learning.py --share {options.share:g} --seed {options.seed}"}

@@ -24,7 +24,7 @@ from water_results import write_results
 
 def train(benchmark: Benchmark, seed: int, processes: int) -> None:
     """Run what is not finished."""
-    wanted = [benchmark.training(cell, seed) for cell in benchmark.trained]
+    wanted = [benchmark.training(cell, seed) for cell in benchmark.trained] + benchmark.learning(seed)
     missing = [one for one in wanted if finished_result(one) is None]
     print(f"seed {seed}: {len(missing)} trainings to run, {len(wanted) - len(missing)} finished", flush=True)
     run_all(missing, processes, collect)

@@ -9,7 +9,7 @@ import _water_paths  # noqa: F401 (first)
 import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
 from demo_arms import REPOSITORY, Training
 from finished_trainings import REFINED
-from learning_curves import KEEP_ALL
+from learning_curves import keeping_all
 from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
 from make_water import DESCRIPTION_FILE, make_labelled
 from training_files import write_training_files
@@ -33,7 +33,7 @@ class Benchmark:
     trained: tuple[Cell, ...]
     refined: tuple[tuple[str, float], ...]  # kinds and shares
     rounds: int  # of iterative refinement
-    followed: tuple[Cell, ...]  # whose checkpoints are all kept, for the learning curves
+    followed: tuple[Cell, ...]  # for the learning curves
     simulated: tuple[Cell, ...]
     trajectories: int  # of each model
     protocol: Protocol
@@ -46,7 +46,6 @@ class Benchmark:
         """One training, its data written."""
         kind, share, arm = cell
         settings = self.write_data(kind, share, seed)
-        flags = (*FLAGS, KEEP_ALL) if cell in self.followed else FLAGS
         return Training(
             arm,
             seed,
@@ -55,8 +54,12 @@ class Benchmark:
             self.runs(cell, seed),
             settings["E0s"],
             ENERGY_WEIGHT,
-            flags,
+            FLAGS,
         )
+
+    def learning(self, seed: int) -> list[Training]:
+        """The trainings of the learning curves."""
+        return [keeping_all(self.training(cell, seed), self.work / "learning") for cell in self.followed]
 
     def runs(self, cell: Cell, seed: int) -> Path:
         """Folder of a training; `refinement, round 2` is that of iterative refinement."""

@@ -68,7 +68,7 @@ def evaluated(replica: Replica) -> dict:
 def learning(benchmark: Benchmark, seed: int) -> list[dict]:
     """Learning curves, computed once."""
     rows = []
-    for one in (benchmark.training(cell, seed) for cell in benchmark.followed):
+    for one in benchmark.learning(seed):
         if finished_result(one) is None:
             continue
         path = one.folder / "learning.json"
