@@ -69,6 +69,32 @@ def test_three_ways_are_compared_and_finished_files_are_kept(tmp_path):
     logs = {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
     run(tests, work)
     assert logs == {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
+    (tests / "test_broken.py").write_text("def test_mended():\n    pass\n")
+    run(tests, work)
+    report = json.loads((work / "mace_tests.json").read_text())
+    assert report["results"]["test_broken.py"] == dict.fromkeys(
+        ("without", "with", "robust"), {"test_mended": "passed"}
+    )
+    after = {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
+    assert [path for path in logs if logs[path] != after[path] and "made_up" in path.name] == []
+
+
+def test_the_callers_environment_and_folder_don_t_matter(tmp_path, monkeypatch):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_made_up.py").write_text(MADE_UP)
+    monkeypatch.setenv("MACE_OUTLIER_DISABLE", "1")
+    monkeypatch.chdir(tmp_path)
+    run(Path("tests"), Path("work"))
+    (row,) = json.loads((tmp_path / "work" / "mace_tests.json").read_text())["differing"]
+    assert (row["robust"], row["with"]) == ("failed", "passed"), "nothing was injected"
+
+
+def test_a_file_of_which_nothing_can_be_run_is_no_success(tmp_path):
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_broken.py").write_text("import no_such_module\n")
+    done = run(tmp_path / "tests", tmp_path / "work")
+    assert done.returncode == 1
+    assert "nothing was tested by test_broken.py" in done.stderr
 
 
 def test_no_tests_of_mace_there(tmp_path):
