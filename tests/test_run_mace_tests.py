@@ -72,9 +72,7 @@ def test_three_ways_are_compared_and_finished_files_are_kept(tmp_path):
     (tests / "test_broken.py").write_text("def test_mended():\n    pass\n")
     run(tests, work)
     report = json.loads((work / "mace_tests.json").read_text())
-    assert report["results"]["test_broken.py"] == dict.fromkeys(
-        ("without", "with", "robust"), {"test_mended": "passed"}
-    )
+    assert list(report["results"]["test_broken.py"].values()) == 3 * [{"test_mended": "passed"}]
     after = {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
     assert [path for path in logs if logs[path] != after[path] and "made_up" in path.name] == []
 
@@ -94,7 +92,7 @@ def test_a_file_of_which_nothing_can_be_run_is_no_success(tmp_path):
     (tmp_path / "tests" / "test_broken.py").write_text("import no_such_module\n")
     done = run(tmp_path / "tests", tmp_path / "work")
     assert done.returncode == 1
-    assert "nothing was tested by test_broken.py" in done.stderr
+    assert "Nothing was tested by test_broken.py" in done.stderr
 
 
 def test_no_tests_of_mace_there(tmp_path):
