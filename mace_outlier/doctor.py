@@ -9,18 +9,21 @@ import argparse
 import importlib
 import os
 import platform
+import re
 import site
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 
 from . import __file__ as package_file
 from . import __version__, _boot
 
 PACKAGES = ("mace-torch", "torch", "e3nn", "ase", "numpy")
+PLUGINS = "mace.plugins"  # group of entry points, see patches/
 HOOK = "mace_outlier.pth"  # runs at every start of Python
 COMMAND = "mace_run_train"
 
@@ -57,6 +60,9 @@ def inactive() -> str:
     """Why MACE does not know the loss without being asked, and what to do; empty where it does."""
     if _boot.disabled():
         return f"{_boot.DISABLE}={os.environ[_boot.DISABLE]} is set, which switches the plugin off; unset it"
+    if _boot.host_loads_plugins():
+        named = [one for one in entry_points(group=PLUGINS) if one.value.startswith("mace_outlier.")]
+        return "" if named else f"MACE loads plugins, but no entry point of the group {PLUGINS} names mace-outlier"
     if not _boot.waiting():
         return (
             f"{HOOK} was not run at the start of this Python (python -S, PYTHONPATH, pip --target?); "
@@ -68,20 +74,31 @@ def inactive() -> str:
 def hook() -> str:
     """What activates the plugin."""
     if _boot.host_loads_plugins():
-        return "MACE itself, which loads plugins by their entry points (mace.plugins)"
+        return f"MACE itself, which loads plugins by their entry points ({PLUGINS})"
     folders = map(Path, (*site.getsitepackages(), site.getusersitepackages()))
     return next((str(folder / HOOK) for folder in folders if (folder / HOOK).exists()), HOOK)
 
 
 def command() -> str:
     """Where MACE's command is, and whether it is that of this Python."""
-    beside = Path(sys.executable).with_name(COMMAND)
+    folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(site.getuserbase()) / "bin"]
+    own = [folder / COMMAND for folder in folders if is_of_this_python(folder / COMMAND)]
     on_path = [Path(folder) / COMMAND for folder in os.get_exec_path() if (Path(folder) / COMMAND).exists()]
-    if not on_path:
-        return f"{beside} (not on PATH)" if beside.exists() else f"no {COMMAND} on PATH, nor beside this Python"
-    if beside.exists() and on_path[0].resolve() == beside.resolve():
+    if on_path and is_of_this_python(on_path[0]):
         return f"{on_path[0]}"
-    return f"{on_path[0]}, which is of ANOTHER Python: ask that one, or give the path of this one's, {beside}"
+    if not on_path:
+        return f"{own[0]} (not on PATH)" if own else f"no {COMMAND} on PATH, nor beside this Python"
+    instead = f"give the path of this one's, {own[0]}" if own else "install MACE with this one"
+    return f"{on_path[0]}, which is of ANOTHER Python: ask that one, or {instead}"
+
+
+def is_of_this_python(script: Path) -> bool:
+    """Whether a command starts this Python, by its first line; where the path is long, it is in the second."""
+    if not script.exists():
+        return False
+    with script.open(errors="replace") as file:
+        first, second = file.readline(), file.readline()
+    return any(re.search(rf"[!\s'\"]{re.escape(sys.executable)}['\"\s]", line) for line in (first, second))
 
 
 def check_host() -> list[str]:

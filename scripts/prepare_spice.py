@@ -15,6 +15,7 @@ import argparse
 import logging
 import multiprocessing
 import os
+import re
 import shlex
 import signal
 import sys
@@ -37,6 +38,7 @@ from spice_writing import Task, write_shard
 from tqdm import tqdm
 
 NOT_SETTINGS = ("source", "out", "workers", "E0s_unit")  # what the data don't depend on, or that is noted otherwise
+OLDEST_MACE = (0, 3, 14)  # that reads what we write in HDF5 and LMDB
 SHARD_SIZE = 5000  # MACE keeps all files open, and systems allow 1024
 FAR = 20.0  # eV/atom: no molecule is bound by so much
 
@@ -72,6 +74,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     if options.format == "xyz" and options.shard_size:
         parser.error(f"--shard_size {options.shard_size}: with --format xyz, each split is one file")
     options.shard_size = options.shard_size or (sys.maxsize if options.format == "xyz" else SHARD_SIZE)
+    mace = version("mace-torch")
+    if options.format != "xyz" and tuple(map(int, re.findall(r"\d+", mace)[:3])) < OLDEST_MACE:
+        oldest = ".".join(map(str, OLDEST_MACE))
+        parser.error(f"--format {options.format}: mace-torch {mace} can't read it; needs {oldest}, or --format xyz")
     if options.format == "lmdb" and ":" in str(options.out):
         parser.error(f"--out {options.out}: MACE separates the paths of LMDBs by ':', so it must not be in one")
     return options

@@ -50,6 +50,32 @@ def test_without_the_start_up_hook():
     assert "use `mace_outlier train` in place of mace_run_train" in err
 
 
+def test_without_the_hook_a_patched_mace_loads_us_by_its_entry_point(tmp_path):
+    """As installed by `pip --target` beside a MACE of one's own, see patches/."""
+    copy = shutil.copytree(SITE / "mace", tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
+    patch = [sys.executable, ROOT / "scripts" / "apply_patch.py", "--mace", copy]
+    subprocess.run([str(part) for part in patch], check=True, capture_output=True)
+    path = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; sys.path.append({str(SITE)!r}); "
+    done, out, err = doctor("-S", code=path + "from mace_outlier.__main__ import main; main(['doctor'])")
+    assert done == 0, out + err
+    assert "activated     by MACE itself, which loads plugins by their entry points (mace.plugins)" in out
+
+
+def test_a_command_is_of_the_python_that_it_starts(tmp_path):
+    from mace_outlier.doctor import is_of_this_python
+
+    for line, mine in (
+        (f"#!{sys.executable}", True),
+        (f"#!{sys.executable} -E", True),
+        ("#!/bin/sh\n" + f'\'\'\'exec\' "{sys.executable}" "$0" "$@"', True),
+        (f"#!{sys.executable}9", False),
+        ("#!/usr/bin/python", False),
+    ):
+        (tmp_path / "x").write_text(f"{line}\nprint()\n")
+        assert is_of_this_python(tmp_path / "x") == mine, line
+    assert not is_of_this_python(tmp_path / "nothing")
+
+
 def test_the_command_of_another_python(tmp_path):
     other = tmp_path / "mace_run_train"
     other.write_text("#!/bin/sh\n")

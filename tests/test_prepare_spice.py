@@ -1,5 +1,6 @@
 """scripts/prepare_spice.py: made-up SPICE files of both schemas, through the command, back by MACE's own readers."""
 
+import errno
 import fcntl
 import json
 import re
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import prepare_spice  # noqa: E402
+import spice_folder  # noqa: E402
 import spice_statistics  # noqa: E402
 import spice_writing  # noqa: E402
 from spice_folder import Origin, origin  # noqa: E402
@@ -315,6 +317,22 @@ def test_nothing_is_overwritten(spice, tmp_path):
     with (tmp_path / "busy" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "another run is writing to it" in refusal(spice, tmp_path / "busy")
+
+
+def test_a_file_system_without_locks_is_warned_of(spice, tmp_path, monkeypatch, caplog):
+    def not_implemented(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(spice_folder.fcntl, "flock", not_implemented)
+    assert (prepare(spice, tmp_path / "out") / "statistics.json").exists()
+    assert "its file system has no locks" in caplog.text
+
+
+def test_a_mace_that_cannot_read_the_format(spice, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(prepare_spice, "version", lambda name: "0.3.13+site")
+    refusal(spice, tmp_path / "out", "--format", "lmdb")
+    assert "--format lmdb: mace-torch 0.3.13+site can't read it; needs 0.3.14" in capsys.readouterr().err
+    assert prepare_spice.parse_arguments([str(spice), "--out=x", "--format=xyz"]).format == "xyz"
 
 
 @pytest.mark.parametrize("kind", ["hdf5", "lmdb", "xyz"])

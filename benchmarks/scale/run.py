@@ -4,8 +4,9 @@
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: the fit,
-saving, and the report. Everything is linear in N or constant, which the measurements show and the table assumes. What
-the GPUs and their network do is assumed (ASSUMED), not measured: there is none here.
+saving, and the report. The table has what was measured, straight lines between, and beyond 2 x 10^6 the slope of the
+last two: costs are linear in N or constant there. What the GPUs and their network do is assumed (ASSUMED), not
+measured: there is none here.
 """
 
 import json
@@ -91,26 +92,35 @@ def costs() -> dict[str, Any]:
     """What is measured, for each configuration or each step."""
     earlier = json.loads((HERE.parent / "records" / "results.json").read_text())["results"]
     sizes = [row["configurations"] for row in earlier]
-    per = {name: slope(sizes, [row[f"seconds_to_{name}"] for row in earlier]) for name in ("fit", "save", "report")}
+    names = ("fit", "save", "report")
+    seconds = {name: {row["configurations"]: row[f"seconds_to_{name}"] for row in earlier} for name in names}
     saving = [row["peak_megabytes_saving"] - row["peak_megabytes_before"] for row in earlier]
     return {
         "step_microseconds": {size: round(step_microseconds(size), 1) for size in SIZES},
-        "merge_seconds": {size: round(merge_seconds(size), 4) for size in SIZES},
         "bytes_for_each_configuration": held(SIZES[0]),
         "bytes_of_the_first_process_when_saving": 1e6 * slope(sizes, saving),
-        "seconds_for_each_configuration": per | {"merge": slope(SIZES, [merge_seconds(size) for size in SIZES])},
+        "seconds": seconds | {"merge": {size: round(merge_seconds(size), 5) for size in SIZES}},
     }
+
+
+def at_size(measured: dict[int, float], size: int) -> float:
+    """A cost at a size: as measured, on a straight line between two measurements, or on that of the last two beyond."""
+    sizes, values = list(measured), list(measured.values())
+    if size <= sizes[-1]:
+        return float(np.interp(size, sizes, values))
+    return values[-1] + slope(sizes, values) * (size - sizes[-1])
 
 
 def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     """Costs of a training of `size` configurations on `ranks` processes."""
-    held_, seconds = measured["bytes_for_each_configuration"], measured["seconds_for_each_configuration"]
+    held_ = measured["bytes_for_each_configuration"]
+    seconds = {name: at_size(own, size) for name, own in measured["seconds"].items()}
     epoch = size / (ranks * ASSUMED["configurations_a_second_of_a_gpu"])
     hops = 2 * math.ceil(math.log2(ranks)) if ranks > 1 else 0
     steps = size / (32 * ranks)
     fused = steps * hops * ASSUMED["seconds_a_hop_of_a_collective"]
     exchange = 2 * size * held_["merged"] / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
-    merge = (seconds["merge"] * size if ranks > 1 else 0.0) + exchange
+    merge = (seconds["merge"] if ranks > 1 else 0.0) + exchange
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
     return {
         "epoch": epoch,
@@ -120,8 +130,8 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
         / ASSUMED["bytes_of_a_node"],
         "collectives": fused / epoch,
         "merge": merge / epoch,
-        "fit": seconds["fit"] * size / epoch,
-        "save": seconds["save"] * size / epoch,
+        "fit": seconds["fit"] / epoch,
+        "save": seconds["save"] / epoch,
     }
 
 

@@ -3,15 +3,17 @@
 python benchmarks/spice/spice_results.py
 """
 
+import json
 import re
 from pathlib import Path
 
 import _spice_paths  # noqa: F401 (first)
+import numpy as np
 import pandas
 from demo_arms import MACE_SETTINGS
-from demo_results import package_version
+from demo_results import package_version, rms
 from finished_trainings import REFINED, finished_trainings, over_the_oracle
-from mini_spice import CHOICE, CONFORMATIONS, WORK
+from mini_spice import CHOICE, CONFORMATIONS, SOURCE, WORK, labelled
 from readme_tables import write_tables
 from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SHARES, SIGMA, STRETCHED
 from spice_errors import SIZES
@@ -120,6 +122,28 @@ def costs(rows: pandas.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
+def label_noise() -> dict[str, float]:
+    """How wrong the unconverged labels are, of all training and validation configurations."""
+    frames = [atoms for split, own in labelled().items() if split != "test" for atoms in own]
+    energy = np.array([(a.info["unconverged_energy"] - a.info["converged_energy"]) / len(a) for a in frames])
+    forces = np.concatenate([a.arrays["unconverged_forces"] - a.arrays["converged_forces"] for a in frames])
+    return {
+        "mean_meV_per_atom": round(1e3 * float(energy.mean()), 1),
+        "rms_meV_per_atom": round(rms(energy), 1),
+        "first_quartile_meV_per_atom": round(1e3 * float(np.quantile(np.abs(energy), 0.25)), 1),
+        "force_rms_meV_per_A": round(rms(forces)),
+    }
+
+
+def in_words(noise: dict[str, float]) -> str:
+    """The same, for the README."""
+    return (
+        f"An unconverged energy is {noise['mean_meV_per_atom']:g} meV/atom too high on average "
+        f"({noise['rms_meV_per_atom']:g} root mean square, a quarter of them by less than "
+        f"{noise['first_quartile_meV_per_atom']:g}); its forces are off by {noise['force_rms_meV_per_A']:g} meV/A.\n"
+    )
+
+
 TABLES = {
     "shares": shares,
     "mae": mean_absolute,
@@ -133,11 +157,13 @@ TABLES = {
 def main() -> None:
     rows = finished()
     rows.drop(columns="seconds", errors="ignore").round(4).to_csv(TRAININGS, index=False)
-    tables = {name: make(rows) for name, make in TABLES.items()}
+    about = json.loads((HERE / "results.json").read_text()) if (HERE / "results.json").exists() else {}
+    noise = label_noise() if SOURCE.exists() else about["label_noise"]
+    tables = {name: make(rows) for name, make in TABLES.items()} | {"noise": in_words(noise)}
     write_tables(HERE / "README.md", "spice", tables)
     write_tables(HERE.parent.parent / "README.md", "spice", {"shares": tables["shares"]})
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": EPOCHS, "flags": FLAGS, "sigma": SIGMA}
-    about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS}
+    about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS, "label_noise": noise}
     about["versions"] = {name: package_version(name) for name in PACKAGES}
     write_json_atomically(HERE / "results.json", {"command": "python benchmarks/spice/run.py"} | about)
     own = rows[rows.kind == "unconverged"]
