@@ -1,6 +1,6 @@
 """Liquid water from unconverged reference data: do its structure and its diffusion come back?
 
-    python benchmarks/water/run.py            # all of it: some ten hours on two cores; goes on where it was cut
+    python benchmarks/water/run.py            # all of it: some seven hours on two cores; goes on where it was cut
     python benchmarks/water/run.py --quick    # a quarter of an hour: tries everything, shows nothing
     python benchmarks/water/water_results.py  # tables and figures, from what is finished
 
