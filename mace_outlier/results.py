@@ -87,12 +87,26 @@ def write_results(prefix: Path, table: Mapping[str, Any], about: Mapping[str, An
     path = table_path(prefix, len(frame))
     with replacing(path) as temporary:
         if path.suffix == ".csv":
-            frame.to_csv(temporary, index=False)
+            _write_csv(frame, temporary)
         else:
             frame.to_parquet(temporary, index=False, compression="zstd")
     with replacing(about_path(prefix)) as temporary:
         temporary.write_text(json.dumps({"format": FORMAT, "table": path.name, **about}, indent=1, default=str) + "\n")
     return path
+
+
+def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
+    """By pyarrow, which takes a tenth of pandas's time; texts are quoted only where one of them needs it."""
+    import pyarrow
+    from pyarrow import compute, csv
+
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    texts = {name: table[name].cast(pyarrow.string()) for name in TEXT if name in frame}
+    special = any(compute.any(compute.match_substring_regex(own, '[",\r\n]')).as_py() for own in texts.values())
+    options = csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
+    with path.open("wb") as file:
+        file.write((",".join(frame) + "\n").encode())
+        csv.write_csv(pyarrow.table({name: texts.get(name, table[name]) for name in frame}), file, options)
 
 
 def set_aside(prefix: Path) -> list[Path]:

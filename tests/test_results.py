@@ -45,6 +45,23 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     assert (read.about["kind"], read.about["threshold"], read.prefix.name) == ("training", "inf", "x_run-1")
 
 
+@pytest.mark.parametrize("texts", [["NA", "001", "", "nan"], ["two, of them", 'a "quoted" one', "two\nlines", "b"]])
+def test_a_csv_table_is_that_of_pandas_but_for_quotes(tmp_path, texts):
+    numbers = np.array([np.nan, np.inf, 1e-7, -3.0], dtype=np.float32)
+    written = table(rows=4, **{name: pandas.Categorical(texts) for name in results.TEXT}, loss=numbers)
+    path = write_results(tmp_path / "x", written, {})
+    pandas.DataFrame(written).to_csv(tmp_path / "pandas.csv", index=False)
+    read = [pandas.read_csv(file, dtype=str, keep_default_na=False) for file in (path, tmp_path / "pandas.csv")]
+    for name in written:
+        own, theirs = (one[name].tolist() for one in read)
+        assert own == theirs if name in results.TEXT else list(map(number, own)) == list(map(number, theirs)), name
+    assert ('"' in path.read_text()) == ("b" in texts)
+
+
+def number(text):
+    return float(text) if text else None
+
+
 def test_a_run_is_found_by_folder_tag_and_file(tmp_path):
     prefix = tmp_path / "results" / "water_run-3"
     write_results(prefix, table(), {})
@@ -111,16 +128,17 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_last_complete_table(tmp_path
     write_results(tmp_path / "x", table(), {"epoch": 1})
     code = f"""
         import os, signal, sys
-        import pandas
         from pathlib import Path
+        from pyarrow import csv
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         from test_results import table
         from mace_outlier.results import write_results
-        to_csv = pandas.DataFrame.to_csv
-        def half(frame, path, **kwargs):
-            to_csv(frame[: len(frame) // 2], path, **kwargs)
+        write_csv = csv.write_csv
+        def half(table, file, options):
+            write_csv(table[: len(table) // 2], file, options)
+            file.flush()
             os.kill(os.getpid(), signal.SIGKILL)
-        pandas.DataFrame.to_csv = half
+        csv.write_csv = half
         write_results(Path({str(tmp_path)!r}) / "x", table(1000), {{"epoch": 2}})
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True)
