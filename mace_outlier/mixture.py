@@ -85,6 +85,11 @@ class MixtureDistribution(LossDistribution):
         """See LossDistribution."""
         return any(fit is not None for fit in self.fits)
 
+    @property
+    def some_are_wrong(self) -> bool:
+        """See LossDistribution: a head has two populations."""
+        return any(fit is not None and fit.share > 0 for fit in self.fits)
+
     def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
         """See the class."""
         return self.first.sums(_log(losses), heads, usable)

@@ -1,7 +1,7 @@
 """Validation losses with weights, and which model is the best so far. Torch only."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite
+from math import exp, isfinite
 from typing import Any
 
 import torch
@@ -54,14 +54,27 @@ def weighted_validation_loss(shares: Tensor, weights: Tensor) -> tuple[float, fl
     return (loss / weight, weight / len(weights)) if weight > 0 else None
 
 
+def typical_ratio(shares: Tensor, before: Tensor, weights: Tensor) -> float:
+    """Weighted geometric mean of shares / before, all (V,); 1 where nothing can be compared."""
+    weights = weights.masked_fill((shares <= 0) | (before <= 0), 0.0)
+    logs = torch.where(weights > 0, (shares / before).log(), 0.0)
+    total, weight = torch.stack(((weights * logs).sum(), weights.sum())).tolist()
+    return exp(total / weight) if weight > 0 else 1.0
+
+
 class BestSoFar:
     """The losses that the best model had, to compare later ones with it by the weights of then.
 
-        V_k = V_best L_k(w_k) / L_best(w_k)        L_j(w) = sum_i w_i s_ij / sum_i w_i
+        V_k = V_best R_k         R_k = L_k(w_k) / L_best(w_k)        L_j(w) = sum_i w_i s_ij / sum_i w_i
 
     k is the best if V_k < V_best; V_0 = L_0(w_0). What is found to be wrong at one epoch lowers the loss of all models
     before as well: without the comparison, the epoch that finds most would be chosen, not the best model. While the
     weights stay what they are, V_k = L_k(w_k).
+
+    Where wrong labels are known to be among them, not all are found, and those that are not dominate a mean: the better
+    a model is, the larger are their losses. Then the typical configuration decides:
+
+        R_k = exp(sum_i w_i ln(s_ik / s_i,best) / sum_i w_i)
 
     s_ij: the share of configuration i in the loss of model j, see Selection.
     """
@@ -71,19 +84,26 @@ class BestSoFar:
         self._rows: Tensor | None = None
         self._shares, self._weights = Tensor(), Tensor()
 
-    def compare(self, rows: Tensor, shares: Tensor, weights: Tensor) -> tuple[float, float] | None:
+    def compare(
+        self, rows: Tensor, shares: Tensor, weights: Tensor, some_are_wrong: bool = False
+    ) -> tuple[float, float] | None:
         """Return V_k and the mean weight; None where all weights are 0.
 
         Args:
             rows: (V,) which configurations; shares, weights: (V,), in any order.
+            some_are_wrong: whether wrong labels are known to be among such configurations.
         """
         order = rows.argsort(stable=True)
         rows, shares, weights = rows[order], shares[order], weights[order]
         result = weighted_validation_loss(shares, weights)
         if result is None:
             return None
-        scale = self._scale_by(rows, weights)
-        value = scale * result[0]
+        if some_are_wrong and self._rows is not None and rows.equal(self._rows):
+            value = self._value * typical_ratio(shares, self._shares, weights)
+            scale = value / result[0] if result[0] > 0 else self._scale
+        else:
+            scale = self._scale_by(rows, weights)
+            value = scale * result[0]
         if isfinite(value) and (self._rows is None or value < self._value):
             self._value, self._scale = value, scale
             self._rows, self._shares, self._weights = rows, shares, weights

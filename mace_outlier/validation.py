@@ -65,7 +65,7 @@ class Validation:
         if not robust:
             return stock, metrics
         best = self._best.setdefault((loss, int(heads.min())), BestSoFar())  # of each stage and head
-        result = best.compare(rows, shares, weights)
+        result = best.compare(rows, shares, weights, loss.distribution.some_are_wrong)
         if result is None:
             return stock, metrics
         value, mean_weight = result

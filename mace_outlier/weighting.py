@@ -78,6 +78,11 @@ class LossDistribution(ABC):
         """Whether a training step takes the weights of the last `refit` instead of weighing its batch."""
         return False
 
+    @property
+    def some_are_wrong(self) -> bool:
+        """Whether the data are known to hold wrong labels, of which not all may be found."""
+        return False
+
     def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
         """Learn from one batch: finite losses (B,), heads (B,) integer, usable (B,) boolean; others are ignored."""
         self.absorb(self.sums(losses, heads, usable))

@@ -7,7 +7,7 @@ import torch
 
 from mace_outlier.provenance import Descriptions, Provenance
 from mace_outlier.records import Records
-from mace_outlier.selection import BestSoFar, Selection
+from mace_outlier.selection import BestSoFar, Selection, typical_ratio
 from mace_outlier.validation import Validation
 from mace_outlier.weighting import Weighted
 
@@ -65,12 +65,34 @@ def test_losses_that_cannot_be_compared():
     assert others == pytest.approx(0.25)
 
 
+def test_wrong_labels_that_are_not_found_do_not_hide_that_a_model_is_better():
+    """They are fitted less and less well; their losses are larger than all others together."""
+    losses = [shares(2, 2, 2, 10), shares(1, 1.5, 1, 14), shares(0.5, 0.6, 0.7, 16), shares(0.5, 0.7, 0.7, 15)]
+    best = BestSoFar()
+    values = [best.compare(ROWS, own, ALL, some_are_wrong=k > 0)[0] for k, own in enumerate(losses)]
+    assert values[0] == 1.0
+    for k, before in ((1, 0), (2, 1), (3, 2)):  # each is the best so far, but the last
+        ratio = (losses[k] / losses[before]).log().mean().exp().item()
+        assert values[k] == pytest.approx(values[before] * ratio)
+    assert values[2] == min(values)
+    assert BestSoFar().compare(ROWS, losses[1], ALL)[0] > 1.0  # by the mean, the first would be
+    arithmetic, _ = best.compare(ROWS, losses[2] / 2, ALL)  # goes on from there
+    assert arithmetic == pytest.approx(values[2] / 2)
+
+
+def test_typical_ratios_of_what_can_be_compared():
+    one, other = shares(1, 2, 0, 3), shares(2, 1, 1, 0)
+    assert typical_ratio(one, other, weights(1, 3, 1, 1)) == pytest.approx((0.5 * 2**3) ** 0.25)
+    assert typical_ratio(one, other, weights(0, 0, 1, 1)) == 1.0
+    assert torch.isnan(torch.tensor(typical_ratio(shares(torch.nan, 1, 1, 1), other, ALL)))
+
+
 class Judged:
     """Stands for a RobustLoss: evaluations of four configurations, with weights that change."""
 
     def __init__(self, *evaluations):
         self.evaluations = iter(evaluations)
-        self.distribution = self
+        self.distribution, self.some_are_wrong = self, False
 
     @contextmanager
     def selecting(self):
@@ -93,3 +115,6 @@ def test_a_run_compares_its_models_with_the_best_one():
     assert first == (pytest.approx(1.0), "metrics")
     assert second == (pytest.approx(1.0 * 2.1 / 2), "metrics")
     assert validation.select(loss, lambda: (7.0, "metrics"), robust=False) == (7.0, "metrics")
+    loss.evaluations, loss.some_are_wrong = iter([(shares(1, 4, 4, 10), third)]), True
+    typical, _ = validation.select(loss, lambda: (7.0, "metrics"), robust=True)
+    assert typical == pytest.approx(1.0 * (2 * 2 / 2) ** (1 / 3))
