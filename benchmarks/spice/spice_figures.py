@@ -50,12 +50,12 @@ def draw_detection(rows: pandas.DataFrame, folder: Path) -> None:
         right.stairs(one["recall_by_label_error"], np.minimum(BINS, LAST), **look)
     left.set_xscale("symlog", linthresh=1e-3)
     left.set(xlabel="right labels called wrong (share)", ylabel="wrong labels found (share)", xlim=(0, 1))
-    left.legend(frameon=False, fontsize=7, loc="lower right")
     right.set(xlabel="error of the label's energy (meV/atom)", ylabel="found at weight 1/2 (share)", ylim=(-0.02, 1.02))
     right.set_xscale("symlog", linthresh=2)
     right.set_xlim(0, LAST)
     right.set_xticks(BINS[:-1], labels=[f"{edge:g}" for edge in BINS[:-1]])
     right.minorticks_off()
+    right.legend(*left.get_legend_handles_labels(), frameon=False, fontsize=8, loc="upper left")
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(folder / "detection.png", dpi=150)
