@@ -11,6 +11,13 @@ import pandas
 from demo_arms import RESULT_FILE, Training
 
 REFINED = "refinement, round "  # and its number: arm of iterative refinement
+NAMES = {  # of the arms in tables; each benchmark names its oracle
+    "weighted": "stock `weighted`",
+    "universal": "stock `universal`",
+    "published": "`ema_robust`, as published",
+    "default": "**`ema_robust`**",
+    **{f"{REFINED}{number}": f"refinement, {number + 1} trainings" for number in (1, 2, 3)},
+}
 WHICH = ["arm", "kind", "share", "seed"]  # training of a benchmark
 
 

@@ -3,7 +3,7 @@
     python benchmarks/spice/run.py                  # what trainings.csv doesn't have; tables and figures as well
     python benchmarks/spice/run.py --again          # all of it, some hours on two cores
     python benchmarks/spice/run.py --seeds 1        # one seed
-    python benchmarks/spice/spice_results.py              # tables and figures, from what is finished
+    python benchmarks/spice/spice_results.py        # tables and figures, from what is finished
 
 Trainings run two at a time. Every arm has the same data, settings, seed and checkpoint rule; they differ in the labels
 that they see (oracle), in the loss, and in what iterative refinement has dropped.

@@ -8,11 +8,11 @@ import re
 from pathlib import Path
 
 import _spice_paths  # noqa: F401 (first)
+import finished_trainings
 import numpy as np
 import pandas
 from demo_arms import MACE_SETTINGS
 from demo_results import package_version, rms
-from finished_trainings import REFINED, finished_trainings, over_the_oracle
 from mini_spice import CHOICE, CONFORMATIONS, SOURCE, WORK, labelled
 from readme_tables import write_tables
 from spice_cells import ARMS, ENERGY_WEIGHT, EPOCHS, FLAGS, SHARES, SIGMA, STRETCHED
@@ -25,21 +25,15 @@ TRAININGS = HERE / "trainings.csv"
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 ENERGY_MAE, FORCE_MAE = "energy_mae_meV_per_atom", "force_mae_meV_per_A"
 RATIOS = {ENERGY: "energy_ratio", FORCES: "force_ratio", ENERGY_MAE: "energy_mae_ratio", FORCE_MAE: "force_mae_ratio"}
-NAMES = {
-    "oracle": "good labels only (oracle)",
-    "weighted": "stock `weighted`",
-    "universal": "stock `universal`",
-    "published": "`ema_robust`, as published",
-    "default": "**`ema_robust`**",
-    f"{REFINED}1": "refinement, 2 trainings",
-    f"{REFINED}2": "refinement, 3 trainings",
-}
+NAMES = {"oracle": "good labels only (oracle)", **finished_trainings.NAMES}
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "h5py")
 
 
 def finished() -> pandas.DataFrame:
     """One row for each finished training, with its errors over the oracle's (clean data: the stock training)."""
-    rows = over_the_oracle(finished_trainings(WORK / "runs", TRAININGS), None, RATIOS)
+    rows = finished_trainings.over_the_oracle(
+        finished_trainings.finished_trainings(WORK / "runs", TRAININGS), None, RATIOS
+    )
     return rows.sort_values(["share", "arm", "seed"])
 
 

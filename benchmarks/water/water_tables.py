@@ -1,21 +1,13 @@
 """Tables of the benchmark of liquid water."""
 
+import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
 from water_summary import verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
-NAMES = {
-    "oracle": "good frames only (oracle)",
-    "weighted": "stock `weighted`",
-    "universal": "stock `universal`",
-    "published": "`ema_robust`, as published",
-    "default": "**`ema_robust`**",
-    f"{REFINED}1": "refinement, 2 trainings",
-    f"{REFINED}2": "refinement, 3 trainings",
-    f"{REFINED}3": "refinement, 4 trainings",
-}
+NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
 
 
 def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> dict[str, str]:
