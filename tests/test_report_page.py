@@ -20,6 +20,7 @@ from made_up_results import (
 )
 
 from mace_outlier.__main__ import main
+from mace_outlier.report import text
 
 BAD = list(range(0, 99, 3))  # 33 rows
 
@@ -63,6 +64,36 @@ def test_the_page_answers_the_questions(tmp_path, capsys):
         assert shown in read.text
     drawings = [address for address in read.addresses if address.startswith("data:image/")]
     assert len(drawings) == 4 + 5  # figures and structures
+
+
+def test_files_are_named_within_the_folder_that_they_share(tmp_path, capsys):
+    table = made_up_table(60, [0, 1, 40, 41])
+    table["source"] = ["/data/water/a/train.xyz"] * 30 + ["/data/water/b/train.xyz"] * 30
+    run = write_run(tmp_path, table, sample=made_up_sample(table, 10))
+    out = printed(capsys, run)
+    assert out.count(" a/train.xyz ") == out.count(" b/train.xyz ") == 2
+    assert "sources are in /data/water/" in out
+    page = (tmp_path / "demo_run-1_outliers.html").read_text()
+    assert page.count('<td class="file">a/train.xyz</td>') == page.count('<td class="file">b/train.xyz</td>') == 2
+    assert "The files are in <code>/data/water/</code>" in page
+    assert page.count("ase.io.read(&#34;/data/water/a/train.xyz&#34;, ") == 2  # to copy: in full
+
+
+@pytest.mark.parametrize(
+    ("paths", "folder"),
+    [
+        (["/a/b/x.xyz"], "/a/b/"),
+        (["/a/b/x.xyz", "/a/c/x.xyz"], "/a/"),
+        (["/a/bc/x.xyz", "/a/bd/x.xyz"], "/a/"),
+        (["/a/x.xyz", "/b/x.xyz"], ""),
+        (["a/x.xyz", "a/y.xyz"], ""),
+        (["/a/x.xyz", "y.xyz"], ""),
+        ([""], ""),
+        ([], ""),
+    ],
+)
+def test_common_folder(paths, folder):
+    assert text.common_folder(paths) == folder
 
 
 def test_suspects_of_the_validation_set_are_marked(tmp_path, capsys):

@@ -54,6 +54,7 @@ def test_truth_is_read_from_the_frames_and_stated(tmp_path, capsys):
     assert "AUROC of 1 - weight" in written
     assert written.count("truth: wrong") == 2
     assert written.count("truth: right") == 1
+    assert (written.count("<td>wrong</td>"), written.count("<td>right</td>")) == (2, 1)
 
 
 def test_a_label_that_is_not_finite_is_the_most_suspicious(tmp_path):

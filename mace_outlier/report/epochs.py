@@ -98,7 +98,8 @@ def _share(axes: Axes, history: list[dict[str, Any]]) -> None:
     epochs = [number(entry["epoch"]) for entry in history]
     shares = [number(entry.get("share_below_half")) for entry in history]
     axes.plot(epochs, shares, color=SUSPECT, linewidth=1.4, marker="o" if len(epochs) == 1 else None)
-    axes.text(epochs[-1], shares[-1], f"{percent(shares[-1])} ", color=SUSPECT, ha="right", va="bottom", fontsize=8)
+    above = np.nanmax([*shares[-1 - len(shares) // 3 :], 0])  # the line beneath it
+    axes.text(epochs[-1], above, f"{percent(shares[-1])} ", color=SUSPECT, ha="right", va="bottom", fontsize=8)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.set(xlabel="epoch", ylim=(0, max(0.01, 1.2 * np.nanmax([*shares, 0]))))

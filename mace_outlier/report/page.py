@@ -110,6 +110,7 @@ def _context(report: Report) -> dict[str, Any]:
         "share": summary.suspects / max(1, summary.rows - summary.unseen),
         "longest": max([group.share for shown in groups.breakdowns.values() for group in shown.groups] + [1e-9]),
         "table": about.get("table"),
+        "folder": summary.folder,
         "directory": about.get("directory"),
         "parts": [(title, _shown(about.get(part))) for part, title in PARTS.items()],
     }
@@ -143,6 +144,7 @@ def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
     return {
         "rank": suspect.rank,
         "verdict": suspect.verdict,
+        "file": suspect.file,
         "validation": suspect.validation,
         "values": values,
         "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..results import TEXT, VALID, Results, worst_first
 from .heads import Head, find_heads
+from .text import common_folder
 
 # how sure it is that a suspect is wrong
 CERTAIN = "not finite"  # a label or the loss is NaN or infinite
@@ -44,6 +45,7 @@ class Summary(NamedTuple):
     soft_share: float  # of the finite suspects: mean weight within SOFT; NaN: none, or weights are probabilities
     heads: list[Head]
     audit: bool  # of a trained model: one visit, no training
+    folder: str  # that all files lie in, with its "/"; "": their paths are relative, or have none in common
 
     @property
     def rows(self) -> int:
@@ -81,6 +83,7 @@ class Suspect(NamedTuple):
     row: int
     verdict: str
     values: dict[str, Any]  # of the table, by column
+    file: str  # its source, within the folder of all
     energy_ratio: float  # |energy error| in medians of its head
     force_ratio: float  # force RMSE in medians of its head
 
@@ -126,6 +129,7 @@ def summarise(results: Results, below: float) -> Summary:
         float(soft.mean()) if soft.size else math.nan,
         heads,
         audit,
+        common_folder(table["source"].cat.categories),
     )
 
 
@@ -167,7 +171,8 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Suspect]:
     found = []
     for rank, (row, code, values) in enumerate(zip(rows, codes, part.to_dict("records"), strict=True), 1):
         ratios = [abs(values[name]) / medians[name][values["head"]] for name in medians]
-        found.append(Suspect(rank, int(row), VERDICTS[code], {str(k): v for k, v in values.items()}, *ratios))
+        own, file = {str(k): v for k, v in values.items()}, str(values["source"]).removeprefix(summary.folder)
+        found.append(Suspect(rank, int(row), VERDICTS[code], own, file, *ratios))
     return found
 
 

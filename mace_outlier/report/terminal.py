@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Suspect], str]]] = {
     "#": ("right", lambda suspect: str(suspect.rank)),
     "head": ("left", lambda suspect: clean(suspect.values["head"], 16)),
     "split": ("left", lambda suspect: clean(suspect.values["split"], 16)),
-    "source": ("left", lambda suspect: clean(suspect.values["source"], 40)),
+    "source": ("left", lambda suspect: clean(suspect.file, 40)),
     "frame": ("right", lambda suspect: str(suspect.values["frame"])),
     "config_type": ("left", lambda suspect: clean(suspect.values["config_type"], 24)),
     "formula": ("left", lambda suspect: clean(suspect.values["formula"], 20)),
@@ -109,8 +109,9 @@ def _suspects(out: Console, worst: list[Suspect], summary: Summary, truth: Truth
             table.add_row(*(Text(show(suspect)) for _, show in columns.values()))
         if out.measure(table, options=out.options.update(max_width=10 * PIPED_WIDTH)).maximum <= out.width:
             break
-    if left_out:
-        table.caption = Text(f"left out for want of width: {', '.join(left_out)}")
+    notes = [f"sources are in {clean(summary.folder)}"] if summary.folder else []
+    notes += [f"left out for want of width: {', '.join(left_out)}"] if left_out else []
+    table.caption = Text("\n".join(notes)) if notes else None
     return table
 
 

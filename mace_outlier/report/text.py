@@ -1,6 +1,8 @@
 """Showing strings and numbers. Strings out of data files are untrusted: what is shown of them goes through `clean`."""
 
 import math
+import os
+from collections.abc import Iterable
 
 DASH = "\N{EN DASH}"  # no value
 
@@ -18,6 +20,15 @@ def clean(text: object, limit: int = 120) -> str:
         tail = 2 * limit // 3  # the end of a path says more than its beginning
         shown = f"{shown[: limit - tail - 1]}…{shown[-tail:]}"
     return shown
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """Return the folder that all of these absolute paths lie in, with its separator; "" where there is none to name."""
+    folders = {os.path.dirname(path) for path in paths}
+    if not folders or not all(os.path.isabs(folder) for folder in folders):
+        return ""
+    common = os.path.commonpath(folders)
+    return "" if common == os.path.dirname(common) else os.path.join(common, "")  # not for the root
 
 
 def count(number: float) -> str:
