@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tqdm import tqdm
+from training_files import digest_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULT_FILE = "result.json"
@@ -108,8 +108,7 @@ class Training:
         if arm.loss == "ema_robust":
             package = REPOSITORY / "mace_outlier"
             files += [path for path in sorted(package.rglob("*.py")) if not AFTERWARDS & set(path.parts)]
-        digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-        return {"command": self.command(), "sha256_of_data_and_plugin": digest}
+        return {"command": self.command(), "sha256_of_data_and_plugin": digest_of(files)}
 
 
 def mace_run_train() -> Path:

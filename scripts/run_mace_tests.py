@@ -10,7 +10,6 @@ need a network fail or are skipped in all of them.
 """
 
 import argparse
-import hashlib
 import importlib.util
 import json
 import os
@@ -23,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tqdm import tqdm
-from training_files import write_json_atomically
+from training_files import digest_of, write_json_atomically
 
 HERE = Path(__file__).resolve().parent
 WAYS = {  # how the tests are run -> environment
@@ -76,7 +75,7 @@ def key_of(test_file: Path, way: str) -> str:
     files = [test_file]
     if way != "without":
         files += [path for folder in (HERE.parent / "mace_outlier", HERE / "inject") for path in folder.rglob("*.py")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()
+    return digest_of(sorted(files))
 
 
 def read_outcomes(report: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -45,6 +46,11 @@ def write_json_atomically(path: Path, content: dict) -> None:
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(temporary, path)
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """SHA-256 of the content of files, in this order: whether a finished result is still that of its sources."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def write_training_files(labelled: dict[str, list[Atoms]], folder: Path, share: float, seed: int) -> None:

@@ -1,17 +1,17 @@
 """Every MACE that is supported, with the oldest and the newest torch that it runs with on a CPU, and several Pythons.
 
-    python scripts/version_matrix.py                 # an hour or two; finished rows are kept in build/version_matrix
+    python scripts/version_matrix.py                 # an hour or two; goes on where it was cut
     python scripts/version_matrix.py --rows 0.3.16   # those of one MACE
 
-Each row has an environment of its own, which is removed afterwards (torch takes several GB). First a stock training
-with the plugin switched off: where that fails, MACE doesn't run with this torch, and for the oldest torch the next one
-is tried. Then the tests below. The table goes to scripts/version_matrix.md and into the README.
+Finished rows are kept in build/version_matrix, as long as the plugin and the tests are the same. Each row has an
+environment of its own, which is removed afterwards (torch takes several GB). First a stock training with the plugin
+switched off: where that fails, MACE doesn't run with this torch, and for the oldest torch the next one is tried. Then
+the tests below. Writes benchmarks/versions/matrix.json and .md; benchmarks/summary.py puts the table into the README.
 """
 
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,10 +20,10 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
-from training_files import write_json_atomically
+from training_files import digest_of, write_json_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
-WORK = ROOT / "build" / "version_matrix"
+WORK, OUT = ROOT / "build" / "version_matrix", ROOT / "benchmarks" / "versions"
 TESTS = ["tests/test_canary.py", "tests/test_doctor.py", "tests/test_training_runs.py", "tests/test_mixture.py"]
 LEFT_OUT = "not cueq and not schedulefree and not wandb"  # optional packages of MACE with demands of their own
 NEEDED = ["pytest>=8", "scikit-learn", "h5py", "lmdb"]
@@ -120,13 +120,19 @@ def count(report: Path) -> dict[str, int]:
     return {"passed": total - sum(others), "failed": others[0] + others[1], "skipped": others[2]}
 
 
+def key() -> str:
+    """What a row depends on here: the plugin and its tests."""
+    tests = [ROOT / name for name in (*TESTS, "tests/conftest.py", "tests/structures.py")]
+    return digest_of([*sorted((ROOT / "mace_outlier").rglob("*.py")), *tests])
+
+
 def judge(row: Row) -> dict:
-    """The result of a row, made now or earlier."""
-    if row.file.exists():
-        return json.loads(row.file.read_text())
+    """The result of a row, made now or earlier of the same sources."""
+    if row.file.exists() and (earlier := json.loads(row.file.read_text()))["key"] == key():
+        return earlier
     log, folder, started = row.file.with_suffix(".log"), row.file.with_suffix(""), time.monotonic()
     log.unlink(missing_ok=True)
-    result = {"mace": row.mace, "python": row.python, "wanted": row.torch, "stock": False}
+    result = {"mace": row.mace, "python": row.python, "wanted": row.torch, "stock": False, "key": key()}
     try:
         for torch in OLDEST if row.torch == "oldest" else (row.torch,):
             python = install(row, torch, folder, log)
@@ -154,13 +160,6 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put_into_readme(text: str) -> None:
-    """Replace the table in the README."""
-    path = ROOT / "README.md"
-    pattern = re.compile(r"(<!-- version_matrix: [^\n]*-->\n).*?(<!-- end -->)", re.S)
-    path.write_text(pattern.sub(lambda match: match[1] + text + match[2], path.read_text()))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", metavar="MACE", help="versions of MACE (default: all)")
@@ -172,8 +171,10 @@ def main() -> None:
         results.append(judge(row))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     if not options.rows:
-        (ROOT / "scripts" / "version_matrix.md").write_text(table(results))
-        put_into_readme(table(results))
+        OUT.mkdir(exist_ok=True)
+        about = {"command": "python scripts/version_matrix.py", "left_out_of_the_tests": LEFT_OUT, "tests": TESTS}
+        write_json_atomically(OUT / "matrix.json", about | {"rows": results})
+        (OUT / "matrix.md").write_text(table(results))
     sys.exit(any(own["stock"] and own["failed"] for own in results))
 
 

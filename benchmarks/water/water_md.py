@@ -1,7 +1,6 @@
 """Molecular dynamics of liquid water with a trained model: one replica is one file, whole or absent."""
 
 import contextlib
-import hashlib
 import json
 import warnings
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 from demo_results import silent_calculator
 from liquid_boxes import MOLECULE
-from training_files import write_json_atomically
+from training_files import digest_of, write_json_atomically
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,10 @@ class Replica(NamedTuple):
 
     def key(self) -> dict:
         """What the result depends on."""
-        digest = hashlib.sha256(self.model.read_bytes() + self.starts.read_bytes()).hexdigest()
-        return {"sha256_of_model_and_starts": digest, "protocol": asdict(self.protocol)}
+        return {
+            "sha256_of_model_and_starts": digest_of((self.model, self.starts)),
+            "protocol": asdict(self.protocol),
+        }
 
 
 class BlewUpError(RuntimeError):
