@@ -50,12 +50,14 @@ def train(arguments: list[str]) -> None:
             f"mace_outlier train: {_boot.DISABLE} is set, which switches the plugin off; unset it to train with it"
         )
     _boot.install()
-    from mace_outlier.plugin import start_training
+    importlib.import_module(_boot.TRAINING)
+    from mace_outlier.plugin import applying, start_training
 
     if _boot.host_loads_plugins():
-        plugins = importlib.import_module("mace.plugins")
+        plugins = sys.modules[_boot.PLUGINS]
         plugins.load_plugins()
-        _boot.register(plugins.extend)  # where our entry point is not found, as under `pip --target`
+        if not applying.applied:
+            _boot.register(plugins.extend)  # where our entry point is not found, as under `pip --target`
     start_training(arguments)
 
 

@@ -16,12 +16,14 @@ import sys
 from . import MARK
 
 DISABLE = "MACE_OUTLIER_DISABLE"
-TRAINING, PARSER = "mace.tools.scripts_utils", "mace.tools.arg_parser"
+TRAINING, PARSER, PLUGINS = "mace.tools.scripts_utils", "mace.tools.arg_parser", "mace.plugins"
+
+refused = ""  # why the plugin is not active, although it was to be applied
 
 
 def disabled() -> bool:
     """True where the user switched the plugin off with `MACE_OUTLIER_DISABLE=1`."""
-    return os.environ.get(DISABLE, "") not in ("", "0")
+    return os.environ.get(DISABLE, "").lower() not in ("", "0", "false", "no", "off")
 
 
 def install() -> None:
@@ -40,25 +42,27 @@ def waiting() -> bool:
 
 
 def host_loads_plugins() -> bool:
-    """True where MACE has a seam for plugins (see patches/), and loads them itself."""
-    from importlib.util import find_spec
-
-    try:
-        return find_spec("mace.plugins") is not None
-    except Exception:  # there is no MACE, or none that can be imported
-        return False
+    """True where the MACE that is imported has a seam for plugins (see patches/), and uses it."""
+    return hasattr(sys.modules.get(PLUGINS), "load_plugins")
 
 
 def register(extend):  # type: ignore[no-untyped-def]
     """Entry point of the group `mace.plugins`, for a MACE with a seam for plugins."""
-    if not disabled():
+    if disabled():
+        return
+    try:
         from mace_outlier.plugin import applying
 
         applying.register(extend)
+    except Exception as error:
+        from . import refusal
+
+        refusal.register(str(error), extend)
+        _say_why_not(str(error))
 
 
 def _apply(_module: object) -> None:
-    """Apply the plugin; a fault of ours becomes a warning and leaves MACE as it was."""
+    """Apply the plugin; a fault of ours becomes a warning, leaves MACE as it was, and stops a run that asks for us."""
     if host_loads_plugins():
         return
     try:
@@ -66,25 +70,21 @@ def _apply(_module: object) -> None:
 
         plugin.apply()
     except Exception as error:
-        import warnings
+        from . import refusal
 
-        warnings.warn(f"mace-outlier is not active, plain MACE is untouched: {error}", stacklevel=2)
-        _refuse(str(error))
+        refusal.exchange(str(error))
+        _say_why_not(str(error))
 
 
-def _refuse(reason: str) -> None:
-    """Stop a run that asks for our loss all the same: MACE would silently train another loss under an unknown name."""
-    tools = sys.modules.get("mace.tools")
-    original = getattr(tools, "check_args", None)
-    if original is None:
-        return
+def _say_why_not(reason: str) -> None:
+    """Warn; where warnings are errors, plain MACE goes on all the same."""
+    global refused
+    refused = reason
+    import contextlib
+    import warnings
 
-    def check_args(args):  # type: ignore[no-untyped-def]
-        if getattr(args, "loss", None) == "ema_robust":
-            raise RuntimeError(f"--loss=ema_robust: mace-outlier is not active: {reason}")
-        return original(args)
-
-    vars(tools)["check_args"] = check_args
+    with contextlib.suppress(Warning):
+        warnings.warn(f"mace-outlier is not active, plain MACE is untouched: {reason}", stacklevel=3)
 
 
 def _extend_parser_when_called(module):  # type: ignore[no-untyped-def]
@@ -96,11 +96,15 @@ def _extend_parser_when_called(module):  # type: ignore[no-untyped-def]
     def build_default_arg_parser(*args, **kwargs):  # type: ignore[no-untyped-def]
         import importlib
 
-        importlib.import_module(TRAINING)
-        plugin = sys.modules.get("mace_outlier.plugin")
-        if plugin is None or not plugin.applying.applied:
+        try:
+            importlib.import_module(TRAINING)
+        except Exception:  # then there is no training, and stock MACE says so where it matters
             return original(*args, **kwargs)
-        return plugin.build_default_arg_parser(original, *args, **kwargs)
+        if refused:
+            from .refusal import parser_with_the_name
+
+            return parser_with_the_name(original, *args, **kwargs)
+        return sys.modules["mace_outlier.plugin"].build_default_arg_parser(original, *args, **kwargs)
 
     build_default_arg_parser.__dict__.update({"__wrapped__": original, MARK: True})
     module.build_default_arg_parser = build_default_arg_parser
@@ -111,23 +115,33 @@ class _Trigger:
 
     def __init__(self) -> None:
         self.pending = {PARSER: _extend_parser_when_called, TRAINING: _apply}
+        self.asking = set()  # type: ignore[var-annotated]  # the real finders are asked through this one
 
     def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
         """Return the real spec of a module we wait for, with a loader that calls us afterwards; None for the rest."""
-        if name not in self.pending:
+        if name not in self.pending or name in self.asking:
             return None
-        then = self.pending.pop(name)  # first, because the real finders are asked through this one
-        if name == TRAINING:
-            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
         from importlib.util import find_spec
 
-        spec = find_spec(name)
+        self.asking.add(name)
+        try:
+            spec = find_spec(name)
+        finally:
+            self.asking.discard(name)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 
             def exec_module(module):  # type: ignore[no-untyped-def]
                 execute(module)
-                then(module)
+                self.imported(module)
 
             spec.loader.exec_module = exec_module
         return spec
+
+    def imported(self, module) -> None:  # type: ignore[no-untyped-def]
+        """Do what was waiting for a module, once; the last is that of the training."""
+        then = self.pending.pop(module.__name__, None)
+        if module.__name__ == TRAINING:
+            sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
+        if then is not None:
+            then(module)

@@ -16,14 +16,14 @@ import sysconfig
 import warnings
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import __file__ as package_file
 from . import __version__, _boot
+from ._boot import PLUGINS
 
 PACKAGES = ("mace-torch", "torch", "e3nn", "ase", "numpy")
-PLUGINS = "mace.plugins"  # group of entry points, see patches/
 HOOK = "mace_outlier.pth"  # runs at every start of Python
 COMMAND = "mace_run_train"
 
@@ -38,15 +38,18 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Python        {platform.python_version()}, {sys.executable}")
     for name in PACKAGES:
         print(f"{name:13} {_version(name)}")
-    why_not = inactive()
+    waiting = _boot.waiting()
+    faults = check_host()
+    why_not = inactive(waiting)
     print(f"activated     {'no: ' + why_not if why_not else 'by ' + hook()}")
-    print(f"command       {command()}")
-    faults = check_host() + ([why_not] if why_not else [])
+    own = command()
+    faults += [] if not why_not or why_not in faults else [why_not]
+    faults += [] if own else [f"no {COMMAND} of this Python: install MACE with it"]
     for fault in faults:
         print(f"fault         {fault}")
     if faults:
         sys.exit(f"--loss=ema_robust would NOT work with this Python: {faults[0]}")
-    print(f"{COMMAND} --loss=ema_robust works with this Python.")
+    print(f"{own} --loss=ema_robust works with this Python.")
 
 
 def _version(name: str) -> str:
@@ -56,19 +59,28 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def inactive() -> str:
-    """Why MACE does not know the loss without being asked, and what to do; empty where it does."""
+def inactive(waiting: bool) -> str:
+    """Why the MACE that has been imported does not know the loss, and what to do; empty where it does.
+
+    `waiting`: the start-up hook was there before MACE was imported.
+    """
     if _boot.disabled():
         return f"{_boot.DISABLE}={os.environ[_boot.DISABLE]} is set, which switches the plugin off; unset it"
     if _boot.host_loads_plugins():
-        named = [one for one in entry_points(group=PLUGINS) if one.value.startswith("mace_outlier.")]
-        return "" if named else f"MACE loads plugins, but no entry point of the group {PLUGINS} names mace-outlier"
-    if not _boot.waiting():
+        sys.modules[PLUGINS].load_plugins()
+    plugin = sys.modules.get("mace_outlier.plugin")
+    if plugin is not None and plugin.applying.applied:
+        return ""
+    if _boot.refused:
+        return _boot.refused
+    if _boot.host_loads_plugins():
+        return f"MACE loads plugins, but no entry point of the group {PLUGINS} names mace-outlier"
+    if not waiting:
         return (
             f"{HOOK} was not run at the start of this Python (python -S, PYTHONPATH, pip --target?); "
             f"use `mace_outlier train` in place of {COMMAND}, with the same options"
         )
-    return ""
+    return f"MACE was imported, but the plugin was not applied ({_boot.TRAINING})"
 
 
 def hook() -> str:
@@ -80,16 +92,19 @@ def hook() -> str:
 
 
 def command() -> str:
-    """Where MACE's command is, and whether it is that of this Python."""
+    """Print where MACE's command is; return how to call that of this Python, empty where there is none."""
     folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(site.getuserbase()) / "bin"]
     own = [folder / COMMAND for folder in folders if is_of_this_python(folder / COMMAND)]
     on_path = [Path(folder) / COMMAND for folder in os.get_exec_path() if (Path(folder) / COMMAND).exists()]
     if on_path and is_of_this_python(on_path[0]):
-        return f"{on_path[0]}"
-    if not on_path:
-        return f"{own[0]} (not on PATH)" if own else f"no {COMMAND} on PATH, nor beside this Python"
-    instead = f"give the path of this one's, {own[0]}" if own else "install MACE with this one"
-    return f"{on_path[0]}, which is of ANOTHER Python: ask that one, or {instead}"
+        print(f"command       {on_path[0]}")
+        return COMMAND
+    if on_path:
+        instead = f"give the path of this one's, {own[0]}" if own else "install MACE with this one"
+        print(f"command       {on_path[0]}, which is of ANOTHER Python: ask that one, or {instead}")
+    else:
+        print(f"command       {f'{own[0]} (not on PATH)' if own else f'no {COMMAND} on PATH, nor beside this Python'}")
+    return str(own[0]) if own else ""
 
 
 def is_of_this_python(script: Path) -> bool:
@@ -102,7 +117,7 @@ def is_of_this_python(script: Path) -> bool:
 
 
 def check_host() -> list[str]:
-    """Compare MACE with what the plugin relies on; print how many seams were found, return what is wrong."""
+    """Compare MACE with what the plugin relies on; print what of it is as expected, return what is not."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # MACE's on optional packages; ours says what is returned here
@@ -116,7 +131,18 @@ def check_host() -> list[str]:
     changed = _faults(*(partial(check_all, {place: seam}) for place, seam in seams.items()))
     good = len(seams) - len(changed)
     print(f"seams         {good} of {len(seams)} functions of MACE {applying.mace_version()} are as expected")
-    return _faults(applying.check_version) + changed
+    return _faults(applying.check_version) + changed + ([] if changed else check_losses())
+
+
+def check_losses() -> list[str]:
+    """Print which losses of MACE can be weighed; return a fault where the one that we take by default can't."""
+    plugin = importlib.import_module("mace_outlier.plugin")
+    losses, unsupported = plugin.base_losses(), plugin.unsupported_losses()
+    print(f"losses        {len(losses) - len(unsupported)} of {len(losses)} losses of MACE can be weighed")
+    for name, why in unsupported.items():
+        print(f"not weighed   --ema_robust_base_loss={name}: {why}")
+    default = plugin.Options().base_loss
+    return [f"{default}: {unsupported[default]}"] if default in unsupported else []
 
 
 def _faults(*checks: Callable[[], None]) -> list[str]:

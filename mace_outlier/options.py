@@ -135,18 +135,21 @@ def default_of(field: Any) -> str:
     return str(field.default)
 
 
-def add_arguments(parser: argparse.ArgumentParser, base_losses: Sequence[str]) -> None:
-    """Add the flags to MACE's parser.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Make the loss and its flags known to MACE's parser.
 
     Absent options stay absent from the namespace, so that one given without the loss can be told from a default.
     """
+    loss = parser._option_string_actions["--loss"]
+    base_losses = list(loss.choices or ())
+    loss.choices = [*base_losses, LOSS_NAME]
     group = parser.add_argument_group(f"outlier weighting (mace-outlier), with --loss={LOSS_NAME}")
     for field in dataclasses.fields(Options):
         group.add_argument(
             f"--{flag(field.name)}",
             help=f"{field.metadata['help']} (default: {default_of(field)})",
             type=field.metadata["parse"],
-            choices=list(base_losses) if field.name == "base_loss" else None,
+            choices=base_losses if field.name == "base_loss" else None,
             default=argparse.SUPPRESS,
         )
 

@@ -5,13 +5,13 @@ called as `wrapper(original, *args, **kwargs)`; for a method, the first of `args
 wrapper relies on is checked before anything is wrapped, so that a host that has changed is told from one that is known.
 """
 
+import ast
 import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
-from types import CodeType
 from typing import Any, NamedTuple
 
 from . import MARK
@@ -74,25 +74,25 @@ def check_all(seams: dict[str, Seam]) -> None:
             )
         for missing in (parameter for parameter in seam.needs if parameter not in parameters):
             raise UnsupportedHostError(f"{function} has no argument '{missing}', only ({', '.join(parameters)})")
-        if seam.called_in and name not in names_used_in(seam.called_in):
+        if seam.called_in and name not in calls_in(source_of(seam.called_in)):
             raise UnsupportedHostError(f"{seam.called_in} no longer calls {name}")
 
 
-@functools.cache
-def names_used_in(module: str) -> frozenset[str]:
-    """Names that the functions of a module use, without importing it."""
+def source_of(module: str) -> str:
+    """The source of a module, without importing it. Raises UnsupportedHostError where there is none."""
     spec = find_spec(module)
-    code = spec.loader.get_code(module) if spec and spec.loader and hasattr(spec.loader, "get_code") else None
-    if code is None:
+    source = spec.loader.get_source(module) if spec and spec.loader and hasattr(spec.loader, "get_source") else None
+    if source is None:
         raise UnsupportedHostError(f"there is no source of {module}")
-    return frozenset(name for function in _functions_in(code) for name in function.co_names)
+    return source
 
 
-def _functions_in(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _functions_in(constant)
+@functools.cache
+def calls_in(source: str) -> frozenset[str]:
+    """Names of the functions and methods that some source calls; `a.b.c()` counts as a call of c."""
+    called = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    names = (own.attr if isinstance(own, ast.Attribute) else getattr(own, "id", "") for own in called)
+    return frozenset(names)
 
 
 def locate(place: str) -> tuple[Any, str, Function]:

@@ -4,7 +4,7 @@
     python patches/make_patch.py mace_torch-0.3.16.tar.gz       # writes patches/mace-torch-0.3.16.patch
 
 What goes into the patch: plugins.py and test_plugins.py of this folder as they are, `@extensible` on the functions
-below, another way to reduce the losses, and a paragraph of the README.
+below (`@extensible_start` where a training begins), another way to reduce the losses, and a paragraph of the README.
 """
 
 import argparse
@@ -27,7 +27,9 @@ EXTENSIBLE = {
     "mace/tools/scripts_utils.py": ["get_loss_fn", "get_swa"],
     "mace/tools/train.py": ["train", "train_one_epoch", "take_step_lbfgs", "evaluate"],
 }
-IMPORT = "from mace.plugins import extensible"
+STARTS = {  # a training, or a worker process of one, begins with these: they load the plugins
+    "build_default_arg_parser", "check_args", "train", "HDF5Dataset.__getitem__", "LMDBDataset.__getitem__",
+}  # fmt: skip
 LOSS = "mace/modules/loss.py"
 REDUCTION = '''_reduction: Optional[Callable[[torch.Tensor, Optional[bool]], torch.Tensor]] = None
 
@@ -60,10 +62,11 @@ def decorated(source: str, names: list[str]) -> str:
     """The source with `@extensible` on functions or methods, and the import."""
     found = dict(_functions(ast.parse(source)))
     lines = source.split("\n")
-    for line in sorted((found[name].lineno for name in names), reverse=True):
+    decorators = {name: "extensible_start" if name in STARTS else "extensible" for name in names}
+    for line, name in sorted(((found[name].lineno, name) for name in names), reverse=True):
         indent = re.match(" *", lines[line - 1])[0]
-        lines.insert(line - 1, f"{indent}@extensible")
-    return with_import("\n".join(lines))
+        lines.insert(line - 1, f"{indent}@{decorators[name]}")
+    return with_import("\n".join(lines), sorted(set(decorators.values())))
 
 
 def _functions(tree: ast.Module):
@@ -77,19 +80,20 @@ def _functions(tree: ast.Module):
                     yield f"{node.name}.{method.name}", method
 
 
-def with_import(source: str) -> str:
-    """The source with the import where isort puts it."""
+def with_import(source: str, names: list[str]) -> str:
+    """The source with the import of the decorators where isort puts it."""
+    line_of_import = f"from mace.plugins import {', '.join(names)}"
     lines = source.split("\n")
     imports = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
     own = [node for node in imports if isinstance(node, ast.ImportFrom) and not node.level and _is_mace(node.module)]
     if own:
         after = [node for node in own if node.module < "mace.plugins"]
         line = after[-1].end_lineno if after else own[0].lineno - 1
-        lines.insert(line, IMPORT)
+        lines.insert(line, line_of_import)
         return "\n".join(lines)
     others = [node for node in imports if not getattr(node, "level", 0)]
     line = others[-1].end_lineno
-    lines[line:line] = ["", IMPORT]
+    lines[line:line] = ["", line_of_import]
     return "\n".join(lines)
 
 

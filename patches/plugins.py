@@ -2,7 +2,7 @@
 Plugins: how other packages take part in a training.
 
 A package that wants to names an entry point of the group ``mace.plugins`` in its
-metadata, a function that is called once, before the first extensible function runs::
+metadata, a function that is called once, at the begin of a training::
 
     [project.entry-points."mace.plugins"]
     my_package = "my_package.mace_plugin:register"
@@ -33,22 +33,38 @@ ENTRY_POINT_GROUP = "mace.plugins"
 
 _wrappers: Dict[str, List[Callable]] = {}  # of each extensible function, by its name
 _loaded = False
+_logger = logging.getLogger(__name__)  # the root logger is not set up yet
 
 
 def extensible(function: Callable) -> Callable:
     """Let plugins wrap a function, by its full name, see ``extend``."""
-    name = f"{function.__module__}.{function.__qualname__}"
-    wrappers = _wrappers.setdefault(name, [])
+    wrappers = _wrappers.setdefault(_full_name(function), [])
 
     @functools.wraps(function)
     def call(*args, **kwargs):
-        load_plugins()
         extended = function
         for wrapper in wrappers:
             extended = _bind(wrapper, extended)
         return extended(*args, **kwargs)
 
     return call
+
+
+def extensible_start(function: Callable) -> Callable:
+    """The same for a function with which a training or its workers begin: it loads the plugins."""
+    extended = extensible(function)
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        load_plugins()
+        return extended(*args, **kwargs)
+
+    return call
+
+
+def extensible_functions() -> List[str]:
+    """Full names of the functions that can be extended, of the modules that are imported."""
+    return list(_wrappers)
 
 
 def extend(name: str, wrapper: Callable) -> None:
@@ -77,7 +93,11 @@ def load_plugins() -> None:
         except Exception as error:  # pylint: disable=broad-except
             for name, wrappers in _wrappers.items():
                 wrappers[:] = before.get(name, [])
-            logging.warning(f"The plugin {entry_point.name} is not active: {error}")
+            _logger.warning(f"The plugin {entry_point.name} is not active: {error}")
+
+
+def _full_name(function: Callable) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
 
 
 def _entry_points() -> List[Any]:

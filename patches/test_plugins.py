@@ -70,7 +70,9 @@ def test_plugins_are_loaded_once_and_wrap_one_another(monkeypatch):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
     state = CheckpointState(model, optimizer, scheduler)
+    assert list(CheckpointBuilder.create_checkpoint(state))[3:] == []
     for _ in range(2):
+        build_default_arg_parser()
         checkpoint = CheckpointBuilder.create_checkpoint(state)
         assert list(checkpoint) == ["model", "optimizer", "lr_scheduler", "a", "b"]
     assert calls == ["a", "b"]

@@ -4,8 +4,9 @@
     python scripts/apply_patch.py --mace $(python -c 'import mace; print(mace.__path__[0])')     # an installed package
     python scripts/apply_patch.py --mace ~/src/mace --reverse
 
-All files are changed or none. With the seam, MACE itself loads mace-outlier by its entry point, and the hook at the
-start of Python does nothing. Needs git (`git apply`), not a repository.
+All files are changed or none; after a kill half way, the same command once more completes it. With the seam, MACE
+itself loads mace-outlier by its entry point, and the hook at the start of Python does nothing. Needs git (`git apply`),
+not a repository.
 """
 
 import argparse
@@ -16,20 +17,32 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 PATCHES = Path(__file__).resolve().parent.parent / "patches"
 VERSION_FILE = Path("mace/__version__.py")
+NEW_MODULE = "mace/plugins.py"  # the other files import it: it comes first and goes last
+SOURCES = ("pyproject.toml", "setup.cfg", "setup.py")  # one of them lies in a checkout
+TEMPORARY, BACKUP = ".mace-outlier-new", ".mace-outlier-old"  # suffixes
 
 
 class RefusedError(Exception):
     """The patch can't be applied or reversed; the message says why and what to do. Nothing has been changed."""
 
 
+class Change(NamedTuple):
+    """What becomes of the files of a MACE."""
+
+    content: dict[str, bytes | None]  # of each file afterwards (None: gone)
+    left_out: list[str]  # files beside the package where the patch doesn't fit
+
+
 def root_of(path: Path) -> Path:
     """The folder that holds the folder `mace`, of a checkout or of an installation."""
+    path = path.resolve()
     for root in (path, path.parent):
         if (root / VERSION_FILE).is_file() and (root / "mace") in (path / "mace", path):
-            return root.resolve()
+            return root
     raise RefusedError(
         f"--mace {path}: there is no {VERSION_FILE} in it; give a checkout of MACE, or the package's folder"
     )
@@ -49,66 +62,105 @@ def patch_for(root: Path) -> Path:
     return path
 
 
-def parts_of(patch: Path, root: Path) -> list[str]:
-    """Files that the patch touches; of an installed package, those of the package only."""
-    files = re.findall(r"^diff --git a/(\S+) b/", patch.read_text(), re.M)
-    is_checkout = (root / "README.md").is_file() and (root / "tests").is_dir()
-    return files if is_checkout else [file for file in files if file.startswith("mace/")]
-
-
-def git_apply(patch: Path, folder: Path, files: list[str], *flags: str) -> subprocess.CompletedProcess:
-    """`git apply` on some of the files of a patch, in a folder that is taken for no part of a repository."""
-    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    chosen = [f"--include={file}" for file in files]
+def git_apply(patch: Path, folder: Path, file: str, *flags: str) -> subprocess.CompletedProcess:
+    """`git apply` of what concerns one file, in a folder that is no part of a repository, whatever the caller's git."""
+    environment = os.environ | {
+        "GIT_CEILING_DIRECTORIES": str(folder.parent),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
     return subprocess.run(
-        ["git", "apply", *flags, *chosen, str(patch)], cwd=folder, env=environment, capture_output=True, text=True
-    )
+        ["git", "apply", *flags, f"--include={file}", str(patch)],
+        cwd=folder, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
 
 
-def changed(root: Path, patch: Path, reverse: bool) -> dict[str, bytes | None]:
-    """The files as they are afterwards (None: gone); raises RefusedError where the patch doesn't fit."""
-    files = parts_of(patch, root)
-    flags = ("--reverse",) if reverse else ()
+def changes(root: Path, patch: Path, reverse: bool) -> Change:
+    """What to do to each file that isn't yet as it is to be; raises RefusedError where the patch doesn't fit."""
+    is_checkout = any((root / name).is_file() for name in SOURCES)
+    flags, other_way = (("--reverse",), ()) if reverse else ((), ("--reverse",))
+    content: dict[str, bytes | None] = {}
+    misfits: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file in (file for file in files if (root / file).is_file()):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / file, folder / file)
-        done = git_apply(patch, folder, files, *flags)
-        if done.returncode:
-            other_way = git_apply(patch, folder, files, "--check", *(() if reverse else ("--reverse",)))
-            if not other_way.returncode:
-                raise RefusedError(f"{root} {'does not have' if reverse else 'has'} this patch: nothing to do")
-            raise RefusedError(f"{root} differs from the released version where {patch.name} applies:\n{done.stderr}")
-        return {file: (folder / file).read_bytes() if (folder / file).is_file() else None for file in files}
+        folder = Path(name).resolve()
+        for file in re.findall(r"^diff --git a/(\S+) b/", patch.read_text(), re.M):
+            if not (is_checkout or file.startswith("mace/")):
+                continue
+            copy = folder / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if (root / file).is_file():
+                shutil.copyfile(root / file, copy)
+            before = content_of(copy)
+            done = git_apply(patch, folder, file, *flags)
+            if not done.returncode:
+                content[file] = content_of(copy)
+                if content[file] == before:
+                    raise RefusedError(f"git apply did nothing to {file}: is {folder} in a repository?")
+            elif git_apply(patch, folder, file, "--check", *other_way).returncode:
+                misfits[file] = done.stderr
+    fatal = [why for file, why in misfits.items() if file.startswith("mace/")]
+    if fatal:
+        raise RefusedError(f"{root} differs from the released version where {patch.name} applies:\n{''.join(fatal)}")
+    if not content:
+        raise RefusedError(f"{root} {'does not have' if reverse else 'has'} this patch: nothing to do")
+    return Change(content, list(misfits))
 
 
-def replace_all(root: Path, after: dict[str, bytes | None]) -> None:
-    """Write, replace and remove files; where that fails half way, put back what was there."""
-    before = {file: (root / file).read_bytes() if (root / file).is_file() else None for file in after}
+def content_of(path: Path) -> bytes | None:
+    """What is in a file; None where there is none."""
+    return path.read_bytes() if path.is_file() else None
+
+
+def replace_all(root: Path, content: dict[str, bytes | None]) -> None:
+    """Give files their content, all or none: everything is written beside them first, then only renamed.
+
+    Raises RefusedError where that fails; whatever else interrupts it takes it back as well.
+    """
+    files = sorted(content, key=lambda file: (file != NEW_MODULE) if content.get(NEW_MODULE) else (file == NEW_MODULE))
+    targets = {(root / file).resolve(): content[file] for file in files}  # what links lead to
+    done: list[Path] = []
     try:
-        for file, content in after.items():
-            put(root / file, content)
-    except OSError as error:
-        for file, content in before.items():
-            put(root / file, content)
-        raise RefusedError(f"{error}; everything is as it was") from None
-
-
-def put(path: Path, content: bytes | None) -> None:
-    """Make a file have a content, or be gone; a reader sees the old or the new one. Keeps its permissions."""
-    if content is None or (path.is_file() and path.read_bytes() == content):
-        if content is None:
-            path.unlink(missing_ok=True)
-        return
-    temporary = path.with_name(path.name + ".mace-outlier-tmp")
-    try:
-        temporary.write_bytes(content)
-        if path.exists():
-            shutil.copymode(path, temporary)
-        os.replace(temporary, path)
+        for target, new in targets.items():
+            prepare(target, new, like=root / "mace" / "__init__.py")
+        for target, new in targets.items():
+            done.append(target)
+            if new is None:
+                target.unlink()
+            else:
+                os.replace(beside(target, TEMPORARY), target)
+    except BaseException as error:
+        for target in reversed(done):
+            take_back(target)
+        if isinstance(error, OSError):
+            raise RefusedError(f"{error}; everything is as it was") from None
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        for target in targets:
+            for suffix in (TEMPORARY, BACKUP):
+                beside(target, suffix).unlink(missing_ok=True)
+
+
+def beside(target: Path, suffix: str) -> Path:
+    """A file in the same folder, so that a rename is enough."""
+    return target.with_name(target.name + suffix)
+
+
+def prepare(target: Path, new: bytes | None, like: Path) -> None:
+    """Write the new content beside a file, with its permissions (those of `like` where it is new), and keep the old."""
+    if target.exists():
+        shutil.copy2(target, beside(target, BACKUP))
+    if new is not None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside(target, TEMPORARY).write_bytes(new)
+        shutil.copymode(target if target.exists() else like, beside(target, TEMPORARY))
+
+
+def take_back(target: Path) -> None:
+    """Put the old file back; one that was not there is removed."""
+    if beside(target, BACKUP).exists():
+        os.rename(beside(target, BACKUP), target)
+    else:
+        target.unlink(missing_ok=True)
 
 
 def main() -> None:
@@ -122,13 +174,15 @@ def main() -> None:
     try:
         root = root_of(options.mace)
         patch = patch_for(root)
-        after = changed(root, patch, options.reverse)
+        change = changes(root, patch, options.reverse)
         if not options.check:
-            replace_all(root, after)
+            replace_all(root, change.content)
     except RefusedError as error:
         sys.exit(f"apply_patch: {error}")
     done = "would be " * options.check + ("reversed" if options.reverse else "applied")
-    print(f"{patch.name} {done}: {len(after)} files in {root}")
+    print(f"{patch.name} {done}: {len(change.content)} files in {root}")
+    if change.left_out:
+        print(f"left out, because they differ from the release: {', '.join(change.left_out)}")
 
 
 if __name__ == "__main__":

@@ -144,8 +144,10 @@ def judge(row: Row) -> dict:
                 break
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    write_json_atomically(row.file, result | {"seconds": round(time.monotonic() - started)})
-    return json.loads(row.file.read_text())
+    result["seconds"] = round(time.monotonic() - started)
+    if result["stock"]:  # else the next call tries it again: the network may have been away
+        write_json_atomically(row.file, result)
+    return result
 
 
 def table(results: list[dict]) -> str:
@@ -175,7 +177,7 @@ def main() -> None:
         about = {"command": "python scripts/version_matrix.py", "left_out_of_the_tests": LEFT_OUT, "tests": TESTS}
         write_json_atomically(OUT / "matrix.json", about | {"rows": results})
         (OUT / "matrix.md").write_text(table(results))
-    sys.exit(any(own["stock"] and own["failed"] for own in results))
+    sys.exit(any(not own["stock"] or own["failed"] for own in results))
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def test_disable_switch():
     """
     done = python(code, env={"MACE_OUTLIER_DISABLE": "1"})
     assert done.returncode == 0, done.stderr
-    assert python(code, env={"MACE_OUTLIER_DISABLE": "0"}).returncode == 1
+    for on in ("0", "false", "No"):
+        assert python(code, env={"MACE_OUTLIER_DISABLE": on}).returncode == 1
     done = subprocess.run(
         [sys.executable, "-m", "mace_outlier", "train"], env={**os.environ, "MACE_OUTLIER_DISABLE": "1"},
         capture_output=True, text=True,
@@ -103,6 +104,17 @@ def test_applying_it_twice_is_harmless():
         assert not hasattr(run_train.get_loss_fn.__wrapped__, "__wrapped__")
         text = run_train.tools.build_default_arg_parser().format_usage()
         assert text.count("--ema_robust_alpha") == 1, text
+    """)
+    assert done.returncode == 0, done.stderr
+
+
+def test_looking_for_maces_modules_does_not_use_the_hook_up():
+    done = python("""
+        from importlib.util import find_spec
+        for name in ("mace.tools.arg_parser", "mace.tools.scripts_utils"):
+            assert find_spec(name)
+        import mace.cli.run_train as run_train
+        assert "ema_robust" in run_train.tools.build_default_arg_parser().format_help()
     """)
     assert done.returncode == 0, done.stderr
 
@@ -156,7 +168,8 @@ def test_a_fault_leaves_mace_untouched_and_is_named(fault, mace):
         import argparse, os, sys
         import mace, mace.modules.loss, mace.tools.scripts_utils
         ours = lambda: [name for name in sys.modules if name.startswith("mace.")]
-        stock = lambda: [{{**vars(sys.modules[name]), "check_args": None}} for name in ours()]
+        exchanged = {{"check_args": None, "build_default_arg_parser": None}}
+        stock = lambda: [{{**vars(sys.modules[name]), **exchanged}} for name in ours()]
         {change}
         before = stock()
         del os.environ["MACE_OUTLIER_DISABLE"]
@@ -180,8 +193,35 @@ def test_a_fault_leaves_mace_untouched_and_is_named(fault, mace):
     assert message in done.stdout
     assert message in done.stderr
     assert "plain MACE is untouched" in done.stderr
-    assert done.returncode == 2
-    assert "invalid choice: 'ema_robust'" in done.stderr
+    assert done.returncode == 1
+    assert "RuntimeError: --loss=ema_robust: mace-outlier is not active: " in done.stderr
+
+
+def test_plain_mace_goes_on_where_our_warning_is_an_error(mace):
+    code = """
+        import argparse, sys, warnings
+        import mace.modules.loss
+        del mace.modules.loss.reduce_loss
+        warnings.simplefilter("error", UserWarning)
+        import mace.tools.scripts_utils
+        from mace.tools import build_default_arg_parser, check_args
+        print(build_default_arg_parser().parse_args(["--name=x", "--train_file=y", "--loss=ema_robust"]).loss)
+        check_args(argparse.Namespace(loss="ema_robust"))
+        """
+    done = mace.start(sys.executable, "-c", textwrap.dedent(code))
+    assert done.stdout == "ema_robust\n", done.stderr
+    assert "RuntimeError: --loss=ema_robust: mace-outlier is not active: mace-torch" in done.stderr
+    assert done.stderr.endswith("there is no mace.modules.loss.reduce_loss\n")
+
+
+def test_the_parser_works_where_the_training_code_cannot_be_imported():
+    done = python("""
+        import sys
+        sys.modules["mace.tools.scripts_utils"] = None
+        from mace.tools.arg_parser import build_default_arg_parser
+        assert build_default_arg_parser().parse_args(["--name=x", "--train_file=y"]).name == "x"
+    """)
+    assert done.returncode == 0, done.stderr
 
 
 # --- installation ----------------------------------------------------------------------------------------------------

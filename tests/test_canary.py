@@ -1,5 +1,6 @@
 """A MACE that has changed is told from one that is known, before anything is wrapped; the error names what changed."""
 
+import argparse
 import functools
 import inspect
 import os
@@ -80,21 +81,44 @@ def test_arguments_in_another_order_are_named(place, monkeypatch):
 @pytest.mark.parametrize("place", [place for place, seam in ALL.items() if seam.called_in])
 def test_a_function_that_is_no_longer_called_is_named(place, monkeypatch):
     names = inspect.signature(original(place)).parameters
-    monkeypatch.setattr(seams, "names_used_in", lambda module: frozenset())
+    name = place.rpartition(":")[2].rpartition(".")[2]
+    source = seams.source_of(ALL[place].called_in)
+    other = re.sub(rf"(?<!def )\b{name}\(", "something_else(", source)  # and nothing but the calls
+    assert other != source
+    monkeypatch.setattr(seams, "source_of", lambda module: other)
     said = complaint(monkeypatch, place, with_parameters(original(place), names))
-    assert re.search(rf"mace\.\S+ no longer calls {place.rpartition(':')[2].rpartition('.')[2]}", said)
+    assert re.search(rf"mace\.\S+ no longer calls {name}", said)
 
 
-def test_names_that_functions_use_are_read_without_importing(tmp_path, monkeypatch):
+def test_calls_are_read_without_importing(tmp_path, monkeypatch):
     (tmp_path / "never_imported.py").write_text(
-        "raise SystemExit\ndef one():\n    return tools.other(lambda: third())\nfourth()\n"
+        "raise SystemExit\ndef one(used):\n    return tools.other(lambda: third()), used.attribute, 'fourth()'\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert {"tools", "other", "third"} <= seams.names_used_in("never_imported")
-    assert "fourth" not in seams.names_used_in("never_imported")
+    assert seams.calls_in(seams.source_of("never_imported")) == {"other", "third"}
     assert "never_imported" not in sys.modules
     with pytest.raises(seams.UnsupportedHostError, match="there is no source of nowhere_at_all"):
-        seams.names_used_in("nowhere_at_all")
+        seams.source_of("nowhere_at_all")
+
+
+PASSED_ON = [place for place, own in ALL.items() if own.wrapper and not place.endswith("build_default_arg_parser")]
+
+
+@pytest.mark.parametrize("place", PASSED_ON)
+def test_plain_mace_goes_on_when_a_function_gets_one_more_argument_or_result(place):
+    """What is added doesn't concern us, and a run that didn't ask for us must not notice."""
+    given = {}
+
+    def grown(*args, **kwargs):
+        given.update(args=args, kwargs=kwargs)
+        return "one", "two", "three"
+
+    arguments = argparse.Namespace(loss="weighted")
+    first = [arguments] if place.endswith("check_args") else []
+    known = [*first, *range(len(ALL[place].takes) - len(first))]
+    found = ALL[place].wrapper(grown, *known, "new", by_name="new as well")
+    assert found == ("one", "two", "three")
+    assert given == {"args": (*known, "new"), "kwargs": {"by_name": "new as well"}}
 
 
 # --- a copied MACE ---------------------------------------------------------------------------------------------------
@@ -119,7 +143,7 @@ def test_a_copied_mace_that_has_changed(change, tmp_path):
     assert done.returncode != 0
     assert said in done.stderr
     assert "plain MACE is untouched" in done.stderr
-    assert "invalid choice: 'ema_robust'" in done.stderr
+    assert "RuntimeError: --loss=ema_robust: mace-outlier is not active" in done.stderr
 
 
 @pytest.mark.parametrize(

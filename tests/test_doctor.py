@@ -31,7 +31,8 @@ def test_all_is_well():
     assert found[1] == found[2]
     assert found[3] == mace.__version__
     assert re.search(rf"^mace-torch +{mace.__version__}$", out, re.M)
-    assert out.endswith("mace_run_train --loss=ema_robust works with this Python.\n")
+    assert re.search(r"^losses +(\d+) of \1 losses of MACE can be weighed$", out, re.M)
+    assert out.endswith("\nmace_run_train --loss=ema_robust works with this Python.\n")
 
 
 def test_switched_off():
@@ -79,8 +80,10 @@ def test_a_command_is_of_the_python_that_it_starts(tmp_path):
 def test_the_command_of_another_python(tmp_path):
     other = tmp_path / "mace_run_train"
     other.write_text("#!/bin/sh\n")
-    _, out, _ = doctor(env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
-    assert f"command       {other}, which is of ANOTHER Python" in out
+    done, out, _ = doctor(env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done == 0
+    assert f"command       {other}, which is of ANOTHER Python: ask that one, or give the path of this one's, " in out
+    assert out.endswith(f"\n{BIN}/mace_run_train --loss=ema_robust works with this Python.\n")
 
 
 def test_a_mace_that_is_too_old_and_has_changed(tmp_path):
@@ -93,6 +96,19 @@ def test_a_mace_that_is_too_old_and_has_changed(tmp_path):
     assert "fault         ema_robust needs mace-torch >= 0.3.13, found 0.3.12" in out
     assert "fault         there is no mace.tools.train.take_step_lbfgs" in out
     assert "NOT work" in err
+
+
+def test_losses_that_do_not_reduce_their_terms_as_expected(tmp_path):
+    """One that isn't asked for is named only; the default one is a fault."""
+    copy = shutil.copytree(SITE / "mace", tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
+    path = copy / "modules" / "loss.py"
+    stock = path.read_text()
+    for name, loss, fault in (("weighted", "WeightedEnergyForcesLoss", 1), ("forces_only", "WeightedForcesLoss", 0)):
+        path.write_text(stock + f"\n{loss}.forward = lambda self, ref, pred, ddp=None: pred['energy'].mean()\n")
+        done, out, err = doctor(env={"PYTHONPATH": str(tmp_path)})
+        assert done == fault, out + err
+        assert f"not weighed   --ema_robust_base_loss={name}: UnsupportedLossError" in out
+        assert ("fault         weighted: UnsupportedLossError" in out) == fault
 
 
 def test_a_mace_that_cannot_be_imported(tmp_path):

@@ -14,6 +14,7 @@ from conftest import command_line, load_checkpoint
 
 ROOT = Path(__file__).parent.parent
 VERSIONS = [path.stem.removeprefix("mace-torch-") for path in sorted((ROOT / "patches").glob("*.patch"))]
+JUDGED = "Validation: ema_robust loss="
 NEW = {"mace/plugins.py", "tests/test_plugins.py"}
 ROBUST = ("--loss=ema_robust", "--max_num_epochs=4", "--swa", "--start_swa=2", "--ema_robust_threshold=1")
 
@@ -112,7 +113,7 @@ def test_the_seam_trains_the_same_numbers_as_the_hook(version, checkout, mace):
     """Stage two, checkpoints and a weighted selection included; and stock MACE as well."""
     folders = {"hook": checkout(version, "plain"), "seam": checkout(version, "patched")}
     assert apply_patch("--mace", folders["seam"]).returncode == 0
-    checkpoints = {}
+    checkpoints, judged = {}, {}
     losses = {"robust": ROBUST} | ({"stock": ("--loss=weighted", *ROBUST[1:-1])} if version == VERSIONS[-1] else {})
     for loss, flags in losses.items():
         for way, folder in folders.items():
@@ -124,11 +125,14 @@ def test_the_seam_trains_the_same_numbers_as_the_hook(version, checkout, mace):
             assert f"MACE version: {version}" in done.stdout
             last = max(mace.folder.glob(f"checkpoints/{name}_run-1_epoch-*.pt"), key=os.path.getmtime)
             checkpoints[loss, way] = load_checkpoint(last)
+            judged[loss, way] = [line.partition(" INFO: ")[2] for line in done.stdout.splitlines() if JUDGED in line]
         one, other = (checkpoints[loss, way] for way in folders)
         assert one.keys() == other.keys()
         assert ("mace_outlier" in one) == (loss == "robust")
         assert one["model"].keys() == other["model"].keys()
         assert all(torch.equal(one["model"][key], other["model"][key]) for key in one["model"])
+    assert judged["robust", "hook"] == judged["robust", "seam"]  # in every epoch, but not for the error tables
+    assert len(judged["robust", "hook"]) >= 4
     weights = [checkpoints["robust", way]["mace_outlier"]["records"]["weight"] for way in folders]
     assert torch.equal(*weights)
     assert weights[0].min() < 0.9
@@ -156,12 +160,14 @@ build_default_arg_parser()
     assert "line 8, in <module>\nAssertionError" in off.stderr  # the loss is not known
 
 
-def test_mace_outlier_train_registers_where_the_entry_point_is_not_found(package):
-    """As under `pip install --target`, which leaves no metadata where Python looks for them."""
+@pytest.mark.parametrize("found", [False, True])
+def test_mace_outlier_train_registers_where_the_entry_point_is_not_found(found, package):
+    """As under `pip install --target`, which leaves no metadata where Python looks for them; else it is left alone."""
     assert apply_patch("--mace", package).returncode == 0
-    code = """
+    no_entry_points = "" if found else "plugins._entry_points = lambda: []"
+    code = f"""
 from mace import plugins
-plugins._entry_points = lambda: []
+{no_entry_points}
 from mace_outlier import __main__, plugin
 plugin.start_training = print
 __main__.main(["train", "--loss=ema_robust"])
@@ -182,7 +188,7 @@ def test_a_patched_mace_that_has_changed_refuses_the_loss_only(package):
 import argparse
 import mace.tools
 from mace.tools import build_default_arg_parser, check_args
-assert "ema_robust" not in build_default_arg_parser().format_help()
+build_default_arg_parser()
 try:
     check_args(argparse.Namespace(loss="ema_robust"))
 except RuntimeError as error:
@@ -193,6 +199,63 @@ except RuntimeError as error:
     assert "--loss=ema_robust: mace-outlier is not active" in done.stdout, done.stderr
     assert "has no argument 'data_loader'" in done.stdout
     assert "plain MACE is untouched" in done.stderr
+
+
+LOST = """
+import argparse
+from mace.tools import build_default_arg_parser, check_args
+print(build_default_arg_parser().parse_args(["--name=x", "--train_file=y", "--loss=huber"]).loss)
+for arguments in ({"loss": "ema_robust"}, {"loss": "huber", "ema_robust_alpha": 0.5}):
+    try:
+        check_args(argparse.Namespace(**arguments))
+    except RuntimeError as error:
+        print(error)
+"""
+
+
+def test_a_seam_that_was_lost_in_part_is_named_and_the_loss_refused(package):
+    """As by a merge in a fork."""
+    assert apply_patch("--mace", package).returncode == 0
+    path = package / "tools" / "scripts_utils.py"
+    path.write_text(path.read_text().replace("@extensible\ndef get_swa", "def get_swa"))
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    run = {"env": environment, "capture_output": True, "text": True, "timeout": 120}
+    done = subprocess.run([sys.executable, "-c", LOST], **run)
+    said = "MACE loads plugins, but mace.tools.scripts_utils.get_swa can't be extended"
+    assert done.stdout.startswith("huber\n--loss=ema_robust: mace-outlier is not active: " + said), done.stderr
+    assert done.stdout.count(said) == 2
+    assert "plain MACE is untouched" in done.stderr
+    done = subprocess.run([sys.executable, "-m", "mace_outlier", "doctor"], **run)
+    assert done.returncode == 1
+    assert f"fault         {said}" in done.stdout
+
+
+@pytest.mark.parametrize("stray", ["plugins.py", "plugins/__init__.py"])
+def test_a_module_of_that_name_that_mace_does_not_use_is_no_seam(stray, package):
+    """As pip leaves it behind when it upgrades a patched MACE."""
+    (package / stray).parent.mkdir(exist_ok=True)
+    (package / stray).write_text((ROOT / "patches" / "plugins.py").read_text())
+    code = "from mace.tools import build_default_arg_parser as b; print('ema_robust_alpha' in b().format_help())"
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    run = {"env": environment, "capture_output": True, "text": True, "timeout": 120}
+    assert subprocess.run([sys.executable, "-c", code], **run).stdout == "True\n"
+    done = subprocess.run([sys.executable, "-m", "mace_outlier", "doctor"], **run)
+    assert "activated     by /" in done.stdout, done.stdout + done.stderr
+
+
+def test_inference_with_a_patched_mace_does_not_load_us(package):
+    assert apply_patch("--mace", package).returncode == 0
+    code = """
+import sys
+from ase import Atoms
+from mace import data
+from mace.data.utils import KeySpecification
+data.config_from_atoms(Atoms("H"), KeySpecification())
+print([name for name in sys.modules if name.startswith("mace_outlier.")])
+"""
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "['mace_outlier._boot']\n", done.stderr
 
 
 def test_what_is_refused_changes_nothing(package, tmp_path):
@@ -212,21 +275,114 @@ def test_what_is_refused_changes_nothing(package, tmp_path):
     assert content(package) == before
 
 
-def test_a_write_that_fails_half_way_is_taken_back(package, monkeypatch):
+@pytest.fixture
+def script(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    import apply_patch as script
+    import apply_patch
 
-    root, patch = package.parent, ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
-    before = content(package)
-    replace, count = os.replace, []
+    return apply_patch
+
+
+def failing_at(number, error):
+    """`os.replace`, which fails from that call on."""
+    replace, calls = os.replace, []
 
     def failing(source, target):
-        count.append(target)
-        if len(count) == 5:
-            raise OSError("disk full")
+        calls.append(target)
+        if len(calls) >= number:
+            raise error
         replace(source, target)
 
-    monkeypatch.setattr(script.os, "replace", failing)
-    with pytest.raises(script.RefusedError, match="disk full; everything is as it was"):
-        script.replace_all(root, script.changed(root, patch, reverse=False))
+    return failing
+
+
+@pytest.mark.parametrize("number", [1, 5])
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_is_interrupted_half_way_is_taken_back(number, error, reverse, package, script, monkeypatch):
+    if reverse:
+        assert apply_patch("--mace", package).returncode == 0
+    patch = ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
+    change, before = script.changes(package.parent, patch, reverse), content(package)
+    monkeypatch.setattr(script.os, "replace", failing_at(number, error))
+    refused = (script.RefusedError, "disk full; everything is as it was")
+    expected, said = refused if isinstance(error, OSError) else (KeyboardInterrupt, "")
+    with pytest.raises(expected, match=said):
+        script.replace_all(package.parent, change.content)
     assert content(package) == before
+
+
+def test_a_disk_that_is_full_from_the_first_file_on(package, script, monkeypatch):
+    patch = ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
+    change, before = script.changes(package.parent, patch, False), content(package)
+
+    def full(path, data):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(script.Path, "write_bytes", full)
+    with pytest.raises(script.RefusedError, match="disk full; everything is as it was"):
+        script.replace_all(package.parent, change.content)
+    assert content(package) == before
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_after_a_kill_half_way_mace_works_and_the_same_command_completes_it(reverse, package, script, monkeypatch):
+    stock = content(package)
+    assert apply_patch("--mace", package).returncode == 0
+    patched = content(package)
+    if not reverse:
+        assert apply_patch("--mace", package, "--reverse").returncode == 0
+    patch = ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
+    change = script.changes(package.parent, patch, reverse)
+    monkeypatch.setattr(script.os, "replace", failing_at(5, KeyboardInterrupt()))
+    monkeypatch.setattr(script, "take_back", lambda target: None)  # as if killed
+    with pytest.raises(KeyboardInterrupt):
+        script.replace_all(package.parent, change.content)
+    assert content(package) not in (stock, patched)
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "MACE_OUTLIER_DISABLE": "1"}
+    subprocess.run([sys.executable, "-c", "import mace.cli.run_train"], env=environment, check=True, timeout=120)
+    done = apply_patch("--mace", package, *["--reverse"] * reverse)
+    assert done.returncode == 0, done.stderr
+    assert content(package) == (stock if reverse else patched)
+
+
+def test_the_result_does_not_depend_on_umask_git_and_where_temporary_files_lie(package, tmp_path, monkeypatch):
+    """On a shared installation: plugins.py as readable as the rest, what was write-protected stays so."""
+    before = content(package)
+    protected = package / "modules" / "loss.py"
+    protected.chmod(0o444)
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / ".gitconfig").write_text("[core]\n\tautocrlf = true\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    mask = os.umask(0o077)
+    try:
+        assert apply_patch("--mace", package).returncode == 0
+        assert (package / "plugins.py").stat().st_mode == (package / "__init__.py").stat().st_mode
+        assert protected.stat().st_mode & 0o777 == 0o444
+        assert not [path for path in package.rglob("*.py") if b"\r" in path.read_bytes()]
+        assert apply_patch("--mace", package, "--reverse").returncode == 0
+    finally:
+        os.umask(mask)
+    protected.chmod(before["modules/loss.py"][1] & 0o777)
+    assert content(package) == before
+
+
+def test_a_readme_of_your_own_is_left_alone_and_links_are_followed(checkout, tmp_path):
+    folder = checkout(VERSIONS[-1])
+    (folder / "README.md").write_text("# Our fork\n")
+    elsewhere = (folder / "mace" / "modules" / "loss.py").rename(tmp_path / "loss.py")
+    (folder / "mace" / "modules" / "loss.py").symlink_to(elsewhere)
+    before = content(folder)
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "apply_patch.py", "--mace", "."],
+        cwd=folder / "mace", capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "left out, because they differ from the release: README.md" in done.stdout
+    assert "extensible" not in (folder / "README.md").read_text()
+    assert "_reduction" in elsewhere.read_text()
+    assert apply_patch("--mace", folder, "--reverse").returncode == 0
+    assert content(folder) == before
+    assert (folder / "mace" / "modules" / "loss.py").is_symlink()

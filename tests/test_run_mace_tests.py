@@ -37,8 +37,9 @@ def test_that_is_the_same_only_without_injection():
 """
 
 
-def run(tests, work):
+def run(tests, work, *flags):
     command = [sys.executable, ROOT / "scripts" / "run_mace_tests.py", "--tests", tests, "--work", work, "--out", work]
+    command += flags
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
 
 
@@ -85,6 +86,39 @@ def test_the_callers_environment_and_folder_don_t_matter(tmp_path, monkeypatch):
     run(Path("tests"), Path("work"))
     (row,) = json.loads((tmp_path / "work" / "mace_tests.json").read_text())["differing"]
     assert (row["robust"], row["with"]) == ("failed", "passed"), "nothing was injected"
+
+
+SAME_NAMES = """
+class TestOne:
+    def test_it(self):
+        assert False
+
+class TestOther:
+    def test_it(self):
+        pass
+"""
+
+
+def test_tests_of_one_name_and_tests_that_take_too_long(tmp_path):
+    tests, work = tmp_path / "tests", tmp_path / "work"
+    tests.mkdir()
+    (tests / "test_names.py").write_text(SAME_NAMES)
+    (tests / "test_slow.py").write_text("import time\ndef test_it():\n    time.sleep(3)\n")
+    assert "Nothing was tested by test_slow.py" in run(tests, work, "--limit", "2").stderr
+    outcomes = json.loads((work / "mace_tests.json").read_text())["results"]
+    assert outcomes["test_names.py"]["with"] == {"TestOne::test_it": "failed", "TestOther::test_it": "passed"}
+    assert outcomes["test_slow.py"]["with"] == {"(the file)": "timeout"}
+    run(tests, work)
+    outcomes = json.loads((work / "mace_tests.json").read_text())["results"]
+    assert outcomes["test_slow.py"]["with"] == {"test_it": "passed"}
+
+
+def test_where_nothing_can_be_injected_python_stops():
+    path = str(ROOT / "scripts" / "inject")
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, {path!r}); import sitecustomize"]
+    )
+    assert done.returncode
 
 
 def test_a_file_of_which_nothing_can_be_run_is_no_success(tmp_path):

@@ -1,8 +1,8 @@
 """The only package that knows MACE: it wraps MACE's own functions ("seams") so that `--loss=ema_robust` works.
 
-Every seam is a function below, named after the MACE function that it wraps and called with the original first. A seam
-does nothing but pass the call on unless the run asked for `ema_robust`. What was checked in MACE's sources, version by
-version, is in CONTRIBUTING.md ("When MACE moves").
+Every seam is a function below, named after the MACE function that it wraps and called with the original first. Where
+the run didn't ask for `ema_robust`, only the first two are called (`shared.seam`). What was checked in MACE's sources,
+version by version, is in CONTRIBUTING.md ("When MACE moves").
 """
 
 import argparse
@@ -18,11 +18,12 @@ import torch
 
 from .. import seams
 from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
+from ..reduction import PerConfigurationLoss
 from ..training import RobustTraining
 from . import scales, shared  # noqa: F401 (scales: registers its seams)
 from .applying import apply  # noqa: F401 (for the start-up hook)
 from .data import trace
-from .shared import seam
+from .shared import always, current, seam, training
 
 RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
 CHECKPOINT_KEY = "mace_outlier"
@@ -31,19 +32,27 @@ CHECKPOINT_KEY = "mace_outlier"
 # --- the seams -------------------------------------------------------------------------------------------------------
 
 
-@seam("mace.tools.arg_parser:build_default_arg_parser", "mace.tools:build_default_arg_parser", called_in=RUN_TRAIN)
+@seam(
+    "mace.tools.arg_parser:build_default_arg_parser",
+    "mace.tools:build_default_arg_parser",
+    when=always,
+    called_in=RUN_TRAIN,
+)
 def build_default_arg_parser(original: Callable[..., Any], *args: Any, **kwargs: Any) -> argparse.ArgumentParser:
     """Make the loss and its options known to `mace_run_train` and to the YAML file of `--config`."""
     parser = original(*args, **kwargs)
-    loss = parser._option_string_actions["--loss"]
-    base_losses = list(loss.choices)
-    loss.choices = [*base_losses, LOSS_NAME]
-    add_arguments(parser, base_losses)
+    add_arguments(parser)
     return parser
 
 
-@seam("mace.tools.arg_parser_tools:check_args", "mace.tools:check_args", takes=("args",), called_in=RUN_TRAIN)
-def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
+@seam(
+    "mace.tools.arg_parser_tools:check_args",
+    "mace.tools:check_args",
+    when=always,
+    takes=("args",),
+    called_in=RUN_TRAIN,
+)
+def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> Any:
     """Translate `--loss=ema_robust` into its base loss, so that all of MACE that looks at `args.loss` goes on working.
 
     The caller's namespace stays as it is: `run` may be called with it again.
@@ -56,7 +65,7 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
         shared.set_run(RobustTraining(options))
     else:
         refuse_stray_options(args)
-    result = original(args)
+    result = original(args, *rest, **kwargs)
     if shared.run is not None:
         shared.run.arguments = dict(vars(result[0]))
     return result
@@ -66,19 +75,17 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace) -> Any:
 def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> torch.nn.Module:
     """Put the robust loss around the loss of stage one."""
     base = original(args, *rest, **kwargs)
-    if shared.run is None:
-        return base
-    shared.run.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
-    return shared.run.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
+    current().note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
+    return current().wrap(base, sys.modules["mace.modules.loss"], "stage_one")
 
 
 @seam("mace.tools.scripts_utils:get_swa", called_in=RUN_TRAIN)
 def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Put the robust loss around the loss of stage two, with statistics of its own."""
-    swa, swas = original(*args, **kwargs)
-    if shared.run is not None:
-        swa.loss_fn = shared.run.wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
-    return swa, swas
+    result = original(*args, **kwargs)
+    swa = result[0]
+    swa.loss_fn = current().wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
+    return result
 
 
 @seam(
@@ -99,10 +106,7 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 )
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
-    run = shared.run
-    if run is None:
-        return original(*args, **kwargs)
-    given = seams.arguments_of(original, args, kwargs)
+    run, given = current(), seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
     validation = given["valid_loaders"]
     rows, descriptions = trace(loader.dataset.datasets, heads=list(validation))
@@ -124,43 +128,36 @@ def results_prefix(given: dict[str, Any]) -> Path | None:
 @seam("mace.tools.train:train_one_epoch", needs=("epoch", "loss_fn", "data_loader"), called_in=LOOP)
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, and log the weights after it."""
-    if shared.run is None:
-        return original(*args, **kwargs)
     given = seams.arguments_of(original, args, kwargs)
-    shared.run.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
+    current().begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
     result = original(*args, **kwargs)
-    shared.run.end_epoch(given["loss_fn"])
+    current().end_epoch(given["loss_fn"])
     return result
 
 
-@seam("mace.tools.train:evaluate", needs=("loss_fn",), called_in=LOOP)
+@seam("mace.tools.train:evaluate", when=training, needs=("loss_fn",), called_in=LOOP)
 def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Give the training loop, which chooses checkpoints by it, a weighted validation loss.
 
-    Only the loop's own `evaluate`: error tables have theirs from `mace.tools`, and stay stock.
+    Only within the loop: error tables, which come after it, stay stock.
     """
-    if shared.run is None or not shared.run.started:
-        return original(*args, **kwargs)
     loss = seams.arguments_of(original, args, kwargs)["loss_fn"]
-    return shared.run.select(loss, lambda: original(*args, **kwargs))
+    return current().select(loss, lambda: original(*args, **kwargs))
 
 
 @seam("mace.tools.train:take_step_lbfgs", needs=("loss_fn",), called_in=LOOP)
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Hold the weights while LBFGS evaluates the loss over and over within one step."""
-    if shared.run is None:
-        return original(*args, **kwargs)
     with seams.arguments_of(original, args, kwargs)["loss_fn"].frozen_weights():
         return original(*args, **kwargs)
 
 
-@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint", called_in="mace.tools.checkpoint")
+@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint", when=training, called_in="mace.tools.checkpoint")
 def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
     checkpoint = original(*args, **kwargs)
-    if shared.run is not None and shared.run.started:
-        checkpoint[CHECKPOINT_KEY] = shared.run.state_dict()
-        shared.run.logbook.save()
+    checkpoint[CHECKPOINT_KEY] = current().state_dict()
+    current().logbook.save()
     return checkpoint
 
 
@@ -172,8 +169,7 @@ def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -
 def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Keep our part of a checkpoint that MACE continues from."""
     result = original(*args, **kwargs)
-    if shared.run is not None:
-        shared.run.remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
+    current().remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
     return result
 
 
@@ -184,6 +180,20 @@ def base_losses() -> list[str]:
     """Return the losses that MACE offers."""
     parser = importlib.import_module("mace.tools").build_default_arg_parser()
     return [name for name in parser._option_string_actions["--loss"].choices if name != LOSS_NAME]
+
+
+def unsupported_losses() -> dict[str, str]:
+    """Losses of MACE that can't be weighed by configurations, and why; examined as at the start of a run."""
+    tools, utils = importlib.import_module("mace.tools"), importlib.import_module("mace.tools.scripts_utils")
+    args, found = tools.build_default_arg_parser().parse_args(["--name=doctor", "--train_file=none.xyz"]), {}
+    for name in base_losses():
+        args.loss = name
+        try:
+            loss = utils.get_loss_fn(args, name == "dipole", name == "energy_forces_dipole")
+            PerConfigurationLoss(loss, sys.modules["mace.modules.loss"])
+        except Exception as error:
+            found[name] = f"{type(error).__name__}: {error}"
+    return found
 
 
 def start_training(arguments: list[str]) -> None:

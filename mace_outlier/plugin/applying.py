@@ -1,14 +1,13 @@
 """Wrapping the seams: by exchanging MACE's functions, or through MACE's own seam for plugins where it has one."""
 
-import argparse
 import importlib
-import logging
 import re
+import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from .. import seams
+from .._boot import PLUGINS
 from ..options import LOSS_NAME
 from .shared import SEAMS
 
@@ -34,29 +33,21 @@ def apply() -> None:
 
 
 def register(extend: Callable[[str, Callable[..., Any]], None]) -> None:
-    """Wrap all seams through those of MACE, where it has some, see patches/: `extend(function, wrapper)`.
+    """Wrap all seams, or none, through those of MACE, where it has some, see patches/: `extend(function, wrapper)`.
 
-    Where MACE has changed, the loss is refused and nothing else is touched.
+    Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
     """
     global applied
-    if applied:
-        return
-    try:
-        check_host()
-    except seams.UnsupportedHostError as error:
-        logging.warning(f"{LOSS_NAME} is not active, plain MACE is untouched: {error}")
-        extend("mace.tools.arg_parser_tools.check_args", partial(refuse, str(error)))
-        return
-    for name, wrapper in seams.by_name(SEAMS).items():
+    check_host()
+    wrappers = seams.by_name(SEAMS)
+    missing = sorted(set(wrappers) - set(sys.modules[PLUGINS].extensible_functions()))
+    if missing:
+        raise seams.UnsupportedHostError(
+            f"MACE loads plugins, but {', '.join(missing)} can't be extended: was a part of the patch lost?"
+        )
+    for name, wrapper in wrappers.items():
         extend(name, wrapper)
     applied = True
-
-
-def refuse(reason: str, original: Callable[..., Any], args: argparse.Namespace) -> Any:
-    """Stop a run that asks for our loss: MACE would silently train another loss under an unknown name."""
-    if getattr(args, "loss", None) == LOSS_NAME:
-        raise RuntimeError(f"--loss={LOSS_NAME}: mace-outlier is not active: {reason}")
-    return original(args)
 
 
 def check_host() -> None:

@@ -20,7 +20,7 @@ from .. import provenance
 from ..molecules import molecule_name
 from ..provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag, force_size
 from ..results import UNKNOWN_SOURCE
-from .shared import seam
+from .shared import seam, tagging
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
 
@@ -28,13 +28,12 @@ ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and 
 @seam(
     "mace.data.utils:load_from_xyz",
     "mace.data:load_from_xyz",
+    when=tagging,
     takes=("file_path",),
     called_in="mace.tools.scripts_utils",
 )
 def load_from_xyz(original: Callable[..., Any], file_path: str, *args: Any, **kwargs: Any) -> Any:
     """Number the frames of a file as MACE reads it."""
-    if not provenance.tagging:
-        return original(file_path, *args, **kwargs)
     with frames_numbered(file_path):
         return original(file_path, *args, **kwargs)
 
@@ -57,7 +56,13 @@ def frames_numbered(source: str) -> Iterator[None]:
         ase.io.read = read
 
 
-@seam("mace.data.utils:config_from_atoms", "mace.data:config_from_atoms", takes=("atoms",), called_in="mace.data.utils")
+@seam(
+    "mace.data.utils:config_from_atoms",
+    "mace.data:config_from_atoms",
+    when=tagging,
+    takes=("atoms",),
+    called_in="mace.data.utils",
+)
 def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **kwargs: Any) -> Any:
     """Pass the number of the frame on."""
     configuration = original(atoms, *args, **kwargs)
@@ -67,18 +72,22 @@ def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **
     return configuration
 
 
-@seam("mace.data.atomic_data:AtomicData.from_config", takes=("cls", "config"), called_in="mace.cli.run_train")
+@seam(
+    "mace.data.atomic_data:AtomicData.from_config",
+    when=tagging,
+    takes=("cls", "config"),
+    called_in="mace.cli.run_train",
+)
 def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any, **kwargs: Any) -> Any:
     """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
     sample = original(cls, config, *args, **kwargs)
-    if provenance.tagging:
-        numbers = np.asarray(config.atomic_numbers)
-        origin = getattr(config, ORIGIN_FIELD, (None, -1))
-        name = formula(numbers.tobytes(), numbers.dtype)
-        known = not provenance.describing
-        kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
-        force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
-        setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))
+    numbers = np.asarray(config.atomic_numbers)
+    origin = getattr(config, ORIGIN_FIELD, (None, -1))
+    name = formula(numbers.tobytes(), numbers.dtype)
+    known = not provenance.describing
+    kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
+    force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
+    setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))
     return sample
 
 
@@ -88,17 +97,18 @@ def formula(numbers: bytes, dtype: Any) -> str:
     return str(Symbols(np.frombuffer(numbers, dtype=dtype)).get_chemical_formula("hill"))
 
 
-@seam("mace.data.hdf5_dataset:HDF5Dataset.__getitem__", takes=("self", "index"))
-def hdf5_item(original: Callable[..., Any], dataset: Any, index: int) -> Any:
+@seam("mace.data.hdf5_dataset:HDF5Dataset.__getitem__", when=tagging, takes=("self", "index"))
+def hdf5_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
     """Name the file and the frame of a sample: where files of several kinds are mixed, MACE makes one list of all."""
-    sample = original(dataset, index)
+    sample = original(dataset, index, *rest, **kwargs)
     return with_origin(sample, lambda: (str(dataset.file_path), index % len(dataset)))
 
 
-@seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__", takes=("self", "index"))
-def lmdb_item(original: Callable[..., Any], dataset: Any, index: int) -> Any:
+@seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__", when=tagging, takes=("self", "index"))
+def lmdb_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
     """As for HDF5."""
-    return with_origin(original(dataset, index), lambda: place_in_database(dataset, index % len(dataset)))
+    sample = original(dataset, index, *rest, **kwargs)
+    return with_origin(sample, lambda: place_in_database(dataset, index % len(dataset)))
 
 
 def with_origin(sample: Any, origin: Callable[[], tuple[str, int]]) -> Any:

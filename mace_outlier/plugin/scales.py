@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from .. import gross
-from . import shared
 from .shared import seam
 
 
@@ -16,18 +15,18 @@ from .shared import seam
     takes=("collections_train", "z_table"),
     called_in="mace.tools.scripts_utils",
 )
-def compute_average_e0s(original: Callable[..., Any], collections_train: Any, z_table: Any) -> Any:
+def compute_average_e0s(
+    original: Callable[..., Any], collections_train: Any, z_table: Any, *rest: Any, **kwargs: Any
+) -> Any:
     """Leave energies that are not finite, or gross errors, out of the regression for E0s=average."""
-    if shared.run is None:
-        return original(collections_train, z_table)
     energies = [configuration.properties.get("energy") for configuration in collections_train]
     values = np.array([np.nan if energy is None else float(energy) for energy in energies])
     counts = np.array([[np.sum(c.atomic_numbers == z) for z in z_table.zs] for c in collections_train], dtype=float)
     keep = gross.plausible_energies(values, counts.reshape(len(values), len(z_table.zs)))
-    result = original([c for c, kept in zip(collections_train, keep, strict=True) if kept], z_table)
+    result = original([c for c, kept in zip(collections_train, keep, strict=True) if kept], z_table, *rest, **kwargs)
     if not keep.all():
         finite = [c for c, energy in zip(collections_train, values, strict=True) if np.isfinite(energy)]
-        stock = original(finite, z_table)
+        stock = original(finite, z_table, *rest, **kwargs)
         gross.log_left_out((~keep).sum(), len(keep), "E0s=average (eV)", f"{result}, with the finite ones {stock}")
     return result
 
@@ -37,12 +36,10 @@ def compute_average_e0s(original: Callable[..., Any], collections_train: Any, z_
     "mace.modules:scaling_classes.rms_forces_scaling",
     takes=("data_loader", "atomic_energies"),
 )
-def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any) -> Any:
+def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any, *rest: Any, **kwargs: Any) -> Any:
     """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
-    if shared.run is None:
-        return original(data_loader, atomic_energies)
     plausible = gross.Plausible(data_loader.dataset, atomic_energies)
-    result = original(gross.SelectedBatches(data_loader, plausible), atomic_energies)
+    result = original(gross.SelectedBatches(data_loader, plausible), atomic_energies, *rest, **kwargs)
     if plausible.rejected:
         gross.log_left_out(plausible.rejected, plausible.examined, "the model's shift and scale", str(result))
     return result

@@ -29,6 +29,8 @@ def _inject(apply):
 
 
 TRAINING = "mace.tools.scripts_utils"
-for _finder in sys.meta_path:
-    if type(_finder).__name__ == "_Trigger":
-        _finder.pending[TRAINING] = _inject(_finder.pending[TRAINING])
+_triggers = [finder for finder in sys.meta_path if type(finder).__name__ == "_Trigger"]
+if not _triggers:  # then nothing would be injected, and nothing tested
+    sys.exit("scripts/inject: the start-up hook of mace-outlier was not run in this Python")
+for _finder in _triggers:
+    _finder.pending[TRAINING] = _inject(_finder.pending[TRAINING])
