@@ -6,6 +6,7 @@ Energies and forces of right and of wrong training labels and of the validation 
 test set, which is right throughout; some hundred configurations of each.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,17 @@ def keeping_all(one: Training, folder: Path) -> Training:
     return replace(one, folder=folder / one.data.name / one.arm, flags=(*one.flags, KEEP_ALL))
 
 
+def models_of_epochs(one: Training) -> Iterator[tuple[int, Path]]:
+    """Each epoch, and a file that holds its model until the next."""
+    model = torch.load(one.folder / "demo.model", weights_only=False, map_location="cpu")
+    path = one.folder / "epoch.model"
+    for epoch in range(one.epochs):
+        checkpoint = one.folder / "checkpoints" / f"demo_run-{one.seed}_epoch-{epoch}.pt"
+        model.load_state_dict(torch.load(checkpoint, weights_only=False, map_location="cpu")["model"])
+        torch.save(model, path)
+        yield epoch, path
+
+
 def sets(one: Training, some: int) -> dict[str, list[Atoms]]:
     """Some configurations of each kind."""
     train, valid, test = (read(one.data / f"{split}.xyz", ":") for split in ("train", "valid", "test"))
@@ -51,12 +63,8 @@ def _some(frames: list[Atoms], some: int) -> list[Atoms]:
 
 def curve(one: Training, some: int) -> list[dict]:
     """Errors of each epoch on `some` configurations of each kind, meV/atom and meV/Angstrom."""
-    model = torch.load(one.folder / "demo.model", weights_only=False, map_location="cpu")
-    chosen, path, rows = sets(one, some), one.folder / "epoch.model", []
-    for epoch in tqdm(range(one.epochs), desc=one.arm):
-        checkpoint = one.folder / "checkpoints" / f"demo_run-{one.seed}_epoch-{epoch}.pt"
-        model.load_state_dict(torch.load(checkpoint, weights_only=False, map_location="cpu")["model"])
-        torch.save(model, path)
+    chosen, rows = sets(one, some), []
+    for epoch, path in tqdm(models_of_epochs(one), desc=one.arm, total=one.epochs):
         for name, frames in chosen.items():
             energy, forces = predictions_minus_labels(path, frames)
             errors = {"energy_meV_per_atom": rms(energy), "forces_meV_per_A": rms(np.concatenate(forces))}

@@ -13,20 +13,19 @@ import json
 import os
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "scripts"))
+sys.path[:0] = map(str, (HERE.parent.parent / "scripts", HERE.parent))
 
 import numpy as np
-import torch
 from ase.io import read
 from cells import EPOCHS, WORK, Cell
 from data import write_data
 from demo_arms import LOG_FILE, Training, finished_result, run_all
 from demo_results import errors_on_test_set
+from learning_curves import keeping_all, models_of_epochs
 from measure import collect
 from refinement import losses
 from tqdm import tqdm
@@ -42,32 +41,17 @@ RULES = {
 }
 
 
-def keeping_all(training: Training) -> Training:
-    """The same training, with the checkpoint of every epoch."""
-    folder = WORK / "selection" / training.data.name
-    return replace(training, folder=folder, flags=(*training.flags, "--save_all_checkpoints"))
-
-
-def models(training: Training):
-    """The model of each epoch: a path that holds it until the next."""
-    model = torch.load(training.folder / "demo.model", weights_only=False, map_location="cpu")
-    path = training.folder / "epoch.model"
-    for epoch in range(training.epochs):
-        checkpoint = training.folder / "checkpoints" / f"demo_run-{training.seed}_epoch-{epoch}.pt"
-        model.load_state_dict(torch.load(checkpoint, weights_only=False, map_location="cpu")["model"])
-        torch.save(model, path)
-        yield epoch, path
-
-
 def replay(training: Training) -> list[dict]:
     """What each rule chooses, and the test errors of that."""
     valid, test = (read(training.data / f"{name}.xyz", ":") for name in ("valid", "test"))
-    values = {epoch: losses(path, valid) for epoch, path in tqdm(models(training), total=EPOCHS, desc="epochs")}
+    models = tqdm(models_of_epochs(training), total=EPOCHS, desc="epochs")
+    values = {epoch: losses(path, valid) for epoch, path in models}
     weighted = WEIGHTED.findall((training.folder / LOG_FILE).read_text())[-EPOCHS:]
     scores = {name: [rule(values[epoch]) for epoch in range(EPOCHS)] for name, rule in RULES.items()}
     scores["weighted (ema_robust)"] = [float(value) for value in weighted]
     chosen = {name: int(np.argmin(score)) for name, score in scores.items()}
-    errors = {epoch: errors_on_test_set(path, test) for epoch, path in models(training) if epoch in chosen.values()}
+    models = models_of_epochs(training)
+    errors = {epoch: errors_on_test_set(path, test) for epoch, path in models if epoch in chosen.values()}
     return [{"rule": name, "epoch": epoch} | errors[epoch] for name, epoch in chosen.items()]
 
 
@@ -78,7 +62,7 @@ def main() -> None:
     options = parser.parse_args()
     cell = Cell("unconverged", options.share, "default")
     settings = write_data(cell.data(options.seed), cell.kind, cell.share, options.seed)
-    training = keeping_all(cell.training(options.seed, settings))
+    training = keeping_all(cell.training(options.seed, settings), WORK / "selection")
     if finished_result(training) is None:
         run_all([training], 1, collect)
     rows = replay(training)
