@@ -99,15 +99,24 @@ class TestOther:
 """
 
 
+SLOW = """
+import pathlib, time
+
+def test_it():
+    time.sleep(0 if pathlib.Path({!r}).exists() else 60)
+"""
+
+
 def test_tests_of_one_name_and_tests_that_take_too_long(tmp_path):
     tests, work = tmp_path / "tests", tmp_path / "work"
     tests.mkdir()
     (tests / "test_names.py").write_text(SAME_NAMES)
-    (tests / "test_slow.py").write_text("import time\ndef test_it():\n    time.sleep(3)\n")
-    assert "Nothing was tested by test_slow.py" in run(tests, work, "--limit", "2").stderr
+    (tests / "test_slow.py").write_text(SLOW.format(str(tmp_path / "now")))
+    assert "Nothing was tested by test_slow.py" in run(tests, work, "--limit", "10").stderr
     outcomes = json.loads((work / "mace_tests.json").read_text())["results"]
     assert outcomes["test_names.py"]["with"] == {"TestOne::test_it": "failed", "TestOther::test_it": "passed"}
     assert outcomes["test_slow.py"]["with"] == {"(the file)": "timeout"}
+    (tmp_path / "now").touch()
     run(tests, work)
     outcomes = json.loads((work / "mace_tests.json").read_text())["results"]
     assert outcomes["test_slow.py"]["with"] == {"test_it": "passed"}
