@@ -53,7 +53,7 @@ def register(extend):  # type: ignore[no-untyped-def]
     try:
         from mace_outlier.plugin import applying
 
-        applying.register(extend)
+        applying.register(extend, sys.modules[PLUGINS].extensible_functions)
     except Exception as error:
         from . import refusal
 

@@ -2,12 +2,10 @@
 
 import importlib
 import re
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from .. import seams
-from .._boot import PLUGINS
 from ..options import LOSS_NAME
 from .shared import SEAMS
 
@@ -32,15 +30,15 @@ def apply() -> None:
     applied = True
 
 
-def register(extend: Callable[[str, Callable[..., Any]], None]) -> None:
+def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Callable[[], list[str]]) -> None:
     """Wrap all seams, or none, through those of MACE, where it has some, see patches/: `extend(function, wrapper)`.
 
-    Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
+    `extensible` returns the names of the functions that can be wrapped so, of the modules that are imported. Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
     """
     global applied
     check_host()
     wrappers = seams.by_name(SEAMS)
-    missing = sorted(set(wrappers) - set(sys.modules[PLUGINS].extensible_functions()))
+    missing = sorted(set(wrappers) - set(extensible()))
     if missing:
         raise seams.UnsupportedHostError(
             f"MACE loads plugins, but {', '.join(missing)} can't be extended: was a part of the patch lost?"
