@@ -33,7 +33,9 @@ def apply() -> None:
 def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Callable[[], list[str]]) -> None:
     """Wrap all seams, or none, through those of MACE, where it has some, see patches/: `extend(function, wrapper)`.
 
-    `extensible` returns the names of the functions that can be wrapped so, of the modules that are imported. Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
+    `extensible` returns the names of the functions that can be wrapped so, of the modules that are imported.
+
+    Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
     """
     global applied
     check_host()
