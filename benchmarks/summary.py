@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-README, ABLATION = HERE.parent / "README.md", HERE / "ablation" / "README.md"
+README, BENCHMARKS, ABLATION = HERE.parent / "README.md", HERE / "README.md", HERE / "ablation" / "README.md"
+DOCUMENTS = (README, BENCHMARKS, ABLATION)
 
 
 def load(path: str) -> dict[str, Any]:
@@ -68,12 +69,13 @@ def stored(path: str) -> str:
 def tables(document: Path) -> dict[str, str]:
     """The generated parts of a document, by the name in their marker."""
     if document == ABLATION:
-        names = ("detection", "breakdown", "rare", "hard", "refinement", "selection", "settings")
+        names = ("noise", "detection", "breakdown", "rare", "hard", "refinement", "selection", "settings")
         return {f"ablation {name}": stored(f"ablation/{name}.md") for name in names}
+    if document == BENCHMARKS:
+        return {"demo": stored("demo/table.md"), "dft_water": dft_water()}
     return {
-        **{name: stored(f"{name}/table.md") for name in ("demo", "demo_energy_weight_10")},
-        **{f"ablation {name}": stored(f"ablation/{name}.md") for name in ("shares", "noise")},
-        "dft_water": dft_water(),
+        "demo_energy_weight_10": stored("demo_energy_weight_10/table.md"),
+        "ablation shares": stored("ablation/shares.md"),
         "cost": cost(),
     }
 
@@ -90,5 +92,5 @@ def filled(document: Path) -> str:
 
 
 if __name__ == "__main__":
-    for document in (README, ABLATION):
+    for document in DOCUMENTS:
         document.write_text(filled(document))

@@ -44,7 +44,7 @@ def draw_errors(axes: Axes, results: list[dict], metric: str, title: str, unit: 
 def draw_weights(axes: Axes, results: list[dict]) -> None:
     """Histogram of the final weights, as a share of the good and of the bad training frames (all seeds together)."""
     weighted = [result["weights"] for result in results if "weights" in result]
-    bins = np.linspace(0, 1, 11)
+    bins = np.linspace(-0.05, 1.05, 12)  # about 0, 0.1 ... 1
     for offset, kind, name, colour in ((-1, "good", "correct labels", GOOD), (1, "bad", "wrong labels", BAD)):
         weights = np.concatenate([entry[kind] for entry in weighted])
         if not weights.size:
@@ -53,7 +53,7 @@ def draw_weights(axes: Axes, results: list[dict]) -> None:
         centres = (bins[:-1] + bins[1:]) / 2 + offset * 0.022
         label = f"{name} (mean weight {weights.mean():.2f})"
         axes.bar(centres, shares, width=0.042, color=colour, label=label, zorder=2)
-    axes.set_xlim(-0.02, 1.02)
+    axes.set_xlim(-0.07, 1.07)
     axes.set_ylim(0, 100)
     axes.set_xlabel("weight at the end (0 = ignored, 1 = fully used)")
     axes.set_ylabel("share of these frames (%)")

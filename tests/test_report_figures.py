@@ -82,6 +82,19 @@ def test_the_map_bins_many_configurations():
     assert "Not shown: 10" in drawn.caption
 
 
+def test_labels_that_are_known_to_be_wrong_are_ringed_in_the_map():
+    table, wrong = made_up_table(60, [0, 1]), np.arange(60) < 3
+    table.loc[2, "force_rmse"] = np.nan
+    with figures.our_style():
+        drawn = scatter.draw_map(summary.with_categories(table), summarised(table), wrong).canvas
+        stock = scatter.draw_map(summary.with_categories(table), summarised(table)).canvas
+    rings = next(own for own in drawn.axes[0].collections if not len(own.get_facecolor()) and len(own.get_offsets()))
+    expected = 1000 * table.loc[:1, ["force_rmse", "energy_error_per_atom"]].to_numpy()
+    assert np.allclose(rings.get_offsets(), expected)
+    names = [[text.get_text() for text in canvas.legends[0].get_texts()] for canvas in (drawn, stock)]
+    assert names == [["trusted", "suspect", "known to be wrong"], ["trusted", "suspect"]]
+
+
 @pytest.mark.filterwarnings("error")
 def test_names_are_no_mathematics_and_may_have_any_letters():
     canvas = figures.Canvas()

@@ -66,7 +66,7 @@ def test_readme_tables_are_what_the_benchmarks_wrote(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     import summary
 
-    for document in (summary.README, summary.ABLATION):
+    for document in summary.DOCUMENTS:
         assert summary.filled(document) == document.read_text()
 
 

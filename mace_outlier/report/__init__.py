@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     from .sample import read_sample
 
     sample = read_sample(results)
-    figures = draw_figures(results, summary, groups, sample)
+    figures = draw_figures(results, summary, groups, sample, truth)
     if arguments.figures:
         save(figures, arguments.figures)
         print(f"figures: {arguments.figures}")

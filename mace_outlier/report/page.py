@@ -54,13 +54,15 @@ class Report(NamedTuple):
     figures: list[Figure]
 
 
-def draw_figures(results: Results, summary: Summary, groups: Groups, sample: Sample) -> list[Figure]:
+def draw_figures(
+    results: Results, summary: Summary, groups: Groups, sample: Sample, truth: Truth | None = None
+) -> list[Figure]:
     """Draw the figures of a report."""
     with our_style():
         return [
             draw_losses(results.table, summary),
             draw_weights(results.table, summary, results.about),
-            draw_map(results.table, summary),
+            draw_map(results.table, summary, None if truth is None else truth.labels),
             draw_parity(sample, summary),
             draw_groups(groups),
         ]

@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from .figures import GREY, OTHER, SUSPECT, Figure, note, plain_ticks
+from .figures import BLACK, GREY, OTHER, SUSPECT, Figure, note, plain_ticks
 from .sample import Pairs, Sample, energies, forces, has_pairs
 from .summary import Summary
 
@@ -64,11 +64,15 @@ def _parity(axes: Axes, pairs: Pairs, what: str, unit: str, size: float) -> None
     axes.locator_params(nbins=5)
 
 
-def _key(canvas: Canvas, axes: Axes) -> None:
+def _key(canvas: Canvas, axes: Axes, ringed: bool = False) -> None:
     """Name the marks, above the panels."""
     marks = (("o", OTHER, "trusted"), ("D", SUSPECT, "suspect"))
     drawn = [axes.scatter([], [], s=18, marker=marker, color=colour, linewidths=0) for marker, colour, _ in marks]
-    canvas.legend(drawn, [name for *_, name in marks], loc="outside upper right", ncols=2, handletextpad=0.2)
+    names = [name for *_, name in marks]
+    if ringed:
+        drawn.append(axes.scatter([], [], s=30, color="none", edgecolors=BLACK, linewidths=0.6))
+        names.append("known to be wrong")
+    canvas.legend(drawn, names, loc="outside upper right", ncols=len(names), handletextpad=0.2)
 
 
 def _limits(pairs: Pairs) -> tuple[float, float]:
@@ -104,8 +108,11 @@ def _clipped(pairs: Pairs, places: NDArray[np.int64], low: float, high: float) -
 # --- map of errors ---------------------------------------------------------------------------------------------------
 
 
-def draw_map(table: pandas.DataFrame, summary: Summary) -> Figure:
-    """Energy error against force RMSE of all configurations that have both, binned, with the suspects marked."""
+def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_] | None = None) -> Figure:
+    """Energy error against force RMSE of all configurations that have both; suspects marked, many of them binned.
+
+    `wrong` (N,): labels that are known to be wrong; ringed, where these are single points.
+    """
     canvas = Canvas(figsize=(7.6, 4.2))
     axes = canvas.subplots()
     known = has_pairs(table)
@@ -114,18 +121,23 @@ def draw_map(table: pandas.DataFrame, summary: Summary) -> Figure:
     worst = np.zeros(len(known), dtype=bool)
     worst[summary.order[known[summary.order]][:MOST_MARKS]] = True
     visit = "last visit or the last validation" if summary.validation.any() else "last visit"
-    caption = f"Errors of all configurations at their {visit}: prediction minus label of the energy, force RMSE."
+    caption = f"Errors of all configurations at their {visit}: energy (logarithmic away from 0) and force RMSE."
+    ringed = wrong is not None and 0 < len(energy) <= MOST_POINTS_IN_MAP
     if not len(energy):
         note(axes, "no configuration has both an energy and forces")
     elif len(energy) <= MOST_POINTS_IN_MAP:
-        _points(axes, force, energy, summary.suspect[known], _scales(axes, force, energy))
+        edges = _scales(axes, force, energy)
+        _points(axes, force, energy, summary.suspect[known], edges)
+        if wrong is not None:
+            rings: dict[str, Any] = {"s": 30, "color": "none", "edgecolors": BLACK, "linewidths": 0.6}
+            axes.scatter(force[wrong[known]].clip(edges[0][0]), energy[wrong[known]], **rings)
     else:
         _binned(canvas, axes, force, energy, summary.suspect[known], worst[known])
         caption += (
             " Blue bins hold mostly trusted configurations, orange ones mostly suspects; "
             f"the {worst.sum()} worst are marked."
         )
-    _key(canvas, axes)
+    _key(canvas, axes, ringed)
     missing = len(known) - len(energy)
     if missing:
         caption += f" Not shown: {missing:,} without a finite energy or without finite forces."
@@ -148,7 +160,7 @@ def _scales(axes: Axes, force: NDArray, energy: NDArray) -> tuple[NDArray, NDArr
     axes.set_yticks(_ticks(energy, middle))
     plain_ticks(axes.xaxis)
     plain_ticks(axes.yaxis)
-    axes.set(ylim=edges[1][[0, -1]], xlabel="force RMSE (meV/Å)", ylabel="energy error (meV/atom)")
+    axes.set(ylim=edges[1][[0, -1]], xlabel="force RMSE (meV/Å)", ylabel="energy, prediction - label (meV/atom)")
     axes.axhline(0, color=GREY, linewidth=0.8)
     return edges
 
