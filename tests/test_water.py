@@ -26,7 +26,7 @@ import water_summary  # noqa: E402
 import water_tables  # noqa: E402
 from liquid_boxes import random_box  # noqa: E402
 from liquid_water import LiquidSettings  # noqa: E402
-from water_md import Protocol, Recorder, Replica, start  # noqa: E402
+from water_md import NoLiquidError, Protocol, Recorder, Replica, check_liquid, simulate, start  # noqa: E402
 
 REPLICA = Replica(Path("model"), Path("starts"), 0, Path("folder"), Protocol())
 BOX = 12.0  # Angstrom
@@ -195,15 +195,49 @@ def test_a_start_has_the_density_and_the_same_velocities_for_every_model(tmp_pat
 
 
 def test_a_run_that_gets_hot_has_blown_up():
-    from water_md import BlewUpError
-
     atoms = Atoms("OH2", [[0, 0, 0], [0, 0.76, 0.59], [0, -0.76, 0.59]], cell=[9] * 3, pbc=True)
     atoms.set_velocities(np.full((3, 3), 10.0))
     atoms.calc = SimpleNamespace(get_potential_energy=lambda *a, **k: 0.0, calculate=None)
     recorder = Recorder(atoms, Protocol())
-    with pytest.raises(BlewUpError):
+    with pytest.raises(NoLiquidError, match="blew up"):
         recorder.run(SimpleNamespace(run=lambda steps: None), 0.1)
     assert recorder.mark() == 0
+
+
+def test_molecules_that_break_or_fuse_are_no_liquid():
+    """Also across the border of the box."""
+    good = random_box(8, 0.9, np.random.default_rng(0))
+    check_liquid(good, 330.0, Protocol())
+    wrapped = good.copy()
+    wrapped.wrap()
+    assert np.abs(wrapped.positions - good.positions).max() > 1
+    check_liquid(wrapped, 330.0, Protocol())
+    broken = good.copy()
+    broken.positions[4] += 1.7 * (good.positions[4] - good.positions[3])
+    with pytest.raises(NoLiquidError, match="a molecule broke"):
+        check_liquid(broken, 330.0, Protocol())
+    fused, length = good.copy(), good.cell.lengths()[0]
+    fused.positions[:3] += good.positions[3] - good.positions[0] + np.array([length + 1.9, 0, 0])
+    with pytest.raises(NoLiquidError, match="two molecules fused"):
+        check_liquid(fused, 330.0, Protocol())
+    check_liquid(fused, 330.0, Protocol(closest=1.0))
+
+
+def test_what_became_of_a_trajectory_is_kept(tmp_path, monkeypatch):
+    def run(self, dynamics, picoseconds):
+        raise NoLiquidError("two molecules fused")
+
+    from ase.io import write
+
+    write(tmp_path / "test.xyz", random_box(4, 0.9, np.random.default_rng(1)))
+    (tmp_path / "a.model").write_text("")
+    monkeypatch.setattr(Recorder, "run", run)
+    monkeypatch.setattr("water_md.silent_calculator", lambda model, device: None)
+    own = REPLICA._replace(starts=tmp_path / "test.xyz", model=tmp_path / "a.model", folder=tmp_path, number=0)
+    simulate(own)
+    found = water_summary.summarise([observables.observables(own)])
+    assert found["failures"] == ["two molecules fused"]
+    assert water_tables.survival(found) == "0 of 1, two molecules fused"
 
 
 # --- what is said ----------------------------------------------------------------------------------------------------
@@ -211,13 +245,13 @@ def test_a_run_that_gets_hot_has_blown_up():
 
 def replica(diffusion=0.2, position=2.8, survived=True):
     if not survived:
-        return {"survived": False, "ps": 1.0}
+        return {"survived": False, "failure": "blew up", "ps": 1.0}
     r = np.arange(1.0, 4.5, 0.05)
     curve = {"r": r.tolist(), "g": (3.0 - 20 * (r - position) ** 2).tolist()}
     hydrogen = {"r": r.tolist(), "g": (3.0 - 20 * (r - position + 0.9) ** 2).tolist()}
     scalars = dict.fromkeys(("temperature", "D_corrected", "drift_meV_per_atom_per_ps"), 1.0)
     density = {"wavenumber": [0.0, 10.0], "density": [0.0, 0.1]}
-    return {"survived": True, "ps": 16.0, "D": diffusion, "vdos": density} | scalars | {
+    return {"survived": True, "failure": "", "ps": 16.0, "D": diffusion, "vdos": density} | scalars | {
         "rdf": {"OO": curve, "OH": hydrogen, "HH": {**curve, "g": (3.0 - 20 * (r - 2.4) ** 2).tolist()}}
     }  # fmt: skip
 
@@ -255,7 +289,7 @@ def test_tables_name_what_is_missing():
     clean = about | {"share": 0.0, "arm": "weighted"} | water_summary.summarise([replica(), replica()])
     lost = about | {"share": 0.4, "arm": "weighted"} | water_summary.summarise([replica(survived=False)])
     text = water_tables.liquid([clean, lost])
-    assert "| 40 % bad | stock `weighted` | 0 of 1 | - |" in text
+    assert "| 40 % bad | stock `weighted` | 0 of 1, blew up | - |" in text
     assert text.rstrip().endswith("no: survived |")
 
 
@@ -268,7 +302,9 @@ def tiny(tmp_path):
         n_molecules=8, n_train=8, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
         first_steps_between_frames=6, generations=1, equilibration_steps=30, steps_between_frames=10, sampler_epochs=6,
     )  # fmt: skip
-    protocol = Protocol(equilibration_ps=0.01, production_ps=0.4, nve_ps=0.02, hottest=1e5)
+    protocol = Protocol(
+        equilibration_ps=0.01, production_ps=0.4, nve_ps=0.02, hottest=1e5, longest_bond=99.0, closest=0.0
+    )
     cells = ((liquid_water.MIXED, 0.0, "weighted"), *water_cells.FOLLOWED)
     return replace(
         water_cells.QUICK, work=tmp_path, liquid=liquid, epochs=2, trained=cells, refined=(), simulated=cells,

@@ -95,7 +95,7 @@ def draw_diffusion(clean: dict, others: list[dict], path: Path) -> None:
         axes.errorbar(at, [one["D"]["mean"] for one in alive], errors, fmt=marker, color=colour, label=name, capsize=3)
         for one in own:
             if one["survived"] < one["trajectories"]:
-                lost = f"{one['trajectories'] - one['survived']} of {one['trajectories']} blew up"
+                lost = f"{one['trajectories'] - one['survived']} of {one['trajectories']} failed"
                 axes.annotate(lost, (100 * one["share"], mean), color=colour, fontsize=8)
     axes.set(xlabel="bad frames (%)", ylabel="self-diffusion coefficient (Å²/ps), in this box")
     axes.set_xticks(sorted({100 * one["share"] for one in others}))

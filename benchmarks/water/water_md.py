@@ -1,6 +1,5 @@
 """Molecular dynamics of liquid water with a trained model: one replica is one file, whole or absent."""
 
-import contextlib
 import json
 import warnings
 from dataclasses import asdict, dataclass
@@ -31,7 +30,11 @@ class Protocol:
     production_ps: float = 12.0  # the same with 1 ps, too weak to touch diffusion
     nve_ps: float = 2.0  # for the drift of the total energy
     frames_every_fs: float = 2.0  # hydrogen's stretch takes 9 fs
-    hottest: float = 1500.0  # K; a model that gets there has blown up
+    # A model is no model of liquid water any more where it gets hotter than that (K), a molecule has an O-H bond longer
+    # than that, or the oxygens of two molecules are closer than that (Angstrom): it has a hole there.
+    hottest: float = 1500.0
+    longest_bond: float = 1.6
+    closest: float = 2.1
 
     def steps(self, picoseconds: float) -> int:
         """Timesteps in a time."""
@@ -66,8 +69,8 @@ class Replica(NamedTuple):
         }
 
 
-class BlewUpError(RuntimeError):
-    """The model has let the liquid blow up."""
+class NoLiquidError(RuntimeError):
+    """The model has let the liquid blow up, or its molecules break or fuse; the message says which."""
 
 
 def start(replica: Replica) -> Atoms:
@@ -94,13 +97,12 @@ class Recorder:
         self.positions, self.velocities, self.temperatures, self.energies = [], [], [], []
 
     def run(self, dynamics: MolecularDynamics, picoseconds: float) -> None:
-        """Run and keep frames. Raises BlewUpError."""
+        """Run and keep frames. Raises NoLiquidError."""
         every = self.protocol.steps(self.protocol.frames_every_fs / 1000)
         for _ in range(self.protocol.steps(picoseconds) // every):
             dynamics.run(every)
             temperature = self.atoms.get_temperature()
-            if not temperature < self.protocol.hottest:
-                raise BlewUpError
+            check_liquid(self.atoms, temperature, self.protocol)
             self.positions.append(self.atoms.positions.astype(np.float32))
             self.velocities.append((self.atoms.get_velocities() * units.fs).astype(np.float32))  # Angstrom/fs
             self.temperatures.append(temperature)
@@ -111,30 +113,61 @@ class Recorder:
         return len(self.energies)
 
 
+def check_liquid(atoms: Atoms, temperature: float, protocol: Protocol) -> None:
+    """Raise NoLiquidError where this is no liquid of water molecules, in the order O, H, H."""
+    if not temperature < protocol.hottest:
+        raise NoLiquidError("blew up")
+    molecules, length = atoms.positions.reshape(-1, 3, 3), atoms.cell.lengths()[0]  # a cubic box
+    bonds = to_nearest_image(molecules[:, 1:] - molecules[:, :1], length)
+    if not np.linalg.norm(bonds, axis=-1).max() < protocol.longest_bond:
+        raise NoLiquidError("a molecule broke")
+    oxygens = to_nearest_image(molecules[:, None, 0] - molecules[None, :, 0], length)
+    distances = np.linalg.norm(oxygens, axis=-1)[np.triu_indices(len(molecules), 1)]
+    if len(distances) and distances.min() < protocol.closest:
+        raise NoLiquidError("two molecules fused")
+
+
+def is_liquid(atoms: Atoms, protocol: Protocol) -> bool:
+    """Whether the molecules of a frame are whole and apart, whatever its temperature."""
+    try:
+        check_liquid(atoms, 0.0, protocol)
+    except NoLiquidError:
+        return False
+    return True
+
+
+def to_nearest_image(vectors: np.ndarray, length: float) -> np.ndarray:
+    """Vectors (..., 3) between atoms of a cubic box, to the nearest images."""
+    return vectors - length * np.round(vectors / length)
+
+
 def simulate(replica: Replica) -> None:
     """Equilibrate, produce, then let the energy drift; write the frames and what became of the run."""
     protocol, atoms = replica.protocol, start(replica)
     atoms.calc = silent_calculator(replica.model, replica.device)
     step, rng = protocol.timestep * units.fs, np.random.default_rng([replica.number, 4])
     thermostat = {"temperature_K": protocol.temperature, "rng": rng}
-    recorder, marks = Recorder(atoms, protocol), []
-    with warnings.catch_warnings(), contextlib.suppress(BlewUpError):
+    recorder, marks, failure = Recorder(atoms, protocol), [], ""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for dynamics, picoseconds in (
             (Bussi(atoms, step, taut=100 * units.fs, **thermostat), protocol.equilibration_ps),
             (Bussi(atoms, step, taut=1000 * units.fs, **thermostat), protocol.production_ps),
             (VelocityVerlet(atoms, step), protocol.nve_ps),
         ):
-            recorder.run(dynamics, picoseconds)
+            try:
+                recorder.run(dynamics, picoseconds)
+            except NoLiquidError as error:
+                failure = str(error)
+                break
             marks.append(recorder.mark())
-    save(replica, recorder, marks)
+    save(replica, recorder, marks, failure)
 
 
-def save(replica: Replica, recorder: Recorder, marks: list[int]) -> None:
+def save(replica: Replica, recorder: Recorder, marks: list[int], failure: str) -> None:
     """The frames of the production and the energies of the NVE run, where the model survived; what happened, last."""
     replica.folder.mkdir(parents=True, exist_ok=True)
-    survived = len(marks) == 3
-    if survived:
+    if not failure:
         first, last, _ = marks
         np.savez(
             replica.frames,
@@ -146,7 +179,8 @@ def save(replica: Replica, recorder: Recorder, marks: list[int]) -> None:
             nve_energies=np.array(recorder.energies[last:]),
         )
     ps = recorder.mark() * replica.protocol.frames_every_fs / 1000
-    write_json_atomically(replica.path, {"survived": survived, "ps": round(ps, 3), "key": replica.key()})
+    record = {"survived": not failure, "failure": failure, "ps": round(ps, 3), "key": replica.key()}
+    write_json_atomically(replica.path, record)
 
 
 def is_finished(replica: Replica) -> bool:

@@ -30,13 +30,13 @@ LIGHT = 2.99792458e-5  # cm/fs
 
 
 def observables(replica: Replica) -> dict[str, Any]:
-    """All of a finished replica; of one that blew up, only when it did.
+    """All of a finished replica; of one that failed, only when and how.
 
     RDFs against r (Angstrom), diffusion coefficient (Angstrom^2/ps) as it is in the box and with the finite-size
     correction, vibrational density of states against 1/cm (of unit area), drift in meV/atom/ps.
     """
     record = json.loads(replica.path.read_text())
-    found = {"survived": record["survived"], "ps": record["ps"]}
+    found = {name: record[name] for name in ("survived", "failure", "ps")}
     if not record["survived"]:
         return found
     with np.load(replica.frames) as file:

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import _water_paths  # noqa: F401 (first)
+import numpy as np
 import pandas
+from ase.io import read
 from demo_arms import ARMS as FLAGS_OF_ARMS
 from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
 from demo_results import package_version
@@ -20,10 +22,12 @@ from readme_tables import write_tables
 from training_files import write_json_atomically
 from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark
 from water_figures import draw_all
-from water_md import Replica, is_finished
+from water_md import Replica, is_finished, is_liquid
 from water_observables import observables
 from water_summary import summarise
-from water_tables import ENERGY, FORCES, tables
+from water_tables import ENERGY, FORCES, alarms_table, tables
+
+from mace_outlier.results import read_results
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
@@ -78,6 +82,29 @@ def learning(benchmark: Benchmark, seed: int) -> list[dict]:
     return rows
 
 
+def false_alarms(benchmark: Benchmark, seed: int) -> list[dict]:
+    """Right labels that our default calls wrong, and how many of them are of configurations that are no liquid.
+
+    Among the frames are some in which the model that sampled them has let molecules fuse, see check_liquid.
+    """
+    found = []
+    for kind, share, arm in benchmark.trained:
+        training = benchmark.training((kind, share, arm), seed)
+        if arm != "default" or kind == DFT or finished_result(training) is None:
+            continue
+        frames = read(training.data / "train.xyz", ":")
+        right = np.array([not atoms.info["unconverged"] for atoms in frames])
+        fused = np.array([not is_liquid(atoms, benchmark.protocol) for atoms in frames])
+        table = read_results(training.folder).table
+        own = table[table["split"] == "train"]
+        suspect = np.zeros(len(frames), dtype=bool)
+        suspect[own["frame"]] = (own["weight"] < 0.5).to_numpy()
+        counts = {"right": right, "right_fused": right & fused, "false_alarms": right & suspect}
+        counts["false_alarms_fused"] = counts["false_alarms"] & fused
+        found.append({"kind": kind, "share": share} | {name: int(mask.sum()) for name, mask in counts.items()})
+    return found
+
+
 def about(benchmark: Benchmark, seed: int, data: dict) -> dict:
     """Settings, versions and what the labels are."""
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": benchmark.epochs, "flags": FLAGS}
@@ -101,11 +128,12 @@ def write_results(benchmark: Benchmark, seed: int) -> None:
     rows, liquids = trainings(benchmark), simulated(benchmark, seed)
     data = json.loads((benchmark.work / "liquid" / DESCRIPTION_FILE).read_text())
     rows.drop(columns=["seconds"]).round(4).to_csv(out / "trainings.csv", index=False)
-    write_json_atomically(out / "results.json", about(benchmark, seed, data))
+    alarms = false_alarms(benchmark, seed)
+    write_json_atomically(out / "results.json", about(benchmark, seed, data) | {"false_alarms": alarms})
     write_json_atomically(out / "observables.json", {"models": liquids})
     curves = learning(benchmark, seed)
     write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
-    made = tables(rows, liquids, data["severity"])
+    made = tables(rows, liquids, data["severity"]) | {"alarms": alarms_table(alarms)}
     write_tables(out / "README.md", "water", made)
     draw_all(rows, liquids, curves, CLEAN, out)
     print("\n".join(made.values()), f"\nfiles in {out}")

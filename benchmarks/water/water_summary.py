@@ -14,6 +14,7 @@ def summarise(replicas: list[dict]) -> dict:
     """
     alive = [one for one in replicas if one["survived"]]
     found = {"trajectories": len(replicas), "survived": len(alive), "ps": [one["ps"] for one in replicas]}
+    found["failures"] = sorted(one["failure"] for one in replicas if not one["survived"])
     if not alive:
         return found
     for name in SCALARS:

@@ -63,9 +63,13 @@ def liquid(liquids: list[dict]) -> str:
             own = peaks.get(pair, {})
             cells += [number(own.get("position"), 3), number(own.get("height"), 2)]
         cells.append(number(one.get("drift_meV_per_atom_per_ps"), 3))
-        survived = f"{one['survived']} of {one['trajectories']}"
-        lines.append([labels, NAMES[one["arm"]], survived, *cells, said(one, clean)])
+        lines.append([labels, NAMES[one["arm"]], survival(one), *cells, said(one, clean)])
     return markdown(head, lines)
+
+
+def survival(one: dict) -> str:
+    """How many trajectories survived, and what became of the others."""
+    return f"{one['survived']} of {one['trajectories']}" + "".join(f", {failure}" for failure in one["failures"])
 
 
 def said(one: dict, clean: dict | None) -> str:
@@ -93,7 +97,7 @@ def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, 
                 ["-"] * 3
                 if stock is None
                 else [
-                    f"{stock['survived']} of {stock['trajectories']}",
+                    survival(stock),
                     number(stock.get("D"), 3),
                     said(stock, clean),
                 ]
@@ -123,3 +127,12 @@ def refinement(rows: pandas.DataFrame) -> str:
         kept = [f"{100 * some[f'kept_{which}'].mean():.0f} %" for which in ("good", "bad")]
         lines.append([f"{100 * share:g} %", name.removeprefix(REFINED), f"{int(some.trainings.mean())}", *kept])
     return markdown(["share", "round", "trainings", "good frames kept", "bad frames kept"], lines)
+
+
+def alarms_table(alarms: list[dict]) -> str:
+    """Right labels that were called wrong, with and without those of fused molecules."""
+    head = ["labels", "share", "right frames", "of them with fused molecules", "called wrong", "of them fused"]
+    names = ("right", "right_fused", "false_alarms", "false_alarms_fused")
+    return markdown(
+        head, [[own["kind"], f"{100 * own['share']:g} %", *(str(own[name]) for name in names)] for own in alarms]
+    )
