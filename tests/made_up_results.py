@@ -202,10 +202,16 @@ def summarised(table: pandas.DataFrame, about: dict[str, Any] | None = None, bel
     return summarise(results_of(table, about), below)
 
 
+def scatter_over_the_file(table):
+    """So that suspects are not neighbours."""
+    table["frame"] = np.random.default_rng(0).permutation(len(table))
+
+
 def slab_among_clusters() -> pandas.DataFrame:
     """Clusters with 40 suspects, and 30 slabs of which 20 are suspects: a rare chemistry."""
     table = made_up_table(2000, range(40))
     slab = np.arange(1900, 1930)
     table.loc[slab, ["config_type", "formula", "n_atoms"]] = ["slab", "OPt36", 37]
     table.loc[slab[:20], ["weight", "zscore"]] = [0.1, 3.3]
+    scatter_over_the_file(table)
     return table

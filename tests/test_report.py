@@ -8,6 +8,7 @@ from made_up_results import (
     made_up_about,
     made_up_table,
     results_of,
+    scatter_over_the_file,
     slab_among_clusters,
     summarised,
 )
@@ -178,6 +179,7 @@ def test_labels_that_are_not_finite_are_left_out_of_the_test():
 
 def test_small_groups_are_neither_tested_nor_listed_as_formulas():
     table = made_up_table(2000, range(40))
+    scatter_over_the_file(table)
     table.loc[:3, ["formula", "config_type"]] = ["Xe", "few"]
     groups = find_groups(results_of(table).table, summarised(table))
     assert not groups.warnings
@@ -185,6 +187,34 @@ def test_small_groups_are_neither_tested_nor_listed_as_formulas():
     [few] = [group for group in groups.breakdowns["config_type"].groups if group.name == "few"]
     assert few.members == 4
     assert math.isnan(few.p_value)
+
+
+def test_parts_of_a_file_that_stand_out_are_named_by_their_frames():
+    """A trajectory, or a batch of calculations; what is scattered over a file, or over several, is none."""
+    table = made_up_table(400, [7, 90, 150, *range(203, 219), 311])
+    table["source"] = ["/data/a.xyz"] * 200 + ["/data/b.xyz"] * 200
+    table["frame"] = [*range(200), *range(200)]
+    shuffled = table.sample(frac=1, random_state=1, ignore_index=True)  # the order of rows says nothing
+    found = summarised(shuffled)
+    groups = find_groups(results_of(shuffled).table, found)
+    [flag] = groups.warnings
+    assert (flag.group.kind, flag.group.name) == ("frames", "b.xyz, frames 0 to 19")
+    assert (flag.group.members, flag.group.suspects) == (20, 16)
+    blocks = 40  # 7 of 10 frames are suspects in the first, 9 in the second
+    expected = blocks * binomtest(9, 10, found.suspects / 400, alternative="greater").pvalue
+    assert flag.group.p_value == pytest.approx(expected, rel=1e-6)
+    assert groups.breakdowns["frames"].groups == [flag.group]
+    assert words.group_sentences(groups, found)[0].startswith("b.xyz, frames 0 to 19: 16 of 20 are suspects (80.0 %")
+    shuffled["frame"] = np.random.default_rng(0).permutation(400)
+    assert not find_groups(results_of(shuffled).table, summarised(shuffled)).warnings
+
+
+def test_parts_of_two_files_are_two():
+    table = made_up_table(400, range(190, 210))
+    table["source"] = ["a.xyz"] * 200 + ["b.xyz"] * 200
+    table["frame"] = [*range(200), *range(200)]
+    found = find_groups(results_of(table).table, summarised(table)).warnings
+    assert [flag.group.name for flag in found] == ["a.xyz, frames 190 to 199", "b.xyz, frames 0 to 9"]
 
 
 def test_elements_count_configurations_and_sizes_are_binned():

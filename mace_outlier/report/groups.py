@@ -1,4 +1,4 @@
-"""Is one group over-represented among the suspects? By config_type, element, formula, head and size.
+"""Is one group over-represented among the suspects? By config_type, element, formula, head, size and place in a file.
 
 A rare chemistry that a model has not learnt yet looks like wrong labels: such a group is flagged, so that nobody drops
 it unseen. Only finite losses count for that: a label that is not finite is wrong, whatever the group.
@@ -13,10 +13,11 @@ import pandas
 from numpy.typing import NDArray
 from scipy.stats import binom
 
+from .blocks import codes_of_blocks, runs_of_blocks
 from .summary import Summary
 from .text import of_many
 
-KINDS = ("config_type", "element", "formula", "head", "size")
+KINDS = ("config_type", "element", "formula", "head", "size", "frames")
 SMALLEST = 5  # members of a group that is tested
 SIGNIFICANCE = 0.001  # after Bonferroni's correction for the number of groups
 EXCESS = 2.0  # times the overall share
@@ -72,10 +73,13 @@ def find_groups(table: pandas.DataFrame, summary: Summary, limit: int = 15) -> G
         "formula": formulas,
         "head": _by_category(table["head"], table, summary),
         "size": _by_size(table, summary),
+        "frames": _by_frames(table, summary),
     }
     finite = int((summary.visited & ~summary.nonfinite).sum())
     share = int((summary.suspect & ~summary.nonfinite).sum()) / max(finite, 1)
     _test(tallies, share)
+    blocks = tallies["frames"][tallies["frames"]["flagged"]]
+    tallies["frames"] = runs_of_blocks(blocks, list(table["source"].cat.categories), summary.folder)
     flagged = [group for kind in KINDS for group in _listed(kind, tallies[kind][tallies[kind]["flagged"]])]
     return Groups({kind: _breakdown(kind, tallies[kind], limit) for kind in KINDS}, _merged(flagged, share), share)
 
@@ -125,6 +129,11 @@ def _by_size(table: pandas.DataFrame, summary: Summary) -> pandas.DataFrame:
     return _tally(names, _count(codes, len(names), table, summary))
 
 
+def _by_frames(table: pandas.DataFrame, summary: Summary) -> pandas.DataFrame:
+    codes, blocks = codes_of_blocks(table)
+    return _tally(list(blocks.index), _count(codes, len(blocks), table, summary)).join(blocks)
+
+
 def _interval(first: int, end: int) -> str:
     return f"{first:,} atom" if end == first + 1 else f"{first:,} to {end - 1:,} atoms"
 
@@ -135,8 +144,10 @@ def _interval(first: int, end: int) -> str:
 def _test(tallies: dict[str, pandas.DataFrame], share: float) -> None:
     """Add the p-values, corrected for the number of groups, and flag."""
     tested = {kind: (tally["members"] >= SMALLEST) & (len(tally) > 1) for kind, tally in tallies.items()}
-    tests = sum(int(which.sum()) for which in tested.values())
+    counts = {kind: int(which.sum()) for kind, which in tested.items()}
     for kind, tally in tallies.items():
+        # there are so many blocks of frames that they would hide all else
+        tests = counts[kind] if kind == "frames" else sum(counts.values()) - counts["frames"]
         members = tally["members"] - tally["nonfinite"]
         suspects = tally["suspects"] - tally["nonfinite"]
         p_values = tests * binom.sf(suspects - 1, members, share)  # as scipy.stats.binomtest(alternative="greater")
@@ -152,7 +163,7 @@ def _test(tallies: dict[str, pandas.DataFrame], share: float) -> None:
 def _breakdown(kind: str, tally: pandas.DataFrame, limit: int) -> Breakdown:
     if kind == "formula":
         tally = tally[(tally["members"] >= SMALLEST) & (tally.index != "")]
-    if kind != "size":
+    if kind not in ("size", "frames"):
         by = ["flagged", "surprise", "share"]
         tally = tally.sort_values(by, ascending=False, kind="stable")
     return Breakdown(kind, _listed(kind, tally.iloc[:limit]), max(0, len(tally) - limit))

@@ -34,6 +34,7 @@ TITLES = {
     "formula": "By formula",
     "head": "By head",
     "size": "By number of atoms",
+    "frames": "Parts of files that stand out",
 }
 PARTS = {"options": "Options of the weighting", "versions": "Versions", "arguments": "Arguments of MACE"}
 NOTABLE = 2.0  # medians, from which an error is named as a reason

@@ -120,8 +120,8 @@ def _agreement(of: Agreement, where: str, below: float) -> list[str]:
 
 def group_name(kind: str, name: str) -> str:
     """Return "config_type slab", with what the data files hold made harmless."""
-    if kind == "size":
-        return name
+    if kind in ("size", "frames"):
+        return clean(name, 120)
     return f"{kind} {clean(name, 60) or '(none)'}"
 
 
@@ -132,7 +132,7 @@ def group_sentences(groups: Groups, summary: Summary) -> list[str]:
     if hidden > 0:
         shown.append(f"And {of_many(hidden, 'more group')}.")
     if not shown and summary.suspects > summary.verdicts[CERTAIN]:
-        return ["No config_type, element, formula, head or size is over-represented among the suspects."]
+        return ["No config_type, element, formula, head, size or part of a file stands out among the suspects."]
     return shown
 
 
