@@ -136,12 +136,14 @@ def check_host() -> list[str]:
 
 def check_losses() -> list[str]:
     """Print which losses of MACE can be weighed; return a fault where the one that we take by default can't."""
-    plugin = importlib.import_module("mace_outlier.plugin")
-    losses, unsupported = plugin.base_losses(), plugin.unsupported_losses()
+    from .options import Options
+    from .plugin.base_loss import base_losses, unsupported_losses
+
+    losses, unsupported = base_losses(), unsupported_losses()
     print(f"losses        {len(losses) - len(unsupported)} of {len(losses)} losses of MACE can be weighed")
     for name, why in unsupported.items():
         print(f"not weighed   --ema_robust_base_loss={name}: {why}")
-    default = plugin.Options().base_loss
+    default = Options().base_loss
     return [f"{default}: {unsupported[default]}"] if default in unsupported else []
 
 

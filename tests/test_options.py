@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 
-import mace.cli.run_train  # noqa: F401 (as in a training: it applies the plugin, and check_args is bound after it)
+import mace.cli.run_train  # as in a training: it applies the plugin, and check_args is bound after it
 import pytest
 import torch
 from mace.tools import build_default_arg_parser, check_args
@@ -110,6 +110,52 @@ def test_mace_sees_the_base_loss_and_the_caller_keeps_its_namespace():
     assert plugin.shared.run is not None
     check_args(parse("--loss=stress"))
     assert plugin.shared.run is None
+
+
+CONFIGS = {  # what the YAML file says, the flags beside it -> the base loss
+    "its loss": ("loss: stress", ["--loss=ema_robust"], "stress"),
+    "ours in it": ("loss: ema_robust", [], "weighted"),
+    "both named": ("loss: stress", ["--loss=ema_robust", "--ema_robust_base_loss=huber"], "huber"),
+    "no loss": ("lr: 0.01", ["--loss=ema_robust"], "weighted"),
+    "named in it": ("loss: stress\nema_robust_base_loss: virials", ["--loss=ema_robust"], "virials"),
+}
+
+
+@pytest.mark.parametrize("case", CONFIGS)
+def test_the_loss_of_a_yaml_file_is_the_one_that_is_weighed(case, tmp_path):
+    text, flags, expected = CONFIGS[case]
+    (tmp_path / "water.yaml").write_text(text + "\n")
+    seen, _ = check_args(parse(f"--config={tmp_path / 'water.yaml'}", *flags))
+    assert seen.loss == expected
+    assert plugin.shared.run.options.base_loss == expected
+
+
+@pytest.mark.parametrize("config", [None, "nowhere.yaml", 7, "broken.yaml", "list.yaml"])
+def test_a_namespace_whose_config_cannot_be_read_has_the_default(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.yaml").write_text("loss: [stress")
+    (tmp_path / "list.yaml").write_text("- loss\n")
+    arguments = parse("--loss=ema_robust")
+    arguments.config = config
+    assert check_args(arguments)[0].loss == "weighted"
+    del arguments.config
+    assert check_args(arguments)[0].loss == "weighted"
+
+
+def test_a_weight_that_the_base_loss_does_not_use_is_named(caplog):
+    def warnings(*flags):
+        caplog.clear()
+        args, _ = check_args(parse("--loss=ema_robust", *flags))
+        mace.tools.scripts_utils.get_loss_fn(args, False, False)
+        return [record.getMessage() for record in caplog.records if "has no effect" in record.getMessage()]
+
+    [warning] = warnings("--stress_weight=10", "--dipole_weight=2", "--virials_weight=0")
+    assert warning.startswith(
+        "--stress_weight=10 --dipole_weight=2 has no effect: the base loss weighted doesn't use it"
+    )
+    assert "--ema_robust_base_loss" in warning
+    assert not warnings("--stress_weight=10", "--ema_robust_base_loss=stress")
+    assert not warnings()
 
 
 def test_a_foreign_loss_that_cannot_be_split_stops_the_run():

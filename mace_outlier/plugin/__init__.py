@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import copy
 import importlib
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,11 @@ from typing import Any
 import torch
 
 from .. import seams
-from ..options import LOSS_NAME, Options, add_arguments, refuse_stray_options
-from ..reduction import PerConfigurationLoss
+from ..options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_options
 from ..training import RobustTraining
 from . import scales, shared  # noqa: F401 (scales: registers its seams)
 from .applying import apply  # noqa: F401 (for the start-up hook)
+from .base_loss import base_losses, loss_of_config, say_what_is_unused
 from .data import trace
 from .shared import always, current, seam, training
 
@@ -59,8 +60,11 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: An
     """
     shared.set_run(None)
     if getattr(args, "loss", None) == LOSS_NAME:
-        options = Options.from_arguments(args, base_losses())
-        args = copy.copy(args)
+        args, losses = copy.copy(args), base_losses()
+        named = loss_of_config(args)
+        if not hasattr(args, flag("base_loss")) and named in losses:
+            setattr(args, flag("base_loss"), named)
+        options = Options.from_arguments(args, losses)
         args.loss = options.base_loss
         shared.set_run(RobustTraining(options))
     else:
@@ -76,7 +80,11 @@ def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: A
     """Put the robust loss around the loss of stage one."""
     base = original(args, *rest, **kwargs)
     current().note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
-    return current().wrap(base, sys.modules["mace.modules.loss"], "stage_one")
+    robust = current().wrap(base, sys.modules["mace.modules.loss"], "stage_one")
+    unused = say_what_is_unused(args, robust.per_configuration.labels)
+    if unused:
+        logging.warning(unused)
+    return robust
 
 
 @seam("mace.tools.scripts_utils:get_swa", called_in=RUN_TRAIN)
@@ -174,26 +182,6 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 
 # --- details ---------------------------------------------------------------------------------------------------------
-
-
-def base_losses() -> list[str]:
-    """Return the losses that MACE offers."""
-    parser = importlib.import_module("mace.tools").build_default_arg_parser()
-    return [name for name in parser._option_string_actions["--loss"].choices if name != LOSS_NAME]
-
-
-def unsupported_losses() -> dict[str, str]:
-    """Losses of MACE that can't be weighed by configurations, and why; examined as at the start of a run."""
-    tools, utils = importlib.import_module("mace.tools"), importlib.import_module("mace.tools.scripts_utils")
-    args, found = tools.build_default_arg_parser().parse_args(["--name=doctor", "--train_file=none.xyz"]), {}
-    for name in base_losses():
-        args.loss = name
-        try:
-            loss = utils.get_loss_fn(args, name == "dipole", name == "energy_forces_dipole")
-            PerConfigurationLoss(loss, sys.modules["mace.modules.loss"])
-        except Exception as error:
-            found[name] = f"{type(error).__name__}: {error}"
-    return found
 
 
 def start_training(arguments: list[str]) -> None:
