@@ -116,7 +116,8 @@ def replace_all(root: Path, content: dict[str, bytes | None]) -> None:
 
     Raises RefusedError where that fails; whatever else interrupts it takes it back as well.
     """
-    files = sorted(content, key=lambda file: (file != NEW_MODULE) if content.get(NEW_MODULE) else (file == NEW_MODULE))
+    applying = content.get(NEW_MODULE) is not None
+    files = sorted(content, key=lambda file: file == NEW_MODULE, reverse=applying)
     targets = {(root / file).resolve(): content[file] for file in files}  # what links lead to
     done: list[Path] = []
     try:

@@ -93,15 +93,7 @@ def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, 
         lines.append(
             [kind, shift, f"{size['force_rms_meV_per_A']:.0f}"]
             + [cell(own[own.arm == arm]) for arm in ("weighted", "default")]
-            + (
-                ["-"] * 3
-                if stock is None
-                else [
-                    survival(stock),
-                    number(stock.get("D"), 3),
-                    said(stock, clean),
-                ]
-            )
+            + (["-"] * 3 if stock is None else [survival(stock), number(stock.get("D"), 3), said(stock, clean)])
         )
     return markdown(head, lines)
 

@@ -61,8 +61,7 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: An
     shared.set_run(None)
     if getattr(args, "loss", None) == LOSS_NAME:
         args, losses = copy.copy(args), base_losses()
-        named = loss_of_config(args)
-        if not hasattr(args, flag("base_loss")) and named in losses:
+        if not hasattr(args, flag("base_loss")) and (named := loss_of_config(args)) in losses:
             setattr(args, flag("base_loss"), named)
         options = Options.from_arguments(args, losses)
         args.loss = options.base_loss

@@ -17,6 +17,7 @@ MOST_POINTS = 40_000  # of a kind in a parity plot; more are thinned
 MOST_POINTS_IN_MAP = 5_000  # more configurations are binned
 MOST_MARKS = 100  # suspects that are marked one by one on top of the bins
 BINS = 90
+RING: dict[str, Any] = {"s": 30, "color": "none", "edgecolors": BLACK, "linewidths": 0.6}  # known to be wrong
 BLUES = LinearSegmentedColormap.from_list("others", ["#cfe3f1", OTHER, "#00273d"])
 REDS = LinearSegmentedColormap.from_list("suspects", ["#f6cba8", SUSPECT, "#6b2f00"])
 
@@ -70,7 +71,7 @@ def _key(canvas: Canvas, axes: Axes, ringed: bool = False) -> None:
     drawn = [axes.scatter([], [], s=18, marker=marker, color=colour, linewidths=0) for marker, colour, _ in marks]
     names = [name for *_, name in marks]
     if ringed:
-        drawn.append(axes.scatter([], [], s=30, color="none", edgecolors=BLACK, linewidths=0.6))
+        drawn.append(axes.scatter([], [], **RING))
         names.append("known to be wrong")
     canvas.legend(drawn, names, loc="outside upper right", ncols=len(names), handletextpad=0.2)
 
@@ -129,8 +130,7 @@ def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_]
         edges = _scales(axes, force, energy)
         _points(axes, force, energy, summary.suspect[known], edges)
         if wrong is not None:
-            rings: dict[str, Any] = {"s": 30, "color": "none", "edgecolors": BLACK, "linewidths": 0.6}
-            axes.scatter(force[wrong[known]].clip(edges[0][0]), energy[wrong[known]], **rings)
+            axes.scatter(force[wrong[known]].clip(edges[0][0]), energy[wrong[known]], **RING)
     else:
         _binned(canvas, axes, force, energy, summary.suspect[known], worst[known])
         caption += (
