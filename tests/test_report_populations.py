@@ -21,9 +21,10 @@ from made_up_results import about_populations, made_up_populations, summarised
 from scipy.integrate import quad
 
 from mace_outlier.described import apart, described
-from mace_outlier.mixture import MixtureDistribution, weigh_by_fit
+from mace_outlier.mixture import MixtureDistribution
 from mace_outlier.populations import Fit
 from mace_outlier.populations.groups import Groups
+from mace_outlier.posterior import weigh_by_fit
 from mace_outlier.report import losses, words
 
 SIMILAR = TWO | {"share": 0.45}
@@ -63,9 +64,9 @@ def test_made_up_weights_are_those_of_the_training(fit):
 @pytest.mark.parametrize("fit", [TWO, ONE, BOTH])
 def test_a_fit_is_read_as_the_training_describes_it(fit):
     distribution, level = MixtureDistribution(threshold=8.0), 0.3
-    distribution.fits = [trained(fit, level)]
+    distribution.heads[0].fit = trained(fit, level)
     measures = (np.array([value]) for value in (level, -0.2, fit["error_scale"]))
-    distribution.groups = [Groups(np.zeros(0, dtype=int), np.zeros(0, dtype=int), *measures)]
+    distribution.heads[0].groups = Groups(np.zeros(0, dtype=int), np.zeros(0, dtype=int), *measures)
     found = losses.read_losses(distribution.describe()[0], MIXTURE)
     assert list(found.fit) == pytest.approx(list(read(fit).fit))
     assert found.molecules == 1
