@@ -10,6 +10,13 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 
 MOLECULE = 18.015 / (units.mol * 1e-24)  # mass in g per cm3 / A3
+# There is no liquid water any more where it is hotter than that (K), where a molecule has an O-H bond longer than that,
+# or where the oxygens of two molecules are closer than that (Angstrom).
+HOTTEST, LONGEST_BOND, CLOSEST = 1500.0, 1.6, 2.1
+
+
+class NoLiquidError(RuntimeError):
+    """A model has let the liquid blow up, or its molecules break or fuse; the message says which."""
 
 
 def random_box(n_molecules: int, density: float, rng: np.random.Generator, closest: float = 2.55) -> Atoms:
@@ -33,6 +40,40 @@ def random_box(n_molecules: int, density: float, rng: np.random.Generator, close
 def distances(box: Atoms, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Distances (N, M), Angstrom, to the nearest images."""
     return get_distances(first, second, cell=box.cell, pbc=True)[1]
+
+
+def check_liquid(
+    atoms: Atoms,
+    temperature: float,
+    hottest: float = HOTTEST,
+    longest_bond: float = LONGEST_BOND,
+    closest: float = CLOSEST,
+) -> None:
+    """Raise NoLiquidError where a cubic box holds no liquid of water molecules, in the order O, H, H."""
+    if not temperature < hottest:
+        raise NoLiquidError("blew up")
+    molecules, length = atoms.positions.reshape(-1, 3, 3), atoms.cell.lengths()[0]
+    bonds = to_nearest_image(molecules[:, 1:] - molecules[:, :1], length)
+    if not np.linalg.norm(bonds, axis=-1).max() < longest_bond:
+        raise NoLiquidError("a molecule broke")
+    oxygens = to_nearest_image(molecules[:, None, 0] - molecules[None, :, 0], length)
+    apart = np.linalg.norm(oxygens, axis=-1)[np.triu_indices(len(molecules), 1)]
+    if len(apart) and apart.min() < closest:
+        raise NoLiquidError("two molecules fused")
+
+
+def is_liquid(atoms: Atoms) -> bool:
+    """Whether the molecules of a frame are whole and apart, whatever its temperature."""
+    try:
+        check_liquid(atoms, temperature=0.0)
+    except NoLiquidError:
+        return False
+    return True
+
+
+def to_nearest_image(vectors: np.ndarray, length: float) -> np.ndarray:
+    """Vectors (..., 3) between atoms of a cubic box, to the nearest images."""
+    return vectors - length * np.round(vectors / length)
 
 
 def turned_molecule(place: np.ndarray, rng: np.random.Generator) -> Atoms:

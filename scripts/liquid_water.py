@@ -24,7 +24,7 @@ from ase import Atoms
 from ase.io import read
 from demo_arms import RESULT_FILE, Training, finished_result, run_all
 from demo_results import silent_calculator
-from liquid_boxes import dynamics, random_box
+from liquid_boxes import NoLiquidError, check_liquid, dynamics, random_box
 from tqdm import tqdm
 from training_files import write_atomically, write_json_atomically, write_training_files
 from water_clusters import isolated_atom_energies as isolated
@@ -39,7 +39,6 @@ SEVERITIES = {
     "gross": {"accuracy": 1e8, "mixer_damping": 0.1},
 }
 MIXED = "mixed"  # any of them, drawn for each frame
-HOTTEST = 1500.0  # K; a trajectory of a model that gets there has blown up
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,7 @@ class LiquidSettings:
     between_trajectories: int = 12  # of the models before the last
     equilibration_steps: int = 1500
     steps_between_frames: int = 200
+    attempts: int = 5  # starts of a trajectory, until its molecules stay whole and apart; 0: whatever they do
     sampler_epochs: int = 60
     seed: int = 1
 
@@ -77,10 +77,6 @@ class LiquidSettings:
             self.coolest + (self.warmest - self.coolest) * temperature,
             self.thinnest + (self.densest - self.thinnest) * density,
         )
-
-
-class BlewUpError(RuntimeError):
-    """The model that samples is too bad for molecular dynamics."""
 
 
 class Trajectory(NamedTuple):
@@ -99,12 +95,32 @@ class Trajectory(NamedTuple):
 
 
 def sample(trajectory: Trajectory) -> list[Atoms]:
-    """The frames of a trajectory, without labels.
+    """The frames of a trajectory, without labels, from another start where the model lets molecules break or fuse.
 
-    Raises BlewUpError where the model lets the liquid blow up.
+    Frames that only the next model learns from are taken as they are: it has to learn what must not happen. Raises
+    NoLiquidError where no start will do.
+    """
+    settings = trajectory.settings
+    strict = settings.attempts > 0 and trajectory.generation == settings.generations
+    for attempt in range(settings.attempts if strict else 1):
+        try:
+            return run_dynamics(trajectory, attempt, strict)
+        except NoLiquidError as error:
+            fault = str(error)
+    raise NoLiquidError(
+        f"trajectory {trajectory.index} of generation {trajectory.generation}: {fault}; give the model that samples"
+        " more to learn from (--first_trajectories, --sampler_epochs) and another folder (--out)"
+    )
+
+
+def run_dynamics(trajectory: Trajectory, attempt: int, strict: bool) -> list[Atoms]:
+    """The frames from one start.
+
+    Raises NoLiquidError where the liquid blows up or, if `strict`, where molecules break or fuse.
     """
     settings, (temperature, density) = trajectory.settings, trajectory.conditions
-    rng = np.random.default_rng([settings.seed, trajectory.generation, trajectory.index])
+    start = [settings.seed, trajectory.generation, trajectory.index]
+    rng = np.random.default_rng([*start, attempt] if attempt else start)
     atoms = random_box(settings.n_molecules, density, rng)
     if trajectory.model is None:
         atoms.calc = xtb_calculator(METHOD, accuracy=10.0)
@@ -118,11 +134,10 @@ def sample(trajectory: Trajectory) -> list[Atoms]:
     frames = []
     for number in range(settings.frames_per_trajectory):
         run.run(between if number else steps)
-        if not atoms.get_temperature() < HOTTEST:
-            raise BlewUpError(
-                f"trajectory {trajectory.index} of generation {trajectory.generation} blew up: give the model that"
-                " samples more to learn from (--first_trajectories, --sampler_epochs) and another folder (--out)"
-            )
+        if strict:
+            check_liquid(atoms, atoms.get_temperature())
+        else:
+            check_liquid(atoms, atoms.get_temperature(), longest_bond=np.inf, closest=0.0)
         frames.append(Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True))
     return frames
 
@@ -163,7 +178,7 @@ def run_missing(function: Callable, tasks: list[Trajectory], processes: int, tit
         results = pool.imap_unordered(function, missing)
         try:
             list(tqdm(results, total=len(missing), desc=title, unit="trajectory"))
-        except BlewUpError as error:
+        except NoLiquidError as error:
             raise SystemExit(str(error)) from None
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas
 import pytest
 from ase import Atoms, units
+from ase.calculators.calculator import Calculator
 from ase.io import read
 
 ROOT = Path(__file__).parent.parent
@@ -24,9 +25,9 @@ import water_dft  # noqa: E402
 import water_observables as observables  # noqa: E402
 import water_summary  # noqa: E402
 import water_tables  # noqa: E402
-from liquid_boxes import random_box  # noqa: E402
+from liquid_boxes import NoLiquidError, check_liquid, is_liquid, random_box  # noqa: E402
 from liquid_water import LiquidSettings  # noqa: E402
-from water_md import NoLiquidError, Protocol, Recorder, Replica, check_liquid, simulate, start  # noqa: E402
+from water_md import Protocol, Recorder, Replica, simulate, start  # noqa: E402
 
 REPLICA = Replica(Path("model"), Path("starts"), 0, Path("folder"), Protocol())
 BOX = 12.0  # Angstrom
@@ -122,6 +123,52 @@ def test_dft_frames_of_the_splits_are_labelled_in_parts_that_are_kept(tmp_path, 
     ]
 
 
+class Uncoupled(Calculator):
+    """Molecules that feel nothing."""
+
+    implemented_properties = ("energy", "forces")
+
+    def calculate(self, atoms, *others):
+        self.results = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
+
+
+SMALL = LiquidSettings(n_molecules=4, frames_per_trajectory=2, equilibration_steps=3, steps_between_frames=2)
+
+
+@pytest.mark.parametrize(
+    ("generation", "attempts", "fused"),
+    [(2, 5, 2), (2, 0, 2), (1, 5, 2), (2, 2, 2)],
+    ids=["another", "as_is", "early", "none"],
+)
+def test_frames_with_fused_molecules_are_replaced_by_those_of_another_start(monkeypatch, generation, attempts, fused):
+    """Only in the last generation, which makes the data; and an error says what to do where none will do."""
+    starts = []
+
+    def box(n_molecules, density, rng):
+        starts.append(random_box(n_molecules, density, rng))
+        atoms = starts[-1].copy()
+        if len(starts) <= fused:
+            atoms.positions[3:6] = atoms.positions[:3] + np.array([1.5, 0, 0])
+        return atoms
+
+    monkeypatch.setattr(liquid_water, "random_box", box)
+    monkeypatch.setattr(liquid_water, "silent_calculator", lambda model: Uncoupled())
+    settings = replace(SMALL, attempts=attempts)
+    wanted = liquid_water.Trajectory(settings, generation, 3, (300.0, 0.9), Path("frames"), Path("model"), ())
+    if (generation, attempts) == (2, 2):
+        with pytest.raises(
+            NoLiquidError, match=r"trajectory 3 of generation 2: two molecules fused; .*--sampler_epochs"
+        ):
+            liquid_water.sample(wanted)
+        return
+    frames = liquid_water.sample(wanted)
+    replaced = (generation, attempts) == (2, 5)
+    assert len(frames) == 2
+    assert [is_liquid(atoms) for atoms in frames] == [replaced] * 2
+    assert len(starts) == (3 if replaced else 1)
+    assert len({tuple(atoms.positions[0]) for atoms in starts}) == len(starts)
+
+
 def test_frames_of_other_settings_are_refused(tmp_path):
     liquid_water.check_same_settings(LiquidSettings(), tmp_path)
     liquid_water.check_same_settings(LiquidSettings(), tmp_path)
@@ -207,20 +254,21 @@ def test_a_run_that_gets_hot_has_blown_up():
 def test_molecules_that_break_or_fuse_are_no_liquid():
     """Also across the border of the box."""
     good = random_box(8, 0.9, np.random.default_rng(0))
-    check_liquid(good, 330.0, Protocol())
+    check_liquid(good, 330.0)
     wrapped = good.copy()
     wrapped.wrap()
     assert np.abs(wrapped.positions - good.positions).max() > 1
-    check_liquid(wrapped, 330.0, Protocol())
+    check_liquid(wrapped, 330.0)
     broken = good.copy()
     broken.positions[4] += 1.7 * (good.positions[4] - good.positions[3])
     with pytest.raises(NoLiquidError, match="a molecule broke"):
-        check_liquid(broken, 330.0, Protocol())
+        check_liquid(broken, 330.0)
     fused, length = good.copy(), good.cell.lengths()[0]
     fused.positions[:3] += good.positions[3] - good.positions[0] + np.array([length + 1.9, 0, 0])
     with pytest.raises(NoLiquidError, match="two molecules fused"):
-        check_liquid(fused, 330.0, Protocol())
-    check_liquid(fused, 330.0, Protocol(closest=1.0))
+        check_liquid(fused, 330.0)
+    check_liquid(fused, 330.0, closest=1.0)
+    assert [is_liquid(atoms) for atoms in (wrapped, broken, fused)] == [True, False, False]
 
 
 def test_what_became_of_a_trajectory_is_kept(tmp_path, monkeypatch):
@@ -299,6 +347,7 @@ def test_tables_name_what_is_missing():
 @pytest.fixture
 def tiny(tmp_path):
     liquid = LiquidSettings(
+        attempts=0,
         n_molecules=8, n_train=8, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
         first_steps_between_frames=6, generations=1, equilibration_steps=30, steps_between_frames=10, sampler_epochs=6,
     )  # fmt: skip

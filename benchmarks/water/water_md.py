@@ -15,7 +15,7 @@ from ase.md.md import MolecularDynamics
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 from demo_results import silent_calculator
-from liquid_boxes import MOLECULE
+from liquid_boxes import CLOSEST, HOTTEST, LONGEST_BOND, MOLECULE, NoLiquidError, check_liquid
 from training_files import digest_of, write_json_atomically
 
 
@@ -30,11 +30,9 @@ class Protocol:
     production_ps: float = 12.0  # the same with 1 ps, too weak to touch diffusion
     nve_ps: float = 2.0  # for the drift of the total energy
     frames_every_fs: float = 2.0  # hydrogen's stretch takes 9 fs
-    # A model is no model of liquid water any more where it gets hotter than that (K), a molecule has an O-H bond longer
-    # than that, or the oxygens of two molecules are closer than that (Angstrom): it has a hole there.
-    hottest: float = 1500.0
-    longest_bond: float = 1.6
-    closest: float = 2.1
+    hottest: float = HOTTEST  # these three: from where on it is no liquid any more, the model has a hole there
+    longest_bond: float = LONGEST_BOND
+    closest: float = CLOSEST
 
     def steps(self, picoseconds: float) -> int:
         """Timesteps in a time."""
@@ -69,10 +67,6 @@ class Replica(NamedTuple):
         }
 
 
-class NoLiquidError(RuntimeError):
-    """The model has let the liquid blow up, or its molecules break or fuse; the message says which."""
-
-
 def start(replica: Replica) -> Atoms:
     """A test frame, stretched to the density, with velocities that only its number decides."""
     frames = read(replica.starts, ":")
@@ -98,11 +92,11 @@ class Recorder:
 
     def run(self, dynamics: MolecularDynamics, picoseconds: float) -> None:
         """Run and keep frames. Raises NoLiquidError."""
-        every = self.protocol.steps(self.protocol.frames_every_fs / 1000)
-        for _ in range(self.protocol.steps(picoseconds) // every):
+        protocol, every = self.protocol, self.protocol.steps(self.protocol.frames_every_fs / 1000)
+        for _ in range(protocol.steps(picoseconds) // every):
             dynamics.run(every)
             temperature = self.atoms.get_temperature()
-            check_liquid(self.atoms, temperature, self.protocol)
+            check_liquid(self.atoms, temperature, protocol.hottest, protocol.longest_bond, protocol.closest)
             self.positions.append(self.atoms.positions.astype(np.float32))
             self.velocities.append((self.atoms.get_velocities() * units.fs).astype(np.float32))  # Angstrom/fs
             self.temperatures.append(temperature)
@@ -111,34 +105,6 @@ class Recorder:
     def mark(self) -> int:
         """How many frames there are by now."""
         return len(self.energies)
-
-
-def check_liquid(atoms: Atoms, temperature: float, protocol: Protocol) -> None:
-    """Raise NoLiquidError where this is no liquid of water molecules, in the order O, H, H."""
-    if not temperature < protocol.hottest:
-        raise NoLiquidError("blew up")
-    molecules, length = atoms.positions.reshape(-1, 3, 3), atoms.cell.lengths()[0]  # a cubic box
-    bonds = to_nearest_image(molecules[:, 1:] - molecules[:, :1], length)
-    if not np.linalg.norm(bonds, axis=-1).max() < protocol.longest_bond:
-        raise NoLiquidError("a molecule broke")
-    oxygens = to_nearest_image(molecules[:, None, 0] - molecules[None, :, 0], length)
-    distances = np.linalg.norm(oxygens, axis=-1)[np.triu_indices(len(molecules), 1)]
-    if len(distances) and distances.min() < protocol.closest:
-        raise NoLiquidError("two molecules fused")
-
-
-def is_liquid(atoms: Atoms, protocol: Protocol) -> bool:
-    """Whether the molecules of a frame are whole and apart, whatever its temperature."""
-    try:
-        check_liquid(atoms, 0.0, protocol)
-    except NoLiquidError:
-        return False
-    return True
-
-
-def to_nearest_image(vectors: np.ndarray, length: float) -> np.ndarray:
-    """Vectors (..., 3) between atoms of a cubic box, to the nearest images."""
-    return vectors - length * np.round(vectors / length)
 
 
 def simulate(replica: Replica) -> None:

@@ -17,12 +17,13 @@ from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
 from demo_results import package_version
 from finished_trainings import finished_trainings, over_the_oracle
 from learning_curves import curve
+from liquid_boxes import is_liquid
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
 from training_files import write_json_atomically
 from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark
 from water_figures import draw_all
-from water_md import Replica, is_finished, is_liquid
+from water_md import Replica, is_finished
 from water_observables import observables
 from water_summary import summarise
 from water_tables import ENERGY, FORCES, alarms_table, tables
@@ -96,7 +97,7 @@ def false_alarms(benchmark: Benchmark, seed: int) -> list[dict]:
             continue
         frames = read(training.data / "train.xyz", ":")
         right = np.array([not atoms.info["unconverged"] for atoms in frames])
-        fused = np.array([not is_liquid(atoms, benchmark.protocol) for atoms in frames])
+        fused = np.array([not is_liquid(atoms) for atoms in frames])
         table = read_results(training.folder).table
         own = table[table["split"] == "train"]
         suspect = np.zeros(len(frames), dtype=bool)
