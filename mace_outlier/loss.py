@@ -86,8 +86,12 @@ class RobustLoss(nn.Module):
         return contribution.mean() if factors else (factor * contribution).mean()
 
     def _sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
-        """What the statistics are to learn from the batch; None where they learn nothing."""
-        if self._frozen or self.distribution.settled:
+        """What the statistics are to learn from the batch; None where they learn nothing.
+
+        Where processes share it, whether the distribution is settled doesn't matter here: each of them has found that
+        by a fit of its own, and were they to disagree, by a last bit, they would wait for each other for ever.
+        """
+        if self._frozen or (self.distribution.settled and self.sum_over_ranks is None):
             return None
         # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
         judged = judged.masked_fill(bad, 0.0)
@@ -133,7 +137,7 @@ class RobustLoss(nn.Module):
 
         From statistics that have just learnt from them, by `sums`, or, without, those that are remembered.
         """
-        if sums is None:
+        if sums is None or self.distribution.settled:
             weight = self.records.weight[ids]
             self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, residuals=errors)
             return weight.masked_fill(bad, 0.0)

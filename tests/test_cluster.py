@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,18 @@ SBATCH = """while [[ $1 == --* ]]; do echo "sbatch $1" >> "$SLURM_LOG"; shift; d
 cp "$1" "$(dirname "$0")/../a_copy_as_slurm_makes_one"; shift
 exec bash "$(dirname "$0")/../a_copy_as_slurm_makes_one" "$@"
 """
+
+
+def free_job():
+    """The number of a job whose port nobody on this machine uses; see PORT in spice.sbatch."""
+    for number in range(12345, 20000):
+        with socket.socket() as probe:
+            if probe.connect_ex(("localhost", 20000 + number % 10000)):
+                return str(number)
+    raise AssertionError("no free port")
+
+
+JOB = free_job()
 STAND_INS = {
     "sbatch": SBATCH,
     "srun": 'shift 2; echo "srun $*" >> "$SLURM_LOG"; exec "$@"',
@@ -41,6 +56,21 @@ def data(tmp_path_factory):
     return folder / "data"
 
 
+def run(command, data, timeout, **options):
+    """subprocess.run that leaves nothing behind: where the time is over, the processes say where they are, and end."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **pipes, **options) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            subprocess.run(["pkill", "-ABRT", "-f", str(data)])  # torchrun's, which have sessions of their own
+            time.sleep(3)
+            os.killpg(process.pid, signal.SIGKILL)
+            stdout, stderr = process.communicate()
+            pytest.fail(f"{command} took longer than {timeout} s\n{stdout[-3000:]}\n{stderr[-10000:]}")
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+
+
 def environment(folder, **more):
     """What SLURM tells a job of one node with two processes; its commands are stand-ins in folder/bin."""
     commands = folder / "bin"
@@ -49,8 +79,9 @@ def environment(folder, **more):
         (commands / name).write_text(f"#!/bin/bash\n{text}\n")
         (commands / name).chmod(0o755)
     slurm = {
-        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": "12345", "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "2",
+        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": JOB, "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "2",
         "SLURM_JOB_NODELIST": "node[1]", "SLURM_GPUS_ON_NODE": "2", "SLURM_LOG": str(folder / "slurm.log"),
+        "PYTHONFAULTHANDLER": "1",
     }  # fmt: skip
     path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "RUN": str(folder / "run"), "DEVICE": "cpu", **slurm, **more}
@@ -58,11 +89,9 @@ def environment(folder, **more):
 
 def submit(folder, *arguments, **more):
     """Submit the job; what it printed, and what it asked of SLURM."""
-    done = subprocess.run(
-        ["sbatch", CLUSTER / "spice.sbatch", *arguments],
-        env=(env := environment(folder, **more)), executable=shutil.which("sbatch", path=env["PATH"]),
-        capture_output=True, text=True, timeout=240,
-    )  # fmt: skip
+    env = environment(folder, **more)
+    sbatch = [shutil.which("sbatch", path=env["PATH"]), str(CLUSTER / "spice.sbatch")]
+    done = run([*sbatch, *arguments], more.get("DATA", folder), timeout=240, env=env)
     log = folder / "slurm.log"
     return done, log.read_text() if log.exists() else ""
 
@@ -74,7 +103,7 @@ def test_a_job_of_two_processes_trains_and_a_second_one_goes_on(data, tmp_path):
     assert "loss: ema_robust, base loss: weighted, distribution: mixture" in done.stdout
     assert "Changing loss based on Stage Two Weights" in done.stdout
     assert "--nproc_per_node=2" in asked
-    assert "--rdzv_endpoint=localhost:32345" in asked
+    assert f"--rdzv_endpoint=localhost:{20000 + int(JOB) % 10000}" in asked
     assert (tmp_path / "run" / "spice_stagetwo.model").exists()
     assert list((tmp_path / "run" / "results").glob("spice_run-1_outliers*"))
     again, _ = submit(tmp_path, *SMALL, "--max_num_epochs=3", "--start_swa=1", DATA=str(data))
@@ -94,7 +123,7 @@ def test_on_a_cluster_it_is_mace_s_own_program(data, tmp_path):
     assert f"--test_dir={data}/test" in asked
     assert "--seed=7\n" in asked
     assert "--r_max=3.0" in asked, "the cutoff that the data were prepared with"
-    assert "/spice-12345\n" in asked, "a folder of its own for each job"
+    assert f"/spice-{JOB}\n" in asked, "a folder of its own for each job"
 
 
 def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
@@ -103,7 +132,7 @@ def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
     (tmp_path / "bin" / "torchrun").chmod(0o755)
     done, asked = submit(tmp_path, DATA=str(data))
     assert "requeued" in done.stdout
-    assert "scontrol requeue 12345" in asked
+    assert f"scontrol requeue {JOB}" in asked
 
 
 def test_a_checkpoint_that_was_cut_is_named(data, tmp_path):
@@ -162,9 +191,7 @@ def test_the_commands_of_the_readme(tmp_path):
         command += f" {small}" if "sbatch" in command else ""
         if "--nodes=4" in command:
             command += " --dry_run"
-        done = subprocess.run(
-            ["bash", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
-        )
+        done = run(["bash", "-c", command], tmp_path, timeout=300, cwd=tmp_path, env=env)
         assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-3000:]
     assert "sbatch --nodes=4" in (tmp_path / "slurm.log").read_text()
-    assert (tmp_path / "spice-12345" / "results" / "spice_run-1_outliers.html").exists()
+    assert (tmp_path / f"spice-{JOB}" / "results" / "spice_run-1_outliers.html").exists()

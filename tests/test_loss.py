@@ -238,6 +238,26 @@ def test_a_settled_distribution_gives_the_weights_of_its_last_fit():
     assert (loss.records.loss[:3] > 0).all()  # what the next fit is made from
 
 
+def test_what_processes_exchange_in_a_step_does_not_depend_on_their_fits():
+    """A collective whose size the processes disagree about never ends."""
+    lengths = []
+
+    class Fitted(GaussianDistribution):
+        settled = False
+
+    loss = robust()
+    loss.distribution = Fitted()
+    loss.sum_over_ranks = lambda table: lengths.append(len(table)) or table
+    batch, output = training_batch()
+    loss(ref=batch, pred=output)
+    loss.distribution.settled = True
+    known, weights = loss.distribution.state_dict(), loss.records.weight.clone()
+    loss(ref=batch, pred=output)
+    assert lengths[0] == lengths[1] > 3
+    torch.testing.assert_close(loss.distribution.state_dict(), known)
+    torch.testing.assert_close(loss.records.weight, weights)
+
+
 @pytest.mark.parametrize("outstanding", [(True, False), (False, True), (True, True)])
 def test_only_the_property_that_stands_out_loses_weight(outstanding):
     loss = settled_loss()
