@@ -215,7 +215,7 @@ def test_a_parabola_finds_the_peak_between_bins():
 def test_vibrations_of_an_oscillator():
     time, wavenumber = np.arange(6000) * 2.0, 3500.0
     motion = np.cos(2 * np.pi * wavenumber * observables.LIGHT * time)[:, None, None]
-    found = observables.vibrations(motion * np.ones((1, 3, 3)), np.array([8, 1, 1]), 2.0)
+    found = observables.vibrations(motion * np.ones((1, 3, 3)), np.array([8, 1, 1]), Protocol(frames_every_fs=2.0))
     at, density = np.array(found["wavenumber"]), np.array(found["density"])
     assert at[density.argmax()] == pytest.approx(wavenumber, abs=20)
     assert np.trapezoid(density, at) == pytest.approx(1.0, abs=1e-3)

@@ -26,6 +26,7 @@ class Protocol:
     temperature: float = 330.0  # K
     density: float | None = 1.0  # g/cm3; None: that of the starts
     timestep: float = 0.5  # fs
+    hydrogen: float = 1.008  # its mass; that of deuterium, 2.014, allows twice the timestep
     equilibration_ps: float = 2.0  # Bussi-Donadio-Parrinello thermostat, time constant 0.1 ps
     production_ps: float = 12.0  # the same with 1 ps, too weak to touch diffusion
     nve_ps: float = 2.0  # for the drift of the total energy
@@ -76,6 +77,7 @@ def start(replica: Replica) -> Atoms:
     if protocol.density is not None:
         length = (len(atoms) // 3 * MOLECULE / protocol.density) ** (1 / 3)
         atoms.set_cell([length] * 3, scale_atoms=True)
+    atoms.set_masses([protocol.hydrogen if symbol == "H" else None for symbol in atoms.symbols])
     MaxwellBoltzmannDistribution(
         atoms, temperature_K=protocol.temperature, rng=np.random.default_rng([replica.number, 3])
     )

@@ -10,7 +10,7 @@ import numpy as np
 from ase import units
 from scipy.integrate import trapezoid
 from scipy.signal import welch
-from water_md import Replica
+from water_md import Protocol, Replica
 
 warnings.filterwarnings("ignore", category=DeprecationWarning)  # MDAnalysis, when it is imported
 import MDAnalysis
@@ -50,7 +50,7 @@ def observables(replica: Replica) -> dict[str, Any]:
         "D_corrected": diffusion + correction,
         "drift_meV_per_atom_per_ps": energy_drift(frames["nve_energies"], frames["numbers"], replica),
         "rdf": {pair: radial_distribution(universe, pair, replica) for pair in PAIRS},
-        "vdos": vibrations(frames["velocities"], frames["numbers"], replica.protocol.frames_every_fs),
+        "vdos": vibrations(frames["velocities"], frames["numbers"], replica.protocol),
     }
 
 
@@ -106,12 +106,10 @@ def finite_size_correction(temperature: float, length: float) -> float:
     return YEH_HUMMER * joule / (6 * np.pi * VISCOSITY * length * 1e-10) * 1e20 / 1e12
 
 
-def vibrations(velocities: np.ndarray, numbers: np.ndarray, frames_every_fs: float) -> dict[str, list[float]]:
+def vibrations(velocities: np.ndarray, numbers: np.ndarray, protocol: Protocol) -> dict[str, list[float]]:
     """Vibrational density of states, the power spectrum of the mass-weighted velocities, area 1, against 1/cm."""
-    masses = np.where(numbers == 8, 15.999, 1.008)
-    frequency, power = welch(
-        velocities * np.sqrt(masses)[None, :, None], fs=1 / frames_every_fs, nperseg=min(1024, len(velocities)), axis=0
-    )
+    weighted = velocities * np.sqrt(np.where(numbers == 8, 15.999, protocol.hydrogen))[None, :, None]
+    frequency, power = welch(weighted, fs=1 / protocol.frames_every_fs, nperseg=min(1024, len(velocities)), axis=0)
     wavenumber, spectrum = frequency / LIGHT, power.sum((1, 2))
     inside = wavenumber <= WAVENUMBERS
     spectrum /= trapezoid(spectrum[inside], wavenumber[inside])
