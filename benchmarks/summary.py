@@ -74,6 +74,7 @@ def tables(document: Path) -> dict[str, str]:
     if document == BENCHMARKS:
         return {"demo": stored("demo/table.md"), "dft_water": dft_water()}
     return {
+        "version_matrix": stored("versions/matrix.md"),
         "demo_energy_weight_10": stored("demo_energy_weight_10/table.md"),
         "ablation shares": stored("ablation/shares.md"),
         "cost": cost(),

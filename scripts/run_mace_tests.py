@@ -2,8 +2,10 @@
 
     python scripts/run_mace_tests.py                        # hours on two cores
     python scripts/run_mace_tests.py --files test_data.py   # some of the files
+    python scripts/run_mace_tests.py --files test_data.py --update   # renew these in the report of --out
 
-After a cut it goes on, and after a change of the plugin or of a test it runs what that concerns.
+After a cut it goes on, and after a change of the plugin or of a test it runs what that concerns. The report says with
+which commit of this repository each file was run.
 
 Writes a report: per file how many tests passed, and every test whose outcome is not the same in all three. Tests that
 need a network fail or are skipped in all of them.
@@ -21,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+from demo_results import repository_commit
 from tqdm import tqdm
 from training_files import digest_of, write_json_atomically
 
@@ -32,6 +35,7 @@ WAYS = {  # how the tests are run -> environment
 }
 WHOLE_FILE = "(the file)"  # stands for a test where none was reached
 TIMEOUT = "timeout"
+REPORT = "mace_tests.json"
 OFFLINE = {"HF_HUB_OFFLINE": "1", "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -44,16 +48,17 @@ def tests_of_mace() -> Path:
     return folder
 
 
-def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> dict[str, str]:
+def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> tuple[dict[str, str], str]:
     """Outcome of each test of a file: passed, failed, error, skipped; of the file: timeout, where it took too long.
 
-    Kept for the next call, but for a timeout.
+    And the commit. Kept for the next call, but for a timeout.
     """
     kept, key = work / f"{Path(file).stem}-{way}.json", key_of(tests / file, way)
     if kept.exists() and (earlier := json.loads(kept.read_text()))["key"] == key:
-        return earlier["outcomes"]
+        return earlier["outcomes"], earlier["commit"]
     report, log = kept.with_suffix(".xml"), kept.with_suffix(".log")
     report.unlink(missing_ok=True)
+    commit = repository_commit()
     flags = ["-q", "-ra", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tests}"]
     command = [sys.executable, "-m", "pytest", *flags, f"--junitxml={report}", str(tests / file)]
     with log.open("w") as output:
@@ -63,9 +68,9 @@ def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> dict[s
             )
             outcomes = read_outcomes(report) if report.exists() else {WHOLE_FILE: "error"}
         except subprocess.TimeoutExpired:
-            return {WHOLE_FILE: TIMEOUT}
-    write_json_atomically(kept, {"key": key, "outcomes": outcomes})
-    return outcomes
+            return {WHOLE_FILE: TIMEOUT}, commit
+    write_json_atomically(kept, {"key": key, "commit": commit, "outcomes": outcomes})
+    return outcomes, commit
 
 
 def environment(way: str) -> dict[str, str]:
@@ -114,7 +119,9 @@ def table(results: dict[str, dict[str, dict[str, str]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report(results: dict[str, dict[str, dict[str, str]]], out: Path, seconds: float) -> list[dict[str, str]]:
+def report(
+    results: dict[str, dict[str, dict[str, str]]], commits: dict[str, str], out: Path, seconds: float
+) -> list[dict[str, str]]:
     """Write the results as JSON and Markdown; return what is not the same."""
     differing = [{"file": file} | row for file, own in results.items() for row in differences(own)]
     about = {
@@ -122,11 +129,21 @@ def report(results: dict[str, dict[str, dict[str, str]]], out: Path, seconds: fl
         "versions": {name: version(name) for name in ("mace-torch", "torch", "mace-outlier", "pytest")},
         "seconds": round(seconds),
     }
-    write_json_atomically(out / "mace_tests.json", about | {"differing": differing, "results": results})
+    write_json_atomically(out / REPORT, about | {"differing": differing, "commits": commits, "results": results})
     text = [f"# MACE {about['versions']['mace-torch']}: its own tests\n", table(results), "## Not the same\n"]
     text += [f"- {row['file']}::{row['test']}: " + ", ".join(f"{way} {row[way]}" for way in WAYS) for row in differing]
     (out / "mace_tests.md").write_text("\n".join(text) + ("" if differing else "nothing") + "\n")
     return differing
+
+
+def earlier_report(path: Path) -> dict:
+    """What was found before; raises SystemExit where there is nothing, or it is of another MACE."""
+    if not path.exists():
+        raise SystemExit(f"--update: there is no report {path}")
+    earlier = json.loads(path.read_text())
+    if (found := earlier["versions"]["mace-torch"]) != version("mace-torch"):
+        raise SystemExit(f"--update: {path} is of MACE {found}, here is {version('mace-torch')}")
+    return earlier
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -134,6 +151,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tests", type=Path, help="folder of MACE's tests (default: those of its wheel)")
     parser.add_argument("--files", nargs="+", help="test files (default: all)")
+    parser.add_argument(
+        "--update", action="store_true", help="of the report in --out, renew --files; others stay there"
+    )
     parser.add_argument(
         "--work", type=Path, default=HERE.parent / "build" / "mace_tests", help="logs; what is finished"
     )
@@ -152,14 +172,16 @@ def main() -> None:
         raise SystemExit(f"no test files in {tests}" if not files else f"--files {missing[0]}: not in {tests}")
     work = (options.work / version("mace-torch")).resolve()
     work.mkdir(parents=True, exist_ok=True)
+    out = options.out or work
+    known = earlier_report(out / REPORT) if options.update else {"results": {}, "commits": {}}
     tasks = [(file, way) for file in files for way in WAYS]
     with ThreadPoolExecutor(options.processes) as pool:
         runs = pool.map(lambda task: run_file(tests, *task, work, options.limit), tasks)
         outcomes = dict(zip(tasks, tqdm(runs, total=len(tasks), unit="run"), strict=True))
-    results = {file: {way: outcomes[file, way] for way in WAYS} for file in files}
-    out = options.out or work
+    results = known["results"] | {file: {way: outcomes[file, way][0] for way in WAYS} for file in files}
+    commits = known["commits"] | {file: outcomes[file, "robust"][1] for file in files}
     out.mkdir(parents=True, exist_ok=True)
-    differing = report(results, out, time.monotonic() - started)
+    differing = report(*(dict(sorted(own.items())) for own in (results, commits)), out, time.monotonic() - started)
     print((out / "mace_tests.md").read_text())
     if differing:
         sys.exit(f"{len(differing)} tests don't have the same outcome")

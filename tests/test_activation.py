@@ -20,7 +20,7 @@ FLAGS = ("--loss=ema_robust", "--max_num_epochs=1", "--plot=False")
 def python(code, env=None, flags=(), executable=sys.executable, cwd=None):
     return subprocess.run(
         [str(executable), *flags, "-c", textwrap.dedent(code)],
-        env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=300,
+        env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def data(tmp_path_factory):
     write_spice(folder / "spice.hdf5", conformations=8)
     command = [sys.executable, ROOT / "scripts" / "prepare_spice.py", folder / "spice.hdf5", "--out", folder / "data"]
     split = ["--valid=0.25", "--test=0.25", "--seed=36", "--r_max=3"]
-    subprocess.run(command + split, check=True, capture_output=True, timeout=120)
+    subprocess.run(command + split, check=True, capture_output=True, timeout=900)
     return folder / "data"
 
 
@@ -91,7 +91,7 @@ def submit(folder, *arguments, **more):
     """Submit the job; what it printed, and what it asked of SLURM."""
     env = environment(folder, **more)
     sbatch = [shutil.which("sbatch", path=env["PATH"]), str(CLUSTER / "spice.sbatch")]
-    done = run([*sbatch, *arguments], more.get("DATA", folder), timeout=240, env=env)
+    done = run([*sbatch, *arguments], more.get("DATA", folder), timeout=900, env=env)
     log = folder / "slurm.log"
     return done, log.read_text() if log.exists() else ""
 
@@ -191,7 +191,7 @@ def test_the_commands_of_the_readme(tmp_path):
         command += f" {small}" if "sbatch" in command else ""
         if "--nodes=4" in command:
             command += " --dry_run"
-        done = run(["bash", "-c", command], tmp_path, timeout=300, cwd=tmp_path, env=env)
+        done = run(["bash", "-c", command], tmp_path, timeout=900, cwd=tmp_path, env=env)
         assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-3000:]
     assert "sbatch --nodes=4" in (tmp_path / "slurm.log").read_text()
     assert (tmp_path / f"spice-{JOB}" / "results" / "spice_run-1_outliers.html").exists()

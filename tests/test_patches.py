@@ -21,7 +21,7 @@ ROBUST = ("--loss=ema_robust", "--max_num_epochs=4", "--swa", "--start_swa=2", "
 
 def apply_patch(*arguments):
     command = [sys.executable, ROOT / "scripts" / "apply_patch.py", *arguments]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120)
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
 
 
 def content(folder):
@@ -37,7 +37,7 @@ def sources(tmp_path_factory):
     for version in VERSIONS:
         command = ["pip", "download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--quiet"]
         subprocess.run(
-            [sys.executable, "-m", *command, f"mace-torch=={version}", "-d", folder], check=True, timeout=300
+            [sys.executable, "-m", *command, f"mace-torch=={version}", "-d", folder], check=True, timeout=900
         )
         with tarfile.open(folder / f"mace_torch-{version}.tar.gz") as archive:
             archive.extractall(folder, filter="data")
@@ -102,7 +102,7 @@ def test_the_tests_that_come_with_the_patch_pass(version, checkout):
     assert apply_patch("--mace", folder).returncode == 0
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "tests/test_plugins.py", "-p", "no:cacheprovider", "-c", os.devnull],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, timeout=300,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:]
     assert "4 passed" in done.stdout
@@ -175,7 +175,7 @@ from mace.tools import build_default_arg_parser
 assert "ema_robust_threshold" in build_default_arg_parser().format_help()
 """
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['--loss=ema_robust']\n"
 
@@ -195,7 +195,7 @@ except RuntimeError as error:
     print(error)
 """
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
     assert "--loss=ema_robust: mace-outlier is not active" in done.stdout, done.stderr
     assert "has no argument 'data_loader'" in done.stdout
     assert "plain MACE is untouched" in done.stderr
@@ -254,7 +254,7 @@ data.config_from_atoms(Atoms("H"), KeySpecification())
 print([name for name in sys.modules if name.startswith("mace_outlier.")])
 """
     environment = {**os.environ, "PYTHONPATH": str(package.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
     assert done.stdout == "['mace_outlier._boot']\n", done.stderr
 
 
@@ -340,7 +340,7 @@ def test_after_a_kill_half_way_mace_works_and_the_same_command_completes_it(reve
         script.replace_all(package.parent, change.content)
     assert content(package) not in (stock, patched)
     environment = {**os.environ, "PYTHONPATH": str(package.parent), "MACE_OUTLIER_DISABLE": "1"}
-    subprocess.run([sys.executable, "-c", "import mace.cli.run_train"], env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", "import mace.cli.run_train"], env=environment, check=True, timeout=900)
     done = apply_patch("--mace", package, *["--reverse"] * reverse)
     assert done.returncode == 0, done.stderr
     assert content(package) == (stock if reverse else patched)
@@ -377,7 +377,7 @@ def test_a_readme_of_your_own_is_left_alone_and_links_are_followed(checkout, tmp
     before = content(folder)
     done = subprocess.run(
         [sys.executable, ROOT / "scripts" / "apply_patch.py", "--mace", "."],
-        cwd=folder / "mace", capture_output=True, text=True, timeout=120,
+        cwd=folder / "mace", capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "left out, because they differ from the release: README.md" in done.stdout

@@ -217,7 +217,7 @@ def test_chromium_shows_the_page_and_asks_for_nothing(tmp_path, capsys):
         "--host-resolver-rules=MAP * ~NOTFOUND",
     ]
     flags += [f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", "--dump-dom"]
-    done = subprocess.run([chromium, *flags, url], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([chromium, *flags, url], capture_output=True, text=True, timeout=900, check=True)
     assert "CONSOLE" not in done.stderr
     assert "evil.example" not in log.read_text()
     read = Reader(done.stdout)  # the document as the browser made it

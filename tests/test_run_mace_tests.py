@@ -40,7 +40,7 @@ def test_that_is_the_same_only_without_injection():
 def run(tests, work, *flags):
     command = [sys.executable, ROOT / "scripts" / "run_mace_tests.py", "--tests", tests, "--work", work, "--out", work]
     command += flags
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
 
 
 def test_three_ways_are_compared_and_finished_files_are_kept(tmp_path):
@@ -74,6 +74,7 @@ def test_three_ways_are_compared_and_finished_files_are_kept(tmp_path):
     run(tests, work)
     report = json.loads((work / "mace_tests.json").read_text())
     assert list(report["results"]["test_broken.py"].values()) == 3 * [{"test_mended": "passed"}]
+    assert set(report["commits"]) == {"test_broken.py", "test_made_up.py"}
     after = {path: path.stat().st_mtime_ns for path in work.rglob("*.log")}
     assert [path for path in logs if logs[path] != after[path] and "made_up" in path.name] == []
 
@@ -120,6 +121,28 @@ def test_tests_of_one_name_and_tests_that_take_too_long(tmp_path):
     run(tests, work)
     outcomes = json.loads((work / "mace_tests.json").read_text())["results"]
     assert outcomes["test_slow.py"]["with"] == {"test_it": "passed"}
+
+
+def test_some_files_of_a_report_are_renewed(tmp_path):
+    tests, work = tmp_path / "tests", tmp_path / "work"
+    tests.mkdir()
+    for name in ("one", "other"):
+        (tests / f"test_{name}.py").write_text("def test_it():\n    pass\n")
+    flags = ("--files", "test_other.py", "--update")
+    assert "--update: there is no report" in run(tests, work, *flags).stderr
+    run(tests, work)
+    before = json.loads((work / "mace_tests.json").read_text())
+    before["commits"]["test_one.py"] = "an earlier one"
+    (work / "mace_tests.json").write_text(json.dumps(before))
+    (tests / "test_other.py").write_text("def test_another():\n    pass\n")
+    assert run(tests, work, *flags).returncode == 0
+    after = json.loads((work / "mace_tests.json").read_text())
+    assert after["results"]["test_one.py"] == before["results"]["test_one.py"]
+    assert after["commits"]["test_one.py"] == "an earlier one"
+    assert list(after["results"]["test_other.py"].values()) == 3 * [{"test_another": "passed"}]
+    assert "test_one.py" in (work / "mace_tests.md").read_text()
+    (work / "mace_tests.json").write_text(json.dumps(after | {"versions": {"mace-torch": "0.1"}}))
+    assert "is of MACE 0.1" in run(tests, work, *flags).stderr
 
 
 def test_where_nothing_can_be_injected_python_stops():

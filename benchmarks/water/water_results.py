@@ -50,16 +50,22 @@ def trainings(benchmark: Benchmark) -> pandas.DataFrame:
 
 
 def simulated(benchmark: Benchmark, seed: int) -> list[dict]:
-    """Observables of every model that was simulated; each trajectory is evaluated once."""
-    found = []
+    """Observables of every model that was simulated, here or, as observables.json has them, in an earlier checkout.
+
+    Each trajectory is evaluated once.
+    """
+    committed, found = folder(benchmark) / "observables.json", {}
+    for own in json.loads(committed.read_text())["models"] if committed.exists() else ():
+        found[own["kind"], own["share"], own["arm"], own["seed"]] = own
     for cell in benchmark.simulated:
         if not (benchmark.runs(cell, seed) / "demo.model").exists():
             continue
         own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)]
         if own:
-            kind, share, arm = cell
-            found.append({"kind": kind, "share": share, "arm": arm, "seed": seed} | summarise(own))
-    return found
+            name = (*cell, seed)
+            found[name] = dict(zip(("kind", "share", "arm", "seed"), name, strict=True)) | summarise(own)
+    order = [(*cell, seed) for cell in benchmark.simulated]
+    return [found[name] for name in order if name in found]
 
 
 def evaluated(replica: Replica) -> dict:
