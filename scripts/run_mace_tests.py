@@ -5,7 +5,7 @@
     python scripts/run_mace_tests.py --files test_data.py --update   # renew these in the report of --out
 
 After a cut it goes on, and after a change of the plugin or of a test it runs what that concerns. The report says with
-which commit of this repository each file was run.
+which state of the plugin each file was run: the commit that changed it last.
 
 Writes a report: per file how many tests passed, and every test whose outcome is not the same in all three. Tests that
 need a network fail or are skipped in all of them.
@@ -23,7 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
-from demo_results import repository_commit
 from tqdm import tqdm
 from training_files import digest_of, write_json_atomically
 
@@ -51,14 +50,14 @@ def tests_of_mace() -> Path:
 def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> tuple[dict[str, str], str]:
     """Outcome of each test of a file: passed, failed, error, skipped; of the file: timeout, where it took too long.
 
-    And the commit. Kept for the next call, but for a timeout.
+    And the commit of the plugin. Kept for the next call, but for a timeout.
     """
     kept, key = work / f"{Path(file).stem}-{way}.json", key_of(tests / file, way)
     if kept.exists() and (earlier := json.loads(kept.read_text()))["key"] == key:
         return earlier["outcomes"], earlier["commit"]
     report, log = kept.with_suffix(".xml"), kept.with_suffix(".log")
     report.unlink(missing_ok=True)
-    commit = repository_commit()
+    commit = commit_of_plugin()
     flags = ["-q", "-ra", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tests}"]
     command = [sys.executable, "-m", "pytest", *flags, f"--junitxml={report}", str(tests / file)]
     with log.open("w") as output:
@@ -85,6 +84,17 @@ def key_of(test_file: Path, way: str) -> str:
     if way != "without":
         files += [path for folder in (HERE.parent / "mace_outlier", HERE / "inject") for path in folder.rglob("*.py")]
     return digest_of(sorted(files))
+
+
+def commit_of_plugin() -> str:
+    """The commit that changed the plugin, or what injects it, last, and "-dirty" after changes; "" outside of git."""
+    sources = ["--", str(HERE.parent / "mace_outlier"), str(HERE / "inject")]
+    said = []
+    for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"]):
+        done = subprocess.run(["git", "-C", str(HERE), *command, *sources], capture_output=True, text=True)
+        said.append(done.stdout.strip() if done.returncode == 0 else "")
+    commit, changes = said
+    return commit + ("-dirty" if commit and changes else "")
 
 
 def read_outcomes(report: Path) -> dict[str, str]:
