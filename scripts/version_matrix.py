@@ -2,11 +2,13 @@
 
     python scripts/version_matrix.py                 # an hour or two; goes on where it was cut
     python scripts/version_matrix.py --rows 0.3.16   # those of one MACE
+    python scripts/version_matrix.py --keep          # only what the report has not
 
 Finished rows are kept in build/version_matrix, as long as the plugin and the tests are the same. Each row has an
 environment of its own, which is removed afterwards (torch takes several GB). First a stock training with the plugin
 switched off: where that fails, MACE doesn't run with this torch, and for the oldest torch the next one is tried. Then
-the tests below. Writes benchmarks/versions/matrix.json and .md; benchmarks/summary.py puts the table into the README.
+the tests below. Writes benchmarks/versions/matrix.json, where each row names the commit that changed the plugin last,
+and matrix.md, the table that benchmarks/summary.py puts into the README.
 """
 
 import argparse
@@ -20,10 +22,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
+from run_mace_tests import commit_of_plugin
 from training_files import digest_of, write_json_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
-WORK, OUT = ROOT / "build" / "version_matrix", ROOT / "benchmarks" / "versions"
+WORK, OUT, REPORT = ROOT / "build" / "version_matrix", ROOT / "benchmarks" / "versions", "matrix.json"
 TESTS = ["tests/test_canary.py", "tests/test_doctor.py", "tests/test_training_runs.py", "tests/test_mixture.py"]
 LEFT_OUT = "not cueq and not schedulefree and not wandb"  # optional packages of MACE with demands of their own
 NEEDED = ["pytest>=8", "scikit-learn", "h5py", "lmdb"]
@@ -126,13 +129,17 @@ def key() -> str:
     return digest_of([*sorted((ROOT / "mace_outlier").rglob("*.py")), *tests])
 
 
-def judge(row: Row) -> dict:
-    """The result of a row, made now or earlier of the same sources."""
+def judge(row: Row, report: list[dict]) -> dict:
+    """The result of a row: that of a report, if it is there, or made earlier of the same sources, or now."""
+    for own in report:
+        if (own["mace"], own["python"], own["wanted"]) == row and own["stock"] and not own["failed"]:
+            return own
     if row.file.exists() and (earlier := json.loads(row.file.read_text()))["key"] == key():
         return earlier
     log, folder, started = row.file.with_suffix(".log"), row.file.with_suffix(""), time.monotonic()
     log.unlink(missing_ok=True)
     result = {"mace": row.mace, "python": row.python, "wanted": row.torch, "stock": False, "key": key()}
+    result["commit"] = commit_of_plugin()
     try:
         for torch in OLDEST if row.torch == "oldest" else (row.torch,):
             python = install(row, torch, folder, log)
@@ -165,17 +172,19 @@ def table(results: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", nargs="+", metavar="MACE", help="versions of MACE (default: all)")
+    parser.add_argument("--keep", action="store_true", help="take the good rows of the report, whatever the plugin was")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
+    report = json.loads((OUT / REPORT).read_text())["rows"] if options.keep and (OUT / REPORT).exists() else []
     results = []
     for row in (row for row in rows() if not options.rows or row.mace in options.rows):
         print(f"MACE {row.mace}, Python {row.python}, torch {row.torch}", flush=True)
-        results.append(judge(row))
+        results.append(judge(row, report))
         print(table(results[-1:]).splitlines()[-1], flush=True)
     if not options.rows:
         OUT.mkdir(exist_ok=True)
         about = {"command": "python scripts/version_matrix.py", "left_out_of_the_tests": LEFT_OUT, "tests": TESTS}
-        write_json_atomically(OUT / "matrix.json", about | {"rows": results})
+        write_json_atomically(OUT / REPORT, about | {"rows": results})
         (OUT / "matrix.md").write_text(table(results))
     sys.exit(any(not own["stock"] or own["failed"] for own in results))
 

@@ -61,6 +61,20 @@ def test_the_oldest_torch_is_the_first_that_stock_mace_runs_with(matrix, monkeyp
     assert matrix.installed.count("newest") == 4
 
 
+def test_good_rows_of_the_report_are_kept_on_demand(matrix, monkeypatch):
+    call(matrix, monkeypatch)
+    path = matrix.OUT / "matrix.json"
+    report = json.loads(path.read_text())
+    report["rows"][0]["failed"], report["rows"][1]["commit"] = 1, "an earlier one"
+    path.write_text(json.dumps(report))
+    matrix.sources = "changed"
+    matrix.installed.clear()
+    assert not call(matrix, monkeypatch, "--keep")
+    assert matrix.installed == list(matrix.OLDEST[:2])
+    rows = json.loads(path.read_text())["rows"]
+    assert (rows[0]["failed"], rows[1]["commit"], len(rows)) == (0, "an earlier one", 11)
+
+
 def test_a_test_that_fails_fails_the_matrix(matrix, monkeypatch):
     matrix.failures = 1
     assert call(matrix, monkeypatch)
