@@ -94,7 +94,7 @@ class Mace:
     def start(self, *command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         """Run a command in a process of its own, in the folder."""
         environment = {**os.environ, **(env or {})}
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
 
 
 @contextlib.contextmanager

@@ -138,7 +138,7 @@ def test_a_copied_mace_that_has_changed(change, tmp_path):
         path.write_text(re.sub(before, after, path.read_text()))
     done = subprocess.run(
         [sys.executable, "-m", "mace.cli.run_train", "--name=x", "--train_file=none.xyz", "--loss=ema_robust"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     assert done.returncode != 0
     assert said in done.stderr

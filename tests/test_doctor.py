@@ -17,7 +17,7 @@ SITE = Path(mace.__file__).parent.parent
 def doctor(*flags, env=None, code="from mace_outlier.__main__ import main; main(['doctor'])"):
     done = subprocess.run(
         [sys.executable, *flags, "-c", code], env={**os.environ, **(env or {})},
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
