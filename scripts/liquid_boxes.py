@@ -13,6 +13,7 @@ MOLECULE = 18.015 / (units.mol * 1e-24)  # mass in g per cm3 / A3
 # There is no liquid water any more where it is hotter than that (K), where a molecule has an O-H bond longer than that,
 # or where the oxygens of two molecules are closer than that (Angstrom).
 HOTTEST, LONGEST_BOND, CLOSEST = 1500.0, 1.6, 2.1
+DEUTERIUM = 2.014  # mass of hydrogen that allows twice the timestep
 
 
 class NoLiquidError(RuntimeError):
@@ -87,7 +88,7 @@ def turned_molecule(place: np.ndarray, rng: np.random.Generator) -> Atoms:
 
 def dynamics(atoms: Atoms, temperature: float, timestep: float, friction: float, rng: np.random.Generator) -> Langevin:
     """Langevin dynamics; hydrogen is deuterium."""
-    atoms.set_masses([2.014 if symbol == "H" else None for symbol in atoms.symbols])
+    atoms.set_masses([DEUTERIUM if symbol == "H" else None for symbol in atoms.symbols])
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
     return Langevin(
         atoms, timestep * units.fs, temperature_K=temperature, friction=friction / units.fs, fixcm=False, rng=rng

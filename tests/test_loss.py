@@ -251,11 +251,12 @@ def test_what_processes_exchange_in_a_step_does_not_depend_on_their_fits():
     batch, output = training_batch()
     loss(ref=batch, pred=output)
     loss.distribution.settled = True
-    known, weights = loss.distribution.state_dict(), loss.records.weight.clone()
+    known = {name: value.clone() for name, value in loss.distribution.state_dict().items()}
+    loss.records.weight[:3] = torch.tensor([0.9, 0.1, 0.5])  # those of the fit
     loss(ref=batch, pred=output)
     assert lengths[0] == lengths[1] > 3
-    torch.testing.assert_close(loss.distribution.state_dict(), known)
-    torch.testing.assert_close(loss.records.weight, weights)
+    torch.testing.assert_close(dict(loss.distribution.state_dict()), known)
+    assert loss.records.weight[:3].tolist() == pytest.approx([0.9, 0.1, 0.5])
 
 
 @pytest.mark.parametrize("outstanding", [(True, False), (False, True), (True, True)])

@@ -10,6 +10,7 @@ import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
 from demo_arms import REPOSITORY, Training
 from finished_trainings import REFINED
 from learning_curves import keeping_all
+from liquid_boxes import DEUTERIUM
 from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
 from make_water import DESCRIPTION_FILE, make_labelled
 from training_files import write_training_files
@@ -108,7 +109,7 @@ OF_DFT = (
     (DFT, 0.0, "weighted"),
     *((DFT, 0.4, arm) for arm in ("oracle", "weighted", "default")),
 )
-HEAVY = {"timestep": 1.0, "hydrogen": 2.014}  # heavy water: structure and diffusion are compared at half the cost
+HEAVY = {"timestep": 1.0, "hydrogen": DEUTERIUM}  # heavy water: structure and diffusion are compared at half the cost
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
     liquid=LiquidSettings(n_train=240, n_test=60),
