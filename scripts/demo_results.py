@@ -6,8 +6,6 @@ import contextlib
 import csv
 import json
 import os
-import shutil
-import subprocess
 import sys
 import warnings
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +15,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.io import read
-from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, REPOSITORY, RESULT_FILE, Training
+from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, RESULT_FILE, Training
 from training_files import write_json_atomically
 
 METRICS = {"energy_rmse_meV_per_atom": "energy RMSE, meV/atom", "force_rmse_meV_per_A": "force RMSE, meV/A"}
@@ -143,15 +141,6 @@ def table(summary: list[dict]) -> str:
 
 
 # --- files ------------------------------------------------------------------------------------------------------
-
-
-def repository_commit() -> str:
-    """Short hash of the checkout's commit, "-dirty" behind it where files were changed; "" outside of git."""
-    if shutil.which("git") is None:
-        return ""
-    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def package_version(name: str) -> str:

@@ -2,7 +2,7 @@
 
     python scripts/run_mace_tests.py                        # hours on two cores
     python scripts/run_mace_tests.py --files test_data.py   # some of the files
-    python scripts/run_mace_tests.py --files test_data.py --update   # renew these in the report of --out
+    python scripts/run_mace_tests.py --files test_data.py --keep   # these anew; keep the rest of --out's report
 
 After a cut it goes on, and after a change of the plugin or of a test it runs what that concerns. The report says with
 which state of the plugin each file was run: the commit that changed it last.
@@ -23,10 +23,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
+from source_commit import commit_of
 from tqdm import tqdm
 from training_files import digest_of, write_json_atomically
 
 HERE = Path(__file__).resolve().parent
+SOURCES = (HERE.parent / "mace_outlier", HERE / "inject")  # the plugin, and what puts its loss into every training
 WAYS = {  # how the tests are run -> environment
     "without": {"MACE_OUTLIER_DISABLE": "1"},
     "with": {},
@@ -57,7 +59,7 @@ def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> tuple[
         return earlier["outcomes"], earlier["commit"]
     report, log = kept.with_suffix(".xml"), kept.with_suffix(".log")
     report.unlink(missing_ok=True)
-    commit = commit_of_plugin()
+    commit = commit_of(*SOURCES)
     flags = ["-q", "-ra", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tests}"]
     command = [sys.executable, "-m", "pytest", *flags, f"--junitxml={report}", str(tests / file)]
     with log.open("w") as output:
@@ -82,19 +84,8 @@ def key_of(test_file: Path, way: str) -> str:
     """What an outcome depends on: the test, and the plugin unless it is switched off."""
     files = [test_file]
     if way != "without":
-        files += [path for folder in (HERE.parent / "mace_outlier", HERE / "inject") for path in folder.rglob("*.py")]
+        files += [path for folder in SOURCES for path in folder.rglob("*.py")]
     return digest_of(sorted(files))
-
-
-def commit_of_plugin() -> str:
-    """The commit that changed the plugin, or what injects it, last, and "-dirty" after changes; "" outside of git."""
-    sources = ["--", str(HERE.parent / "mace_outlier"), str(HERE / "inject")]
-    said = []
-    for command in (["log", "-1", "--format=%h"], ["status", "--porcelain"]):
-        done = subprocess.run(["git", "-C", str(HERE), *command, *sources], capture_output=True, text=True)
-        said.append(done.stdout.strip() if done.returncode == 0 else "")
-    commit, changes = said
-    return commit + ("-dirty" if commit and changes else "")
 
 
 def read_outcomes(report: Path) -> dict[str, str]:
@@ -149,10 +140,10 @@ def report(
 def earlier_report(path: Path) -> dict:
     """What was found before; raises SystemExit where there is nothing, or it is of another MACE."""
     if not path.exists():
-        raise SystemExit(f"--update: there is no report {path}")
+        raise SystemExit(f"--keep: there is no report {path}")
     earlier = json.loads(path.read_text())
     if (found := earlier["versions"]["mace-torch"]) != version("mace-torch"):
-        raise SystemExit(f"--update: {path} is of MACE {found}, here is {version('mace-torch')}")
+        raise SystemExit(f"--keep: {path} is of MACE {found}, here is {version('mace-torch')}")
     return earlier
 
 
@@ -161,9 +152,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tests", type=Path, help="folder of MACE's tests (default: those of its wheel)")
     parser.add_argument("--files", nargs="+", help="test files (default: all)")
-    parser.add_argument(
-        "--update", action="store_true", help="of the report in --out, renew --files; others stay there"
-    )
+    parser.add_argument("--keep", action="store_true", help="keep what the report in --out says of other files")
     parser.add_argument(
         "--work", type=Path, default=HERE.parent / "build" / "mace_tests", help="logs; what is finished"
     )
@@ -183,7 +172,7 @@ def main() -> None:
     work = (options.work / version("mace-torch")).resolve()
     work.mkdir(parents=True, exist_ok=True)
     out = options.out or work
-    known = earlier_report(out / REPORT) if options.update else {"results": {}, "commits": {}}
+    known = earlier_report(out / REPORT) if options.keep else {"results": {}, "commits": {}}
     tasks = [(file, way) for file in files for way in WAYS]
     with ThreadPoolExecutor(options.processes) as pool:
         runs = pool.map(lambda task: run_file(tests, *task, work, options.limit), tasks)

@@ -22,7 +22,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import NamedTuple
 
-from run_mace_tests import commit_of_plugin
+from run_mace_tests import SOURCES
+from source_commit import commit_of
 from training_files import digest_of, write_json_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -139,7 +140,7 @@ def judge(row: Row, report: list[dict]) -> dict:
     log, folder, started = row.file.with_suffix(".log"), row.file.with_suffix(""), time.monotonic()
     log.unlink(missing_ok=True)
     result = {"mace": row.mace, "python": row.python, "wanted": row.torch, "stock": False, "key": key()}
-    result["commit"] = commit_of_plugin()
+    result["commit"] = commit_of(*SOURCES)
     try:
         for torch in OLDEST if row.torch == "oldest" else (row.torch,):
             python = install(row, torch, folder, log)

@@ -87,12 +87,6 @@ def test_what_a_table_has(committed, arm, seed, as_arm, is_there):
     assert not finished_trainings.is_committed(training, committed.with_name("none.csv"), as_arm)
 
 
-def test_a_commit_is_named_as_git_does():
-    from demo_results import repository_commit
-
-    assert not (ROOT / ".git").exists() or len(repository_commit().removesuffix("-dirty")) >= 7
-
-
 class Wanted(NamedTuple):
     """A training, as far as it matters here."""
 

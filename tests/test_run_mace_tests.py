@@ -128,8 +128,8 @@ def test_some_files_of_a_report_are_renewed(tmp_path):
     tests.mkdir()
     for name in ("one", "other"):
         (tests / f"test_{name}.py").write_text("def test_it():\n    pass\n")
-    flags = ("--files", "test_other.py", "--update")
-    assert "--update: there is no report" in run(tests, work, *flags).stderr
+    flags = ("--files", "test_other.py", "--keep")
+    assert "--keep: there is no report" in run(tests, work, *flags).stderr
     run(tests, work)
     before = json.loads((work / "mace_tests.json").read_text())
     before["commits"]["test_one.py"] = "an earlier one"
