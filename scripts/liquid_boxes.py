@@ -63,15 +63,6 @@ def check_liquid(
         raise NoLiquidError("two molecules fused")
 
 
-def is_liquid(atoms: Atoms) -> bool:
-    """Whether the molecules of a frame are whole and apart, whatever its temperature."""
-    try:
-        check_liquid(atoms, temperature=0.0)
-    except NoLiquidError:
-        return False
-    return True
-
-
 def to_nearest_image(vectors: np.ndarray, length: float) -> np.ndarray:
     """Vectors (..., 3) between atoms of a cubic box, to the nearest images."""
     return vectors - length * np.round(vectors / length)

@@ -9,15 +9,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 import _water_paths  # noqa: F401 (first)
-import numpy as np
 import pandas
-from ase.io import read
 from demo_arms import ARMS as FLAGS_OF_ARMS
 from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
 from demo_results import package_version
 from finished_trainings import finished_trainings, over_the_oracle
 from learning_curves import curve
-from liquid_boxes import is_liquid
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
 from training_files import write_json_atomically
@@ -26,9 +23,7 @@ from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
 from water_summary import summarise
-from water_tables import ENERGY, FORCES, alarms_table, tables
-
-from mace_outlier.results import read_results
+from water_tables import ENERGY, FORCES, tables
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
@@ -89,31 +84,6 @@ def learning(benchmark: Benchmark, seed: int) -> list[dict]:
     return rows
 
 
-def false_alarms(benchmark: Benchmark, seed: int) -> list[dict]:
-    """Right labels that our default calls wrong, and how many of them are of configurations that are no liquid.
-
-    Among the frames are some in which the model that sampled them has let molecules fuse, see check_liquid.
-    """
-    found = []
-    for kind, share, arm in benchmark.trained:
-        if arm != "default" or kind == DFT:
-            continue
-        training = benchmark.training((kind, share, arm), seed)
-        if finished_result(training) is None:
-            continue
-        frames = read(training.data / "train.xyz", ":")
-        right = np.array([not atoms.info["unconverged"] for atoms in frames])
-        fused = np.array([not is_liquid(atoms) for atoms in frames])
-        table = read_results(training.folder).table
-        own = table[table["split"] == "train"]
-        suspect = np.zeros(len(frames), dtype=bool)
-        suspect[own["frame"]] = (own["weight"] < 0.5).to_numpy()
-        counts = {"right": right, "right_fused": right & fused, "false_alarms": right & suspect}
-        counts["false_alarms_fused"] = counts["false_alarms"] & fused
-        found.append({"kind": kind, "share": share} | {name: int(mask.sum()) for name, mask in counts.items()})
-    return found
-
-
 def about(benchmark: Benchmark, seed: int, data: dict) -> dict:
     """Settings, versions and what the labels are."""
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": benchmark.epochs, "flags": FLAGS}
@@ -137,12 +107,11 @@ def write_results(benchmark: Benchmark, seed: int) -> None:
     rows, liquids = trainings(benchmark), simulated(benchmark, seed)
     data = json.loads((benchmark.work / "liquid" / DESCRIPTION_FILE).read_text())
     rows.drop(columns=["seconds"]).round(4).to_csv(out / "trainings.csv", index=False)
-    alarms = false_alarms(benchmark, seed)
-    write_json_atomically(out / "results.json", about(benchmark, seed, data) | {"false_alarms": alarms})
+    write_json_atomically(out / "results.json", about(benchmark, seed, data))
     write_json_atomically(out / "observables.json", {"models": liquids})
     curves = learning(benchmark, seed)
     write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
-    made = tables(rows, liquids, data["severity"]) | {"alarms": alarms_table(alarms)}
+    made = tables(rows, liquids, data["severity"])
     write_tables(out / "README.md", "water", made)
     draw_all(rows, liquids, curves, CLEAN, out)
     print("\n".join(made.values()), f"\nfiles in {out}")

@@ -119,12 +119,3 @@ def refinement(rows: pandas.DataFrame) -> str:
         kept = [f"{100 * some[f'kept_{which}'].mean():.0f} %" for which in ("good", "bad")]
         lines.append([f"{100 * share:g} %", name.removeprefix(REFINED), f"{int(some.trainings.mean())}", *kept])
     return markdown(["share", "round", "trainings", "good frames kept", "bad frames kept"], lines)
-
-
-def alarms_table(alarms: list[dict]) -> str:
-    """Right labels that were called wrong, with and without those of fused molecules."""
-    head = ["labels", "share", "right frames", "of them with fused molecules", "called wrong", "of them fused"]
-    names = ("right", "right_fused", "false_alarms", "false_alarms_fused")
-    return markdown(
-        head, [[own["kind"], f"{100 * own['share']:g} %", *(str(own[name]) for name in names)] for own in alarms]
-    )
