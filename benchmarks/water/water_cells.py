@@ -112,7 +112,9 @@ OF_DFT = (
 HEAVY = {"timestep": 1.0, "hydrogen": DEUTERIUM}  # heavy water: structure and diffusion are compared at half the cost
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
-    liquid=LiquidSettings(n_train=240, n_test=60),
+    liquid=LiquidSettings(
+        n_train=200, n_valid=30, n_test=50, generations=1, equilibration_steps=1000, steps_between_frames=100
+    ),
     epochs=30,
     trained=(CLEAN, *LIQUID, *BY_SEVERITY, *(OF_DFT if SOURCE.exists() else ())),
     refined=tuple((MIXED, share) for share in SHARES[1:]),
@@ -125,7 +127,7 @@ FULL = Benchmark(
         *BY_SEVERITY[::2],
     ),
     trajectories=3,
-    protocol=Protocol(**HEAVY, equilibration_ps=1.5, nve_ps=1.0),
+    protocol=Protocol(**HEAVY, equilibration_ps=1.5, production_ps=10.0, nve_ps=1.0),
 )
 QUICK = Benchmark(
     work=REPOSITORY / "build" / "water_quick",
