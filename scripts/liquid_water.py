@@ -34,8 +34,8 @@ METHOD = "GFN1-xTB"  # GFN2-xTB takes six times as long in a periodic box
 CONVERGED = {"accuracy": 0.1}
 # What stops the SCC early: a factor on its thresholds, and less of the new charges mixed into the old ones.
 SEVERITIES = {
-    "mild": {"accuracy": 1e6, "mixer_damping": 0.2},
-    "stopped": {"accuracy": 1e8, "mixer_damping": 0.4},
+    "mild": {"accuracy": 1e8, "mixer_damping": 0.4},
+    "moderate": {"accuracy": 1e6, "mixer_damping": 0.2},
     "gross": {"accuracy": 1e8, "mixer_damping": 0.1},
 }
 MIXED = "mixed"  # any of them, drawn for each frame
