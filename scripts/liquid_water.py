@@ -49,6 +49,7 @@ class LiquidSettings:
     n_train: int = 300
     n_valid: int = 40
     n_test: int = 80
+    n_first: int = 0  # of n_train: frames of the first trajectories, where molecules come as close as they ever do
     frames_per_trajectory: int = 10
     coolest: float = 300.0  # K; temperatures and densities are spread evenly over the trajectories
     warmest: float = 350.0
@@ -67,8 +68,8 @@ class LiquidSettings:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of frames in each split."""
-        return {"train": self.n_train, "valid": self.n_valid, "test": self.n_test}
+        """Number of frames of the last generation in each split."""
+        return {"train": self.n_train - self.n_first, "valid": self.n_valid, "test": self.n_test}
 
     def conditions(self, index: int, trajectories: int) -> tuple[float, float]:
         """Temperature (K) and density (g/cm3) of a trajectory: low discrepancy, so that any part of them is spread."""
@@ -199,7 +200,7 @@ def generation_frames(
     count = wanted if last else settings.between_trajectories if generation else settings.first_trajectories
     own = folder / f"generation_{generation}"
     own.mkdir(parents=True, exist_ok=True)
-    severities = tuple(SEVERITIES) if last else ()
+    severities = tuple(SEVERITIES) if last or (settings.n_first and not generation) else ()
     tasks = [
         Trajectory(settings, generation, i, settings.conditions(i, count), own / f"{i:03d}.xyz", model, severities)
         for i in range(count)
@@ -242,10 +243,11 @@ def check_same_settings(settings: LiquidSettings, folder: Path) -> None:
 def labelled_splits(settings: LiquidSettings, folder: Path, processes: int = 2) -> dict[str, list[Atoms]]:
     """Frames of each split; no trajectory feeds two splits, and every split sees all temperatures and densities."""
     check_same_settings(settings, folder)
-    known, model = [], None
+    known, model, first = [], None, []
     for generation in range(settings.generations + 1):
         trajectories = generation_frames(settings, folder, generation, model, processes)
         known += [atoms for frames in trajectories for atoms in frames]
+        first = first or some_of(known, settings.n_first)
         if generation < settings.generations:
             model = train_sampler(settings, folder, generation + 1, list(known))
     order = iter(np.random.default_rng(settings.seed).permutation(len(trajectories)))
@@ -254,4 +256,12 @@ def labelled_splits(settings: LiquidSettings, folder: Path, processes: int = 2) 
     for split, count in settings.counts.items():
         chosen = [trajectories[take()] for _ in range(-(-count // settings.frames_per_trajectory))]
         splits[split] = [atoms for frames in chosen for atoms in frames][:count]
+    splits["train"] = first + splits["train"]
     return splits
+
+
+def some_of(frames: list[Atoms], count: int) -> list[Atoms]:
+    """As many frames, evenly spread. Raises SystemExit where there are fewer."""
+    if count > len(frames):
+        raise SystemExit(f"--n_first {count}: the first trajectories have {len(frames)} frames")
+    return [frames[len(frames) * i // count] for i in range(count)]

@@ -342,6 +342,13 @@ def test_tables_name_what_is_missing():
     assert text.rstrip().endswith("no: survived |")
 
 
+def test_frames_are_taken_evenly():
+    assert liquid_water.some_of(list(range(10)), 4) == [0, 2, 5, 7]
+    assert liquid_water.some_of([], 0) == []
+    with pytest.raises(SystemExit, match="--n_first 3: the first trajectories have 2 frames"):
+        liquid_water.some_of([1, 2], 3)
+
+
 # --- the whole, in small ---------------------------------------------------------------------------------------------
 
 
@@ -349,7 +356,7 @@ def test_tables_name_what_is_missing():
 def tiny(tmp_path):
     liquid = LiquidSettings(
         attempts=0,
-        n_molecules=8, n_train=8, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
+        n_molecules=8, n_train=8, n_first=2, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
         first_steps_between_frames=6, generations=1, equilibration_steps=30, steps_between_frames=10, sampler_epochs=6,
     )  # fmt: skip
     protocol = Protocol(
@@ -398,6 +405,9 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
         assert (out / f"{name}.png").stat().st_size > 10_000, name
     bad = [atoms.info["unconverged"] for atoms in read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":")]
     assert sum(bad) == 3
+    first = [read(tiny.work / "liquid" / "generation_0" / f"00{i}.xyz", 0).positions for i in range(2)]
+    trained = read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":2")
+    assert np.allclose([atoms.positions for atoms in trained], first)
     observed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "water" / "observe.py", "--model", tiny.runs(cells[0], 1) / "demo.model",
          "--starts", tiny.data(*cells[0][:2], 1) / "test.xyz", "--out", tiny.work / "own", "--replicas=1",

@@ -113,7 +113,13 @@ HEAVY = {"timestep": 1.0, "hydrogen": DEUTERIUM}  # heavy water: structure and d
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
     liquid=LiquidSettings(
-        n_train=200, n_valid=30, n_test=50, generations=1, equilibration_steps=1000, steps_between_frames=100
+        n_train=240,
+        n_valid=30,
+        n_test=50,
+        n_first=40,  # without them some models let molecules fuse after picoseconds
+        generations=1,
+        equilibration_steps=1000,
+        steps_between_frames=100,
     ),
     epochs=30,
     trained=(CLEAN, *LIQUID, *BY_SEVERITY, *(OF_DFT if SOURCE.exists() else ())),
