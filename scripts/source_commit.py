@@ -15,11 +15,10 @@ def commit_of(*paths: Path) -> str:
     untracked = "normal" if paths else "no"  # a new file in a folder of sources counts, one elsewhere doesn't
     try:
         commit = git("log", "-1", "--format=%h", *of)
-        return commit + (
-            "-dirty" if commit and git("status", "--porcelain", f"--untracked-files={untracked}", *of) else ""
-        )
+        changes = git("status", "--porcelain", f"--untracked-files={untracked}", *of)
     except (OSError, subprocess.CalledProcessError):
         return ""
+    return f"{commit}-dirty" if commit and changes else commit
 
 
 def git(*arguments: str) -> str:
