@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from .populations import Fit, Groups
 
+POPULATIONS = ("one population", *(f"{number} populations" for number in ("two", "three", "four", "five")))
 DIFFERENT = 2.0  # ratio of the losses, or energy errors in scales of those of right labels, that tell wrong ones apart
 
 
@@ -23,6 +24,36 @@ class Described(NamedTuple):
     high_error_scale: float = 0.0
     certainty: float = 1.0  # mean probability to be wrong of those that are taken for wrong
     undecided: float = 0.0  # share of a second population that is not acted on: either may be the wrong one
+    within: "Described | None" = None  # of what it takes for right, if that was looked at
+
+    @property
+    def fits(self) -> "list[Described]":
+        """Those that found wrong labels, one after the other; none where there is one population."""
+        return ([self] if self.share else []) + (self.within.fits if self.within else [])
+
+    @property
+    def last(self) -> "Described":
+        """The last fit that found wrong labels, or the only one: it describes right labels best."""
+        return self.fits[-1] if self.fits else self
+
+    @property
+    def wrong(self) -> float:
+        """Share of all wrong labels."""
+        return 1.0 - math.prod(1.0 - fit.share for fit in self.fits)
+
+    @property
+    def sure(self) -> float:
+        """Mean certainty of all that is taken for wrong; 1 if nothing is."""
+        left, total = 1.0, 0.0
+        for fit in self.fits:
+            total += left * fit.share * fit.certainty
+            left *= 1.0 - fit.share
+        return total / self.wrong if self.fits else 1.0
+
+    @property
+    def open(self) -> float:
+        """Share of the last population that is not acted on, of what was looked at then; 0: none is."""
+        return self.undecided or (self.within.open if self.within else 0.0)
 
     @property
     def loss_factor(self) -> float:
@@ -57,15 +88,20 @@ class Apart(NamedTuple):
         return self.energies or self.scatter
 
 
-def described(entry: Mapping[str, float]) -> Described:
+NUMBERS = tuple(name for name in Described._fields if name != "within")
+
+
+def described(entry: Mapping[str, Any]) -> Described:
     """Return what an entry of LossDistribution.describe says; NaN for what it doesn't."""
-    names = Described._fields if entry["share"] > 0 else (*Described._fields[:5], "undecided")
+    names = NUMBERS if entry["share"] > 0 else (*NUMBERS[:5], "undecided")
     missing = {"undecided": 0.0}
-    return Described(**{name: float(entry.get(name, missing.get(name, math.nan))) for name in names})
+    values: dict[str, Any] = {name: float(entry.get(name, missing.get(name, math.nan))) for name in names}
+    found = Described(**values)
+    return found._replace(within=described(entry["within"])) if entry.get("within") else found
 
 
 def apart(fit: Described) -> Apart:
-    """Return what tells the populations of a fit apart; nothing does where there is one."""
+    """Return what tells the two populations of a fit apart; nothing does where there is one."""
     if not fit.share:
         return Apart(False, False, False)
     limit, losses = DIFFERENT * fit.error_scale, fit.loss_factor >= DIFFERENT

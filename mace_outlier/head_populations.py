@@ -1,38 +1,29 @@
-"""The populations of one head: fitted to what is remembered of its configurations, and what these are judged by."""
+"""The populations of one head: that of right labels, and those of labels that are wrong, some by far more than others.
+
+Two populations are told apart at a time. Once those that stand out are known, what is left is looked at again, until it
+is one population.
+"""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .compared import compared, fit_without, relative_to
-from .populations import (
-    Fit,
-    Groups,
-    Guard,
-    agreement,
-    both_sides,
-    bunched,
-    cells_of,
-    choose,
-    correct_majorities,
-    fit_one,
-    shift,
-    start_from,
-)
-from .posterior import weigh_by_fit
+from .described import describe_fit
+from .one_or_two import OneOrTwo
+from .populations import Fit, Guard
 from .weighting import Remembered, Weighted, widest
 
-AGREEMENT = 0.5  # of what looks wrong with what did so one epoch before, see `agreement`
-FEWEST_TO_SHIFT = 10  # configurations of a validation set that say how it lies as a whole
-ENERGIES_ALIKE, LOSSES_ALIKE = 1.7, 1.5  # factors between the populations, below which they don't differ in that
-
-Mask = np.ndarray  # (N,) boolean
+FEWEST = 50  # configurations that a fit needs
+DEEPEST = 4  # fits at most, each to what the one before it leaves
 
 
 class HeadPopulations:
-    """One population of configurations or two, see MixtureDistribution.
+    """Fits of two populations, each to what those before it take for right; the last but for the first finds one.
+
+        w = w_1 w_2 ...         of a configuration that only the k-th fit takes for wrong: w_1 ... w_k
 
     Args:
         threshold: t, in sigmas.
@@ -41,109 +32,110 @@ class HeadPopulations:
 
     def __init__(self, threshold: float, guard: Guard) -> None:
         self.threshold, self.guard = threshold, guard
-        self.fit: Fit | None = None  # until there is one
-        self.groups: Groups | None = None
+        self.fits: list[OneOrTwo] = []
+
+    @property
+    def fit(self) -> Fit | None:
+        """The first fit, None until there is one."""
+        return self.fits[0].fit if self.fits else None
 
     @property
     def are_two(self) -> bool:
         """Whether wrong labels are believed in."""
-        return self.fit is not None and self.fit.share > 0
+        return bool(self._of_two)
+
+    @property
+    def _of_two(self) -> list[OneOrTwo]:
+        """The fits that found wrong labels."""
+        return [fit for fit in self.fits if fit.are_two]
 
     def refit(
-        self, own: Remembered, before: Mask | None, believable: Callable[[Tensor], bool]
+        self, own: Remembered, before: np.ndarray | None, believable: Callable[[Tensor], bool]
     ) -> tuple[Weighted, Tensor]:
         """Fit to the configurations of the head, all usable; return how they are judged, and which (N,) look wrong.
 
-        `before`: those that did so one epoch earlier, if there was one. `believable`: whether those in a mask (N,) can
-        be wrong all together; where they can't, they only look so.
+        These are numbered by the fit that found them, from 1; 0: right labels. `before`: these numbers one epoch
+        earlier, if there was one. `believable`: whether those in a mask (N,) can be wrong all together; where they
+        can't, they only look so.
         """
-        known = before if before is not None and self.are_two else np.zeros(len(own.losses), dtype=bool)
-        self.groups, fit, x, e = self._find(own, known)
-        judged = self._weigh(fit, x, e, own.losses.device)
-        wrong = judged.weight < 0.5 if fit.share else torch.zeros_like(own.usable)
-        if fit.share:
-            believed = _behave(own.times, wrong, before) and believable(wrong)
-            if not (believed and self._guard(known).decides(fit)):
-                fit = fit_one(cells_of(x, e))._replace(undecided=fit.share if believed else 0.0)
-                judged = self._weigh(fit, x, e, own.losses.device)
-        self.fit = fit
-        return judged, wrong
+        number = torch.zeros(len(own.losses), dtype=torch.uint8, device=own.losses.device)
+        judged, guard = _unjudged(own), self.guard
+        for depth in range(DEEPEST):
+            left = torch.nonzero(number == 0).flatten()
+            if depth and len(left) < FEWEST:
+                del self.fits[depth:]
+                break
+            fit = self._fit_at(depth, guard)
 
-    def _find(self, seen: Remembered, before: Mask) -> tuple[Groups, Fit, np.ndarray, np.ndarray]:
-        """Measures of the groups, the fit, and what it was made to: relative log losses and energy errors (N,).
+            def together(more: Tensor, left: Tensor = left) -> bool:
+                return believable((number > 0).index_put((left,), more))
 
-        `before`: what is already known to be wrong.
-        """
-        guard = self._guard(before)
-        groups, x, e = compared(seen)
-        fit = choose(cells_of(x, e), guard, start_from(x, e, before))
-        if before.any() and not fit.share:
-            fit = choose(cells_of(x, e), self.guard)
-        if fit.share:  # what is typical shows better without the wrong labels
-            groups, fit, x, e = fit_without(self._wrong_in_groups(fit, groups, seen, x, e), seen, guard)
-        sides = both_sides(e, self._wrong(fit, x, e)) if fit.share else None
-        if sides is not None:
-            groups, fit, x, e = fit_without(sides, seen, guard)
-            if fit.share and both_sides(e, self._wrong(fit, x, e)) is not None:
-                fit = fit_one(cells_of(x, e))._replace(undecided=fit.share)
-        return groups, fit, x, e
+            then = None if before is None else before[left.cpu().numpy()] == depth + 1
+            found, wrong = fit.refit(own.part(left), then, together)
+            number[left[wrong]] = depth + 1
+            if fit.are_two or not depth:
+                judged = _sharpened(judged, own, left, found, fit)
+            if not fit.are_two:
+                del self.fits[depth + 1 :]
+                break
+            assert fit.fit is not None
+            guard = guard.among_the_rest(fit.fit.share)
+        return judged, number
 
-    def _guard(self, known: Mask) -> Guard:
-        """What two populations need: less, where some configurations are `known` to be wrong."""
-        return self.guard.relaxed() if known.any() else self.guard
-
-    def _wrong(self, fit: Fit, x: np.ndarray, e: np.ndarray) -> Mask:
-        """What a fit takes for wrong."""
-        return (self._weigh(fit, x, e, torch.device("cpu")).weight < 0.5).numpy()
-
-    def _wrong_in_groups(self, fit: Fit, groups: Groups, seen: Remembered, x: np.ndarray, e: np.ndarray) -> Mask:
-        """The same, where a group may have more wrong labels than right ones."""
-        wrong = self._wrong(fit, x, e)
-        return correct_majorities(wrong, e, groups.group_of(seen.kinds), groups.relative_spread, fit)
-
-    def _weigh(self, fit: Fit, x: np.ndarray, e: np.ndarray, device: torch.device) -> Weighted:
-        """Weights on a device, which may lack double precision."""
-        x_there, e_there = (torch.from_numpy(values).to(device, widest(device)) for values in (x, e))
-        return weigh_by_fit(fit, x_there, e_there, self.threshold)
+    def _fit_at(self, depth: int, guard: Guard) -> OneOrTwo:
+        """The fit to what `depth` others leave."""
+        if depth == len(self.fits):
+            self.fits.append(OneOrTwo(self.threshold, guard))
+        self.fits[depth].guard = guard
+        return self.fits[depth]
 
     def judge(self, own: Remembered) -> Weighted:
-        """Judge other configurations by the fit; as a whole they may lie higher or lower than the training set did."""
-        fit, groups = self.fit, self.groups
-        assert fit is not None
-        assert groups is not None
-        device = own.losses.device
-        result = Weighted(*(torch.empty(len(own.losses), dtype=widest(device), device=device) for _ in range(2)))
-        new = torch.from_numpy(groups.new_in(own.kinds)).to(device)
-        for some, among_themselves in ((~new, False), (new, True)):
-            if some.any():
-                part = own.part(some)
-                x, e = self._among_themselves(fit, groups, part) if among_themselves else relative_to(groups, part)
-                by = shift(cells_of(x, e), fit) if len(x) >= FEWEST_TO_SHIFT else (0.0, 0.0)
-                result.weight[some], result.zscore[some] = self._weigh(fit, x - by[0], e - by[1], device)
-        return result
-
-    def _among_themselves(self, fit: Fit, groups: Groups, seen: Remembered) -> tuple[np.ndarray, np.ndarray]:
-        """Log losses and energy errors (N,) of molecules that are not among the groups, relative to one another."""
-        own, x, e = compared(seen, trend=groups.trend)
-        if fit.share:  # right labels to right ones
-            own, x, e = compared(seen, ~self._wrong(fit, x, e), groups.trend)
-            own, x, e = compared(seen, ~self._wrong_in_groups(fit, own, seen, x, e), groups.trend)
-        return x, e
+        """Judge other configurations by the fits; as a whole they may lie higher or lower than the training set did."""
+        judged = self.fits[0].judge(own)
+        for fit in self._of_two[1:]:
+            left = torch.nonzero(judged.weight >= 0.5).flatten()
+            if len(left):
+                judged = _sharpened(judged, own, left, fit.judge(own.part(left)), fit)
+        return judged
 
     def stand_out(self) -> tuple[bool, bool]:
         """Whether wrong labels do so in their energies, and in all else; where it is open, in both."""
-        fit = self.fit
-        if not (fit and fit.share):
-            return True, True
-        energies, losses = fit.error_factor > ENERGIES_ALIKE, fit.loss_factor > LOSSES_ALIKE
-        return energies or not losses, losses or not energies
+        ways = [fit.stand_out() for fit in self._of_two]
+        return (any(energies for energies, _ in ways), any(others for _, others in ways)) if ways else (True, True)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what describes the first fit, `within` it that of what it takes for right, and so on; {}: no fit."""
+        described: dict[str, Any] = {}
+        for fit in reversed(self.fits):
+            if fit.fit is not None and fit.groups is not None:
+                described = describe_fit(fit.fit, fit.groups) | ({"within": described} if described else {})
+        return described
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Return the fits and the measures of their groups."""
+        return [fit.state_dict() for fit in self.fits]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        """Continue from `state`."""
+        self.fits = []
+        for depth, saved in enumerate(state):
+            self._fit_at(depth, self.guard).load_state_dict(saved)
 
 
-def _behave(times: Tensor, wrong: Tensor, before: Mask | None) -> bool:
-    """Whether those that look wrong, a mask (N,), do so at any time, and did so one epoch `before`."""
-    if times.min() == times.max():  # one model has seen them all, and nothing changes
-        return True
-    if before is None:
-        return False
-    now = wrong.cpu().numpy()
-    return not bunched(times.cpu().numpy(), now) and agreement(before, now) > AGREEMENT
+def _unjudged(own: Remembered) -> Weighted:
+    """Weights of 1 and z-scores of 0 (N,)."""
+    zeros = torch.zeros(len(own.losses), dtype=widest(own.losses.device), device=own.losses.device)
+    return Weighted(torch.ones_like(zeros), zeros)
+
+
+def _sharpened(judged: Weighted, own: Remembered, left: Tensor, found: Weighted, fit: OneOrTwo) -> Weighted:
+    """Judgements of all (N,), given what a `fit` found in those at the places `left`; z-scores are by its right labels.
+
+    So that they can be compared: the first fits take some wrong labels for right.
+    """
+    zscore = judged.zscore.new_zeros(len(own.losses))
+    others = torch.ones_like(own.usable).index_fill(0, left, False)
+    if others.any():
+        zscore[others] = fit.zscores(own.part(others)).to(zscore.dtype)
+    weight = judged.weight.index_put((left,), judged.weight[left] * found.weight.to(judged.weight.dtype))
+    return Weighted(weight, zscore.index_put((left,), found.zscore.to(zscore.dtype)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import results, sample
-from .described import apart, described
+from .described import POPULATIONS, Described, apart, described
 from .options import LOSS_NAME, Options
 from .populations import SIMILAR
 from .provenance import Descriptions, Provenance
@@ -155,9 +155,15 @@ def populations(distribution: dict[str, Any]) -> str:
     if distribution["kind"] != "mixture":
         return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
     fit = described(distribution)
+    more = f", or two ({100 * fit.open:.0f} % in one), but which is wrong?" if fit.open else ""
     if not fit.share:
-        more = f", or two ({100 * fit.undecided:.0f} % in one), but which is wrong?" if fit.undecided else ""
         return f"one population of losses, mode={np.exp(fit.mode):.4e}{more}"
+    differences = "; ".join(map(_differences, fit.fits))
+    return f"{POPULATIONS[len(fit.fits)]}, {100 * fit.wrong:.2f} % wrong: {differences}{more}"
+
+
+def _differences(fit: Described) -> str:
+    """What tells the wrong labels of a fit from the others."""
     by, differences = apart(fit), []
     if by.losses:
         differences.append(f"losses around {np.exp(fit.high_mean):.1e} instead of {np.exp(fit.mode):.1e}")
@@ -165,7 +171,7 @@ def populations(distribution: dict[str, Any]) -> str:
         differences.append(f"energies off by {in_milli(-fit.high_error, '+')} meV/atom")  # label - prediction
     if by.scatter:
         differences.append(f"energies off by +-{in_milli(fit.high_error_scale)} meV/atom")
-    return f"two populations, {100 * fit.share:.2f} % wrong: {', '.join(differences)}"
+    return ", ".join(differences)
 
 
 def in_milli(value: float, sign: str = "") -> str:
@@ -177,15 +183,18 @@ def in_milli(value: float, sign: str = "") -> str:
 
 def warn_of_similar_populations(distribution: dict[str, Any]) -> None:
     """Say that a fit can't tell which of two populations is the wrong one, where they are of similar size."""
-    if undecided := distribution.get("undecided", 0.0):
+    if distribution["kind"] != "mixture":
+        return
+    fit, head = described(distribution), distribution["head"]
+    if fit.open:
         logging.warning(
-            f"head {distribution['head']}: two populations of similar size ({100 * undecided:.0f} % in one) and no "
+            f"head {head}: two populations of similar size ({100 * fit.open:.0f} % in one) and no "
             "way to tell which is wrong: NO configuration was down-weighted for it. Look at examples of both"
         )
-    if (share := distribution.get("share", 0.0)) > SIMILAR:
-        right = "one with the lower losses" if apart(described(distribution)).losses else "larger one"
+    for similar in (one for one in fit.fits if one.share > SIMILAR):
+        right = "one with the lower losses" if apart(similar).losses else "larger one"
         logging.warning(
-            f"head {distribution['head']}: two populations of similar size ({100 * share:.0f} % in the one taken for "
+            f"head {head}: two populations of similar size ({100 * similar.share:.0f} % in the one taken for "
             f"wrong). The {right} is taken for right, but a fit can't tell: look at examples of both"
         )
 
@@ -236,7 +245,11 @@ def versions() -> dict[str, str]:
 def plain(values: dict[str, Any]) -> dict[str, Any]:
     """Settings as JSON can hold them: infinite numbers and anything unusual become texts."""
     return {
-        name: value if value is None or isinstance(value, bool | int | str) or is_finite(value) else str(value)
+        name: plain(value)
+        if isinstance(value, dict)
+        else value
+        if value is None or isinstance(value, bool | int | str) or is_finite(value)
+        else str(value)
         for name, value in values.items()
     }
 

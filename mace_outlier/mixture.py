@@ -12,17 +12,15 @@ import torch
 from torch import Tensor
 
 from .compared import rows_of
-from .described import describe_fit
-from .head_populations import HeadPopulations
-from .populations import Fit, Groups, Guard
+from .head_populations import FEWEST, HeadPopulations
+from .populations import Fit, Guard
 from .weighting import GaussianDistribution, LossDistribution, Remembered, Weighted, widest
 
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas: the outliers themselves widen what they are measured by
-FEWEST = 50  # configurations of a head that a fit needs
 
 
 class MixtureDistribution(LossDistribution):
-    """Two populations for each head, or one; fitted at the end of an epoch.
+    """Two populations for each head, or one, or more (see HeadPopulations); fitted at the end of an epoch.
 
         w = (1 - share) A h T / ((1 - share) A h T + share N W + b)  *  1/2 (1 + erf((t - z) / sqrt 2))
 
@@ -59,11 +57,11 @@ class MixtureDistribution(LossDistribution):
         self.first = GaussianDistribution(num_heads, first, alpha, variance, warmup)
         self.threshold = threshold
         self.heads = [HeadPopulations(threshold, guard) for _ in range(num_heads)]
-        self.wrong: Tensor | None = None  # (N,) what the last fit took for wrong, believed or not
+        self.wrong: Tensor | None = None  # (N,) by which fit of the last epoch, from 1; believed or not
 
     @property
     def fits(self) -> list[Fit | None]:
-        """The populations of each head, None until its first fit."""
+        """The first fit of each head, None until there is one."""
         return [head.fit for head in self.heads]
 
     @property
@@ -93,7 +91,7 @@ class MixtureDistribution(LossDistribution):
         if self.settled:
             self._follow_heads_without_fit(seen)
         result, before = self.weigh(seen.losses, seen.heads), self._wrong_before(seen)
-        self.wrong = torch.zeros_like(seen.usable)
+        self.wrong = torch.zeros_like(seen.usable, dtype=torch.uint8)
         for number, head in enumerate(self.heads):
             rows = rows_of(number, seen)
             if len(rows) < FEWEST:
@@ -143,27 +141,22 @@ class MixtureDistribution(LossDistribution):
         Energy errors are in eV/atom, for a molecule of typical spread.
         """
         return [
-            describe_fit(head.fit, head.groups) | {"threshold": self.threshold}
-            if head.fit and head.groups
-            else early | {"kind": "lognormal"}
+            head.describe() | {"threshold": self.threshold} if head.fit else early | {"kind": "lognormal"}
             for early, head in zip(self.first.describe(), self.heads, strict=True)
         ]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running distribution, the fits and the measures of the groups."""
-        fits = [None if fit is None else list(fit) for fit in self.fits]
-        groups = [None if head.groups is None else head.groups.to_dict() for head in self.heads]
         wrong = None if self.wrong is None else self.wrong.clone()
-        return {"first": self.first.state_dict(), "fits": fits, "groups": groups, "wrong": wrong}
+        return {"first": self.first.state_dict(), "heads": [head.state_dict() for head in self.heads], "wrong": wrong}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError where it is of another distribution or number of heads."""
-        if len(state.get("fits", ())) != len(self.heads) or "groups" not in state:
+        if len(state.get("heads", ())) != len(self.heads):
             raise ValueError(f"loss distribution: no mixture of {len(self.heads)} head(s)")
         self.first.load_state_dict(state["first"])
-        for head, fit, groups in zip(self.heads, state["fits"], state["groups"], strict=True):
-            head.fit = None if fit is None else Fit(*fit)
-            head.groups = None if groups is None else Groups.from_dict(groups)
+        for head, fits in zip(self.heads, state["heads"], strict=True):
+            head.load_state_dict(fits)
         self.wrong = state["wrong"]
 
     def to(self, device: torch.device) -> "MixtureDistribution":

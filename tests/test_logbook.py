@@ -138,11 +138,25 @@ def test_the_summary_names_the_worst(caplog, monkeypatch):
         ),
         (population_entry(ENERGIES), "two populations, 31.00 % wrong: energies off by +61 meV/atom"),
         (population_entry(SCATTER), "two populations, 31.00 % wrong: energies off by +-9.0 meV/atom"),
+        (
+            population_entry(SCATTER | {"within": BOTH | {"share": 0.1}}),
+            "three populations, 37.90 % wrong: energies off by +-9.0 meV/atom; losses around 2.5e+00 instead of "
+            "2.2e-01, energies off by +61 meV/atom",
+        ),
+        (
+            population_entry(SCATTER | {"within": ONE | {"undecided": 0.5}}),
+            "two populations, 31.00 % wrong: energies off by +-9.0 meV/atom, or two (50 % in one), but which is wrong?",
+        ),
         ({"kind": "lognormal", "location": -1.5, "scale": 0.25}, "mu=-1.5000e+00, sigma=2.5000e-01"),
     ],
 )
 def test_what_an_epoch_s_line_says_of_the_fit(entry, said):
     assert populations(entry) == said
+
+
+def test_what_a_table_says_of_a_fit_within_another_is_numbers():
+    entry = population_entry(SCATTER | {"within": BOTH | {"certainty": np.inf}})
+    assert logbook.plain(entry) == entry | {"within": BOTH | {"certainty": "inf"}}
 
 
 def test_energies_are_shown_in_two_digits_at_least():
@@ -157,10 +171,14 @@ def test_populations_of_similar_size_are_warned_of(caplog, fit, right):
     assert "two populations of similar size (45 % in the one taken for wrong)" in line
     assert f"The {right} is taken for right" in line
     assert not logged(caplog, lambda: warn_of_similar_populations(population_entry(fit)))
+    within = population_entry(fit | {"within": fit | {"share": 0.45}})
+    assert len(logged(caplog, lambda: warn_of_similar_populations(within))) == 1
 
 
 def test_populations_that_nobody_can_tell_apart_are_warned_of(caplog):
     [line] = logged(caplog, lambda: warn_of_similar_populations(population_entry(ONE | {"undecided": 0.5})))
     assert "two populations of similar size (50 % in one)" in line
     assert "NO configuration was down-weighted for it" in line
+    within = population_entry(SCATTER | {"within": ONE | {"undecided": 0.4}})
+    assert "(40 % in one)" in logged(caplog, lambda: warn_of_similar_populations(within))[0]
     assert populations(population_entry(ONE | {"undecided": 0.5})).endswith("or two (50 % in one), but which is wrong?")

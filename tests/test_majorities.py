@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-import mace_outlier.head_populations as head_populations
+import mace_outlier.one_or_two as one_or_two
 import mace_outlier.populations.majorities as majorities
 from mace_outlier.mixture import MixtureDistribution
 from mace_outlier.populations import BACKGROUND, ERROR_RANGE, Fit, cells_of, correct_majorities, fit_two
@@ -132,5 +132,5 @@ def test_the_wrong_labels_of_such_a_molecule_lose_their_weight_and_its_right_one
     assert suspects[first & ~bad].mean() < 0.2
     assert suspects[~first & bad].mean() > 0.9
     assert suspects[~first & ~bad].mean() < 0.03
-    monkeypatch.setattr(head_populations, "correct_majorities", lambda wrong, *others: wrong)
+    monkeypatch.setattr(one_or_two, "correct_majorities", lambda wrong, *others: wrong)
     assert found(seen)[first & bad].mean() < 0.5

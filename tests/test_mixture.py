@@ -6,6 +6,7 @@ import torch
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from mace_outlier import head_populations
 from mace_outlier.mixture import MixtureDistribution
 from mace_outlier.populations import BACKGROUND, ERROR_RANGE, RIGHT, Fit, agreement, lower_density
 from mace_outlier.populations.cells import EXACT, binned
@@ -83,6 +84,90 @@ def test_wrong_labels_of_either_sign_are_found_on_both_sides(share, centre, seed
     distribution, weight = fitted(what)
     assert distribution.fits[0].share == pytest.approx(share, abs=0.02)
     assert ((weight < 0.5) == bad).double().mean() > 0.97
+
+
+def wrong_in_three_ways(size=400, seed=0, mild=0.02):
+    """Shares of labels that are wrong by more and less, each kind nearly alike; 0 in kind: right labels."""
+    what, _ = remembered(0.0, size=size, seed=seed)
+    rng = np.random.default_rng([1, seed])
+    kind = np.zeros(size, dtype=int)
+    order, x, errors = rng.permutation(size), what.losses.log().numpy(), what.errors.numpy()
+    for number, (share, gap, off) in enumerate(((0.14, 4.0, 0.6), (0.14, 2.5, 0.25), (0.12, 0.5, mild)), start=1):
+        some, order = np.split(order, [round(share * size)])
+        kind[some], x[some] = number, gap - 1.5 + rng.normal(0, 0.3, len(some))
+        errors[some] -= off * rng.normal(1, 0.05, len(some))
+    return seen(np.exp(x), errors), kind
+
+
+def judged_thrice(what, **options):
+    """Those that stand out look wrong, are wrong, and leave the others."""
+    distribution = MixtureDistribution(**options)
+    for _ in range(3):
+        judged = distribution.refit(what)
+    return distribution, judged
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("in_epoch", [True, False])
+def test_labels_wrong_by_much_do_not_hide_those_that_are_wrong_by_less(seed, in_epoch, monkeypatch):
+    what, kind = wrong_in_three_ways(seed=seed)
+    if in_epoch:  # in whose course nothing changes
+        what = what._replace(times=torch.rand(400, generator=torch.Generator().manual_seed(seed)).double())
+    distribution, (weight, zscore) = judged_thrice(what)
+    assert distribution.some_are_wrong
+    suspects = (weight < 0.5).numpy()
+    assert [suspects[kind == number].mean() for number in range(3)] == pytest.approx([0, 1, 1], abs=0.005)
+    assert suspects[kind == 3].mean() > 0.9
+    assert distribution.wrong.numpy()[suspects & (kind == 3)].tolist() == [2] * (suspects & (kind == 3)).sum()
+    assert zscore[kind == 1].min() > zscore[kind == 2].median() > zscore[kind == 3].max(), "in the same scales"
+    (described,) = distribution.describe()
+    assert described["share"] == pytest.approx(0.28, abs=0.01)
+    assert described["within"]["share"] == pytest.approx(0.12 / 0.72, abs=0.025)
+    assert described["within"]["high_error"] == pytest.approx(-0.02, abs=0.002)
+    assert described["within"]["error_scale"] < 0.7 * described["error_scale"]
+    monkeypatch.setattr(head_populations, "DEEPEST", 1)
+    assert (judged_thrice(what)[1].weight[kind == 3] > 0.5).all()
+
+
+def test_those_that_are_wrong_by_less_are_found_in_a_validation_set_and_after_a_restart():
+    distribution, _ = judged_thrice(wrong_in_three_ways()[0])
+    other = MixtureDistribution()
+    other.load_state_dict(distribution.state_dict())
+    assert other.describe() == distribution.describe()
+    validation, kind = wrong_in_three_ways(size=60, seed=7)
+    validation = validation._replace(losses=0.5 * validation.losses, errors=validation.errors - 0.02)
+    weight, zscore = other.judge(validation)
+    assert ((weight < 0.5).numpy() == (kind > 0)).mean() > 0.96
+    assert zscore[kind == 1].min() > zscore[kind == 3].max()
+    again = wrong_in_three_ways()[0]
+    assert torch.equal(other.refit(again).weight, distribution.refit(again).weight)
+
+
+def test_where_two_populations_are_all_there_is_a_look_at_the_rest_changes_nothing(monkeypatch):
+    for what in (remembered(0.3)[0], remembered(0.15, energies=False)[0], off_to_both_sides(0.3, 0.0)[0]):
+        distribution, judged = judged_thrice(what)
+        assert [fit.are_two for fit in distribution.heads[0].fits] == [True, False]
+        assert "within" in distribution.describe()[0]
+        with monkeypatch.context() as patched:
+            patched.setattr(head_populations, "DEEPEST", 1)
+            alone = judged_thrice(what)[1]
+        assert torch.equal(judged.weight, alone.weight)
+        assert torch.equal(judged.zscore, alone.zscore)
+
+
+def test_a_look_at_the_rest_needs_enough_of_it():
+    what, _ = wrong_in_three_ways(size=round(head_populations.FEWEST / 0.72) - 2)
+    assert len(judged_thrice(what)[0].heads[0].fits) == 1
+
+
+def test_what_can_be_wrong_all_together_is_asked_of_all_of_it():
+    what, _ = wrong_in_three_ways()
+    distribution, asked = MixtureDistribution(), []
+    for _ in range(3):
+        distribution.refit(what, lambda mask: asked.append(int(mask.sum())) or mask.sum() < 120)
+    assert asked[-1] == pytest.approx(160, abs=6)
+    assert distribution.heads[0].fits[0].are_two
+    assert not distribution.heads[0].fits[1].are_two
 
 
 @pytest.mark.parametrize("energies", [True, False])

@@ -80,6 +80,6 @@ def test_of_clean_data_new_molecules_keep_their_weight():
 
 def test_a_few_configurations_are_compared_with_all_others(distribution):
     few = SMALLEST - 1
-    assert not distribution.heads[0].groups.new_in(made_up(np.arange(100, 103), 4, members=few)[1].kinds).any()
-    assert distribution.heads[0].groups.new_in(made_up(np.arange(100, 103), 4, members=SMALLEST)[1].kinds).all()
-    assert not distribution.heads[0].groups.new_in(made_up(np.arange(3), 4)[1].kinds).any()
+    assert not distribution.heads[0].fits[0].groups.new_in(made_up(np.arange(100, 103), 4, members=few)[1].kinds).any()
+    assert distribution.heads[0].fits[0].groups.new_in(made_up(np.arange(100, 103), 4, members=SMALLEST)[1].kinds).all()
+    assert not distribution.heads[0].fits[0].groups.new_in(made_up(np.arange(3), 4)[1].kinds).any()

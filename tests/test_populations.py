@@ -127,6 +127,14 @@ def test_which_of_two_halves_is_wrong_is_not_decided():
     assert Guard().decides(fit_two(cells(share=0.43)))
 
 
+def test_wrong_labels_found_one_after_the_other_are_not_the_most_all_together():
+    guard, fit = Guard().among_the_rest(0.3), fit_two(cells(share=0.2))
+    assert guard.decides(fit._replace(share=0.21))
+    assert 1 - (1 - 0.3) * (1 - guard.most) == pytest.approx(Guard().most)
+    assert not guard.decides(fit._replace(share=0.22))
+    assert not Guard().among_the_rest(0.6).decides(fit._replace(share=0.01))
+
+
 def test_a_majority_whose_energies_don_t_agree_is_wrong_if_its_losses_are_far_larger():
     made = cells(share=0.6)
     signs = np.where(np.arange(500) % 2, 1, -1)

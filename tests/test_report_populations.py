@@ -22,7 +22,8 @@ from scipy.integrate import quad
 
 from mace_outlier.described import apart, described
 from mace_outlier.mixture import MixtureDistribution
-from mace_outlier.populations import Fit
+from mace_outlier.one_or_two import OneOrTwo
+from mace_outlier.populations import Fit, Guard
 from mace_outlier.populations.groups import Groups
 from mace_outlier.posterior import weigh_by_fit
 from mace_outlier.report import losses, words
@@ -64,9 +65,10 @@ def test_made_up_weights_are_those_of_the_training(fit):
 @pytest.mark.parametrize("fit", [TWO, ONE, BOTH])
 def test_a_fit_is_read_as_the_training_describes_it(fit):
     distribution, level = MixtureDistribution(threshold=8.0), 0.3
-    distribution.heads[0].fit = trained(fit, level)
+    only = OneOrTwo(8.0, Guard())
+    distribution.heads[0].fits, only.fit = [only], trained(fit, level)
     measures = (np.array([value]) for value in (level, -0.2, fit["error_scale"]))
-    distribution.heads[0].groups = Groups(np.zeros(0, dtype=int), np.zeros(0, dtype=int), *measures)
+    only.groups = Groups(np.zeros(0, dtype=int), np.zeros(0, dtype=int), *measures)
     found = losses.read_losses(distribution.describe()[0], MIXTURE)
     assert list(found.fit) == pytest.approx(list(read(fit).fit))
     assert found.molecules == 1
@@ -88,7 +90,7 @@ def test_weights_cross_where_it_is_said(fit, weight):
     loss = read(fit).crossing(weight)
     assert probabilities(np.array([loss]), fit)[0] == pytest.approx(weight, abs=1e-6)
     assert read(fit).centre < loss
-    assert not fit["share"] or loss < read(fit).upper_centre
+    assert not fit["share"] or loss < max(read(fit).upper_centres)
 
 
 def test_weights_that_never_cross():
@@ -125,6 +127,22 @@ def test_densities_are_of_the_log_loss(entry, share):
     if found.fit:
         x = np.linspace(-3, 2, 7)
         assert found.densities(x)[0] == pytest.approx((1 - share) * lower_population(x, TWO))
+
+
+WITHIN = BOTH | {"share": 0.2, "high_mean": -0.5, "high_error": -0.02, "mode": -1.6, "certainty": 0.9}
+THREE = SCATTER | {"high_mean": 0.9, "within": WITHIN}
+
+
+def test_three_populations_add_up():
+    found = read(THREE)
+    assert (found.fit.wrong, found.fit.sure) == pytest.approx((0.31 + 0.69 * 0.2, (0.31 * 0.97 + 0.138 * 0.9) / 0.448))
+    assert found.centre == pytest.approx(math.exp(-1.6))
+    assert found.upper_centres == pytest.approx([math.exp(0.9), math.exp(-0.5)])
+    parts = [quad(lambda x, i=i: found.densities(np.array([x]))[i][0], -60, 40, limit=400)[0] for i in (0, 1)]
+    assert parts == pytest.approx([0.552, 0.448], abs=1e-3)
+    assert found.apart == (True, True, True)
+    alone = [read(fit).crossing(0.5) for fit in (THREE | {"within": ONE}, WITHIN)]
+    assert found.centre < found.crossing(0.5) < min(alone)
 
 
 @pytest.mark.parametrize(

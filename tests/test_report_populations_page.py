@@ -43,7 +43,7 @@ def test_tiles_follow_the_kind():
     assert alone["population: no sign of a second kind of labels"] == "1"
     assert not [what for what in alone if "false alarms" in what or "chance" in what]
     mixed = numbers(*made_up_heads())
-    assert mixed["labels wrong by the fit: 31.0 %, in 1 head with two populations"] == "124"
+    assert mixed["labels wrong by the fit: 31.0 %, in 1 head with wrong labels"] == "124"
     assert "by chance, were all labels right (2 heads with a threshold)" in mixed
     validation = made_up_populations(80, TWO, share=0.5, seed=1)
     split = numbers(with_validation(table, validation), about_populations(TWO))
@@ -67,7 +67,7 @@ def test_the_figure_shows_both_populations_and_where_they_cross():
     assert wrong.get_xdata()[np.nanargmax(wrong.get_ydata())] == pytest.approx(math.exp(0.9), rel=0.02)
     assert np.nanmax(both.get_ydata()) >= np.nanmax(right.get_ydata())
     places = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2]
-    assert places == pytest.approx([fitted.centre, fitted.upper_centre, fitted.crossing(0.5)])
+    assert places == pytest.approx([fitted.centre, *fitted.upper_centres, fitted.crossing(0.5)])
     assert [text.get_text().strip() for text in axes.texts] == ["right labels", "wrong labels", "weight 1/2"]
     assert "of right and of wrong labels" in figure.caption
     assert "At the line, judged by its loss alone, a label is as likely to be wrong as right" in figure.caption

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_up_fits import BOTH, ENERGIES, OLD, ONE, SCATTER, TWO
 from made_up_results import about_populations, made_up_heads, made_up_populations, summarised, with_validation
-from test_report_populations import SIMILAR, read, said
+from test_report_populations import SIMILAR, THREE, read, said
 
 from mace_outlier.report import chance, words
 
@@ -43,6 +43,21 @@ def test_what_tells_them_apart_in_words(fit, difference):
     text = said(made_up_populations(400, TWO | fit), about_populations(fit))
     assert difference in text
     assert ("certainty" in text) == ("certainty" in fit)
+
+
+def test_three_populations_in_words():
+    found = summarised(made_up_populations(400, THREE, share=0.448), about_populations(THREE))
+    text = " ".join(words.how_sure(found))
+    for shown in (
+        "The labels show three populations, told apart by losses (right labels around 0.22, wrong ones around 2.5) and",
+        "right ones scatter by 3.0); and the rest, once more, by losses (right labels around 0.2, wrong ones around",
+        "By the fit about 179 of 400 labels (44.8 %) are wrong (with a certainty of 94.8 % for each, on average)",
+    ):
+        assert shown in text
+    columns = {title: show(found.heads[0]) for title, show in chance.head_columns(found.heads)}
+    assert columns["fit"] == "three populations"
+    assert (columns["losses, right"], columns["losses, wrong"]) == ("0.202", "2.46; 0.607")
+    assert (columns["wrong by the fit"], columns["energies, wrong\nmeV/atom"]) == ("44.8 %", "±9.0; +20.0")
 
 
 def test_molecules_that_are_compared_are_told():

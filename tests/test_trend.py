@@ -116,7 +116,7 @@ def test_a_trend_is_kept_in_a_checkpoint():
     distribution, other = MixtureDistribution(), MixtureDistribution()
     distribution.refit(remembered(*conformations(0.15)[:3], True))
     other.load_state_dict(distribution.state_dict())
-    assert other.heads[0].groups.trend == distribution.heads[0].groups.trend != Trend()
-    older = distribution.heads[0].groups.to_dict()
+    assert other.heads[0].fits[0].groups.trend == distribution.heads[0].fits[0].groups.trend != Trend()
+    older = distribution.heads[0].fits[0].groups.to_dict()
     del older["trend"]
     assert Groups.from_dict(older).trend == Trend()

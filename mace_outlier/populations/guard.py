@@ -24,6 +24,10 @@ class Guard(NamedTuple):
         """What they need to be believed on, once they have been found: a fit near the limit must not flicker."""
         return self._replace(evidence=0.0, certainty=0.95 * self.certainty, most=self.most / 0.95)
 
+    def among_the_rest(self, share: float) -> "Guard":
+        """What they need in what is left without a `share` of wrong labels: all together, these are not the most."""
+        return self._replace(most=1 - (1 - self.most) / (1 - share))
+
     def sees_two(self, fit: Fit, gain_each: float = 0.0) -> bool:
         """Whether two populations are apart in what matters, and the smaller losses are those of right labels."""
         by_loss = np.log(fit.loss_factor) / np.log(self.factor)

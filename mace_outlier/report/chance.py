@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+from ..described import POPULATIONS, Described, apart
+from ..populations import SIMILAR
 from .heads import AMBIGUOUS, Head, by_chance, judged_by_threshold, total_odds
-from .losses import LOGNORMAL, MIXTURE, Losses
+from .losses import LOGNORMAL, MIXTURE, Losses, exp
 from .summary import Summary
 from .text import DASH, clean, count, fixed, milli, of_many, percent, significant
 
@@ -34,16 +37,17 @@ def how_many_right(summary: Summary) -> list[str]:
 def similar_populations(summary: Summary) -> list[str]:
     """Warn of heads whose two populations are of similar size; nothing to say where there is none."""
     undecided = [
-        _of([head], summary, f"a second population holds {percent(head.losses.fit.undecided)} of the labels, and ")
+        _of([head], summary, f"a second population holds {percent(head.losses.fit.open)} of the labels, and ")
         + "either may be the wrong one, so that no configuration lost weight for it."
         for head in summary.heads
-        if head.losses.fit and head.losses.fit.undecided
+        if head.losses.fit and head.losses.fit.open
     ]
     return undecided + [
-        _of([head], summary, f"{percent(head.losses.fit.share)} of the labels are of the population that is taken for ")
-        + f"wrong, told apart by {_differences(head.losses)}."
+        _of([head], summary, f"{percent(one.share)} of the labels are of the population that is taken for ")
+        + f"wrong, told apart by {_differences(one)}."
         for head in summary.heads
-        if head.losses.fit and head.losses.similar
+        for one in (head.losses.fit.fits if head.losses.fit else [])
+        if one.share > SIMILAR
     ]
 
 
@@ -65,10 +69,10 @@ def head_columns(heads: list[Head]) -> list[tuple[str, Callable[[Head], str]]]:
     return [
         ("fit", lambda head: _shown_kind(head.losses)),
         ("losses, right", lambda head: significant(head.losses.centre)),
-        ("losses, wrong", lambda head: significant(head.losses.upper_centre)),
+        ("losses, wrong", lambda head: _each(significant, head.losses.upper_centres)),
         ("energies, wrong\nmeV/atom", lambda head: _shown_energies(head.losses)),
-        ("wrong by the fit", lambda head: percent(head.losses.fit.share) if head.losses.fit else DASH),
-        ("certainty", lambda head: percent(head.losses.fit.certainty) if head.losses.fit and head.losses.two else DASH),
+        ("wrong by the fit", lambda head: percent(head.losses.fit.wrong) if head.losses.fit else DASH),
+        ("certainty", lambda head: percent(head.losses.fit.sure) if head.losses.fit and head.losses.two else DASH),
         ("false alarms", lambda head: about(head.odds.false_alarms) if head.odds else DASH),
         *(chance if judged_by_threshold(heads) else []),
     ]
@@ -80,15 +84,25 @@ def _shown_chance(head: Head) -> str:
 
 def _shown_kind(losses: Losses) -> str:
     if losses.fit:
-        return "two populations" if losses.two else "one population"
+        return POPULATIONS[len(losses.fit.fits)]
     return losses.kind if losses.recorded else "not recorded"
 
 
 def _shown_energies(losses: Losses) -> str:
     """Label minus prediction of wrong labels, compared with right ones."""
-    if losses.fit and losses.apart.energies:
-        return milli(-losses.fit.high_error, signed=True)
-    return f"±{milli(losses.fit.high_error_scale)}" if losses.fit and losses.apart.scatter else DASH
+    return _each(_shown_energy, losses.fit.fits if losses.fit else [])
+
+
+def _shown_energy(fit: Described) -> str:
+    by = apart(fit)
+    if by.energies:
+        return milli(-fit.high_error, signed=True)
+    return f"±{milli(fit.high_error_scale)}" if by.scatter else DASH
+
+
+def _each(show: Callable[[Any], str], values: list[Any]) -> str:
+    """Return what is shown of each population of wrong labels; a dash where there is none."""
+    return "; ".join(map(show, values)) or DASH
 
 
 # --- populations -----------------------------------------------------------------------------------------------------
@@ -101,22 +115,23 @@ def _populations(head: Head, summary: Summary) -> str:
         compared = f" Labels are compared with those of the same molecule ({head.losses.molecules:,} molecules)."
     if not fit or not head.losses.two:
         return _one_population(head, summary) + compared
-    sure = "" if math.isnan(fit.certainty) else f" (with a certainty of {percent(fit.certainty)} for each, on average)"
+    sure = "" if math.isnan(fit.sure) else f" (with a certainty of {percent(fit.sure)} for each, on average)"
+    told = "; and the rest, once more, by ".join(map(_differences, fit.fits))
     are = "is" if head.finite == 1 else "are"
     return (
-        f"the labels show two populations, told apart by {_differences(head.losses)}.{compared} By the fit about "
-        f"{count(head.wrong)} of {of_many(head.judged, f'{summary.trained}label')} ({percent(fit.share)}) are "
+        f"the labels show {POPULATIONS[len(fit.fits)]}, told apart by {told}.{compared} By the fit about "
+        f"{count(head.wrong)} of {of_many(head.judged, f'{summary.trained}label')} ({percent(fit.wrong)}) are "
         f"wrong{sure}; there {are} {of_many(head.finite, f'{summary.trained}suspect')}."
     )
 
 
-def _differences(losses: Losses) -> str:
+def _differences(fit: Described) -> str:
     """What tells the labels of two populations apart."""
-    by, fit, said = losses.apart, losses.fit, []
+    by, said = apart(fit), []
     if by.losses or not by.by_energy:
-        wrong = significant(losses.upper_centre, 2)
-        said.append(f"losses (right labels around {significant(losses.centre, 2)}, wrong ones around {wrong})")
-    if fit and by.by_energy:
+        right, wrong = (significant(exp(x), 2) for x in (fit.mode, fit.high_mean))
+        said.append(f"losses (right labels around {right}, wrong ones around {wrong})")
+    if by.by_energy:
         off = f"{milli(abs(fit.high_error))} meV/atom too {'low' if fit.high_error > 0 else 'high'}"
         if by.scatter:
             off = f"{milli(fit.high_error_scale)} meV/atom off, to both sides"

@@ -168,7 +168,7 @@ def _mark(axes: Axes, losses: Losses, edges: NDArray[np.float64]) -> None:
 def _centres(losses: Losses) -> list[tuple[float, str, str, str]]:
     """Where a distribution or its populations are centred: loss, name, colour, and where the name ends."""
     if losses.two:
-        right, wrong = losses.centre, losses.upper_centre
+        right, wrong = losses.centre, max(losses.upper_centres)
         if wrong < right:  # each name on the outer side
             return [(right, " right labels", OTHER, "left"), (wrong, "wrong labels ", WRONG, "right")]
         return [(right, "right labels ", OTHER, "right"), (wrong, " wrong labels", WRONG, "left")]

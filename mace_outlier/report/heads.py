@@ -42,8 +42,8 @@ class Head(NamedTuple):
 
     @property
     def wrong(self) -> float:
-        """Wrong labels by the fitted share; NaN: not two populations."""
-        return self.losses.fit.share * self.judged if self.losses.fit and self.losses.two else math.nan
+        """Wrong labels by the fitted share; NaN: one population."""
+        return self.losses.fit.wrong * self.judged if self.losses.fit and self.losses.two else math.nan
 
 
 def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:

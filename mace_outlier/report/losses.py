@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from ..described import Apart, Described, apart, described
+from ..described import NUMBERS, Apart, Described, apart, described
 from ..populations import BACKGROUND, SIMILAR, lower_density, measure
 
 NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
@@ -50,34 +50,35 @@ class Losses(NamedTuple):
 
     @property
     def two(self) -> bool:
-        """Whether there are two populations."""
-        return self.fit is not None and self.fit.share > 0
+        """Whether there are two populations, or more."""
+        return self.fit is not None and bool(self.fit.fits)
 
     @property
     def similar(self) -> bool:
         """Whether there are two populations of similar size, so that the fit can't say which one is wrong."""
-        return self.fit is not None and self.fit.share > SIMILAR
+        return self.fit is not None and any(one.share > SIMILAR for one in self.fit.fits)
 
     @property
     def apart(self) -> Apart:
-        """What tells wrong labels from right ones."""
-        return apart(self.fit) if self.fit else Apart(False, False, False)
+        """What tells wrong labels from right ones, any of them."""
+        ways = [apart(one) for one in self.fit.fits] if self.fit else []
+        return Apart(*(any(by) for by in zip(*ways, strict=True))) if ways else Apart(False, False, False)
 
     @property
     def centre(self) -> float:
         """The loss where the distribution of right labels is centred; NaN: not recorded."""
-        x = self.fit.mode if self.fit else self.location
-        return x if self.kind == NORMAL else _exp(x)
+        x = self.fit.last.mode if self.fit else self.location
+        return x if self.kind == NORMAL else exp(x)
 
     @property
-    def upper_centre(self) -> float:
-        """The loss where the upper population is centred; NaN: there is none."""
-        return _exp(self.fit.high_mean) if self.fit and self.two else math.nan
+    def upper_centres(self) -> list[float]:
+        """The losses where populations of wrong labels are centred; []: there is none."""
+        return [exp(one.high_mean) for one in self.fit.fits] if self.fit else []
 
     def densities(self, x: Array) -> tuple[Array, Array]:
         """Return the densities of right and of wrong labels; they add up to that of all."""
         if self.fit is not None:
-            return _right(self.fit, x), _wrong(self.fit, x)
+            return _populations(self.fit, x)
         normal = norm.pdf(np.exp(x), self.location, self.scale) * np.exp(x)
         density = normal if self.kind == NORMAL else norm.pdf(x, self.location, self.scale)
         return density, np.zeros_like(x)
@@ -90,9 +91,9 @@ class Losses(NamedTuple):
         if self.threshold == math.inf:
             return math.inf
         if self.fit is not None:
-            return _exp(_crossing(self.fit, self.threshold, weight))
+            return exp(_crossing(self.fit, self.threshold, weight))
         x = self.location + beyond(self.threshold, weight) * self.scale
-        return x if self.kind == NORMAL else _exp(x)
+        return x if self.kind == NORMAL else exp(x)
 
 
 def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
@@ -111,11 +112,14 @@ def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
 
 
 def _read_fit(entry: Mapping[str, Any]) -> Described | None:
-    values = {name: number(entry.get(name)) for name in Described._fields if name in entry or name != "undecided"}
+    values: dict[str, Any] = {name: number(entry.get(name)) for name in NUMBERS if name in entry or name != "undecided"}
     needed = ["mode", "left", "right", "share"] + (["high_mean", "high_scale"] if values["share"] > 0 else [])
     sensible = all(math.isfinite(values[name]) for name in needed) and 0 <= values["share"] < 1
     positive = all(values[name] > 0 for name in needed if name in ("left", "right", "high_scale"))
-    return described(values) if sensible and positive else None
+    if not (sensible and positive):
+        return None
+    more = entry.get("within")
+    return described(values)._replace(within=_read_fit(more) if isinstance(more, dict) else None)
 
 
 def relative_losses(
@@ -155,8 +159,17 @@ def beyond(threshold: float, weight: float) -> float:
     return threshold - float(norm.ppf(weight))
 
 
-def _right(fit: Described, x: Array) -> Array:
-    return (1 - fit.share) * lower_density(x, *map(np.array, (fit.mode, fit.left, fit.right)))
+def _populations(fit: Described, x: Array) -> tuple[Array, Array]:
+    """Densities of right and of wrong labels; what a fit takes for right may hold other wrong ones."""
+    left, wrong = 1.0, np.zeros_like(x)
+    for one in fit.fits:
+        wrong = wrong + left * _wrong(one, x)
+        left *= 1 - one.share
+    return left * _lower(fit.last, x), wrong
+
+
+def _lower(fit: Described, x: Array) -> Array:
+    return lower_density(x, *map(np.array, (fit.mode, fit.left, fit.right)))
 
 
 def _wrong(fit: Described, x: Array) -> Array:
@@ -165,20 +178,26 @@ def _wrong(fit: Described, x: Array) -> Array:
 
 def _crossing(fit: Described, threshold: float, weight: float) -> float:
     """The x above which weights are below `weight`; inf: none is. From the mode on a weight never rises with x."""
-    highest = max(fit.mode, fit.high_mean) if fit.share > 0 else math.inf
+    fits = fit.fits or [fit]
 
     def excess(x: float) -> float:
-        inner = np.array(min(x, highest))
-        right, wrong = float(_right(fit, inner)), float(_wrong(fit, inner))
-        z = (x - fit.mode) / fit.right
-        kept = 1.0 if math.isnan(threshold) else float(norm.cdf(threshold - z))
-        return kept * right / (right + wrong + BACKGROUND) - weight
+        return math.prod(_kept(one, threshold, x) for one in fits) - weight
 
-    end = fit.mode + FAR * fit.right
-    if excess(fit.mode) <= 0:
-        return fit.mode
-    return float(brentq(excess, fit.mode, end)) if excess(end) < 0 else math.inf
+    start, end = fit.last.mode, max(one.mode + FAR * one.right for one in fits)
+    if excess(start) <= 0:
+        return start
+    return float(brentq(excess, start, end)) if excess(end) < 0 else math.inf
 
 
-def _exp(x: float) -> float:
+def _kept(fit: Described, threshold: float, x: float) -> float:
+    """Weight of a configuration without an energy by one fit, see MixtureDistribution."""
+    inner = np.array(min(max(x, fit.mode), max(fit.mode, fit.high_mean) if fit.share > 0 else math.inf))
+    right, wrong = (1 - fit.share) * float(_lower(fit, inner)), float(_wrong(fit, inner))
+    z = (x - fit.mode) / fit.right
+    kept = 1.0 if math.isnan(threshold) else float(norm.cdf(threshold - z))
+    return kept * right / (right + wrong + BACKGROUND)
+
+
+def exp(x: float) -> float:
+    """Return e^x, infinite where that is too large."""
     return math.exp(x) if x < 700 else x * math.inf

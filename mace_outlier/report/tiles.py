@@ -39,7 +39,7 @@ def _populations(summary: Summary) -> list[Tile]:
         share = sum(head.wrong for head in two) / max(sum(head.judged for head in two), 1)
         where = f"{summary.trained}labels wrong by the fit: {text.percent(share)}"
         if len(heads) > 1:
-            where += f", in {text.of_many(len(two), 'head')} with two populations"
+            where += f", in {text.of_many(len(two), 'head')} with wrong labels"
         tiles.append((text.count(round(sum(head.wrong for head in two))), where, False))
     elif fitted:
         tiles.append(("1", "population: no sign of a second kind of labels", False))
