@@ -52,7 +52,7 @@ class Options:
     distribution: str = option(
         "mixture",
         choice("mixture", "gaussian"),
-        "what the losses are taken to be: two populations where the data show two, or (as published) one normal one",
+        "what losses are taken to be: two populations or more where the data show them, or (as published) a normal one",
     )
     threshold: float | None = option(
         None,
