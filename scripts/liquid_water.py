@@ -71,6 +71,11 @@ class LiquidSettings:
         """Number of frames of the last generation in each split."""
         return {"train": self.n_train - self.n_first, "valid": self.n_valid, "test": self.n_test}
 
+    @property
+    def first_frames(self) -> int:
+        """Number of frames of the first trajectories that the data set could take: none where they are its own."""
+        return self.first_trajectories * self.frames_per_trajectory if self.generations else 0
+
     def conditions(self, index: int, trajectories: int) -> tuple[float, float]:
         """Temperature (K) and density (g/cm3) of a trajectory: low discrepancy, so that any part of them is spread."""
         temperature, density = (((index + 0.5) * step) % 1 for step in (1 / trajectories, (5**0.5 - 1) / 2))
@@ -230,7 +235,12 @@ def mark_finished(training: Training, seconds: float) -> dict:
 
 
 def check_same_settings(settings: LiquidSettings, folder: Path) -> None:
-    """Raise SystemExit if the folder holds frames of other settings."""
+    """Raise SystemExit if the folder holds frames of other settings, or if there can't be any of these."""
+    if settings.n_first > min(settings.first_frames, settings.n_train):
+        raise SystemExit(
+            f"--n_first {settings.n_first}: no more than the first trajectories have ({settings.first_frames} frames; "
+            f"with --generations 0 they are the data set itself), nor than --n_train {settings.n_train}"
+        )
     path = folder / "settings.json"
     if path.exists() and json.loads(path.read_text()) != asdict(settings):
         raise SystemExit(
@@ -243,11 +253,10 @@ def check_same_settings(settings: LiquidSettings, folder: Path) -> None:
 def labelled_splits(settings: LiquidSettings, folder: Path, processes: int = 2) -> dict[str, list[Atoms]]:
     """Frames of each split; no trajectory feeds two splits, and every split sees all temperatures and densities."""
     check_same_settings(settings, folder)
-    known, model, first = [], None, []
+    known, model = [], None
     for generation in range(settings.generations + 1):
         trajectories = generation_frames(settings, folder, generation, model, processes)
         known += [atoms for frames in trajectories for atoms in frames]
-        first = first or some_of(known, settings.n_first)
         if generation < settings.generations:
             model = train_sampler(settings, folder, generation + 1, list(known))
     order = iter(np.random.default_rng(settings.seed).permutation(len(trajectories)))
@@ -256,12 +265,10 @@ def labelled_splits(settings: LiquidSettings, folder: Path, processes: int = 2) 
     for split, count in settings.counts.items():
         chosen = [trajectories[take()] for _ in range(-(-count // settings.frames_per_trajectory))]
         splits[split] = [atoms for frames in chosen for atoms in frames][:count]
-    splits["train"] = first + splits["train"]
+    splits["train"] = some_of(known[: settings.first_frames], settings.n_first) + splits["train"]
     return splits
 
 
 def some_of(frames: list[Atoms], count: int) -> list[Atoms]:
-    """As many frames, evenly spread. Raises SystemExit where there are fewer."""
-    if count > len(frames):
-        raise SystemExit(f"--n_first {count}: the first trajectories have {len(frames)} frames")
+    """As many frames, evenly spread."""
     return [frames[len(frames) * i // count] for i in range(count)]

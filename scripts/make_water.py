@@ -6,7 +6,7 @@ the test frames never do. `info["unconverged"]` (0 or 1) records which, and noth
 stays the default).
 
     python scripts/make_water.py --out build/water                      # clusters, about two minutes on two cores
-    python scripts/make_water.py --out build/liquid --system liquid     # about an hour; goes on where it was cut
+    python scripts/make_water.py --out build/liquid --system liquid     # about two hours; goes on where it was cut
 
 writes train.xyz, valid.xyz, test.xyz, the oracle's train_good.xyz and valid_good.xyz (good frames only),
 labelled.xyz (every frame with all its labels) and data.json (settings, versions, E0s, how wrong the bad labels are).

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -24,6 +25,7 @@ import observe  # noqa: E402
 import water_cells  # noqa: E402
 import water_dft  # noqa: E402
 import water_observables as observables  # noqa: E402
+import water_results  # noqa: E402
 import water_summary  # noqa: E402
 import water_tables  # noqa: E402
 from liquid_boxes import NoLiquidError, check_liquid, random_box  # noqa: E402
@@ -346,8 +348,14 @@ def test_tables_name_what_is_missing():
 def test_frames_are_taken_evenly():
     assert liquid_water.some_of(list(range(10)), 4) == [0, 2, 5, 7]
     assert liquid_water.some_of([], 0) == []
-    with pytest.raises(SystemExit, match="--n_first 3: the first trajectories have 2 frames"):
-        liquid_water.some_of([1, 2], 3)
+
+
+@pytest.mark.parametrize("more", [{"n_first": 81}, {"n_first": 8, "n_train": 7}, {"n_first": 1, "generations": 0}])
+def test_more_frames_of_the_first_trajectories_than_there_are_is_an_error_before_anything_runs(more, tmp_path):
+    with pytest.raises(SystemExit, match=f"--n_first {more['n_first']}: no more than the first trajectories have"):
+        liquid_water.labelled_splits(LiquidSettings(**more), tmp_path / "water")
+    assert not (tmp_path / "water").exists()
+    liquid_water.check_same_settings(LiquidSettings(n_first=80), tmp_path)
 
 
 # --- the whole, in small ---------------------------------------------------------------------------------------------
@@ -417,6 +425,16 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     )  # fmt: skip
     assert "of 1 trajectories survived" in observed.stdout, observed.stderr
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--again"])
     run.main()
     assert "0 trainings to run, 5 finished" in capsys.readouterr().out
     assert made == {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
+    written = {name: (out / name).read_text() for name in ("trainings.csv", "observables.json", "learning.json")}
+    for path in tiny.work.iterdir():  # as a new checkout finds it
+        if path != out:
+            shutil.rmtree(path)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--quick"])
+    run.main()
+    assert "0 trainings to run, 0 finished" in capsys.readouterr().out
+    assert written == {name: (out / name).read_text() for name in written}
+    assert water_results.finished_before(replace(tiny, trajectories=2), 1) == set()

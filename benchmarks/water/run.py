@@ -1,6 +1,7 @@
 """Liquid water from unconverged reference data: do its structure and its diffusion come back?
 
-    python benchmarks/water/run.py            # all of it: some seven hours on two cores; goes on where it was cut
+    python benchmarks/water/run.py            # what the tables don't have; goes on where it was cut
+    python benchmarks/water/run.py --again    # all of it: some seven hours on two cores
     python benchmarks/water/run.py --quick    # a quarter of an hour: tries everything, shows nothing
     python benchmarks/water/water_results.py  # tables and figures, from what is finished
 
@@ -14,25 +15,40 @@ import multiprocessing
 
 import _water_paths  # noqa: F401 (first)
 from demo_arms import finished_result, run_all
+from finished_trainings import REFINED
 from measure import collect
 from refinement import refine
 from tqdm import tqdm
-from water_cells import FULL, QUICK, SIGMA, Benchmark
+from water_cells import FULL, QUICK, SIGMA, Benchmark, Cell
 from water_md import is_finished, simulate
-from water_results import write_results
+from water_results import earlier, finished_before, write_results
 
 
-def train(benchmark: Benchmark, seed: int, processes: int) -> None:
-    """Run what is not finished."""
-    wanted = [benchmark.training(cell, seed) for cell in benchmark.trained] + benchmark.learning(seed)
+def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cell], processes: int) -> None:
+    """Run what is not finished, for the learning curves of some as well."""
+    wanted = [benchmark.training(cell, seed) for cell in cells]
+    wanted += [benchmark.followed_training(cell, seed) for cell in followed]
     missing = [one for one in wanted if finished_result(one) is None]
     print(f"seed {seed}: {len(missing)} trainings to run, {len(wanted) - len(missing)} finished", flush=True)
     run_all(missing, processes, collect)
 
 
-def simulate_all(benchmark: Benchmark, seed: int, processes: int) -> None:
+def refine_all(benchmark: Benchmark, seed: int, before: set[Cell], processes: int) -> None:
+    """Run the rounds of refinement that aren't there, and the stock trainings that they start from."""
+    rounds = [f"{REFINED}{number}" for number in range(1, benchmark.rounds + 1)]
+    cells = [
+        (kind, share, "weighted")
+        for kind, share in benchmark.refined
+        if not all((kind, share, arm) in before for arm in rounds)
+    ]
+    train(benchmark, seed, cells, [], processes)
+    stock = {benchmark.data(*cell[:2], seed): benchmark.training(cell, seed) for cell in cells}
+    refine(stock, benchmark.rounds, SIGMA, processes)
+
+
+def simulate_all(benchmark: Benchmark, seed: int, cells: list[Cell], processes: int) -> None:
     """Run the trajectories that are not finished, the first one of every model first."""
-    wanted = [one for cell in benchmark.simulated for one in benchmark.replicas(cell, seed)]
+    wanted = [one for cell in cells for one in benchmark.replicas(cell, seed)]
     missing = sorted((one for one in wanted if not is_finished(one)), key=lambda one: one.number)
     if not missing:
         return
@@ -45,14 +61,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small liquid, few epochs, a picosecond")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2, help="at a time, one thread each")
+    parser.add_argument("--again", action="store_true", help="also what an earlier checkout has run")
     options = parser.parse_args()
     benchmark = QUICK if options.quick else FULL
-    train(benchmark, options.seed, options.processes)
-    refined = [(kind, share, "weighted") for kind, share in benchmark.refined]
-    stock = {benchmark.data(*cell[:2], options.seed): benchmark.training(cell, options.seed) for cell in refined}
-    refine(stock, benchmark.rounds, SIGMA, options.processes)
-    simulate_all(benchmark, options.seed, options.processes)
-    write_results(benchmark, options.seed)
+    seed, processes = options.seed, options.processes
+    before = set() if options.again else finished_before(benchmark, seed)
+    curves = set() if options.again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
+    cells = [cell for cell in benchmark.trained if cell not in before]
+    train(benchmark, seed, cells, [cell for cell in benchmark.followed if cell[2] not in curves], processes)
+    refine_all(benchmark, seed, before, processes)
+    simulate_all(benchmark, seed, [cell for cell in benchmark.simulated if cell not in before], processes)
+    write_results(benchmark, seed)
 
 
 if __name__ == "__main__":

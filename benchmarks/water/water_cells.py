@@ -58,9 +58,13 @@ class Benchmark:
             FLAGS,
         )
 
-    def learning(self, seed: int) -> list[Training]:
-        """The trainings of the learning curves."""
-        return [keeping_all(self.training(cell, seed), self.work / "learning") for cell in self.followed]
+    def followed_training(self, cell: Cell, seed: int) -> Training:
+        """The training of a learning curve."""
+        return keeping_all(self.training(cell, seed), self.work / "learning")
+
+    def has_data(self, cell: Cell, seed: int) -> bool:
+        """Whether the data of a training are written."""
+        return (self.data(*cell[:2], seed) / "settings.json").exists()
 
     def runs(self, cell: Cell, seed: int) -> Path:
         """Folder of a training; `refinement, round 2` is that of iterative refinement."""

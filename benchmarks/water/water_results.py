@@ -13,12 +13,12 @@ import pandas
 from demo_arms import ARMS as FLAGS_OF_ARMS
 from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
 from demo_results import package_version
-from finished_trainings import finished_trainings, over_the_oracle
+from finished_trainings import WHICH, finished_trainings, over_the_oracle
 from learning_curves import curve
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
 from training_files import write_json_atomically
-from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark
+from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark, Cell
 from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
@@ -44,13 +44,32 @@ def trainings(benchmark: Benchmark) -> pandas.DataFrame:
     return rows.sort_values(["source", "kind", "share", "arm", "seed"])
 
 
+def earlier(benchmark: Benchmark, name: str, of: str) -> list[dict]:
+    """What an earlier checkout has left in a file of results."""
+    path = folder(benchmark) / name
+    return json.loads(path.read_text())[of] if path.exists() else []
+
+
+def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
+    """What an earlier checkout has trained, and simulated if it was to be: nothing needs these models any more."""
+    path = folder(benchmark) / "trainings.csv"
+    rows = pandas.read_csv(path) if path.exists() else pandas.DataFrame(columns=WHICH)
+    trained = set(rows[rows.seed == seed][["kind", "share", "arm"]].itertuples(index=False, name=None))
+    ran = {
+        (own["kind"], own["share"], own["arm"])
+        for own in earlier(benchmark, "observables.json", "models")
+        if own["seed"] == seed and own["trajectories"] >= benchmark.trajectories
+    }
+    return {cell for cell in trained if cell in ran or cell not in benchmark.simulated}
+
+
 def simulated(benchmark: Benchmark, seed: int) -> list[dict]:
     """Observables of every model that was simulated, here or, as observables.json has them, in an earlier checkout.
 
     Each trajectory is evaluated once.
     """
-    committed, found = folder(benchmark) / "observables.json", {}
-    for own in json.loads(committed.read_text())["models"] if committed.exists() else ():
+    found = {}
+    for own in earlier(benchmark, "observables.json", "models"):
         found[own["kind"], own["share"], own["arm"], own["seed"]] = own
     for cell in benchmark.simulated:
         if not (benchmark.runs(cell, seed) / "demo.model").exists():
@@ -72,10 +91,12 @@ def evaluated(replica: Replica) -> dict:
 
 
 def learning(benchmark: Benchmark, seed: int) -> list[dict]:
-    """Learning curves, computed once."""
-    rows = []
-    for one in benchmark.learning(seed):
-        if finished_result(one) is None:
+    """Learning curves, computed once; else those of an earlier checkout."""
+    before, rows = earlier(benchmark, "learning.json", "rows"), []
+    for cell in benchmark.followed:
+        one = benchmark.followed_training(cell, seed) if benchmark.has_data(cell, seed) else None
+        if one is None or finished_result(one) is None:
+            rows += [row for row in before if row["arm"] == cell[2]]
             continue
         path = one.folder / "learning.json"
         if not path.exists() or path.stat().st_mtime < (one.folder / RESULT_FILE).stat().st_mtime:
@@ -105,7 +126,8 @@ def write_results(benchmark: Benchmark, seed: int) -> None:
     if out != HERE:
         shutil.copy(HERE / "README.md", out)
     rows, liquids = trainings(benchmark), simulated(benchmark, seed)
-    data = json.loads((benchmark.work / "liquid" / DESCRIPTION_FILE).read_text())
+    described = benchmark.work / "liquid" / DESCRIPTION_FILE
+    data = json.loads(described.read_text()) if described.exists() else earlier(benchmark, "results.json", "data")
     rows.drop(columns=["seconds"]).round(4).to_csv(out / "trainings.csv", index=False)
     write_json_atomically(out / "results.json", about(benchmark, seed, data))
     write_json_atomically(out / "observables.json", {"models": liquids})
