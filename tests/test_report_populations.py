@@ -11,7 +11,9 @@ from made_up_fits import (
     OLD,
     ONE,
     SCATTER,
+    THREE,
     TWO,
+    WITHIN,
     in_asinh,
     lower_population,
     population_entry,
@@ -127,10 +129,6 @@ def test_densities_are_of_the_log_loss(entry, share):
     if found.fit:
         x = np.linspace(-3, 2, 7)
         assert found.densities(x)[0] == pytest.approx((1 - share) * lower_population(x, TWO))
-
-
-WITHIN = BOTH | {"share": 0.2, "high_mean": -0.5, "high_error": -0.02, "mode": -1.6, "certainty": 0.9}
-THREE = SCATTER | {"high_mean": 0.9, "within": WITHIN}
 
 
 def test_three_populations_add_up():

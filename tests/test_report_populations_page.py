@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_up_fits import BOTH, ENERGIES, ONE, SCATTER, TWO, population_entry
+from made_up_fits import BOTH, ENERGIES, ONE, SCATTER, THREE, TWO, population_entry
 from made_up_results import (
     about_populations,
     made_up_heads,
@@ -74,6 +74,13 @@ def test_the_figure_shows_both_populations_and_where_they_cross():
     assert "relative" not in figure.caption
     forces = drawn(made_up_populations(400, TWO).assign(energy_error_per_atom=np.nan), about_populations(TWO))
     assert "At the line a label is as likely to be wrong as right" in forces.caption
+
+
+def test_the_figure_shows_every_population_of_wrong_labels():
+    [axes] = drawn(made_up_populations(400, THREE, share=0.448), about_populations(THREE)).canvas.axes
+    places = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2]
+    assert sorted(places) == pytest.approx([math.exp(x) for x in (-1.6, -0.5, 0.9)])
+    assert [text.get_text().strip() for text in axes.texts if text.get_text()] == ["right labels", "wrong labels"]
 
 
 @pytest.mark.parametrize("fit", [BOTH, ENERGIES, SCATTER])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from made_up_fits import BOTH, ENERGIES, OLD, ONE, SCATTER, TWO
+from made_up_fits import BOTH, ENERGIES, OLD, ONE, SCATTER, THREE, TWO
 from made_up_results import about_populations, made_up_heads, made_up_populations, summarised, with_validation
-from test_report_populations import SIMILAR, THREE, read, said
+from test_report_populations import SIMILAR, read, said
 
 from mace_outlier.report import chance, words
 
@@ -49,8 +49,8 @@ def test_three_populations_in_words():
     found = summarised(made_up_populations(400, THREE, share=0.448), about_populations(THREE))
     text = " ".join(words.how_sure(found))
     for shown in (
-        "The labels show three populations, told apart by losses (right labels around 0.22, wrong ones around 2.5) and",
-        "right ones scatter by 3.0); and the rest, once more, by losses (right labels around 0.2, wrong ones around",
+        "The labels show three populations, told apart by losses (others around 0.22, wrong ones around 2.5) and",
+        "to both sides, others scatter by 3.0); and the others once more, by losses (right labels around 0.2, wrong",
         "By the fit about 179 of 400 labels (44.8 %) are wrong (with a certainty of 94.8 % for each, on average)",
     ):
         assert shown in text

@@ -116,7 +116,8 @@ def _populations(head: Head, summary: Summary) -> str:
     if not fit or not head.losses.two:
         return _one_population(head, summary) + compared
     sure = "" if math.isnan(fit.sure) else f" (with a certainty of {percent(fit.sure)} for each, on average)"
-    told = "; and the rest, once more, by ".join(map(_differences, fit.fits))
+    others = [False] * (len(fit.fits) - 1) + [True]  # among whom there are no more wrong ones
+    told = "; and the others once more, by ".join(map(_differences, fit.fits, others))
     are = "is" if head.finite == 1 else "are"
     return (
         f"the labels show {POPULATIONS[len(fit.fits)]}, told apart by {told}.{compared} By the fit about "
@@ -125,17 +126,18 @@ def _populations(head: Head, summary: Summary) -> str:
     )
 
 
-def _differences(fit: Described) -> str:
+def _differences(fit: Described, others_are_right: bool = True) -> str:
     """What tells the labels of two populations apart."""
     by, said = apart(fit), []
+    others, them = ("right labels", "right ones") if others_are_right else ("others", "others")
     if by.losses or not by.by_energy:
         right, wrong = (significant(exp(x), 2) for x in (fit.mode, fit.high_mean))
-        said.append(f"losses (right labels around {right}, wrong ones around {wrong})")
+        said.append(f"losses ({others} around {right}, wrong ones around {wrong})")
     if by.by_energy:
         off = f"{milli(abs(fit.high_error))} meV/atom too {'low' if fit.high_error > 0 else 'high'}"
         if by.scatter:
             off = f"{milli(fit.high_error_scale)} meV/atom off, to both sides"
-        said.append(f"energies (wrong labels are {off}, right ones scatter by {milli(fit.error_scale)})")
+        said.append(f"energies (wrong labels are {off}, {them} scatter by {milli(fit.error_scale)})")
     return " and ".join(said)
 
 

@@ -168,10 +168,11 @@ def _mark(axes: Axes, losses: Losses, edges: NDArray[np.float64]) -> None:
 def _centres(losses: Losses) -> list[tuple[float, str, str, str]]:
     """Where a distribution or its populations are centred: loss, name, colour, and where the name ends."""
     if losses.two:
-        right, wrong = losses.centre, max(losses.upper_centres)
+        right, (*others, wrong) = losses.centre, sorted(losses.upper_centres)
+        unnamed = [(centre, "", WRONG, "left") for centre in others]
         if wrong < right:  # each name on the outer side
-            return [(right, " right labels", OTHER, "left"), (wrong, "wrong labels ", WRONG, "right")]
-        return [(right, "right labels ", OTHER, "right"), (wrong, " wrong labels", WRONG, "left")]
+            return [(right, " right labels", OTHER, "left"), (wrong, "wrong labels ", WRONG, "right"), *unnamed]
+        return [(right, "right labels ", OTHER, "right"), (wrong, " wrong labels", WRONG, "left"), *unnamed]
     names = {NORMAL: "mu ", LOGNORMAL: "exp(mu) "}
     return [(losses.centre, names.get(losses.kind, "one population "), GREY, "right")]
 
