@@ -7,6 +7,7 @@ import numpy as np
 import pandas
 import pytest
 from ase import Atoms, units
+from made_up_fits import ONE, TWO, population_entry
 
 ROOT = Path(__file__).parent.parent
 for folder in ("scripts", "benchmarks/ablation"):
@@ -14,6 +15,7 @@ for folder in ("scripts", "benchmarks/ablation"):
 
 import cells  # noqa: E402
 import data  # noqa: E402
+import measure  # noqa: E402
 import refinement  # noqa: E402
 
 
@@ -114,3 +116,11 @@ def test_the_breakdown_says_what_was_found(tables):
     assert lines[2].endswith("| - | - | - |")
     assert lines[-1].endswith("4.0 / 60.0 (1 seed) | 30 % |")
     assert tables.seen(0.0, 0.0) == "none"
+
+
+def test_the_share_that_was_found_is_that_of_all_fits():
+    weight = np.array([0.1, 0.9, 1.0, 1.0])
+    assert measure.share_found({"kind": "normal"}, weight) == {"share_found": 0.25, "undecided": 0.0}
+    found = measure.share_found(population_entry(TWO | {"share": 0.2, "within": TWO | {"share": 0.1}}), weight)
+    assert found == {"share_found": pytest.approx(0.28), "undecided": 0.0}
+    assert measure.share_found(population_entry(ONE | {"undecided": 0.5}), weight)["undecided"] == 0.5

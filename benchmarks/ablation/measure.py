@@ -10,6 +10,7 @@ from scipy.stats import mannwhitneyu
 from source_commit import commit_of
 from training_files import write_json_atomically
 
+from mace_outlier.described import described
 from mace_outlier.results import read_results
 
 
@@ -42,10 +43,16 @@ def detection(training: Training) -> dict:
         prefix = "" if split == "train" else "valid_"
         found |= {prefix + name: value for name, value in told_apart(own["weight"].to_numpy(), bad).items()}
     weight = results.table["weight"][results.table["split"] == "train"]
-    [fit] = results.about["distribution"]
-    found["share_found"] = fit.get("share", float((weight < 0.5).mean()))
-    found["undecided"] = fit.get("undecided", 0.0)
-    return found
+    [entry] = results.about["distribution"]
+    return found | share_found(entry, weight.to_numpy())
+
+
+def share_found(entry: dict, weight: np.ndarray) -> dict[str, float]:
+    """Share of all wrong labels by the fit that a run describes, else by the weights (N,), and what it leaves open."""
+    if "share" not in entry:
+        return {"share_found": float((weight < 0.5).mean()), "undecided": 0.0}
+    fit = described(entry)
+    return {"share_found": fit.wrong, "undecided": fit.open}
 
 
 def told_apart(weight: np.ndarray, bad: np.ndarray) -> dict[str, float]:
