@@ -4,7 +4,8 @@ GFN1-xTB takes half a second for 32 molecules, too long for molecular dynamics t
 
 1. a few short GFN1-xTB trajectories from random boxes, hot at first, train a small MACE model;
 2. molecular dynamics with that model (picoseconds) gives better frames, which train the next one;
-3. molecular dynamics with the last model gives the frames of the data set, labelled by GFN1-xTB in every way.
+3. molecular dynamics with the last model gives the frames of the data set, labelled by GFN1-xTB in every way; some
+   training frames are those of the first trajectories instead, with molecules pushed together.
 
 Every trajectory is kept in a file of its own as soon as it is finished: a run that was cut goes on where it was.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from ase.io import read
 from demo_arms import RESULT_FILE, Training, finished_result, run_all
 from demo_results import silent_calculator
 from liquid_boxes import NoLiquidError, check_liquid, dynamics, random_box
+from liquid_contacts import push_together
 from tqdm import tqdm
 from training_files import write_atomically, write_json_atomically, write_training_files
 from water_clusters import isolated_atom_energies as isolated
@@ -38,6 +40,7 @@ SEVERITIES = {
     "moderate": {"accuracy": 1e6, "mixer_damping": 0.2},
     "gross": {"accuracy": 1e8, "mixer_damping": 0.1},
 }
+CONTACTS = 99  # part of the seed of what is pushed together
 MIXED = "mixed"  # any of them, drawn for each frame
 
 
@@ -49,7 +52,7 @@ class LiquidSettings:
     n_train: int = 300
     n_valid: int = 40
     n_test: int = 80
-    n_first: int = 0  # of n_train: frames of the first trajectories, where molecules come as close as they ever do
+    n_close: int = 0  # of n_train: frames of the first trajectories, molecules pushed together (see liquid_contacts)
     frames_per_trajectory: int = 10
     coolest: float = 300.0  # K; temperatures and densities are spread evenly over the trajectories
     warmest: float = 350.0
@@ -69,11 +72,11 @@ class LiquidSettings:
     @property
     def counts(self) -> dict[str, int]:
         """Number of frames of the last generation in each split."""
-        return {"train": self.n_train - self.n_first, "valid": self.n_valid, "test": self.n_test}
+        return {"train": self.n_train - self.n_close, "valid": self.n_valid, "test": self.n_test}
 
     @property
     def first_frames(self) -> int:
-        """Number of frames of the first trajectories that the data set could take: none where they are its own."""
+        """Number of frames of the first trajectories that are not the data set itself."""
         return self.first_trajectories * self.frames_per_trajectory if self.generations else 0
 
     def conditions(self, index: int, trajectories: int) -> tuple[float, float]:
@@ -95,6 +98,15 @@ class Trajectory(NamedTuple):
     path: Path  # of its frames
     model: Path | None
     severities: tuple[str, ...]  # of the labels beside the converged ones
+
+
+class Contacts(NamedTuple):
+    """A frame whose molecules are to be pushed together."""
+
+    seed: int
+    index: int
+    atoms: Atoms
+    path: Path
 
 
 # --- frames and their labels ---------------------------------------------------------------------------------------
@@ -175,7 +187,17 @@ def labelled_trajectory(trajectory: Trajectory) -> None:
     write_atomically(trajectory.path, frames)
 
 
-def run_missing(function: Callable, tasks: list[Trajectory], processes: int, title: str) -> None:
+def labelled_contacts(contacts: Contacts) -> None:
+    """Push molecules of a frame together, label it, and write it to its file, which is whole or absent."""
+    atoms = push_together(contacts.atoms, np.random.default_rng([contacts.seed, CONTACTS, contacts.index]))
+    atoms.info["trajectory"] = contacts.atoms.info["trajectory"]
+    label(atoms, tuple(SEVERITIES))
+    write_atomically(contacts.path, [atoms])
+
+
+def run_missing(
+    function: Callable, tasks: Sequence[Trajectory | Contacts], processes: int, title: str, unit: str = "trajectory"
+) -> None:
     """Call a function for every task whose file is not there."""
     missing = [task for task in tasks if not task.path.exists()]
     if not missing:
@@ -183,7 +205,7 @@ def run_missing(function: Callable, tasks: list[Trajectory], processes: int, tit
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         results = pool.imap_unordered(function, missing)
         try:
-            list(tqdm(results, total=len(missing), desc=title, unit="trajectory"))
+            list(tqdm(results, total=len(missing), desc=title, unit=unit))
         except NoLiquidError as error:
             raise SystemExit(str(error)) from None
 
@@ -205,7 +227,7 @@ def generation_frames(
     count = wanted if last else settings.between_trajectories if generation else settings.first_trajectories
     own = folder / f"generation_{generation}"
     own.mkdir(parents=True, exist_ok=True)
-    severities = tuple(SEVERITIES) if last or (settings.n_first and not generation) else ()
+    severities = tuple(SEVERITIES) if last else ()
     tasks = [
         Trajectory(settings, generation, i, settings.conditions(i, count), own / f"{i:03d}.xyz", model, severities)
         for i in range(count)
@@ -236,9 +258,9 @@ def mark_finished(training: Training, seconds: float) -> dict:
 
 def check_same_settings(settings: LiquidSettings, folder: Path) -> None:
     """Raise SystemExit if the folder holds frames of other settings, or if there can't be any of these."""
-    if settings.n_first > min(settings.first_frames, settings.n_train):
+    if settings.n_close > min(settings.first_frames, settings.n_train):
         raise SystemExit(
-            f"--n_first {settings.n_first}: no more than the first trajectories have ({settings.first_frames} frames; "
+            f"--n_close {settings.n_close}: no more than the first trajectories have ({settings.first_frames} frames; "
             f"with --generations 0 they are the data set itself), nor than --n_train {settings.n_train}"
         )
     path = folder / "settings.json"
@@ -265,8 +287,18 @@ def labelled_splits(settings: LiquidSettings, folder: Path, processes: int = 2) 
     for split, count in settings.counts.items():
         chosen = [trajectories[take()] for _ in range(-(-count // settings.frames_per_trajectory))]
         splits[split] = [atoms for frames in chosen for atoms in frames][:count]
-    splits["train"] = some_of(known[: settings.first_frames], settings.n_first) + splits["train"]
+    splits["train"] = close_contacts(settings, folder, known[: settings.first_frames], processes) + splits["train"]
     return splits
+
+
+def close_contacts(settings: LiquidSettings, folder: Path, frames: list[Atoms], processes: int) -> list[Atoms]:
+    """Frames evenly spread over these, some of their molecules pushed together, labelled in every way."""
+    own = folder / "contacts"
+    own.mkdir(exist_ok=True)
+    chosen = some_of(frames, settings.n_close)
+    tasks = [Contacts(settings.seed, i, atoms, own / f"{i:03d}.xyz") for i, atoms in enumerate(chosen)]
+    run_missing(labelled_contacts, tasks, processes, "close contacts: labels", "frame")
+    return [read(task.path) for task in tasks]
 
 
 def some_of(frames: list[Atoms], count: int) -> list[Atoms]:

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/water"):
     sys.path.insert(0, str(ROOT / folder))
 
+import liquid_contacts  # noqa: E402
 import liquid_water  # noqa: E402
 import observe  # noqa: E402
 import water_cells  # noqa: E402
@@ -29,6 +30,7 @@ import water_results  # noqa: E402
 import water_summary  # noqa: E402
 import water_tables  # noqa: E402
 from liquid_boxes import NoLiquidError, check_liquid, random_box  # noqa: E402
+from liquid_contacts import push_together  # noqa: E402
 from liquid_water import LiquidSettings  # noqa: E402
 from water_md import Protocol, Recorder, Replica, simulate, start  # noqa: E402
 
@@ -345,17 +347,38 @@ def test_tables_name_what_is_missing():
     assert text.rstrip().endswith("no: survived |")
 
 
+def test_molecules_are_pushed_together_as_they_are_and_no_others_get_too_close():
+    box = random_box(32, 1.0, np.random.default_rng(0))
+    for seed in range(5):
+        pushed = push_together(box, np.random.default_rng(seed))
+        assert np.array_equal(pushed.positions, push_together(box, np.random.default_rng(seed)).positions)
+        apart = pushed.get_all_distances(mic=True)
+        moved = np.flatnonzero(np.abs(pushed.positions - box.positions).max(1) > 1e-9) // 3
+        assert sorted(set(moved)) == sorted(moved[::3]), "whole molecules"
+        assert len(moved) == 3 * 2 * liquid_contacts.CONTACTS
+        places = box.positions.reshape(-1, 3, 3)
+        shapes = [own - own[:, :1] for own in (places, pushed.positions.reshape(-1, 3, 3))]
+        np.testing.assert_allclose(*shapes, atol=1e-12)
+        other = np.arange(96)[:, None] // 3 != np.arange(96) // 3
+        oxygens = np.isin(np.arange(96) % 3, [0])
+        between = lambda one, two: apart[np.ix_(one, two)][other[np.ix_(one, two)]]  # noqa: B023, E731
+        close = np.sort(between(oxygens, oxygens))[: 2 * liquid_contacts.CONTACTS : 2]
+        assert ((close >= liquid_contacts.PUSHED[0]) & (close <= liquid_contacts.PUSHED[1])).all()
+        assert between(~oxygens, ~oxygens).min() > liquid_contacts.ROOM[1, 1] - 1e-9
+        assert between(oxygens, ~oxygens).min() > liquid_contacts.ROOM[1, 8] - 1e-9
+
+
 def test_frames_are_taken_evenly():
     assert liquid_water.some_of(list(range(10)), 4) == [0, 2, 5, 7]
     assert liquid_water.some_of([], 0) == []
 
 
-@pytest.mark.parametrize("more", [{"n_first": 81}, {"n_first": 8, "n_train": 7}, {"n_first": 1, "generations": 0}])
+@pytest.mark.parametrize("more", [{"n_close": 81}, {"n_close": 8, "n_train": 7}, {"n_close": 1, "generations": 0}])
 def test_more_frames_of_the_first_trajectories_than_there_are_is_an_error_before_anything_runs(more, tmp_path):
-    with pytest.raises(SystemExit, match=f"--n_first {more['n_first']}: no more than the first trajectories have"):
+    with pytest.raises(SystemExit, match=f"--n_close {more['n_close']}: no more than the first trajectories have"):
         liquid_water.labelled_splits(LiquidSettings(**more), tmp_path / "water")
     assert not (tmp_path / "water").exists()
-    liquid_water.check_same_settings(LiquidSettings(n_first=80), tmp_path)
+    liquid_water.check_same_settings(LiquidSettings(n_close=80), tmp_path)
 
 
 # --- the whole, in small ---------------------------------------------------------------------------------------------
@@ -365,7 +388,7 @@ def test_more_frames_of_the_first_trajectories_than_there_are_is_an_error_before
 def tiny(tmp_path):
     liquid = LiquidSettings(
         attempts=0,
-        n_molecules=8, n_train=8, n_first=2, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
+        n_molecules=8, n_train=8, n_close=2, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
         first_steps_between_frames=6, generations=1, equilibration_steps=30, steps_between_frames=10, sampler_epochs=6,
     )  # fmt: skip
     protocol = Protocol(
@@ -414,9 +437,9 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
         assert (out / f"{name}.png").stat().st_size > 10_000, name
     bad = [atoms.info["unconverged"] for atoms in read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":")]
     assert sum(bad) == 3
-    first = [read(tiny.work / "liquid" / "generation_0" / f"00{i}.xyz", 0).positions for i in range(2)]
+    contacts = [read(tiny.work / "liquid" / "contacts" / f"00{i}.xyz").positions for i in range(2)]
     trained = read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":2")
-    assert np.allclose([atoms.positions for atoms in trained], first)
+    assert np.allclose([atoms.positions for atoms in trained], contacts)
     observed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "water" / "observe.py", "--model", tiny.runs(cells[0], 1) / "demo.model",
          "--starts", tiny.data(*cells[0][:2], 1) / "test.xyz", "--out", tiny.work / "own", "--replicas=1",
