@@ -70,8 +70,8 @@ class HeadPopulations:
             def together(more: Tensor, left: Tensor = left) -> bool:
                 return believable((number > 0).index_put((left,), more))
 
-            then = None if before is None else before[left.cpu().numpy()] == depth + 1
-            found, wrong = fit.refit(own.part(left), then, together)
+            then = None if before is None else before[left.cpu().numpy()]
+            found, wrong = fit.refit(own.part(left), then, depth + 1, together)
             number[left[wrong]] = depth + 1
             if fit.are_two or not depth:
                 judged = _sharpened(judged, own, left, found, fit)

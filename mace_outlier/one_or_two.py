@@ -51,19 +51,21 @@ class OneOrTwo:
         return self.fit is not None and self.fit.share > 0
 
     def refit(
-        self, own: Remembered, before: Mask | None, believable: Callable[[Tensor], bool]
+        self, own: Remembered, before: np.ndarray | None, number: int, believable: Callable[[Tensor], bool]
     ) -> tuple[Weighted, Tensor]:
         """Fit to configurations, all usable; return how they are judged, and which (N,) look wrong.
 
-        `before`: those that did so one epoch earlier, if there was one. `believable`: whether those in a mask (N,) can
-        be wrong all together; where they can't, they only look so.
+        `before`: numbers (N,) of the fits by which they did so one epoch earlier, if there was one, 0: none. `number`:
+        that of this fit. `believable`: whether those in a mask (N,) can be wrong all together; where they can't, they
+        only look so.
         """
-        known = before if before is not None and self.are_two else np.zeros(len(own.losses), dtype=bool)
+        known = before == number if before is not None and self.are_two else np.zeros(len(own.losses), dtype=bool)
         self.groups, fit, x, e = self._find(own, known)
         judged = self._weigh(fit, x, e, own.losses.device)
         wrong = judged.weight < 0.5 if fit.share else torch.zeros_like(own.usable)
         if fit.share:
-            believed = _behave(own.times, wrong, before) and believable(wrong)
+            by_any = None if before is None else before > 0  # a fit may find what another has found before
+            believed = _behave(own.times, wrong, by_any) and believable(wrong)
             if not (believed and self._guard(known).decides(fit)):
                 fit = fit_one(cells_of(x, e))._replace(undecided=fit.share if believed else 0.0)
                 judged = self._weigh(fit, x, e, own.losses.device)

@@ -143,6 +143,19 @@ def test_those_that_are_wrong_by_less_are_found_in_a_validation_set_and_after_a_
     assert torch.equal(other.refit(again).weight, distribution.refit(again).weight)
 
 
+def test_what_one_fit_has_found_is_wrong_at_once_where_another_finds_it():
+    what, kind = wrong_in_three_ways()
+    what = what._replace(times=torch.rand(400, generator=torch.Generator().manual_seed(0)).double())
+    for before in ((kind > 0), np.where(kind == 3, 1, 2 * (kind > 0))):
+        distribution = MixtureDistribution()
+        distribution.refit(what)
+        distribution.wrong = torch.tensor(before.astype(np.uint8))
+        weight = distribution.refit(what).weight
+        assert (weight[kind == 3] < 0.5).double().mean() > 0.9
+    distribution.wrong = torch.tensor(((kind == 1) | (kind == 2)).astype(np.uint8))
+    assert (distribution.refit(what).weight[kind == 3] > 0.5).all(), "for the first time"
+
+
 def test_where_two_populations_are_all_there_is_a_look_at_the_rest_changes_nothing(monkeypatch):
     for what in (remembered(0.3)[0], remembered(0.15, energies=False)[0], off_to_both_sides(0.3, 0.0)[0]):
         distribution, judged = judged_thrice(what)
