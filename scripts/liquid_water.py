@@ -13,7 +13,6 @@ Every trajectory is kept in a file of its own as soon as it is finished: a run t
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from demo_arms import RESULT_FILE, Training, finished_result, run_all
 from demo_results import silent_calculator
 from liquid_boxes import NoLiquidError, check_liquid, dynamics, random_box
 from liquid_contacts import push_together
+from side_by_side import side_by_side
 from tqdm import tqdm
 from training_files import write_atomically, write_json_atomically, write_training_files
 from water_clusters import isolated_atom_energies as isolated
@@ -202,12 +202,10 @@ def run_missing(
     missing = [task for task in tasks if not task.path.exists()]
     if not missing:
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        results = pool.imap_unordered(function, missing)
-        try:
-            list(tqdm(results, total=len(missing), desc=title, unit=unit))
-        except NoLiquidError as error:
-            raise SystemExit(str(error)) from None
+    try:
+        list(tqdm(side_by_side(function, missing, processes), total=len(missing), desc=title, unit=unit))
+    except NoLiquidError as error:
+        raise SystemExit(str(error)) from None
 
 
 # --- generations ------------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ early, which is what a reference calculation with too loose thresholds gives. Us
 
 from __future__ import annotations
 
-import multiprocessing
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from ase.build import molecule
 from ase.constraints import Hookean
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from side_by_side import side_by_side
 from tqdm import tqdm
 
 METHOD = "GFN2-xTB"
@@ -129,7 +129,7 @@ def label(atoms: Atoms, settings: WaterSettings) -> None:
 
 
 def labelled_trajectory(task: tuple[WaterSettings, int]) -> tuple[int, list[Atoms]]:
-    """One trajectory with labels, and its number (the pool returns them in any order)."""
+    """One trajectory with labels, and its number (they come in any order)."""
     settings, index = task
     frames = sample_trajectory(settings, index)
     for atoms in frames:
@@ -142,9 +142,8 @@ def labelled_splits(settings: WaterSettings, processes: int = 2) -> dict[str, li
     """Frames of each split; no trajectory feeds two splits, so the test set holds nothing the training set has seen."""
     n_trajectories = {split: -(-count // settings.frames_per_trajectory) for split, count in settings.counts.items()}
     tasks = [(settings, index) for index in range(sum(n_trajectories.values()))]
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        results = pool.imap_unordered(labelled_trajectory, tasks)
-        trajectories = dict(tqdm(results, total=len(tasks), desc="molecular dynamics and labels", unit="trajectory"))
+    results = side_by_side(labelled_trajectory, tasks, processes)
+    trajectories = dict(tqdm(results, total=len(tasks), desc="molecular dynamics and labels", unit="trajectory"))
     splits, start = {}, 0
     for split, count in settings.counts.items():
         own = range(start, start + n_trajectories[split])

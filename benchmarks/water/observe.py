@@ -9,12 +9,12 @@ Finished trajectories are reused. Models to be compared get the same starts and 
 
 import argparse
 import json
-import multiprocessing
 from dataclasses import fields
 from pathlib import Path
 
 import _water_paths  # noqa: F401 (first)
 from ase.io import read
+from side_by_side import side_by_side
 from tqdm import tqdm
 from training_files import write_json_atomically
 from water_md import Protocol, Replica, is_finished, simulate
@@ -56,8 +56,8 @@ def main() -> None:
     first = Replica(options.model, options.starts, 0, options.out, protocol, options.device)
     replicas = [first._replace(number=i) for i in range(options.replicas)]
     missing = [one for one in replicas if not is_finished(one)]
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        list(tqdm(pool.imap_unordered(simulate, missing), total=len(missing), desc="dynamics", unit="trajectory"))
+    done = side_by_side(simulate, missing, options.processes)
+    list(tqdm(done, total=len(missing), desc="dynamics", unit="trajectory"))
     found = summarise([observables(one) for one in replicas])
     write_json_atomically(options.out / "liquid.json", found)
     print(f"{found['survived']} of {found['trajectories']} trajectories survived")

@@ -11,13 +11,14 @@ starts and random numbers; arms differ in the labels that they see, in the loss,
 """
 
 import argparse
-import multiprocessing
+from dataclasses import replace
 
 import _water_paths  # noqa: F401 (first)
 from demo_arms import finished_result, run_all
 from finished_trainings import REFINED
 from measure import collect
 from refinement import refine
+from side_by_side import side_by_side
 from tqdm import tqdm
 from water_cells import FULL, QUICK, SIGMA, Benchmark, Cell
 from water_md import is_finished, simulate
@@ -50,10 +51,8 @@ def simulate_all(benchmark: Benchmark, seed: int, cells: list[Cell], processes: 
     """Run the trajectories that are not finished, the first one of every model first."""
     wanted = [one for cell in cells for one in benchmark.replicas(cell, seed)]
     missing = sorted((one for one in wanted if not is_finished(one)), key=lambda one: one.number)
-    if not missing:
-        return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        list(tqdm(pool.imap_unordered(simulate, missing), total=len(missing), desc="dynamics", unit="trajectory"))
+    if missing:
+        list(tqdm(side_by_side(simulate, missing, processes), total=len(missing), desc="dynamics", unit="trajectory"))
 
 
 def main() -> None:
@@ -63,8 +62,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="at a time, one thread each")
     parser.add_argument("--again", action="store_true", help="also what an earlier checkout has run")
     options = parser.parse_args()
-    benchmark = QUICK if options.quick else FULL
     seed, processes = options.seed, options.processes
+    benchmark = replace(QUICK if options.quick else FULL, processes=processes)
     before = set() if options.again else finished_before(benchmark, seed)
     curves = set() if options.again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
     cells = [cell for cell in benchmark.trained if cell not in before]

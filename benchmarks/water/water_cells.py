@@ -38,6 +38,7 @@ class Benchmark:
     simulated: tuple[Cell, ...]
     trajectories: int  # of each model
     protocol: Protocol
+    processes: int = 2  # that make the data
 
     def data(self, kind: str, share: float, seed: int) -> Path:
         """Folder of the files of a training."""
@@ -85,9 +86,9 @@ class Benchmark:
     def labelled(self, kind: str) -> tuple[dict[str, list], dict[int, float] | None]:
         """Frames of each split with all their labels, and the energies of the free atoms if they are known."""
         if kind == DFT:
-            return dft_with_scc_noise(self.work / "dft"), None
+            return dft_with_scc_noise(self.work / "dft", self.processes), None
         folder = self.work / "liquid"
-        splits = make_labelled(self.liquid, folder)
+        splits = make_labelled(self.liquid, folder, self.processes)
         return splits, json.loads((folder / DESCRIPTION_FILE).read_text())["E0s_eV"]
 
     def write_data(self, kind: str, share: float, seed: int) -> dict[str, Any]:

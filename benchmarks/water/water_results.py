@@ -32,7 +32,7 @@ SOME = 100  # configurations of each kind, for the learning curves
 
 def folder(benchmark: Benchmark) -> Path:
     """Where the results go: beside this file, or into the working folder of a trial."""
-    return HERE if benchmark is FULL else benchmark.work / "results"
+    return HERE if benchmark.work == FULL.work else benchmark.work / "results"
 
 
 def trainings(benchmark: Benchmark) -> pandas.DataFrame:
