@@ -39,11 +39,13 @@ def _named_by_round(rows: pandas.DataFrame) -> pandas.DataFrame:
 
 def is_committed(training: Training, committed: Path, arm: str | None = None) -> bool:
     """Whether a committed table has a training, or another `arm` of its data (named KIND-SHARE-seed-SEED)."""
-    if not committed.exists():
-        return False
     kind, share = training.data.name.split("-")[:2]
-    rows = pandas.read_csv(committed)[WHICH]
-    return bool((rows == (arm or training.arm, kind, float(share), training.seed)).all(axis=1).any())
+    return (arm or training.arm, kind, float(share), training.seed) in committed_trainings(committed)
+
+
+def committed_trainings(committed: Path) -> set[tuple[str, str, float, int]]:
+    """Arm, kind, share and seed of the trainings of a committed table."""
+    return set(pandas.read_csv(committed)[WHICH].itertuples(index=False, name=None)) if committed.exists() else set()
 
 
 def over_the_oracle(rows: pandas.DataFrame, same: str | None, ratios: dict[str, str]) -> pandas.DataFrame:

@@ -424,8 +424,8 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     spec = importlib.util.spec_from_file_location("water_run", ROOT / "benchmarks" / "water" / "run.py")
     run = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run)
-    monkeypatch.setattr(run, "QUICK", tiny)
-    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--processes=1"])
+    monkeypatch.setattr(run, "FULL", tiny)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1"])
     run.main()
     assert "5 trainings to run" in capsys.readouterr().out
     out = tiny.work / "results"
@@ -448,7 +448,7 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     )  # fmt: skip
     assert "of 1 trajectories survived" in observed.stdout, observed.stderr
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
-    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--processes=1", "--again"])
+    monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1", "--again"])
     run.main()
     assert "0 trainings to run, 5 finished" in capsys.readouterr().out
     assert made == {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
@@ -456,7 +456,7 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     for path in tiny.work.iterdir():  # as a new checkout finds it
         if path != out:
             shutil.rmtree(path)
-    monkeypatch.setattr(sys, "argv", ["run.py", "--quick", "--processes=1"])
+    monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1"])
     run.main()
     assert "0 trainings to run, 0 finished" in capsys.readouterr().out
     assert written == {name: (out / name).read_text() for name in written}

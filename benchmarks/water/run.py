@@ -34,17 +34,11 @@ def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cel
     run_all(missing, processes, collect)
 
 
-def refine_all(benchmark: Benchmark, seed: int, before: set[Cell], processes: int) -> None:
-    """Run the rounds of refinement that aren't there, and the stock trainings that they start from."""
+def to_refine(benchmark: Benchmark, before: set[Cell]) -> list[Cell]:
+    """The stock trainings that refinement starts from, but for those of which an earlier checkout has all rounds."""
     rounds = [f"{REFINED}{number}" for number in range(1, benchmark.rounds + 1)]
-    cells = [
-        (kind, share, "weighted")
-        for kind, share in benchmark.refined
-        if not all((kind, share, arm) in before for arm in rounds)
-    ]
-    train(benchmark, seed, cells, [], processes)
-    stock = {benchmark.data(*cell[:2], seed): benchmark.training(cell, seed) for cell in cells}
-    refine(stock, benchmark.rounds, SIGMA, processes)
+    known = [of for of in benchmark.refined if all((*of, arm) in before for arm in rounds)]
+    return [(*of, "weighted") for of in benchmark.refined if of not in known]
 
 
 def simulate_all(benchmark: Benchmark, seed: int, cells: list[Cell], processes: int) -> None:
@@ -64,11 +58,14 @@ def main() -> None:
     options = parser.parse_args()
     seed, processes = options.seed, options.processes
     benchmark = replace(QUICK if options.quick else FULL, processes=processes)
-    before = set() if options.again else finished_before(benchmark, seed)
-    curves = set() if options.again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
-    cells = [cell for cell in benchmark.trained if cell not in before]
+    again = options.again or options.quick
+    before = set() if again else finished_before(benchmark, seed)
+    curves = set() if again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
+    refined = to_refine(benchmark, before)
+    cells = [cell for cell in benchmark.trained if cell not in before or cell in refined]
     train(benchmark, seed, cells, [cell for cell in benchmark.followed if cell[2] not in curves], processes)
-    refine_all(benchmark, seed, before, processes)
+    stock = {benchmark.data(*cell[:2], seed): benchmark.training(cell, seed) for cell in refined}
+    refine(stock, benchmark.rounds, SIGMA, processes)
     simulate_all(benchmark, seed, [cell for cell in benchmark.simulated if cell not in before], processes)
     write_results(benchmark, seed)
 

@@ -7,13 +7,14 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import _water_paths  # noqa: F401 (first)
 import pandas
 from demo_arms import ARMS as FLAGS_OF_ARMS
 from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
 from demo_results import package_version
-from finished_trainings import WHICH, finished_trainings, over_the_oracle
+from finished_trainings import WHICH, committed_trainings, finished_trainings, over_the_oracle
 from learning_curves import curve
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
@@ -36,15 +37,18 @@ def folder(benchmark: Benchmark) -> Path:
 
 
 def trainings(benchmark: Benchmark) -> pandas.DataFrame:
-    """One row for each finished training, with its errors over the oracle's of the same share and frames."""
-    rows = finished_trainings(benchmark.work / "runs", folder(benchmark) / "trainings.csv")
+    """One row for each finished training, with its errors over the oracle's of the same share and frames.
+
+    From the digits that are written, so that a checkout that has only these says the same.
+    """
+    rows = finished_trainings(benchmark.work / "runs", folder(benchmark) / "trainings.csv").round(4)
     rows["source"] = ["DFT" if kind == DFT else "GFN1-xTB" for kind in rows.kind]
     # the bad frames are the same for every kind of one source
     rows = over_the_oracle(rows, "source", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
     return rows.sort_values(["source", "kind", "share", "arm", "seed"])
 
 
-def earlier(benchmark: Benchmark, name: str, of: str) -> list[dict]:
+def earlier(benchmark: Benchmark, name: str, of: str) -> Any:
     """What an earlier checkout has left in a file of results."""
     path = folder(benchmark) / name
     return json.loads(path.read_text())[of] if path.exists() else []
@@ -52,15 +56,11 @@ def earlier(benchmark: Benchmark, name: str, of: str) -> list[dict]:
 
 def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     """What an earlier checkout has trained, and simulated if it was to be: nothing needs these models any more."""
-    path = folder(benchmark) / "trainings.csv"
-    rows = pandas.read_csv(path) if path.exists() else pandas.DataFrame(columns=WHICH)
-    trained = set(rows[rows.seed == seed][["kind", "share", "arm"]].itertuples(index=False, name=None))
-    ran = {
-        (own["kind"], own["share"], own["arm"])
-        for own in earlier(benchmark, "observables.json", "models")
-        if own["seed"] == seed and own["trajectories"] >= benchmark.trajectories
-    }
-    return {cell for cell in trained if cell in ran or cell not in benchmark.simulated}
+    trained = committed_trainings(folder(benchmark) / "trainings.csv")
+    models = earlier(benchmark, "observables.json", "models")
+    ran = {tuple(own[name] for name in WHICH) for own in models if own["trajectories"] >= benchmark.trajectories}
+    found = {(kind, share, arm) for arm, kind, share, of in trained if of == seed}
+    return {cell for cell in found if cell not in benchmark.simulated or (cell[2], *cell[:2], seed) in ran}
 
 
 def simulated(benchmark: Benchmark, seed: int) -> list[dict]:
@@ -128,7 +128,7 @@ def write_results(benchmark: Benchmark, seed: int) -> None:
     rows, liquids = trainings(benchmark), simulated(benchmark, seed)
     described = benchmark.work / "liquid" / DESCRIPTION_FILE
     data = json.loads(described.read_text()) if described.exists() else earlier(benchmark, "results.json", "data")
-    rows.drop(columns=["seconds"]).round(4).to_csv(out / "trainings.csv", index=False)
+    rows.drop(columns=["seconds"], errors="ignore").round(4).to_csv(out / "trainings.csv", index=False)
     write_json_atomically(out / "results.json", about(benchmark, seed, data))
     write_json_atomically(out / "observables.json", {"models": liquids})
     curves = learning(benchmark, seed)
