@@ -1,7 +1,9 @@
 """A fit of one or two populations as a run describes it: what its log and its report say about it. No torch."""
 
 import math
+import operator
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from .populations import Fit, Groups
@@ -37,18 +39,21 @@ class Described(NamedTuple):
         return self.fits[-1] if self.fits else self
 
     @property
+    def shares(self) -> list[float]:
+        """Of all labels, what each of these fits takes for wrong: a part of what those before it leave."""
+        left = accumulate((1.0 - fit.share for fit in self.fits), operator.mul, initial=1.0)
+        return [before * fit.share for before, fit in zip(left, self.fits, strict=False)]
+
+    @property
     def wrong(self) -> float:
         """Share of all wrong labels."""
-        return 1.0 - math.prod(1.0 - fit.share for fit in self.fits)
+        return sum(self.shares)
 
     @property
     def sure(self) -> float:
         """Mean certainty of all that is taken for wrong; 1 if nothing is."""
-        left, total = 1.0, 0.0
-        for fit in self.fits:
-            total += left * fit.share * fit.certainty
-            left *= 1.0 - fit.share
-        return total / self.wrong if self.fits else 1.0
+        certain = sum(share * fit.certainty for share, fit in zip(self.shares, self.fits, strict=True))
+        return certain / self.wrong if self.fits else 1.0
 
     @property
     def open(self) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from .described import describe_fit
 from .one_or_two import OneOrTwo
 from .populations import Fit, Guard
-from .weighting import Remembered, Weighted, widest
+from .weighting import Remembered, Weighted
 
 FEWEST = 50  # configurations that a fit needs
 DEEPEST = 4  # fits at most, each to what the one before it leaves
@@ -59,12 +59,9 @@ class HeadPopulations:
         can't, they only look so.
         """
         number = torch.zeros(len(own.losses), dtype=torch.uint8, device=own.losses.device)
-        judged, guard = _unjudged(own), self.guard
+        guard = self.guard
         for depth in range(DEEPEST):
             left = torch.nonzero(number == 0).flatten()
-            if depth and len(left) < FEWEST:
-                del self.fits[depth:]
-                break
             fit = self._fit_at(depth, guard)
 
             def together(more: Tensor, left: Tensor = left) -> bool:
@@ -73,13 +70,14 @@ class HeadPopulations:
             then = None if before is None else before[left.cpu().numpy()]
             found, wrong = fit.refit(own.part(left), then, depth + 1, together)
             number[left[wrong]] = depth + 1
-            if fit.are_two or not depth:
+            if not depth:
+                judged = found
+            elif fit.are_two:
                 judged = _sharpened(judged, own, left, found, fit)
-            if not fit.are_two:
-                del self.fits[depth + 1 :]
+            if fit.fit is None or not fit.are_two or (number == 0).sum() < FEWEST:
                 break
-            assert fit.fit is not None
             guard = guard.among_the_rest(fit.fit.share)
+        del self.fits[depth + 1 :]
         return judged, number
 
     def _fit_at(self, depth: int, guard: Guard) -> OneOrTwo:
@@ -122,20 +120,13 @@ class HeadPopulations:
             self._fit_at(depth, self.guard).load_state_dict(saved)
 
 
-def _unjudged(own: Remembered) -> Weighted:
-    """Weights of 1 and z-scores of 0 (N,)."""
-    zeros = torch.zeros(len(own.losses), dtype=widest(own.losses.device), device=own.losses.device)
-    return Weighted(torch.ones_like(zeros), zeros)
-
-
 def _sharpened(judged: Weighted, own: Remembered, left: Tensor, found: Weighted, fit: OneOrTwo) -> Weighted:
     """Judgements of all (N,), given what a `fit` found in those at the places `left`; z-scores are by its right labels.
 
     So that they can be compared: the first fits take some wrong labels for right.
     """
-    zscore = judged.zscore.new_zeros(len(own.losses))
+    zscore = judged.zscore.index_put((left,), found.zscore)
     others = torch.ones_like(own.usable).index_fill(0, left, False)
     if others.any():
-        zscore[others] = fit.zscores(own.part(others)).to(zscore.dtype)
-    weight = judged.weight.index_put((left,), judged.weight[left] * found.weight.to(judged.weight.dtype))
-    return Weighted(weight, zscore.index_put((left,), found.zscore.to(zscore.dtype)))
+        zscore[others] = fit.zscores(own.part(others))
+    return Weighted(judged.weight.index_put((left,), judged.weight[left] * found.weight), zscore)

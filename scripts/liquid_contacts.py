@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from ase import Atoms
-from liquid_boxes import to_nearest_image
+from liquid_boxes import distances, to_nearest_image
 
 CONTACTS = 3  # pairs of molecules of each frame
 NEIGHBOURS = 3.6  # oxygens of a pair, before
@@ -37,16 +37,17 @@ def push_together(box: Atoms, rng: np.random.Generator, contacts: int = CONTACTS
         trial = places.copy()
         trial[one] += by
         trial[other] -= by
-        if _has_room(trial, one, length) and _has_room(trial, other, length):
+        if _has_room(box, trial, one) and _has_room(box, trial, other):
             places, moved = trial, moved | {one, other}
     return Atoms(box.symbols, positions=places.reshape(-1, 3), cell=box.cell, pbc=True)
 
 
-def _has_room(places: np.ndarray, own: int, length: float) -> bool:
-    """Whether a molecule of those at places (M, 3, 3) is far enough from all others, but for its oxygen from theirs."""
+def _has_room(box: Atoms, places: np.ndarray, own: int) -> bool:
+    """Whether a molecule of those at places (M, 3, 3) is far enough from all others, their oxygens as far as PUSHED."""
     others = np.delete(places, own, axis=0)
-    vectors = to_nearest_image(others[:, :, None] - places[own][None, None], length)
-    distances = np.linalg.norm(vectors, axis=-1)  # (M - 1, 3, 3)
-    hydrogens = distances[:, 1:, 1:].min()
-    mixed = min(distances[:, 1:, 0].min(), distances[:, 0, 1:].min())
-    return bool(hydrogens > ROOM[1, 1] and mixed > ROOM[1, 8] and distances[:, 0, 0].min() > PUSHED[0] - 1e-6)
+    apart = distances(box, places[own], others.reshape(-1, 3)).reshape(
+        3, -1, 3
+    )  # of its atoms from those of the others
+    mixed = min(apart[1:, :, 0].min(), apart[0, :, 1:].min())
+    hydrogens, oxygens = apart[1:, :, 1:].min(), apart[0, :, 0].min()
+    return bool(hydrogens > ROOM[1, 1] and mixed > ROOM[1, 8] and oxygens > PUSHED[0] - 1e-6)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -195,10 +195,8 @@ def labelled_contacts(contacts: Contacts) -> None:
     write_atomically(contacts.path, [atoms])
 
 
-def run_missing(
-    function: Callable, tasks: Sequence[Trajectory | Contacts], processes: int, title: str, unit: str = "trajectory"
-) -> None:
-    """Call a function for every task whose file is not there."""
+def run_missing(function: Callable, tasks: Sequence[Any], processes: int, title: str, unit: str = "trajectory") -> None:
+    """Call a function for every task whose file, its `path`, is not there."""
     missing = [task for task in tasks if not task.path.exists()]
     if not missing:
         return

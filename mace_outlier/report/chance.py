@@ -116,8 +116,7 @@ def _populations(head: Head, summary: Summary) -> str:
     if not fit or not head.losses.two:
         return _one_population(head, summary) + compared
     sure = "" if math.isnan(fit.sure) else f" (with a certainty of {percent(fit.sure)} for each, on average)"
-    others = [False] * (len(fit.fits) - 1) + [True]  # among whom there are no more wrong ones
-    told = "; and the others once more, by ".join(map(_differences, fit.fits, others))
+    told = "; and the others once more, by ".join(_differences(one, one is fit.last) for one in fit.fits)
     are = "is" if head.finite == 1 else "are"
     return (
         f"the labels show {POPULATIONS[len(fit.fits)]}, told apart by {told}.{compared} By the fit about "

@@ -161,19 +161,18 @@ def beyond(threshold: float, weight: float) -> float:
 
 def _populations(fit: Described, x: Array) -> tuple[Array, Array]:
     """Densities of right and of wrong labels; what a fit takes for right may hold other wrong ones."""
-    left, wrong = 1.0, np.zeros_like(x)
-    for one in fit.fits:
-        wrong = wrong + left * _wrong(one, x)
-        left *= 1 - one.share
-    return left * _lower(fit.last, x), wrong
+    wrong = np.zeros_like(x)
+    for share, one in zip(fit.shares, fit.fits, strict=True):
+        wrong = wrong + share * _upper(one, x)
+    return (1 - fit.wrong) * _lower(fit.last, x), wrong
 
 
 def _lower(fit: Described, x: Array) -> Array:
     return lower_density(x, *map(np.array, (fit.mode, fit.left, fit.right)))
 
 
-def _wrong(fit: Described, x: Array) -> Array:
-    return fit.share * norm.pdf(x, fit.high_mean, fit.high_scale)
+def _upper(fit: Described, x: Array) -> Array:
+    return norm.pdf(x, fit.high_mean, fit.high_scale)
 
 
 def _crossing(fit: Described, threshold: float, weight: float) -> float:
@@ -192,7 +191,8 @@ def _crossing(fit: Described, threshold: float, weight: float) -> float:
 def _kept(fit: Described, threshold: float, x: float) -> float:
     """Weight of a configuration without an energy by one fit, see MixtureDistribution."""
     inner = np.array(min(max(x, fit.mode), max(fit.mode, fit.high_mean) if fit.share > 0 else math.inf))
-    right, wrong = (1 - fit.share) * float(_lower(fit, inner)), float(_wrong(fit, inner))
+    right = (1 - fit.share) * float(_lower(fit, inner))
+    wrong = fit.share * float(_upper(fit, inner)) if fit.share else 0.0
     z = (x - fit.mode) / fit.right
     kept = 1.0 if math.isnan(threshold) else float(norm.cdf(threshold - z))
     return kept * right / (right + wrong + BACKGROUND)
