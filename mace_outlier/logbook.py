@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import results, sample
-from .described import POPULATIONS, Described, apart, described
+from .fit_in_log import populations, warn_of_similar_populations
 from .options import LOSS_NAME, Options
-from .populations import SIMILAR
 from .provenance import Descriptions, Provenance
 from .records import BINS, QUANTILES, Records
 from .results import TRAIN, VALID
@@ -148,55 +147,6 @@ class Logbook:
             "distribution": [plain(entry) for entry in self.distribution],
             "history": self.history,
         }
-
-
-def populations(distribution: dict[str, Any]) -> str:
-    """What a head's loss distribution says, for the log."""
-    if distribution["kind"] != "mixture":
-        return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
-    fit = described(distribution)
-    more = f", or two ({100 * fit.open:.0f} % in one), but which is wrong?" if fit.open else ""
-    if not fit.share:
-        return f"one population of losses, mode={np.exp(fit.mode):.4e}{more}"
-    differences = "; ".join(map(_differences, fit.fits))
-    return f"{POPULATIONS[len(fit.fits)]}, {100 * fit.wrong:.2f} % wrong: {differences}{more}"
-
-
-def _differences(fit: Described) -> str:
-    """What tells the wrong labels of a fit from the others."""
-    by, differences = apart(fit), []
-    if by.losses:
-        differences.append(f"losses around {np.exp(fit.high_mean):.1e} instead of {np.exp(fit.mode):.1e}")
-    if by.energies:
-        differences.append(f"energies off by {in_milli(-fit.high_error, '+')} meV/atom")  # label - prediction
-    if by.scatter:
-        differences.append(f"energies off by +-{in_milli(fit.high_error_scale)} meV/atom")
-    return ", ".join(differences)
-
-
-def in_milli(value: float, sign: str = "") -> str:
-    """Return eV as meV: whole numbers, or two digits that say something."""
-    size = abs(1000 * value)
-    digits = 1 - int(np.floor(np.log10(size))) if size > 0 else 0
-    return f"{1000 * value:{sign}.{min(max(digits, 0), 6)}f}"
-
-
-def warn_of_similar_populations(distribution: dict[str, Any]) -> None:
-    """Say that a fit can't tell which of two populations is the wrong one, where they are of similar size."""
-    if distribution["kind"] != "mixture":
-        return
-    fit, head = described(distribution), distribution["head"]
-    if fit.open:
-        logging.warning(
-            f"head {head}: two populations of similar size ({100 * fit.open:.0f} % in one) and no "
-            "way to tell which is wrong: NO configuration was down-weighted for it. Look at examples of both"
-        )
-    for similar in (one for one in fit.fits if one.share > SIMILAR):
-        right = "one with the lower losses" if apart(similar).losses else "larger one"
-        logging.warning(
-            f"head {head}: two populations of similar size ({100 * similar.share:.0f} % in the one taken for "
-            f"wrong). The {right} is taken for right, but a fit can't tell: look at examples of both"
-        )
 
 
 def worst(splits: list[Split], count: int) -> list[tuple[float, float, Split, int]]:

@@ -8,7 +8,8 @@ import torch
 from made_up_fits import BOTH, ENERGIES, ONE, SCATTER, TWO, population_entry
 
 from mace_outlier import logbook, sample
-from mace_outlier.logbook import Logbook, in_milli, populations, warn_of_similar_populations
+from mace_outlier.fit_in_log import in_milli, populations, warn_of_similar_populations
+from mace_outlier.logbook import Logbook
 from mace_outlier.options import Options
 from mace_outlier.provenance import Descriptions, Part, Provenance, Tag
 from mace_outlier.records import Records
