@@ -14,11 +14,12 @@ def populations(distribution: dict[str, Any]) -> str:
     if distribution["kind"] != "mixture":
         return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
     fit = described(distribution)
-    more = f", or two ({100 * fit.open:.0f} % in one), but which is wrong?" if fit.open else ""
+    undecided = f"or two ({100 * fit.open:.0f} % in one), but which is wrong?" if fit.open else ""
     if not fit.share:
-        return f"one population of losses, mode={np.exp(fit.mode):.4e}{more}"
+        return f"one population of losses, mode={np.exp(fit.mode):.4e}" + (f", {undecided}" if undecided else "")
     differences = "; ".join(map(_differences, fit.fits))
-    return f"{POPULATIONS[len(fit.fits)]}, {100 * fit.wrong:.2f} % wrong: {differences}{more}"
+    rest = f"; the others are one population, {undecided}" if undecided else ""
+    return f"{POPULATIONS[len(fit.fits)]}, {100 * fit.wrong:.2f} % wrong: {differences}{rest}"
 
 
 def _differences(fit: Described) -> str:
@@ -46,8 +47,9 @@ def warn_of_similar_populations(distribution: dict[str, Any]) -> None:
         return
     fit, head = described(distribution), distribution["head"]
     if fit.open:
+        among = ", among those not found wrong," if fit.share else ""
         logging.warning(
-            f"head {head}: two populations of similar size ({100 * fit.open:.0f} % in one) and no "
+            f"head {head}: two populations{among} of similar size ({100 * fit.open:.0f} % in one) and no "
             "way to tell which is wrong: NO configuration was down-weighted for it. Look at examples of both"
         )
     for similar in (one for one in fit.fits if one.share > SIMILAR):

@@ -146,7 +146,8 @@ def test_the_summary_names_the_worst(caplog, monkeypatch):
         ),
         (
             population_entry(SCATTER | {"within": ONE | {"undecided": 0.5}}),
-            "two populations, 31.00 % wrong: energies off by +-9.0 meV/atom, or two (50 % in one), but which is wrong?",
+            "two populations, 31.00 % wrong: energies off by +-9.0 meV/atom; the others are one population, or two "
+            "(50 % in one), but which is wrong?",
         ),
         ({"kind": "lognormal", "location": -1.5, "scale": 0.25}, "mu=-1.5000e+00, sigma=2.5000e-01"),
     ],
@@ -178,8 +179,9 @@ def test_populations_of_similar_size_are_warned_of(caplog, fit, right):
 
 def test_populations_that_nobody_can_tell_apart_are_warned_of(caplog):
     [line] = logged(caplog, lambda: warn_of_similar_populations(population_entry(ONE | {"undecided": 0.5})))
-    assert "two populations of similar size (50 % in one)" in line
+    assert "two populations of similar size (50 % in one) and" in line
     assert "NO configuration was down-weighted for it" in line
     within = population_entry(SCATTER | {"within": ONE | {"undecided": 0.4}})
-    assert "(40 % in one)" in logged(caplog, lambda: warn_of_similar_populations(within))[0]
+    [line] = logged(caplog, lambda: warn_of_similar_populations(within))
+    assert "two populations, among those not found wrong, of similar size (40 % in one) and" in line
     assert populations(population_entry(ONE | {"undecided": 0.5})).endswith("or two (50 % in one), but which is wrong?")
