@@ -330,6 +330,41 @@ def test_verdict_compares_with_the_clean_model():
     assert water_summary.verdict(lost, clean) == {"survived": False}
 
 
+def model(seed, *diffusion, arm="default", share=0.4):
+    about = {"kind": "mixed", "share": share, "arm": arm, "seed": seed}
+    return about | water_summary.summarise([replica(D) if D else replica(survived=False) for D in diffusion])
+
+
+def test_errors_are_those_of_the_scatter_between_models_where_there_are_several():
+    """Trajectories of a model agree with one another more than those of two models do."""
+    clean = [model(1, 0.5, 0.5, arm="weighted", share=0.0), model(2, 0.6, None, arm="weighted", share=0.0)]
+    models = [*clean, model(1, 0.29, 0.31), model(2, 0.5, 0.5), model(3, 0.4, 0.4), model(3, None, arm="oracle")]
+    reference, own, oracle = water_summary.over_seeds(models)
+    assert own["D"] == {"mean": pytest.approx(0.4), "error": pytest.approx(0.1 / np.sqrt(3))}
+    assert (own["models"], own["trajectories"], own["survived"], own["failures"]) == (3, 6, 6, [])
+    assert own["peaks"]["OO"]["position"]["mean"] == pytest.approx(2.8, abs=1e-3)
+    assert own["rdf"]["OO"] == models[2]["rdf"]["OO"]
+    assert own["vdos"] == models[2]["vdos"]
+    assert (reference["models"], reference["survived"], reference["failures"]) == (2, 3, ["blew up"])
+    assert reference["D"] == {"mean": pytest.approx(0.55), "error": pytest.approx(0.05)}
+    assert oracle == {"kind": "mixed", "share": 0.4, "arm": "oracle", "models": 1, "trajectories": 1, "survived": 0,
+                      "failures": ["blew up"]}  # fmt: skip
+    assert water_summary.errors_off(own, reference) == pytest.approx(-0.15 / np.hypot(0.05, 0.1 / np.sqrt(3)))
+    table = water_tables.liquid([reference, own, oracle])
+    assert "| 40 % bad | **`ema_robust`** | 3 | 6 of 6 | 0.400 ± 0.058 | -2.0 SE |" in table
+    [alone] = water_summary.over_seeds(models[2:3])
+    assert alone["D"] == models[2]["D"]
+
+
+def test_only_what_decides_is_run_with_further_seeds():
+    full = water_cells.FULL
+    assert set(full.simulated_with(1)) - set(full.trained_with(1)) == {("mixed", 0.4, "refinement, round 3")}
+    assert full.trained_with(2) == full.repeated
+    assert set(full.simulated_with(2)) == set(full.repeated) & set(full.simulated)
+    numbers = [[one.number for one in full.replicas(water_cells.CLEAN, seed)] for seed in full.seeds]
+    assert numbers == [[0, 1], [2, 3], [4, 5]], "other starts"
+
+
 def test_tables_name_what_is_missing():
     rows = pandas.DataFrame(
         {"arm": arm, "kind": "mixed", "share": share, "seed": 1, water_tables.ENERGY: 2.0, water_tables.FORCES: 40.0,
@@ -342,8 +377,8 @@ def test_tables_name_what_is_missing():
     about = {"kind": "mixed", "seed": 1}
     clean = about | {"share": 0.0, "arm": "weighted"} | water_summary.summarise([replica(), replica()])
     lost = about | {"share": 0.4, "arm": "weighted"} | water_summary.summarise([replica(survived=False)])
-    text = water_tables.liquid([clean, lost])
-    assert "| 40 % bad | stock `weighted` | 0 of 1, blew up | - |" in text
+    text = water_tables.liquid(water_summary.over_seeds([clean, lost]))
+    assert "| 40 % bad | stock `weighted` | 1 | 0 of 1, blew up | - |" in text
     assert text.rstrip().endswith("no: survived |")
 
 
@@ -397,7 +432,7 @@ def tiny(tmp_path):
     cells = ((liquid_water.MIXED, 0.0, "weighted"), *water_cells.FOLLOWED)
     return replace(
         water_cells.QUICK, work=tmp_path, liquid=liquid, epochs=2, trained=cells, refined=(), simulated=cells,
-        trajectories=1, protocol=protocol,
+        trajectories=1, protocol=protocol, followed=water_cells.FOLLOWED[1:], repeated=cells[:1], seeds=(1, 2),
     )  # fmt: skip
 
 
@@ -427,12 +462,14 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     monkeypatch.setattr(run, "FULL", tiny)
     monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1"])
     run.main()
-    assert "5 trainings to run" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "seed 1: 4 trainings to run" in said
+    assert "seed 2: 1 trainings to run" in said
     out = tiny.work / "results"
     models = json.loads((out / "observables.json").read_text())["models"]
-    assert [model["survived"] for model in models] == [1, 1, 1]
+    assert [(model["seed"], model["survived"]) for model in models] == [(1, 1), (2, 1), (1, 1), (1, 1)]
     assert all(np.isfinite(model["D"]["mean"]) for model in models)
-    assert len(json.loads((out / "learning.json").read_text())["rows"]) == 2 * tiny.epochs * 4
+    assert len(json.loads((out / "learning.json").read_text())["rows"]) == tiny.epochs * 4
     for name in ("errors", "liquid", "diffusion", "learning"):
         assert (out / f"{name}.png").stat().st_size > 10_000, name
     bad = [atoms.info["unconverged"] for atoms in read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":")]
@@ -450,7 +487,7 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
     monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1", "--again"])
     run.main()
-    assert "0 trainings to run, 5 finished" in capsys.readouterr().out
+    assert "0 trainings to run, 4 finished" in capsys.readouterr().out
     assert made == {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
     written = {name: (out / name).read_text() for name in ("trainings.csv", "observables.json", "learning.json")}
     for path in tiny.work.iterdir():  # as a new checkout finds it
@@ -460,4 +497,6 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     run.main()
     assert "0 trainings to run, 0 finished" in capsys.readouterr().out
     assert written == {name: (out / name).read_text() for name in written}
+    [line] = [line for line in (out / "README.md").read_text().splitlines() if "| all converged | stock" in line]
+    assert "| 2 | 2 of 2 |" in line, "both seeds"
     assert water_results.finished_before(replace(tiny, trajectories=2), 1) == set()

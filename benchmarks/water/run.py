@@ -1,7 +1,7 @@
 """Liquid water from unconverged reference data: do its structure and its diffusion come back?
 
     python benchmarks/water/run.py            # what the tables don't have; goes on where it was cut
-    python benchmarks/water/run.py --again    # all of it: some seven hours on two cores
+    python benchmarks/water/run.py --again    # all of it: some eight hours on two cores
     python benchmarks/water/run.py --quick    # a quarter of an hour: tries everything, shows nothing
     python benchmarks/water/water_results.py  # tables and figures, from what is finished
 
@@ -12,6 +12,7 @@ starts and random numbers; arms differ in the labels that they see, in the loss,
 
 import argparse
 from dataclasses import replace
+from itertools import zip_longest
 
 import _water_paths  # noqa: F401 (first)
 from demo_arms import finished_result, run_all
@@ -21,17 +22,17 @@ from refinement import refine
 from side_by_side import side_by_side
 from tqdm import tqdm
 from water_cells import FULL, QUICK, SIGMA, Benchmark, Cell
-from water_md import is_finished, simulate
+from water_md import Replica, is_finished, simulate
 from water_results import earlier, finished_before, write_results
 
 
-def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cell], processes: int) -> None:
+def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cell]) -> None:
     """Run what is not finished, for the learning curves of some as well."""
     wanted = [benchmark.training(cell, seed) for cell in cells]
     wanted += [benchmark.followed_training(cell, seed) for cell in followed]
     missing = [one for one in wanted if finished_result(one) is None]
     print(f"seed {seed}: {len(missing)} trainings to run, {len(wanted) - len(missing)} finished", flush=True)
-    run_all(missing, processes, collect)
+    run_all(missing, benchmark.processes, collect)
 
 
 def to_refine(benchmark: Benchmark, before: set[Cell]) -> list[Cell]:
@@ -41,10 +42,22 @@ def to_refine(benchmark: Benchmark, before: set[Cell]) -> list[Cell]:
     return [(*of, "weighted") for of in benchmark.refined if of not in known]
 
 
-def simulate_all(benchmark: Benchmark, seed: int, cells: list[Cell], processes: int) -> None:
-    """Run the trajectories that are not finished, the first one of every model first."""
-    wanted = [one for cell in cells for one in benchmark.replicas(cell, seed)]
-    missing = sorted((one for one in wanted if not is_finished(one)), key=lambda one: one.number)
+def train_all(benchmark: Benchmark, seed: int, before: set[Cell], again: bool) -> None:
+    """Run the trainings of a seed that are not finished, those of refinement and of learning curves with the first."""
+    first = seed == benchmark.seeds[0]
+    curves = set() if again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
+    followed = [cell for cell in benchmark.followed if first and cell[2] not in curves]
+    refined = to_refine(benchmark, before) if first else []
+    cells = [cell for cell in benchmark.trained_with(seed) if cell not in before or cell in refined]
+    train(benchmark, seed, cells, followed)
+    stock = {benchmark.data(*cell[:2], seed): benchmark.training(cell, seed) for cell in refined}
+    refine(stock, benchmark.rounds, SIGMA, benchmark.processes)
+
+
+def simulate_all(models: list[list[Replica]], processes: int) -> None:
+    """Run the trajectories of models that are not finished, the first one of every model first."""
+    in_turn = [one for own in zip_longest(*models) for one in own if one is not None]
+    missing = [one for one in in_turn if not is_finished(one)]
     if missing:
         list(tqdm(side_by_side(simulate, missing, processes), total=len(missing), desc="dynamics", unit="trajectory"))
 
@@ -52,22 +65,20 @@ def simulate_all(benchmark: Benchmark, seed: int, cells: list[Cell], processes: 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small liquid, few epochs, a picosecond")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seeds", type=int, nargs="+", help="the first one runs everything, others what decides")
     parser.add_argument("--processes", type=int, default=2, help="at a time, one thread each")
     parser.add_argument("--again", action="store_true", help="also what an earlier checkout has run")
     options = parser.parse_args()
-    seed, processes = options.seed, options.processes
-    benchmark = replace(QUICK if options.quick else FULL, processes=processes)
-    again = options.again or options.quick
-    before = set() if again else finished_before(benchmark, seed)
-    curves = set() if again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
-    refined = to_refine(benchmark, before)
-    cells = [cell for cell in benchmark.trained if cell not in before or cell in refined]
-    train(benchmark, seed, cells, [cell for cell in benchmark.followed if cell[2] not in curves], processes)
-    stock = {benchmark.data(*cell[:2], seed): benchmark.training(cell, seed) for cell in refined}
-    refine(stock, benchmark.rounds, SIGMA, processes)
-    simulate_all(benchmark, seed, [cell for cell in benchmark.simulated if cell not in before], processes)
-    write_results(benchmark, seed)
+    benchmark = replace(QUICK if options.quick else FULL, processes=options.processes)
+    benchmark = replace(benchmark, seeds=tuple(options.seeds or benchmark.seeds))
+    again, models = options.again or options.quick, []
+    for seed in benchmark.seeds:
+        before = set() if again else finished_before(benchmark, seed)
+        train_all(benchmark, seed, before, again)
+        cells = [cell for cell in benchmark.simulated_with(seed) if cell not in before]
+        models += [benchmark.replicas(cell, seed) for cell in cells]
+    simulate_all(models, benchmark.processes)
+    write_results(benchmark)
 
 
 if __name__ == "__main__":

@@ -31,14 +31,24 @@ class Benchmark:
     work: Path
     liquid: LiquidSettings
     epochs: int
-    trained: tuple[Cell, ...]
+    trained: tuple[Cell, ...]  # with the first seed
     refined: tuple[tuple[str, float], ...]  # kinds and shares
     rounds: int  # of iterative refinement
     followed: tuple[Cell, ...]  # for the learning curves
     simulated: tuple[Cell, ...]
     trajectories: int  # of each model
     protocol: Protocol
+    repeated: tuple[Cell, ...]  # trained, and simulated if they are to be, with the other seeds as well
+    seeds: tuple[int, ...]
     processes: int = 2  # that make the data
+
+    def trained_with(self, seed: int) -> tuple[Cell, ...]:
+        """What is trained with a seed."""
+        return self.trained if seed == self.seeds[0] else self.repeated
+
+    def simulated_with(self, seed: int) -> list[Cell]:
+        """What is simulated of it (and of its refinement)."""
+        return [cell for cell in self.simulated if seed == self.seeds[0] or cell in self.repeated]
 
     def data(self, kind: str, share: float, seed: int) -> Path:
         """Folder of the files of a training."""
@@ -76,12 +86,11 @@ class Benchmark:
         return self.work / "runs" / name / arm
 
     def replicas(self, cell: Cell, seed: int) -> list[Replica]:
-        """The trajectories of a model; they start from the test frames."""
+        """The trajectories of a model; they start from the test frames: those of each seed from others."""
         folder, starts = self.runs(cell, seed), self.data(*cell[:2], seed) / "test.xyz"
         own = self.work / "md" / f"{folder.parent.name}-{folder.name}"
-        return [
-            Replica(folder / "demo.model", starts, number, own, self.protocol) for number in range(self.trajectories)
-        ]
+        numbers = range((seed - 1) * self.trajectories, seed * self.trajectories)
+        return [Replica(folder / "demo.model", starts, number, own, self.protocol) for number in numbers]
 
     def labelled(self, kind: str) -> tuple[dict[str, list], dict[int, float] | None]:
         """Frames of each split with all their labels, and the energies of the free atoms if they are known."""
@@ -137,8 +146,10 @@ FULL = Benchmark(
         *((MIXED, 0.4, arm) for arm in ("oracle", "universal", "published", f"{REFINED}3")),
         *BY_SEVERITY[::2],
     ),
-    trajectories=3,
+    trajectories=2,
     protocol=Protocol(**HEAVY, equilibration_ps=1.5, production_ps=10.0, nve_ps=1.0),
+    repeated=(CLEAN, *((MIXED, share, arm) for share in SHARES[1:] for arm in ("oracle", "default")), FOLLOWED[0]),
+    seeds=(1, 2, 3),
 )
 QUICK = Benchmark(
     work=REPOSITORY / "build" / "water_quick",
@@ -163,4 +174,6 @@ QUICK = Benchmark(
     simulated=(CLEAN, *FOLLOWED, (MIXED, 0.4, f"{REFINED}1")),
     trajectories=2,
     protocol=Protocol(**HEAVY, equilibration_ps=0.3, production_ps=1.0, nve_ps=0.2),
+    repeated=(),
+    seeds=(1,),
 )

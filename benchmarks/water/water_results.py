@@ -23,7 +23,7 @@ from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark
 from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
-from water_summary import summarise
+from water_summary import over_seeds, summarise
 from water_tables import ENERGY, FORCES, tables
 
 HERE = Path(__file__).resolve().parent
@@ -60,10 +60,11 @@ def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     models = earlier(benchmark, "observables.json", "models")
     ran = {tuple(own[name] for name in WHICH) for own in models if own["trajectories"] >= benchmark.trajectories}
     found = {(kind, share, arm) for arm, kind, share, of in trained if of == seed}
-    return {cell for cell in found if cell not in benchmark.simulated or (cell[2], *cell[:2], seed) in ran}
+    simulated = benchmark.simulated_with(seed)
+    return {cell for cell in found if cell not in simulated or (cell[2], *cell[:2], seed) in ran}
 
 
-def simulated(benchmark: Benchmark, seed: int) -> list[dict]:
+def simulated(benchmark: Benchmark) -> list[dict]:
     """Observables of every model that was simulated, here or, as observables.json has them, in an earlier checkout.
 
     Each trajectory is evaluated once.
@@ -71,14 +72,14 @@ def simulated(benchmark: Benchmark, seed: int) -> list[dict]:
     found = {}
     for own in earlier(benchmark, "observables.json", "models"):
         found[own["kind"], own["share"], own["arm"], own["seed"]] = own
-    for cell in benchmark.simulated:
+    order = [(*cell, seed) for cell in benchmark.simulated for seed in benchmark.seeds]
+    for name in order:
+        cell, seed = name[:3], name[3]
         if not (benchmark.runs(cell, seed) / "demo.model").exists():
             continue
         own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)]
         if own:
-            name = (*cell, seed)
             found[name] = dict(zip(("kind", "share", "arm", "seed"), name, strict=True)) | summarise(own)
-    order = [(*cell, seed) for cell in benchmark.simulated]
     return [found[name] for name in order if name in found]
 
 
@@ -90,9 +91,9 @@ def evaluated(replica: Replica) -> dict:
     return json.loads(path.read_text())
 
 
-def learning(benchmark: Benchmark, seed: int) -> list[dict]:
+def learning(benchmark: Benchmark) -> list[dict]:
     """Learning curves, computed once; else those of an earlier checkout."""
-    before, rows = earlier(benchmark, "learning.json", "rows"), []
+    before, rows, seed = earlier(benchmark, "learning.json", "rows"), [], benchmark.seeds[0]
     for cell in benchmark.followed:
         one = benchmark.followed_training(cell, seed) if benchmark.has_data(cell, seed) else None
         if one is None or finished_result(one) is None:
@@ -105,13 +106,13 @@ def learning(benchmark: Benchmark, seed: int) -> list[dict]:
     return rows
 
 
-def about(benchmark: Benchmark, seed: int, data: dict) -> dict:
+def about(benchmark: Benchmark, data: dict) -> dict:
     """Settings, versions and what the labels are."""
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": benchmark.epochs, "flags": FLAGS}
     return {
-        "command": f"python benchmarks/water/run.py --seed {seed}",
+        "command": f"python benchmarks/water/run.py --seeds {' '.join(map(str, benchmark.seeds))}",
         "versions": {name: package_version(name) for name in PACKAGES},
-        "seed": seed,
+        "seeds": benchmark.seeds,
         "data": data,
         "settings": settings | {"sigma_of_refinement": SIGMA},
         "arms": {arm: FLAGS_OF_ARMS[arm] for arm in sorted({arm for _, _, arm in benchmark.trained})},
@@ -119,19 +120,19 @@ def about(benchmark: Benchmark, seed: int, data: dict) -> dict:
     }
 
 
-def write_results(benchmark: Benchmark, seed: int) -> None:
+def write_results(benchmark: Benchmark) -> None:
     """All files, in this folder (--quick: in its working folder)."""
     out = folder(benchmark)
     out.mkdir(exist_ok=True)
     if out != HERE:
         shutil.copy(HERE / "README.md", out)
-    rows, liquids = trainings(benchmark), simulated(benchmark, seed)
+    rows, models = trainings(benchmark), simulated(benchmark)
     described = benchmark.work / "liquid" / DESCRIPTION_FILE
     data = json.loads(described.read_text()) if described.exists() else earlier(benchmark, "results.json", "data")
     rows.drop(columns=["seconds"], errors="ignore").round(4).to_csv(out / "trainings.csv", index=False)
-    write_json_atomically(out / "results.json", about(benchmark, seed, data))
-    write_json_atomically(out / "observables.json", {"models": liquids})
-    curves = learning(benchmark, seed)
+    write_json_atomically(out / "results.json", about(benchmark, data))
+    write_json_atomically(out / "observables.json", {"models": models})
+    curves, liquids = learning(benchmark), over_seeds(models)
     write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
     made = tables(rows, liquids, data["severity"])
     write_tables(out / "README.md", "water", made)
@@ -140,4 +141,4 @@ def write_results(benchmark: Benchmark, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    write_results(FULL, 1)
+    write_results(FULL)

@@ -1,9 +1,13 @@
-"""The observables of one model from its trajectories, and how two models compare."""
+"""The observables of a model from its trajectories, of an arm from its models, and how two arms compare."""
+
+from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 from water_observables import FIRST_PEAK, first_peak
 
 SCALARS = ("temperature", "D", "D_corrected", "drift_meV_per_atom_per_ps")
+PEAK = ("position", "height")
 PEAK_TOLERANCE = 0.02  # of position and height
 
 
@@ -19,17 +23,54 @@ def summarise(replicas: list[dict]) -> dict:
         return found
     for name in SCALARS:
         found[name] = mean_and_error([one[name] for one in alive])
-    found["rdf"] = {
-        pair: {"r": curve["r"], "g": np.round(np.mean([one["rdf"][pair]["g"] for one in alive], 0), 4).tolist()}
-        for pair, curve in alive[0]["rdf"].items()
-    }
-    density = np.mean([one["vdos"]["density"] for one in alive], 0)
-    found["vdos"] = {"wavenumber": alive[0]["vdos"]["wavenumber"], "density": np.round(density, 8).tolist()}
+    found["rdf"] = {pair: mean_curve([one["rdf"][pair] for one in alive], "r", "g", 4) for pair in alive[0]["rdf"]}
+    found["vdos"] = mean_curve([one["vdos"] for one in alive], "wavenumber", "density", 8)
     found["peaks"] = {}
     for pair in FIRST_PEAK:
         position, height = zip(*(first_peak(one["rdf"][pair], pair) for one in alive), strict=True)
         found["peaks"][pair] = {"position": mean_and_error(position), "height": mean_and_error(height)}
     return found
+
+
+def over_seeds(models: list[dict]) -> list[dict]:
+    """One summary for each kind, share and arm, over the models that were trained with several seeds."""
+    of = defaultdict(list)
+    for model in models:
+        of[model["kind"], model["share"], model["arm"]].append(model)
+    names = ("kind", "share", "arm")
+    return [dict(zip(names, which, strict=True)) | over_models(own) for which, own in of.items()]
+
+
+def over_models(models: list[dict]) -> dict:
+    """Mean over models of each observable's mean, and its standard error from the scatter between models.
+
+    That scatter has that of trajectories in it. Of a single model, what `summarise` says: its error knows nothing of
+    how another seed's training would differ.
+    """
+    alive = [own for own in models if own["survived"]]
+    counts = {which: sum(own[which] for own in models) for which in ("trajectories", "survived")}
+    found = {"models": len(models)} | counts
+    found["failures"] = sorted(failure for own in models for failure in own["failures"])
+    if len(alive) < 2:
+        return {**(alive[0] if alive else {}), **found}
+
+    def over(get: Callable[[dict], dict]) -> dict[str, float | None]:
+        return mean_and_error([get(own)["mean"] for own in alive])
+
+    for name in SCALARS:
+        found[name] = over(lambda own, name=name: own[name])
+    found["peaks"] = {
+        pair: {which: over(lambda own, pair=pair, which=which: own["peaks"][pair][which]) for which in PEAK}
+        for pair in FIRST_PEAK
+    }
+    found["rdf"] = {pair: mean_curve([own["rdf"][pair] for own in alive], "r", "g", 4) for pair in alive[0]["rdf"]}
+    found["vdos"] = mean_curve([own["vdos"] for own in alive], "wavenumber", "density", 8)
+    return found
+
+
+def mean_curve(curves: list[dict], x: str, y: str, digits: int) -> dict[str, list[float]]:
+    """Mean of curves over the same x."""
+    return {x: curves[0][x], y: np.round(np.mean([one[y] for one in curves], 0), digits).tolist()}
 
 
 def mean_and_error(values) -> dict[str, float | None]:
@@ -39,6 +80,13 @@ def mean_and_error(values) -> dict[str, float | None]:
     return {"mean": float(values.mean()), "error": error}
 
 
+def errors_off(own: dict, clean: dict) -> float:
+    """By how many combined standard errors a model's diffusion coefficient is off the clean one's."""
+    combined = np.hypot(own["D"]["error"] or 0.0, clean["D"]["error"] or 0.0)
+    difference = own["D"]["mean"] - clean["D"]["mean"]
+    return float(difference / combined) if combined else np.inf * difference
+
+
 def verdict(own: dict, clean: dict) -> dict[str, bool]:
     """Whether a model survived, diffuses like the clean one (within one combined standard error), and has its peaks.
 
@@ -46,14 +94,13 @@ def verdict(own: dict, clean: dict) -> dict[str, bool]:
     """
     if own["survived"] < own["trajectories"] or not clean.get("D"):
         return {"survived": own["survived"] == own["trajectories"]}
-    combined = np.hypot(own["D"]["error"] or 0.0, clean["D"]["error"] or 0.0)
     close = [
         abs(own["peaks"][pair][which]["mean"] / clean["peaks"][pair][which]["mean"] - 1) <= PEAK_TOLERANCE
         for pair in FIRST_PEAK
-        for which in ("position", "height")
+        for which in PEAK
     ]
     return {
         "survived": True,
-        "diffusion": bool(abs(own["D"]["mean"] - clean["D"]["mean"]) <= combined),
+        "diffusion": abs(errors_off(own, clean)) <= 1,
         "structure": all(close),
     }

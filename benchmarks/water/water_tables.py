@@ -4,7 +4,7 @@ import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
-from water_summary import verdict
+from water_summary import errors_off, mean_and_error, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
@@ -23,10 +23,10 @@ def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict
 
 
 def cell(rows: pandas.DataFrame) -> str:
-    """Mean errors and ratios of one arm, "-" for none."""
+    """Mean errors of one arm, and ratios with their standard error over seeds; "-" for none."""
     if not len(rows):
         return "-"
-    ratios = f"{rows.energy_ratio.mean():.2f} x / {rows.force_ratio.mean():.2f} x"
+    ratios = " / ".join(f"{number(mean_and_error(rows[name]), 2)} x" for name in ("energy_ratio", "force_ratio"))
     return f"{rows[ENERGY].mean():.2f} / {rows[FORCES].mean():.1f} ({ratios})"
 
 
@@ -51,19 +51,20 @@ def number(own: dict | None, digits: int) -> str:
 
 def liquid(liquids: list[dict]) -> str:
     """Observables: models down."""
-    head = ["labels", "arm", "survived", "D, Å²/ps", "D, corrected", "O-O peak, Å", "its height", "O-H peak, Å",
+    head = ["labels", "arm", "models", "survived", "D, Å²/ps", "off by", "O-O peak, Å", "its height", "O-H peak, Å",
             "its height", "drift, meV/atom/ps", "as with clean labels?"]  # fmt: skip
     clean = next((one for one in liquids if one["share"] == 0), None)
     lines = []
     for one in (one for one in liquids if one["kind"] == MIXED):
         labels = f"{100 * one['share']:g} % bad" if one["share"] else "all converged"
         peaks = one.get("peaks", {})
-        cells = [number(one.get("D"), 3), number(one.get("D_corrected"), 3)]
+        known = one is not clean and one.get("D") and clean and clean.get("D")
+        cells = [number(one.get("D"), 3), f"{errors_off(one, clean):+.1f} SE" if known else "-"]
         for pair in ("OO", "OH"):
             own = peaks.get(pair, {})
             cells += [number(own.get("position"), 3), number(own.get("height"), 2)]
         cells.append(number(one.get("drift_meV_per_atom_per_ps"), 3))
-        lines.append([labels, NAMES[one["arm"]], survival(one), *cells, said(one, clean)])
+        lines.append([labels, NAMES[one["arm"]], str(one["models"]), survival(one), *cells, said(one, clean)])
     return markdown(head, lines)
 
 
