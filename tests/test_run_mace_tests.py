@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MADE_UP = """
-import argparse, os, subprocess, sys
+import argparse, functools, os, subprocess, sys
 import pytest
 
 CODE = '''
@@ -19,6 +19,7 @@ from mace_outlier.plugin import shared
 print("RUN", shared.run is not None)
 '''
 
+@functools.cache
 def trained():
     return subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
 

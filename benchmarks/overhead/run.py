@@ -134,6 +134,7 @@ def end_epoch(distribution: MixtureDistribution, records: Records) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--configurations", type=int, default=200)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     arguments = parser.parse_args()
@@ -144,7 +145,7 @@ def main() -> None:
         torch.set_default_dtype(dtype)
         torch.manual_seed(0)
         rng = np.random.default_rng(0)
-        samples = [water_cluster(rng) for _ in range(200)]
+        samples = [water_cluster(rng) for _ in range(arguments.configurations)]
         for name, base in BASES.items():
             key = f"{name}, {str(dtype).removeprefix('torch.')}"
             results[key] = compare(base(1.0, 100.0), samples, arguments.steps)
