@@ -12,7 +12,7 @@ from typing import Any
 import _water_paths  # noqa: F401 (first)
 import pandas
 from demo_arms import ARMS as FLAGS_OF_ARMS
-from demo_arms import MACE_SETTINGS, RESULT_FILE, finished_result
+from demo_arms import MACE_SETTINGS, REPOSITORY, RESULT_FILE, finished_result
 from demo_results import package_version
 from finished_trainings import WHICH, committed_trainings, finished_trainings, over_the_oracle
 from learning_curves import curve
@@ -24,7 +24,7 @@ from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
 from water_summary import over_seeds, summarise
-from water_tables import ENERGY, FORCES, tables
+from water_tables import ENERGY, FORCES, short, tables
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
@@ -136,6 +136,8 @@ def write_results(benchmark: Benchmark) -> None:
     write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
     made = tables(rows, liquids, data["severity"])
     write_tables(out / "README.md", "water", made)
+    if out == HERE:
+        write_tables(REPOSITORY / "README.md", "water", {"short": short(rows, liquids)})
     draw_all(rows, liquids, curves, CLEAN, out)
     print("\n".join(made.values()), f"\nfiles in {out}")
 

@@ -22,6 +22,25 @@ def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict
     }
 
 
+def short(rows: pandas.DataFrame, liquids: list[dict]) -> str:
+    """Errors and observables of the same models in one table, for the front page."""
+    head = ["labels", "arm", "energy, meV/atom", "forces, meV/Å", "O-H peak at, Å", "D, Å²/ps", "as with clean labels?"]
+    clean = next((one for one in liquids if one["share"] == 0), None)
+    lines = []
+    for one in (one for one in liquids if one["kind"] == MIXED):
+        own = rows[(rows.kind == MIXED) & (rows.share == one["share"]) & (rows.arm == one["arm"])]
+        errors_of_it = [f"{own[ENERGY].mean():.1f}", f"{own[FORCES].mean():.1f}"] if len(own) else ["-", "-"]
+        peak = one.get("peaks", {}).get("OH", {}).get("position")
+        observed = [number(peak, 3), number(one.get("D"), 2), said(one, clean)]
+        lines.append([labels_of(one), NAMES[one["arm"]], *errors_of_it, *observed])
+    return markdown(head, lines)
+
+
+def labels_of(one: dict) -> str:
+    """Which labels a model was trained on."""
+    return f"{100 * one['share']:g} % bad" if one["share"] else "all converged"
+
+
 def cell(rows: pandas.DataFrame) -> str:
     """Mean errors of one arm, and ratios with their standard error over seeds; "-" for none."""
     if not len(rows):
@@ -56,7 +75,6 @@ def liquid(liquids: list[dict]) -> str:
     clean = next((one for one in liquids if one["share"] == 0), None)
     lines = []
     for one in (one for one in liquids if one["kind"] == MIXED):
-        labels = f"{100 * one['share']:g} % bad" if one["share"] else "all converged"
         peaks = one.get("peaks", {})
         known = one is not clean and one.get("D") and clean and clean.get("D")
         cells = [number(one.get("D"), 3), f"{errors_off(one, clean):+.1f} SE" if known else "-"]
@@ -64,7 +82,7 @@ def liquid(liquids: list[dict]) -> str:
             own = peaks.get(pair, {})
             cells += [number(own.get("position"), 3), number(own.get("height"), 2)]
         cells.append(number(one.get("drift_meV_per_atom_per_ps"), 3))
-        lines.append([labels, NAMES[one["arm"]], str(one["models"]), survival(one), *cells, said(one, clean)])
+        lines.append([labels_of(one), NAMES[one["arm"]], str(one["models"]), survival(one), *cells, said(one, clean)])
     return markdown(head, lines)
 
 

@@ -39,7 +39,7 @@ CAPTIONS = {
     LOGNORMAL: "The fitted normal distribution is that of the logarithm of the loss, with its mean mu and standard "
     "deviation sigma: populations were not fitted yet. Beyond exp(mu + t sigma) a configuration has less than half its "
     "weight.",
-    "two": "The losses of two fitted populations, of right and of wrong labels, and their sum.",
+    "two": "The losses of the fitted populations, of right and of wrong labels, and their sum.",
     "one": "The losses of one fitted population.",
 }
 CUTS = {  # what the line at weight 1/2 means
