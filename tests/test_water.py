@@ -326,13 +326,19 @@ def test_verdict_compares_with_the_clean_model():
     assert faster == same | {"diffusion": False}
     elsewhere = water_summary.verdict(water_summary.summarise([replica(0.19, 2.9), replica(0.21, 2.9)]), clean)
     assert elsewhere == same | {"structure": False}
+    [apart] = water_summary.over_seeds([model(1, 0.2, 0.2, position=2.9), model(2, 0.19, position=3.0)])
+    off = water_summary.peaks_off(apart, clean)
+    assert set(off) == {("OO", "position"), ("OH", "position")}
+    assert off["OO", "position"] == (pytest.approx(0.15 / 2.8, rel=1e-3), pytest.approx(3.0, rel=1e-2))
+    assert water_tables.said(apart, clean).startswith("no: O-O position +5.4 % (3.0 SE), O-H position +7.9 % (3.0 SE)")
     lost = water_summary.summarise([replica(0.2), replica(survived=False)])
     assert water_summary.verdict(lost, clean) == {"survived": False}
 
 
-def model(seed, *diffusion, arm="default", share=0.4):
+def model(seed, *diffusion, arm="default", share=0.4, position=2.8):
     about = {"kind": "mixed", "share": share, "arm": arm, "seed": seed}
-    return about | water_summary.summarise([replica(D) if D else replica(survived=False) for D in diffusion])
+    replicas = [replica(D, position) if D else replica(survived=False) for D in diffusion]
+    return about | water_summary.summarise(replicas)
 
 
 def test_errors_are_those_of_the_scatter_between_models_where_there_are_several():
@@ -349,7 +355,7 @@ def test_errors_are_those_of_the_scatter_between_models_where_there_are_several(
     assert reference["D"] == {"mean": pytest.approx(0.55), "error": pytest.approx(0.05)}
     assert oracle == {"kind": "mixed", "share": 0.4, "arm": "oracle", "models": 1, "trajectories": 1, "survived": 0,
                       "failures": ["blew up"]}  # fmt: skip
-    assert water_summary.errors_off(own, reference) == pytest.approx(-0.15 / np.hypot(0.05, 0.1 / np.sqrt(3)))
+    assert water_summary.errors_off(own["D"], reference["D"]) == pytest.approx(-0.15 / np.hypot(0.05, 0.1 / np.sqrt(3)))
     table = water_tables.liquid([reference, own, oracle])
     assert "| 40 % bad | **`ema_robust`** | 3 | 6 of 6 | 0.400 ± 0.058 | -2.0 SE |" in table
     [alone] = water_summary.over_seeds(models[2:3])
@@ -424,7 +430,7 @@ def tiny(tmp_path):
     liquid = LiquidSettings(
         attempts=0,
         n_molecules=8, n_train=8, n_close=2, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
-        first_steps_between_frames=6, generations=1, equilibration_steps=30, steps_between_frames=10, sampler_epochs=6,
+        first_steps_between_frames=3, generations=1, equilibration_steps=10, steps_between_frames=10, sampler_epochs=3,
     )  # fmt: skip
     short = {"equilibration_ps": 0.01, "production_ps": 0.3, "nve_ps": 0.02}
     protocol = Protocol(**water_cells.HEAVY, **short, hottest=1e5, longest_bond=99.0, closest=0.0)

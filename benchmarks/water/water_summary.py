@@ -80,13 +80,6 @@ def mean_and_error(values) -> dict[str, float | None]:
     return {"mean": float(values.mean()), "error": error}
 
 
-def errors_off(own: dict, clean: dict) -> float:
-    """By how many combined standard errors a model's diffusion coefficient is off the clean one's."""
-    combined = np.hypot(own["D"]["error"] or 0.0, clean["D"]["error"] or 0.0)
-    difference = own["D"]["mean"] - clean["D"]["mean"]
-    return float(difference / combined) if combined else np.inf * difference
-
-
 def verdict(own: dict, clean: dict) -> dict[str, bool]:
     """Whether a model survived, diffuses like the clean one (within one combined standard error), and has its peaks.
 
@@ -94,13 +87,29 @@ def verdict(own: dict, clean: dict) -> dict[str, bool]:
     """
     if own["survived"] < own["trajectories"] or not clean.get("D"):
         return {"survived": own["survived"] == own["trajectories"]}
-    close = [
-        abs(own["peaks"][pair][which]["mean"] / clean["peaks"][pair][which]["mean"] - 1) <= PEAK_TOLERANCE
-        for pair in FIRST_PEAK
-        for which in PEAK
-    ]
     return {
         "survived": True,
-        "diffusion": abs(errors_off(own, clean)) <= 1,
-        "structure": all(close),
+        "diffusion": abs(errors_off(own["D"], clean["D"])) <= 1,
+        "structure": not peaks_off(own, clean),
     }
+
+
+def errors_off(own: dict, clean: dict) -> float:
+    """By how many combined standard errors an observable, mean and error, is off the clean model's."""
+    combined = np.hypot(own["error"] or 0.0, clean["error"] or 0.0)
+    difference = own["mean"] - clean["mean"]
+    if not combined:
+        return float(np.copysign(np.inf, difference)) if difference else 0.0
+    return float(difference / combined)
+
+
+def peaks_off(own: dict, clean: dict) -> dict[tuple[str, str], tuple[float, float]]:
+    """First peaks beyond the tolerance: by what relative difference, and by how many combined standard errors."""
+    off = {}
+    for pair in FIRST_PEAK:
+        for which in PEAK:
+            one, other = own["peaks"][pair][which], clean["peaks"][pair][which]
+            relative = one["mean"] / other["mean"] - 1
+            if abs(relative) > PEAK_TOLERANCE:
+                off[pair, which] = (relative, errors_off(one, other))
+    return off

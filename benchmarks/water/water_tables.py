@@ -4,7 +4,7 @@ import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
-from water_summary import errors_off, mean_and_error, verdict
+from water_summary import errors_off, mean_and_error, peaks_off, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
@@ -45,8 +45,13 @@ def cell(rows: pandas.DataFrame) -> str:
     """Mean errors of one arm, and ratios with their standard error over seeds; "-" for none."""
     if not len(rows):
         return "-"
-    ratios = " / ".join(f"{number(mean_and_error(rows[name]), 2)} x" for name in ("energy_ratio", "force_ratio"))
+    ratios = " / ".join(f"{ratio(rows[name])} x" for name in ("energy_ratio", "force_ratio"))
     return f"{rows[ENERGY].mean():.2f} / {rows[FORCES].mean():.1f} ({ratios})"
+
+
+def ratio(values: pandas.Series) -> str:
+    """Mean and standard error; none of those that everything is compared with."""
+    return "1.00" if (values == 1).all() else number(mean_and_error(values), 2)
 
 
 def errors(rows: pandas.DataFrame) -> str:
@@ -77,7 +82,7 @@ def liquid(liquids: list[dict]) -> str:
     for one in (one for one in liquids if one["kind"] == MIXED):
         peaks = one.get("peaks", {})
         known = one is not clean and one.get("D") and clean and clean.get("D")
-        cells = [number(one.get("D"), 3), f"{errors_off(one, clean):+.1f} SE" if known else "-"]
+        cells = [number(one.get("D"), 3), f"{errors_off(one['D'], clean['D']):+.1f} SE" if known else "-"]
         for pair in ("OO", "OH"):
             own = peaks.get(pair, {})
             cells += [number(own.get("position"), 3), number(own.get("height"), 2)]
@@ -92,10 +97,14 @@ def survival(one: dict) -> str:
 
 
 def said(one: dict, clean: dict | None) -> str:
-    """The verdict in words."""
+    """The verdict in words; which peaks are off, and whether that may be noise."""
     if clean is None or one is clean:
         return "-"
     wrong = [name for name, good in verdict(one, clean).items() if not good]
+    if "structure" in wrong:
+        wrong.remove("structure")
+        for (pair, which), (relative, in_errors) in peaks_off(one, clean).items():
+            wrong.append(f"{'-'.join(pair)} {which} {100 * relative:+.1f} % ({abs(in_errors):.1f} SE)")
     return "yes" if not wrong else "no: " + ", ".join(wrong)
 
 
