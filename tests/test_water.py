@@ -383,6 +383,9 @@ def test_tables_name_what_is_missing():
     about = {"kind": "mixed", "seed": 1}
     clean = about | {"share": 0.0, "arm": "weighted"} | water_summary.summarise([replica(), replica()])
     lost = about | {"share": 0.4, "arm": "weighted"} | water_summary.summarise([replica(survived=False)])
+    front = water_tables.short(rows, water_summary.over_seeds([clean, lost]))
+    assert "| all converged | stock `weighted` | 2.0 | 40.0 | 2.800 ± 0.000 | 1.900 ± 0.000 | 0.20 ± 0.00 |" in front
+    assert "| 40 % bad | stock `weighted` | - | - | - | - | - |" in front
     text = water_tables.liquid(water_summary.over_seeds([clean, lost]))
     assert "| 40 % bad | stock `weighted` | 1 | 0 of 1, blew up | - |" in text
     assert text.rstrip().endswith("no: survived |")

@@ -99,6 +99,8 @@ def draw_diffusion(clean: dict, others: list[dict], path: Path) -> None:
                 axes.annotate(lost, (100 * one["share"], mean), color=colour, fontsize=8)
     axes.set(xlabel="bad frames (%)", ylabel="self-diffusion coefficient (Å²/ps), in this box")
     axes.set_xticks(sorted({100 * one["share"] for one in others}))
+    axes.set_ylim(bottom=0)
+    axes.margins(x=0.15)
     axes.grid(alpha=0.3, axis="y")
     axes.legend(frameon=False, fontsize=8)
     figure.savefig(path, dpi=150)

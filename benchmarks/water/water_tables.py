@@ -24,15 +24,13 @@ def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict
 
 def short(rows: pandas.DataFrame, liquids: list[dict]) -> str:
     """Errors and observables of the same models in one table, for the front page."""
-    head = ["labels", "arm", "energy, meV/atom", "forces, meV/Å", "O-H peak at, Å", "D, Å²/ps", "as with clean labels?"]
-    clean = next((one for one in liquids if one["share"] == 0), None)
+    head = ["labels", "arm", "energy, meV/atom", "forces, meV/Å", "O-O peak, Å", "O-H peak, Å", "D, Å²/ps"]
     lines = []
     for one in (one for one in liquids if one["kind"] == MIXED):
         own = rows[(rows.kind == MIXED) & (rows.share == one["share"]) & (rows.arm == one["arm"])]
         errors_of_it = [f"{own[ENERGY].mean():.1f}", f"{own[FORCES].mean():.1f}"] if len(own) else ["-", "-"]
-        peak = one.get("peaks", {}).get("OH", {}).get("position")
-        observed = [number(peak, 3), number(one.get("D"), 2), said(one, clean)]
-        lines.append([labels_of(one), NAMES[one["arm"]], *errors_of_it, *observed])
+        peaks = [number(one.get("peaks", {}).get(pair, {}).get("position"), 3) for pair in ("OO", "OH")]
+        lines.append([labels_of(one), NAMES[one["arm"]], *errors_of_it, *peaks, number(one.get("D"), 2)])
     return markdown(head, lines)
 
 
