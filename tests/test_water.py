@@ -371,6 +371,14 @@ def test_only_what_decides_is_run_with_further_seeds():
     assert numbers == [[0, 1], [2, 3], [4, 5]], "other starts"
 
 
+def test_results_of_seeds_that_are_not_run_now_are_kept(tmp_path):
+    benchmark = replace(water_cells.QUICK, work=tmp_path, seeds=(2,))
+    (tmp_path / "results").mkdir()
+    committed = {"models": [model(1, 0.5, arm="weighted", share=0.0), model(2, 0.5, arm="weighted", share=0.0)]}
+    (tmp_path / "results" / "observables.json").write_text(json.dumps(committed))
+    assert [own["seed"] for own in water_results.simulated(benchmark)] == [2, 1]
+
+
 def test_tables_name_what_is_missing():
     rows = pandas.DataFrame(
         {"arm": arm, "kind": "mixed", "share": share, "seed": 1, water_tables.ENERGY: 2.0, water_tables.FORCES: 40.0,

@@ -80,7 +80,7 @@ def simulated(benchmark: Benchmark) -> list[dict]:
         own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)]
         if own:
             found[name] = dict(zip(("kind", "share", "arm", "seed"), name, strict=True)) | summarise(own)
-    return [found[name] for name in order if name in found]
+    return [found[name] for name in dict.fromkeys((*order, *found)) if name in found]
 
 
 def evaluated(replica: Replica) -> dict:
@@ -106,13 +106,13 @@ def learning(benchmark: Benchmark) -> list[dict]:
     return rows
 
 
-def about(benchmark: Benchmark, data: dict) -> dict:
+def about(benchmark: Benchmark, data: dict, seeds: list[int]) -> dict:
     """Settings, versions and what the labels are."""
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": benchmark.epochs, "flags": FLAGS}
     return {
-        "command": f"python benchmarks/water/run.py --seeds {' '.join(map(str, benchmark.seeds))}",
+        "command": f"python benchmarks/water/run.py --seeds {' '.join(map(str, seeds))}",
         "versions": {name: package_version(name) for name in PACKAGES},
-        "seeds": benchmark.seeds,
+        "seeds": seeds,
         "data": data,
         "settings": settings | {"sigma_of_refinement": SIGMA},
         "arms": {arm: FLAGS_OF_ARMS[arm] for arm in sorted({arm for _, _, arm in benchmark.trained})},
@@ -130,10 +130,11 @@ def write_results(benchmark: Benchmark) -> None:
     described = benchmark.work / "liquid" / DESCRIPTION_FILE
     data = json.loads(described.read_text()) if described.exists() else earlier(benchmark, "results.json", "data")
     rows.drop(columns=["seconds"], errors="ignore").round(4).to_csv(out / "trainings.csv", index=False)
-    write_json_atomically(out / "results.json", about(benchmark, data))
+    write_json_atomically(out / "results.json", about(benchmark, data, sorted(rows.seed.unique().tolist())))
     write_json_atomically(out / "observables.json", {"models": models})
     curves, liquids = learning(benchmark), over_seeds(models)
-    write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
+    if curves:
+        write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
     made = tables(rows, liquids, data["severity"])
     write_tables(out / "README.md", "water", made)
     if out == HERE:
