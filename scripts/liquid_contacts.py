@@ -45,9 +45,7 @@ def push_together(box: Atoms, rng: np.random.Generator, contacts: int = CONTACTS
 def _has_room(box: Atoms, places: np.ndarray, own: int) -> bool:
     """Whether a molecule of those at places (M, 3, 3) is far enough from all others, their oxygens as far as PUSHED."""
     others = np.delete(places, own, axis=0)
-    apart = distances(box, places[own], others.reshape(-1, 3)).reshape(
-        3, -1, 3
-    )  # of its atoms from those of the others
+    apart = distances(box, places[own], others.reshape(-1, 3)).reshape(3, -1, 3)  # its atoms, molecules, their atoms
     mixed = min(apart[1:, :, 0].min(), apart[0, :, 1:].min())
     hydrogens, oxygens = apart[1:, :, 1:].min(), apart[0, :, 0].min()
     return bool(hydrogens > ROOM[1, 1] and mixed > ROOM[1, 8] and oxygens > PUSHED[0] - 1e-6)

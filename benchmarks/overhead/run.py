@@ -138,6 +138,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     arguments = parser.parse_args()
+    if not 1 <= arguments.configurations // BATCH < arguments.steps:
+        parser.error(f"--configurations: at least {BATCH}, a batch; --steps: more than one epoch, which warms up")
     torch.set_num_threads(arguments.threads)
     assert run_train  # loads all of MACE's training, as a run does
     results: dict[str, Any] = {}

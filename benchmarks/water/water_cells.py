@@ -38,8 +38,8 @@ class Benchmark:
     simulated: tuple[Cell, ...]
     trajectories: int  # of each model
     protocol: Protocol
-    repeated: tuple[Cell, ...]  # trained, and simulated if they are to be, with the other seeds as well
-    seeds: tuple[int, ...]
+    repeated: tuple[Cell, ...] = ()  # trained, and simulated if they are to be, with the other seeds as well
+    seeds: tuple[int, ...] = (1,)
     processes: int = 2  # that make the data
 
     def trained_with(self, seed: int) -> tuple[Cell, ...]:
@@ -174,6 +174,4 @@ QUICK = Benchmark(
     simulated=(CLEAN, *FOLLOWED, (MIXED, 0.4, f"{REFINED}1")),
     trajectories=2,
     protocol=Protocol(**HEAVY, equilibration_ps=0.3, production_ps=1.0, nve_ps=0.2),
-    repeated=(),
-    seeds=(1,),
 )

@@ -6,6 +6,7 @@ python benchmarks/water/water_results.py        # of all that is finished
 import json
 import shutil
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,8 @@ def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     models = earlier(benchmark, "observables.json", "models")
     ran = {tuple(own[name] for name in WHICH) for own in models if own["trajectories"] >= benchmark.trajectories}
     found = {(kind, share, arm) for arm, kind, share, of in trained if of == seed}
-    simulated = benchmark.simulated_with(seed)
-    return {cell for cell in found if cell not in simulated or (cell[2], *cell[:2], seed) in ran}
+    to_simulate = benchmark.simulated_with(seed)
+    return {cell for cell in found if cell not in to_simulate or (cell[2], *cell[:2], seed) in ran}
 
 
 def simulated(benchmark: Benchmark) -> list[dict]:
@@ -69,18 +70,16 @@ def simulated(benchmark: Benchmark) -> list[dict]:
 
     Each trajectory is evaluated once.
     """
-    found = {}
-    for own in earlier(benchmark, "observables.json", "models"):
-        found[own["kind"], own["share"], own["arm"], own["seed"]] = own
-    order = [(*cell, seed) for cell in benchmark.simulated for seed in benchmark.seeds]
-    for name in order:
-        cell, seed = name[:3], name[3]
-        if not (benchmark.runs(cell, seed) / "demo.model").exists():
-            continue
-        own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)]
+    which, found = ("kind", "share", "arm", "seed"), {}
+    before = {tuple(own[name] for name in which): own for own in earlier(benchmark, "observables.json", "models")}
+    for cell, seed in product(benchmark.simulated, benchmark.seeds):
+        name, has_model = (*cell, seed), (benchmark.runs(cell, seed) / "demo.model").exists()
+        own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)] if has_model else []
         if own:
-            found[name] = dict(zip(("kind", "share", "arm", "seed"), name, strict=True)) | summarise(own)
-    return [found[name] for name in dict.fromkeys((*order, *found)) if name in found]
+            found[name] = dict(zip(which, name, strict=True)) | summarise(own)
+        elif name in before:
+            found[name] = before[name]
+    return list((found | {name: own for name, own in before.items() if name not in found}).values())
 
 
 def evaluated(replica: Replica) -> dict:

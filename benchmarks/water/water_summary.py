@@ -1,7 +1,6 @@
 """The observables of a model from its trajectories, of an arm from its models, and how two arms compare."""
 
 from collections import defaultdict
-from collections.abc import Callable
 
 import numpy as np
 from water_observables import FIRST_PEAK, first_peak
@@ -21,15 +20,30 @@ def summarise(replicas: list[dict]) -> dict:
     found["failures"] = sorted(one["failure"] for one in replicas if not one["survived"])
     if not alive:
         return found
-    for name in SCALARS:
-        found[name] = mean_and_error([one[name] for one in alive])
-    found["rdf"] = {pair: mean_curve([one["rdf"][pair] for one in alive], "r", "g", 4) for pair in alive[0]["rdf"]}
-    found["vdos"] = mean_curve([one["vdos"] for one in alive], "wavenumber", "density", 8)
-    found["peaks"] = {}
-    for pair in FIRST_PEAK:
-        position, height = zip(*(first_peak(one["rdf"][pair], pair) for one in alive), strict=True)
-        found["peaks"][pair] = {"position": mean_and_error(position), "height": mean_and_error(height)}
+    return found | averages([one | {"peaks": first_peaks(one["rdf"])} for one in alive])
+
+
+def first_peaks(rdf: dict[str, dict]) -> dict[str, dict[str, float]]:
+    """Position and height of each pair's first peak."""
+    return {pair: dict(zip(PEAK, first_peak(rdf[pair], pair), strict=True)) for pair in FIRST_PEAK}
+
+
+def averages(parts: list[dict]) -> dict:
+    """Mean and standard error of scalars and peaks, and mean curves, over trajectories or models."""
+    found = {name: mean_and_error([one[name] for one in parts]) for name in SCALARS}
+    found["rdf"] = {pair: mean_curve([one["rdf"][pair] for one in parts], "r", "g", 4) for pair in parts[0]["rdf"]}
+    found["vdos"] = mean_curve([one["vdos"] for one in parts], "wavenumber", "density", 8)
+    found["peaks"] = {
+        pair: {which: mean_and_error([one["peaks"][pair][which] for one in parts]) for which in PEAK}
+        for pair in FIRST_PEAK
+    }
     return found
+
+
+def without_errors(own: dict) -> dict:
+    """A summary with means in place of means and errors, as a trajectory has them."""
+    peaks = {pair: {which: peak[which]["mean"] for which in PEAK} for pair, peak in own["peaks"].items()}
+    return own | {name: own[name]["mean"] for name in SCALARS} | {"peaks": peaks}
 
 
 def over_seeds(models: list[dict]) -> list[dict]:
@@ -48,24 +62,12 @@ def over_models(models: list[dict]) -> dict:
     how another seed's training would differ.
     """
     alive = [own for own in models if own["survived"]]
-    counts = {which: sum(own[which] for own in models) for which in ("trajectories", "survived")}
-    found = {"models": len(models)} | counts
+    found: dict = {which: sum(own[which] for own in models) for which in ("trajectories", "survived")}
+    found["models"] = len(models)
     found["failures"] = sorted(failure for own in models for failure in own["failures"])
     if len(alive) < 2:
         return {**(alive[0] if alive else {}), **found}
-
-    def over(get: Callable[[dict], dict]) -> dict[str, float | None]:
-        return mean_and_error([get(own)["mean"] for own in alive])
-
-    for name in SCALARS:
-        found[name] = over(lambda own, name=name: own[name])
-    found["peaks"] = {
-        pair: {which: over(lambda own, pair=pair, which=which: own["peaks"][pair][which]) for which in PEAK}
-        for pair in FIRST_PEAK
-    }
-    found["rdf"] = {pair: mean_curve([own["rdf"][pair] for own in alive], "r", "g", 4) for pair in alive[0]["rdf"]}
-    found["vdos"] = mean_curve([own["vdos"] for own in alive], "wavenumber", "density", 8)
-    return found
+    return found | averages(list(map(without_errors, alive)))
 
 
 def mean_curve(curves: list[dict], x: str, y: str, digits: int) -> dict[str, list[float]]:

@@ -30,13 +30,18 @@ def short(rows: pandas.DataFrame, liquids: list[dict]) -> str:
         own = rows[(rows.kind == MIXED) & (rows.share == one["share"]) & (rows.arm == one["arm"])]
         errors_of_it = [f"{own[ENERGY].mean():.1f}", f"{own[FORCES].mean():.1f}"] if len(own) else ["-", "-"]
         peaks = [number(one.get("peaks", {}).get(pair, {}).get("position"), 3) for pair in ("OO", "OH")]
-        lines.append([labels_of(one), NAMES[one["arm"]], *errors_of_it, *peaks, number(one.get("D"), 2)])
+        lines.append([labels_of(one["share"]), NAMES[one["arm"]], *errors_of_it, *peaks, number(one.get("D"), 2)])
     return markdown(head, lines)
 
 
-def labels_of(one: dict) -> str:
+def labels_of(share: float) -> str:
     """Which labels a model was trained on."""
-    return f"{100 * one['share']:g} % bad" if one["share"] else "all converged"
+    return f"{100 * share:g} % bad" if share else "all converged"
+
+
+def clean_of(liquids: list[dict]) -> dict | None:
+    """The model of all frames with converged labels."""
+    return next((one for one in liquids if one["share"] == 0), None)
 
 
 def cell(rows: pandas.DataFrame) -> str:
@@ -60,7 +65,7 @@ def errors(rows: pandas.DataFrame) -> str:
         cells = [cell(rows[(rows.arm == arm) & (rows.share == share)]) for share in shares]
         if set(cells) - {"-"}:
             lines.append([name, *cells])
-    return markdown(["arm", *(f"{100 * share:g} % bad" if share else "all converged" for share in shares)], lines)
+    return markdown(["arm", *map(labels_of, shares)], lines)
 
 
 def number(own: dict | None, digits: int) -> str:
@@ -75,8 +80,7 @@ def liquid(liquids: list[dict]) -> str:
     """Observables: models down."""
     head = ["labels", "arm", "models", "survived", "D, Å²/ps", "off by", "O-O peak, Å", "its height", "O-H peak, Å",
             "its height", "drift, meV/atom/ps", "as with clean labels?"]  # fmt: skip
-    clean = next((one for one in liquids if one["share"] == 0), None)
-    lines = []
+    clean, lines = clean_of(liquids), []
     for one in (one for one in liquids if one["kind"] == MIXED):
         peaks = one.get("peaks", {})
         known = one is not clean and one.get("D") and clean and clean.get("D")
@@ -85,7 +89,8 @@ def liquid(liquids: list[dict]) -> str:
             own = peaks.get(pair, {})
             cells += [number(own.get("position"), 3), number(own.get("height"), 2)]
         cells.append(number(one.get("drift_meV_per_atom_per_ps"), 3))
-        lines.append([labels_of(one), NAMES[one["arm"]], str(one["models"]), survival(one), *cells, said(one, clean)])
+        which = [labels_of(one["share"]), NAMES[one["arm"]], str(one["models"]), survival(one)]
+        lines.append([*which, *cells, said(one, clean)])
     return markdown(head, lines)
 
 
@@ -98,9 +103,9 @@ def said(one: dict, clean: dict | None) -> str:
     """The verdict in words; which peaks are off, and whether that may be noise."""
     if clean is None or one is clean:
         return "-"
-    wrong = [name for name, good in verdict(one, clean).items() if not good]
-    if "structure" in wrong:
-        wrong.remove("structure")
+    good = verdict(one, clean)
+    wrong = [name for name in ("survived", "diffusion") if not good.get(name, True)]
+    if not good.get("structure", True):
         for (pair, which), (relative, in_errors) in peaks_off(one, clean).items():
             wrong.append(f"{'-'.join(pair)} {which} {100 * relative:+.1f} % ({abs(in_errors):.1f} SE)")
     return "yes" if not wrong else "no: " + ", ".join(wrong)
@@ -110,8 +115,7 @@ def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, 
     """How wrong the labels of each severity are, and what 40 % of them do to stock MACE and to ours."""
     head = ["SCC", "energy, meV/atom", "forces, meV/Å", "stock `weighted`", "**`ema_robust`**", "survived (stock)",
             "D (stock), Å²/ps", "as with clean labels? (stock)"]  # fmt: skip
-    clean = next((one for one in liquids if one["share"] == 0), None)
-    lines = []
+    clean, lines = clean_of(liquids), []
     for kind, size in severity.items():
         shift = f"{size['mean_energy_shift_meV_per_atom']:+.1f} ± {size['std_energy_shift_meV_per_atom']:.1f}"
         own = rows[(rows.kind == kind) & (rows.share == 0.4)]
