@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -138,6 +139,17 @@ def mace(tmp_path: Path) -> Mace:
     spoil(train, [3, 12])
     write_xyz(tmp_path, train, molecules(5, seed=1))
     return Mace(tmp_path)
+
+
+@pytest.fixture
+def copied_mace(tmp_path: Path) -> Path:
+    """The installed package, copied (without README and tests): tmp_path/site-packages/mace.
+
+    With what is compiled, which Python uses for files that a test leaves as they are.
+    """
+    import mace
+
+    return Path(shutil.copytree(Path(mace.__file__).parent, tmp_path / "site-packages" / "mace"))
 
 
 @pytest.fixture

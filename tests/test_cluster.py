@@ -96,21 +96,6 @@ def submit(folder, *arguments, **more):
     return done, log.read_text() if log.exists() else ""
 
 
-def test_a_job_of_two_processes_trains_and_a_second_one_goes_on(data, tmp_path):
-    done, asked = submit(tmp_path, *SMALL, "--max_num_epochs=2", "--start_swa=1", DATA=str(data))
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Processes: 2" in done.stdout
-    assert "loss: ema_robust, base loss: weighted, distribution: mixture" in done.stdout
-    assert "Changing loss based on Stage Two Weights" in done.stdout
-    assert "--nproc_per_node=2" in asked
-    assert f"--rdzv_endpoint=localhost:{20000 + int(JOB) % 10000}" in asked
-    assert (tmp_path / "run" / "spice_stagetwo.model").exists()
-    assert list((tmp_path / "run" / "results").glob("spice_run-1_outliers*"))
-    again, _ = submit(tmp_path, *SMALL, "--max_num_epochs=3", "--start_swa=1", DATA=str(data))
-    assert again.returncode == 0, again.stderr[-3000:]
-    assert "Continuing with the loss statistics of the checkpoint" in again.stdout
-
-
 def test_on_a_cluster_it_is_mace_s_own_program(data, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\npwd >> $SLURM_LOG\n")
@@ -177,8 +162,8 @@ def test_every_key_of_the_yaml_is_one_of_mace_s():
     assert given.swa_energy_weight == 1000.0
 
 
-def test_the_commands_of_the_readme(tmp_path):
-    """As they stand there, but for SLURM's commands; the job is a dry run of a small model."""
+def test_the_commands_of_the_readme_and_a_second_job_that_goes_on(tmp_path):
+    """As they stand there, but for SLURM's commands, with a small model; the job of 4 nodes is a dry run."""
     write_spice(tmp_path / "SPICE-2.0.1.hdf5", n_molecules=60, conformations=3)
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     text = (CLUSTER / "README.md").read_text()
@@ -187,11 +172,25 @@ def test_the_commands_of_the_readme(tmp_path):
     assert len(commands) == 5
     env = environment(tmp_path, SLURM_SUBMIT_DIR=str(tmp_path), RUN="", OMP_NUM_THREADS="1")
     small = " ".join([*SMALL, "--max_num_epochs=2", "--start_swa=1"]).replace("[8]", "'[8]'")
+    said = ""
     for command in commands:
         command += f" {small}" if "sbatch" in command else ""
         if "--nodes=4" in command:
             command += " --dry_run"
         done = run(["bash", "-c", command], tmp_path, timeout=900, cwd=tmp_path, env=env)
         assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-3000:]
-    assert "sbatch --nodes=4" in (tmp_path / "slurm.log").read_text()
-    assert (tmp_path / f"spice-{JOB}" / "results" / "spice_run-1_outliers.html").exists()
+        said += done.stdout
+    assert "Processes: 2" in said
+    assert "loss: ema_robust, base loss: weighted, distribution: mixture" in said
+    assert "Changing loss based on Stage Two Weights" in said
+    asked = (tmp_path / "slurm.log").read_text()
+    assert "--nproc_per_node=2" in asked
+    assert f"--rdzv_endpoint=localhost:{20000 + int(JOB) % 10000}" in asked
+    assert "sbatch --nodes=4" in asked
+    folder = tmp_path / f"spice-{JOB}"
+    assert (folder / "spice_stagetwo.model").exists()
+    assert (folder / "results" / "spice_run-1_outliers.html").exists()
+    more = (*SMALL, "--max_num_epochs=3", "--start_swa=1")
+    again, _ = submit(tmp_path, *more, DATA=str(tmp_path / "spice"), RUN=str(folder))
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "Continuing with the loss statistics of the checkpoint" in again.stdout

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,12 +50,12 @@ def test_without_the_start_up_hook():
     assert "use `mace_outlier train` in place of mace_run_train" in err
 
 
-def test_without_the_hook_a_patched_mace_loads_us_by_its_entry_point(tmp_path):
+def test_without_the_hook_a_patched_mace_loads_us_by_its_entry_point(copied_mace):
     """As installed by `pip --target` beside a MACE of one's own, see patches/."""
-    copy = shutil.copytree(SITE / "mace", tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
-    patch = [sys.executable, ROOT / "scripts" / "apply_patch.py", "--mace", copy]
+    patch = [sys.executable, ROOT / "scripts" / "apply_patch.py", "--mace", copied_mace]
     subprocess.run([str(part) for part in patch], check=True, capture_output=True)
-    path = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]; sys.path.append({str(SITE)!r}); "
+    first = [str(copied_mace.parent), str(ROOT)]
+    path = f"import sys; sys.path[:0] = {first!r}; sys.path.append({str(SITE)!r}); "
     done, out, err = doctor("-S", code=path + "from mace_outlier.__main__ import main; main(['doctor'])")
     assert done == 0, out + err
     assert "activated     by MACE itself, which loads plugins by their entry points (mace.plugins)" in out
@@ -86,26 +85,24 @@ def test_the_command_of_another_python(tmp_path):
     assert out.endswith(f"\n{BIN}/mace_run_train --loss=ema_robust works with this Python.\n")
 
 
-def test_a_mace_that_is_too_old_and_has_changed(tmp_path):
-    copy = shutil.copytree(SITE / "mace", tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
-    (copy / "__version__.py").write_text("__version__ = '0.3.12'\n")
-    path = copy / "tools" / "train.py"
+def test_a_mace_that_is_too_old_and_has_changed(copied_mace):
+    (copied_mace / "__version__.py").write_text("__version__ = '0.3.12'\n")
+    path = copied_mace / "tools" / "train.py"
     path.write_text(path.read_text().replace("def take_step_lbfgs(", "def lbfgs_step("))
-    done, out, err = doctor(env={"PYTHONPATH": str(tmp_path)})
+    done, out, err = doctor(env={"PYTHONPATH": str(copied_mace.parent)})
     assert done == 1
     assert "fault         ema_robust needs mace-torch >= 0.3.13, found 0.3.12" in out
     assert "fault         there is no mace.tools.train.take_step_lbfgs" in out
     assert "NOT work" in err
 
 
-def test_losses_that_do_not_reduce_their_terms_as_expected(tmp_path):
+def test_losses_that_do_not_reduce_their_terms_as_expected(copied_mace):
     """One that isn't asked for is named only; the default one is a fault."""
-    copy = shutil.copytree(SITE / "mace", tmp_path / "mace", ignore=shutil.ignore_patterns("*.pyc"))
-    path = copy / "modules" / "loss.py"
+    path = copied_mace / "modules" / "loss.py"
     stock = path.read_text()
     for name, loss, fault in (("weighted", "WeightedEnergyForcesLoss", 1), ("forces_only", "WeightedForcesLoss", 0)):
         path.write_text(stock + f"\n{loss}.forward = lambda self, ref, pred, ddp=None: pred['energy'].mean()\n")
-        done, out, err = doctor(env={"PYTHONPATH": str(tmp_path)})
+        done, out, err = doctor(env={"PYTHONPATH": str(copied_mace.parent)})
         assert done == fault, out + err
         assert f"not weighed   --ema_robust_base_loss={name}: UnsupportedLossError" in out
         assert ("fault         weighted: UnsupportedLossError" in out) == fault

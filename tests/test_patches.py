@@ -54,13 +54,6 @@ def checkout(sources, tmp_path):
     return copied
 
 
-@pytest.fixture
-def package(tmp_path):
-    """The installed package, copied: without README and tests."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    return Path(shutil.copytree(Path(mace.__file__).parent, tmp_path / "site-packages" / "mace", ignore=ignore))
-
-
 def test_there_is_a_patch_for_every_version_that_is_supported():
     assert VERSIONS == ["0.3.13", "0.3.14", "0.3.15", "0.3.16"]
     assert mace.__version__ in VERSIONS
@@ -96,6 +89,12 @@ def test_the_patch_is_what_make_patch_makes(version, sources, tmp_path):
     assert (tmp_path / name).read_text() == (ROOT / "patches" / name).read_text()
 
 
+def test_all_patches_add_and_remove_the_same_lines():
+    texts = [(ROOT / "patches" / f"mace-torch-{version}.patch").read_text().splitlines() for version in VERSIONS]
+    edits = [[line for line in text if line[:1] in "+-" and line[:3] not in ("+++", "---")] for text in texts]
+    assert all(own == edits[0] for own in edits)
+
+
 @pytest.mark.parametrize("version", [VERSIONS[0], VERSIONS[-1]])
 def test_the_tests_that_come_with_the_patch_pass(version, checkout):
     folder = checkout(version)
@@ -108,9 +107,12 @@ def test_the_tests_that_come_with_the_patch_pass(version, checkout):
     assert "4 passed" in done.stdout
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("version", sorted({VERSIONS[0], VERSIONS[-1], mace.__version__}))
 def test_the_seam_trains_the_same_numbers_as_the_hook(version, checkout, mace):
-    """Stage two, checkpoints and a weighted selection included; and stock MACE as well."""
+    """Stage two, checkpoints and a weighted selection included; and stock MACE as well.
+
+    The oldest version, the newest, and the one that is installed: all patches add and remove the same lines.
+    """
     folders = {"hook": checkout(version, "plain"), "seam": checkout(version, "patched")}
     assert apply_patch("--mace", folders["seam"]).returncode == 0
     checkpoints, judged = {}, {}
@@ -138,8 +140,8 @@ def test_the_seam_trains_the_same_numbers_as_the_hook(version, checkout, mace):
     assert weights[0].min() < 0.9
 
 
-def test_the_start_up_hook_does_nothing_where_mace_has_a_seam(package):
-    assert apply_patch("--mace", package).returncode == 0
+def test_the_start_up_hook_does_nothing_where_mace_has_a_seam(copied_mace):
+    assert apply_patch("--mace", copied_mace).returncode == 0
     code = """
 import sys
 import mace.tools.scripts_utils as utils
@@ -153,7 +155,7 @@ assert applying.applied
 build_default_arg_parser()
 """
     run = {"capture_output": True, "text": True, "timeout": 120}
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, **run)
     assert done.returncode == 0, done.stderr
     off = subprocess.run([sys.executable, "-c", code], env=environment | {"MACE_OUTLIER_DISABLE": "1"}, **run)
@@ -161,9 +163,9 @@ build_default_arg_parser()
 
 
 @pytest.mark.parametrize("found", [False, True])
-def test_mace_outlier_train_registers_where_the_entry_point_is_not_found(found, package):
+def test_mace_outlier_train_registers_where_the_entry_point_is_not_found(found, copied_mace):
     """As under `pip install --target`, which leaves no metadata where Python looks for them; else it is left alone."""
-    assert apply_patch("--mace", package).returncode == 0
+    assert apply_patch("--mace", copied_mace).returncode == 0
     no_entry_points = "" if found else "plugins._entry_points = lambda: []"
     code = f"""
 from mace import plugins
@@ -174,15 +176,15 @@ __main__.main(["train", "--loss=ema_robust"])
 from mace.tools import build_default_arg_parser
 assert "ema_robust_threshold" in build_default_arg_parser().format_help()
 """
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['--loss=ema_robust']\n"
 
 
-def test_a_patched_mace_that_has_changed_refuses_the_loss_only(package):
-    assert apply_patch("--mace", package).returncode == 0
-    path = package / "tools" / "train.py"
+def test_a_patched_mace_that_has_changed_refuses_the_loss_only(copied_mace):
+    assert apply_patch("--mace", copied_mace).returncode == 0
+    path = copied_mace / "tools" / "train.py"
     path.write_text(path.read_text().replace("data_loader: ", "loader: ").replace("data_loader=", "loader="))
     code = """
 import argparse
@@ -194,7 +196,7 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
     assert "--loss=ema_robust: mace-outlier is not active" in done.stdout, done.stderr
     assert "has no argument 'data_loader'" in done.stdout
@@ -213,12 +215,12 @@ for arguments in ({"loss": "ema_robust"}, {"loss": "huber", "ema_robust_alpha": 
 """
 
 
-def test_a_seam_that_was_lost_in_part_is_named_and_the_loss_refused(package):
+def test_a_seam_that_was_lost_in_part_is_named_and_the_loss_refused(copied_mace):
     """As by a merge in a fork."""
-    assert apply_patch("--mace", package).returncode == 0
-    path = package / "tools" / "scripts_utils.py"
+    assert apply_patch("--mace", copied_mace).returncode == 0
+    path = copied_mace / "tools" / "scripts_utils.py"
     path.write_text(path.read_text().replace("@extensible\ndef get_swa", "def get_swa"))
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
     run = {"env": environment, "capture_output": True, "text": True, "timeout": 120}
     done = subprocess.run([sys.executable, "-c", LOST], **run)
     said = "MACE loads plugins, but mace.tools.scripts_utils.get_swa can't be extended"
@@ -231,20 +233,20 @@ def test_a_seam_that_was_lost_in_part_is_named_and_the_loss_refused(package):
 
 
 @pytest.mark.parametrize("stray", ["plugins.py", "plugins/__init__.py"])
-def test_a_module_of_that_name_that_mace_does_not_use_is_no_seam(stray, package):
+def test_a_module_of_that_name_that_mace_does_not_use_is_no_seam(stray, copied_mace):
     """As pip leaves it behind when it upgrades a patched MACE."""
-    (package / stray).parent.mkdir(exist_ok=True)
-    (package / stray).write_text((ROOT / "patches" / "plugins.py").read_text())
+    (copied_mace / stray).parent.mkdir(exist_ok=True)
+    (copied_mace / stray).write_text((ROOT / "patches" / "plugins.py").read_text())
     code = "from mace.tools import build_default_arg_parser as b; print('ema_robust_alpha' in b().format_help())"
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
     run = {"env": environment, "capture_output": True, "text": True, "timeout": 120}
     assert subprocess.run([sys.executable, "-c", code], **run).stdout == "True\n"
     done = subprocess.run([sys.executable, "-m", "mace_outlier", "doctor"], **run)
     assert "activated     by /" in done.stdout, done.stdout + done.stderr
 
 
-def test_inference_with_a_patched_mace_does_not_load_us(package):
-    assert apply_patch("--mace", package).returncode == 0
+def test_inference_with_a_patched_mace_does_not_load_us(copied_mace):
+    assert apply_patch("--mace", copied_mace).returncode == 0
     code = """
 import sys
 from ase import Atoms
@@ -253,26 +255,26 @@ from mace.data.utils import KeySpecification
 data.config_from_atoms(Atoms("H"), KeySpecification())
 print([name for name in sys.modules if name.startswith("mace_outlier.")])
 """
-    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
     assert done.stdout == "['mace_outlier._boot']\n", done.stderr
 
 
-def test_what_is_refused_changes_nothing(package, tmp_path):
+def test_what_is_refused_changes_nothing(copied_mace, tmp_path):
     (tmp_path / "empty").mkdir()
     assert "there is no mace/__version__.py in it" in apply_patch("--mace", tmp_path / "empty").stderr
-    version, loss = package / "__version__.py", package / "modules" / "loss.py"
+    version, loss = copied_mace / "__version__.py", copied_mace / "modules" / "loss.py"
     stock = version.read_text()
     version.write_text('__version__ = "0.3.99"\n')
-    assert "is MACE 0.3.99, and there are patches for 0.3.13, 0.3.14" in apply_patch("--mace", package).stderr
+    assert "is MACE 0.3.99, and there are patches for 0.3.13, 0.3.14" in apply_patch("--mace", copied_mace).stderr
     version.write_text(stock)
     loss.write_text(loss.read_text().replace("def reduce_loss(", "def my_reduce_loss("))
-    before = content(package)
-    done = apply_patch("--mace", package)
+    before = content(copied_mace)
+    done = apply_patch("--mace", copied_mace)
     assert done.returncode == 1
     assert "differs from the released version" in done.stderr
     assert "mace/modules/loss.py" in done.stderr
-    assert content(package) == before
+    assert content(copied_mace) == before
 
 
 @pytest.fixture
@@ -299,57 +301,57 @@ def failing_at(number, error):
 @pytest.mark.parametrize("number", [1, 5])
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_what_is_interrupted_half_way_is_taken_back(number, error, reverse, package, script, monkeypatch):
+def test_what_is_interrupted_half_way_is_taken_back(number, error, reverse, copied_mace, script, monkeypatch):
     if reverse:
-        assert apply_patch("--mace", package).returncode == 0
+        assert apply_patch("--mace", copied_mace).returncode == 0
     patch = ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
-    change, before = script.changes(package.parent, patch, reverse), content(package)
+    change, before = script.changes(copied_mace.parent, patch, reverse), content(copied_mace)
     monkeypatch.setattr(script.os, "replace", failing_at(number, error))
     refused = (script.RefusedError, "disk full; everything is as it was")
     expected, said = refused if isinstance(error, OSError) else (KeyboardInterrupt, "")
     with pytest.raises(expected, match=said):
-        script.replace_all(package.parent, change.content)
-    assert content(package) == before
+        script.replace_all(copied_mace.parent, change.content)
+    assert content(copied_mace) == before
 
 
-def test_a_disk_that_is_full_from_the_first_file_on(package, script, monkeypatch):
+def test_a_disk_that_is_full_from_the_first_file_on(copied_mace, script, monkeypatch):
     patch = ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
-    change, before = script.changes(package.parent, patch, False), content(package)
+    change, before = script.changes(copied_mace.parent, patch, False), content(copied_mace)
 
     def full(path, data):
         raise OSError("disk full")
 
     monkeypatch.setattr(script.Path, "write_bytes", full)
     with pytest.raises(script.RefusedError, match="disk full; everything is as it was"):
-        script.replace_all(package.parent, change.content)
-    assert content(package) == before
+        script.replace_all(copied_mace.parent, change.content)
+    assert content(copied_mace) == before
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-def test_after_a_kill_half_way_mace_works_and_the_same_command_completes_it(reverse, package, script, monkeypatch):
-    stock = content(package)
-    assert apply_patch("--mace", package).returncode == 0
-    patched = content(package)
+def test_after_a_kill_half_way_mace_works_and_the_same_command_completes_it(reverse, copied_mace, script, monkeypatch):
+    stock = content(copied_mace)
+    assert apply_patch("--mace", copied_mace).returncode == 0
+    patched = content(copied_mace)
     if not reverse:
-        assert apply_patch("--mace", package, "--reverse").returncode == 0
+        assert apply_patch("--mace", copied_mace, "--reverse").returncode == 0
     patch = ROOT / "patches" / f"mace-torch-{mace.__version__}.patch"
-    change = script.changes(package.parent, patch, reverse)
+    change = script.changes(copied_mace.parent, patch, reverse)
     monkeypatch.setattr(script.os, "replace", failing_at(5, KeyboardInterrupt()))
     monkeypatch.setattr(script, "take_back", lambda target: None)  # as if killed
     with pytest.raises(KeyboardInterrupt):
-        script.replace_all(package.parent, change.content)
-    assert content(package) not in (stock, patched)
-    environment = {**os.environ, "PYTHONPATH": str(package.parent), "MACE_OUTLIER_DISABLE": "1"}
+        script.replace_all(copied_mace.parent, change.content)
+    assert content(copied_mace) not in (stock, patched)
+    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent), "MACE_OUTLIER_DISABLE": "1"}
     subprocess.run([sys.executable, "-c", "import mace.cli.run_train"], env=environment, check=True, timeout=900)
-    done = apply_patch("--mace", package, *["--reverse"] * reverse)
+    done = apply_patch("--mace", copied_mace, *["--reverse"] * reverse)
     assert done.returncode == 0, done.stderr
-    assert content(package) == (stock if reverse else patched)
+    assert content(copied_mace) == (stock if reverse else patched)
 
 
-def test_the_result_does_not_depend_on_umask_git_and_where_temporary_files_lie(package, tmp_path, monkeypatch):
+def test_the_result_does_not_depend_on_umask_git_and_where_temporary_files_lie(copied_mace, tmp_path, monkeypatch):
     """On a shared installation: plugins.py as readable as the rest, what was write-protected stays so."""
-    before = content(package)
-    protected = package / "modules" / "loss.py"
+    before = content(copied_mace)
+    protected = copied_mace / "modules" / "loss.py"
     protected.chmod(0o444)
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     (tmp_path / "tmp").mkdir()
@@ -358,15 +360,15 @@ def test_the_result_does_not_depend_on_umask_git_and_where_temporary_files_lie(p
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     mask = os.umask(0o077)
     try:
-        assert apply_patch("--mace", package).returncode == 0
-        assert (package / "plugins.py").stat().st_mode == (package / "__init__.py").stat().st_mode
+        assert apply_patch("--mace", copied_mace).returncode == 0
+        assert (copied_mace / "plugins.py").stat().st_mode == (copied_mace / "__init__.py").stat().st_mode
         assert protected.stat().st_mode & 0o777 == 0o444
-        assert not [path for path in package.rglob("*.py") if b"\r" in path.read_bytes()]
-        assert apply_patch("--mace", package, "--reverse").returncode == 0
+        assert not [path for path in copied_mace.rglob("*.py") if b"\r" in path.read_bytes()]
+        assert apply_patch("--mace", copied_mace, "--reverse").returncode == 0
     finally:
         os.umask(mask)
     protected.chmod(before["modules/loss.py"][1] & 0o777)
-    assert content(package) == before
+    assert content(copied_mace) == before
 
 
 def test_a_readme_of_your_own_is_left_alone_and_links_are_followed(checkout, tmp_path):

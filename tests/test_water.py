@@ -443,7 +443,7 @@ def tiny(tmp_path):
         n_molecules=8, n_train=8, n_close=2, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
         first_steps_between_frames=3, generations=1, equilibration_steps=10, steps_between_frames=10, sampler_epochs=3,
     )  # fmt: skip
-    short = {"equilibration_ps": 0.01, "production_ps": 0.3, "nve_ps": 0.02}
+    short = {"equilibration_ps": 0.01, "production_ps": 0.12, "nve_ps": 0.01}
     protocol = Protocol(**water_cells.HEAVY, **short, hottest=1e5, longest_bond=99.0, closest=0.0)
     cells = ((liquid_water.MIXED, 0.0, "weighted"), *water_cells.FOLLOWED)
     return replace(
@@ -496,7 +496,7 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     observed = subprocess.run(
         [sys.executable, ROOT / "benchmarks" / "water" / "observe.py", "--model", tiny.runs(cells[0], 1) / "demo.model",
          "--starts", tiny.data(*cells[0][:2], 1) / "test.xyz", "--out", tiny.work / "own", "--replicas=1",
-         "--equilibration_ps=0.01", "--production_ps=0.2", "--nve_ps=0.02"],
+         "--equilibration_ps=0.01", "--production_ps=0.12", "--nve_ps=0.01"],
         capture_output=True, text=True,
     )  # fmt: skip
     assert "of 1 trajectories survived" in observed.stdout, observed.stderr
