@@ -69,8 +69,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
     mkdir -p .venv
     : >.venv/install.log
     run "environment: making .venv with ${python_version%% (*}" "$python" -m venv .venv
-    # Without compiling all modules, which takes a minute: Python does that with those that are imported, once.
-    pip=(.venv/bin/python -m pip --disable-pip-version-check install --no-compile --progress-bar off --no-input)
+    pip=(.venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --no-input)
     # torch first. On Linux plain pip may mean the CUDA build, which is 3 GB larger: then take PyTorch's own CPU build.
     torch=(torch==2.13.0)
     would_install=$("${pip[@]}" --quiet --dry-run --ignore-installed --no-deps --report - "${torch[@]}" || true)

@@ -71,13 +71,18 @@ def run(command, data, timeout, **options):
     return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
+def stand_in(folder, name, text):
+    """Write a command."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
 def environment(folder, **more):
     """What SLURM tells a job of one node with two processes; its commands are stand-ins in folder/bin."""
     commands = folder / "bin"
-    commands.mkdir(exist_ok=True)
     for name, text in STAND_INS.items():
-        (commands / name).write_text(f"#!/bin/bash\n{text}\n")
-        (commands / name).chmod(0o755)
+        stand_in(commands, name, text)
     slurm = {
         "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": JOB, "SLURM_JOB_NUM_NODES": "1", "SLURM_CPUS_PER_TASK": "2",
         "SLURM_JOB_NODELIST": "node[1]", "SLURM_GPUS_ON_NODE": "2", "SLURM_LOG": str(folder / "slurm.log"),
@@ -97,9 +102,7 @@ def submit(folder, *arguments, **more):
 
 
 def test_on_a_cluster_it_is_mace_s_own_program(data, tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\npwd >> $SLURM_LOG\n")
-    (tmp_path / "bin" / "torchrun").chmod(0o755)
+    stand_in(tmp_path / "bin", "torchrun", "pwd >> $SLURM_LOG")
     own = {"SLURM_SUBMIT_DIR": str(tmp_path), "CHECKOUT": str(ROOT), "RUN": ""}
     done, asked = submit(tmp_path, "--seed=7", DATA=str(data), DEVICE="cuda", GPUS="4", SLURM_JOB_NUM_NODES="3", **own)
     assert done.returncode == 0, done.stderr
@@ -112,9 +115,7 @@ def test_on_a_cluster_it_is_mace_s_own_program(data, tmp_path):
 
 
 def test_at_the_end_of_its_time_the_job_is_requeued(data, tmp_path):
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "torchrun").write_text("#!/bin/bash\nkill -USR1 $PPID; sleep 1\n")
-    (tmp_path / "bin" / "torchrun").chmod(0o755)
+    stand_in(tmp_path / "bin", "torchrun", "kill -USR1 $PPID; sleep 1")
     done, asked = submit(tmp_path, DATA=str(data))
     assert "requeued" in done.stdout
     assert f"scontrol requeue {JOB}" in asked
@@ -163,7 +164,7 @@ def test_every_key_of_the_yaml_is_one_of_mace_s():
 
 
 def test_the_commands_of_the_readme_and_a_second_job_that_goes_on(tmp_path):
-    """As they stand there, but for SLURM's commands, with a small model; the job of 4 nodes is a dry run."""
+    """As they stand there, but for SLURM's commands, with a small model; nothing is run of the job of 4 nodes."""
     write_spice(tmp_path / "SPICE-2.0.1.hdf5", n_molecules=60, conformations=3)
     (tmp_path / "scripts").symlink_to(ROOT / "scripts")
     text = (CLUSTER / "README.md").read_text()
@@ -175,9 +176,11 @@ def test_the_commands_of_the_readme_and_a_second_job_that_goes_on(tmp_path):
     said = ""
     for command in commands:
         command += f" {small}" if "sbatch" in command else ""
+        path = env["PATH"]
         if "--nodes=4" in command:
-            command += " --dry_run"
-        done = run(["bash", "-c", command], tmp_path, timeout=900, cwd=tmp_path, env=env)
+            stand_in(tmp_path / "only_noted", "torchrun", "")
+            path = f"{tmp_path / 'only_noted'}:{path}"
+        done = run(["bash", "-c", command], tmp_path, timeout=900, cwd=tmp_path, env=env | {"PATH": path})
         assert done.returncode == 0, command + done.stdout[-1000:] + done.stderr[-3000:]
         said += done.stdout
     assert "Processes: 2" in said
@@ -187,6 +190,7 @@ def test_the_commands_of_the_readme_and_a_second_job_that_goes_on(tmp_path):
     assert "--nproc_per_node=2" in asked
     assert f"--rdzv_endpoint=localhost:{20000 + int(JOB) % 10000}" in asked
     assert "sbatch --nodes=4" in asked
+    assert "--max_num_epochs=100 " in asked
     folder = tmp_path / f"spice-{JOB}"
     assert (folder / "spice_stagetwo.model").exists()
     assert (folder / "results" / "spice_run-1_outliers.html").exists()
