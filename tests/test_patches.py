@@ -24,6 +24,12 @@ def apply_patch(*arguments):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
 
 
+def python(code, package, **more):
+    """Run it with that MACE."""
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), **more}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
+
+
 def content(folder):
     ignored = ("__pycache__", ".pytest_cache")
     files = (path for path in folder.rglob("*") if path.is_file() and not set(ignored) & set(path.parts))
@@ -154,11 +160,9 @@ from mace_outlier.plugin import applying
 assert applying.applied
 build_default_arg_parser()
 """
-    run = {"capture_output": True, "text": True, "timeout": 120}
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, **run)
+    done = python(code, copied_mace)
     assert done.returncode == 0, done.stderr
-    off = subprocess.run([sys.executable, "-c", code], env=environment | {"MACE_OUTLIER_DISABLE": "1"}, **run)
+    off = python(code, copied_mace, MACE_OUTLIER_DISABLE="1")
     assert "line 8, in <module>\nAssertionError" in off.stderr  # the loss is not known
 
 
@@ -176,8 +180,7 @@ __main__.main(["train", "--loss=ema_robust"])
 from mace.tools import build_default_arg_parser
 assert "ema_robust_threshold" in build_default_arg_parser().format_help()
 """
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
+    done = python(code, copied_mace)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "['--loss=ema_robust']\n"
 
@@ -196,8 +199,7 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
+    done = python(code, copied_mace)
     assert "--loss=ema_robust: mace-outlier is not active" in done.stdout, done.stderr
     assert "has no argument 'data_loader'" in done.stdout
     assert "plain MACE is untouched" in done.stderr
@@ -222,8 +224,7 @@ def test_a_seam_that_was_lost_in_part_is_named_and_the_loss_refused(copied_mace)
     assert apply_patch("--mace", copied_mace).returncode == 0
     path = copied_mace / "tools" / "scripts_utils.py"
     path.write_text(path.read_text().replace("@extensible\ndef get_swa", "def get_swa"))
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run([sys.executable, "-c", LOST], env=environment, capture_output=True, text=True, timeout=900)
+    done = python(LOST, copied_mace)
     said = "MACE loads plugins, but mace.tools.scripts_utils.get_swa can't be extended"
     assert done.stdout.startswith("huber\n--loss=ema_robust: mace-outlier is not active: " + said), done.stderr
     assert done.stdout.count(f"is not active: {said}") == 2
@@ -243,8 +244,7 @@ from mace_outlier.__main__ import main
 print("ema_robust_alpha" in build_default_arg_parser().format_help())
 main(["doctor"])
 """
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
+    done = python(code, copied_mace)
     assert done.stdout.startswith("True\n"), done.stdout + done.stderr
     assert "activated     by /" in done.stdout
 
@@ -259,8 +259,7 @@ from mace.data.utils import KeySpecification
 data.config_from_atoms(Atoms("H"), KeySpecification())
 print([name for name in sys.modules if name.startswith("mace_outlier.")])
 """
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
+    done = python(code, copied_mace)
     assert done.stdout == "['mace_outlier._boot']\n", done.stderr
 
 
@@ -345,8 +344,8 @@ def test_after_a_kill_half_way_mace_works_and_the_same_command_completes_it(reve
     with pytest.raises(KeyboardInterrupt):
         script.replace_all(copied_mace.parent, change.content)
     assert content(copied_mace) not in (stock, patched)
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent), "MACE_OUTLIER_DISABLE": "1"}
-    subprocess.run([sys.executable, "-c", "import mace.cli.run_train"], env=environment, check=True, timeout=900)
+    done = python("import mace.cli.run_train", copied_mace, MACE_OUTLIER_DISABLE="1")
+    assert done.returncode == 0, done.stderr
     done = apply_patch("--mace", copied_mace, *["--reverse"] * reverse)
     assert done.returncode == 0, done.stderr
     assert content(copied_mace) == (stock if reverse else patched)

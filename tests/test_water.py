@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -492,12 +493,13 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     contacts = [read(tiny.work / "liquid" / "contacts" / f"00{i}.xyz").positions for i in range(2)]
     trained = read(tiny.data("mixed", 0.4, 1) / "train.xyz", ":2")
     assert np.allclose([atoms.positions for atoms in trained], contacts)
-    own = {"model": tiny.runs(cells[0], 1) / "demo.model", "starts": tiny.data(*cells[0][:2], 1) / "test.xyz",
-           "out": tiny.work / "own", "replicas": 1, "equilibration_ps": 0.01, "production_ps": 0.12,
-           "nve_ps": 0.01}  # fmt: skip
-    monkeypatch.setattr(sys, "argv", ["observe.py", *(f"--{name}={value}" for name, value in own.items())])
-    observe.main()
-    assert "of 1 trajectories survived" in capsys.readouterr().out
+    observed = subprocess.run(
+        [sys.executable, ROOT / "benchmarks" / "water" / "observe.py", "--model", tiny.runs(cells[0], 1) / "demo.model",
+         "--starts", tiny.data(*cells[0][:2], 1) / "test.xyz", "--out", tiny.work / "own", "--replicas=1",
+         "--equilibration_ps=0.01", "--production_ps=0.12", "--nve_ps=0.01"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "of 1 trajectories survived" in observed.stdout, observed.stderr
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
     monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1", "--again"])
     run.main()
