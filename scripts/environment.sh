@@ -69,7 +69,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
     mkdir -p .venv
     : >.venv/install.log
     run "environment: making .venv with ${python_version%% (*}" "$python" -m venv .venv
-    pip=(.venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --no-input)
+    pip=(.venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --no-input --no-compile)
     # torch first. On Linux plain pip may mean the CUDA build, which is 3 GB larger: then take PyTorch's own CPU build.
     torch=(torch==2.13.0)
     would_install=$("${pip[@]}" --quiet --dry-run --ignore-installed --no-deps --report - "${torch[@]}" || true)
@@ -78,6 +78,9 @@ _environment_install() (  # a subshell: its options and variables stay in here
     fi
     run "environment: ${torch[*]}" "${pip[@]}" "${torch[@]}"
     run "environment: mace-torch, the plugin, tblite, pytest, ruff" "${pip[@]}" -e '.[demo,test,lint]'
+    # pip compiles one file after the other, which takes longer than to unpack them.
+    compile_all='import compileall, sys; compileall.compile_dir(sys.prefix, quiet=2, workers=0)'
+    run "environment: compiling, on all cores" .venv/bin/python -c "$compile_all"
     printf '%s\n' "$wanted" >"$stamp.tmp"
     mv "$stamp.tmp" "$stamp" # last: .venv with a stamp is complete
     say "environment: ready"

@@ -7,7 +7,9 @@ import textwrap
 import venv
 from pathlib import Path
 
+import mace as mace_installed
 import pytest
+import warm_python
 from conftest import command_line
 
 import mace_outlier
@@ -17,11 +19,13 @@ ROOT = Path(__file__).parent.parent
 FLAGS = ("--loss=ema_robust", "--max_num_epochs=1", "--plot=False")
 
 
-def python(code, env=None, flags=(), executable=sys.executable, cwd=None):
-    return subprocess.run(
-        [str(executable), *flags, "-c", textwrap.dedent(code)],
-        env={**os.environ, **(env or {})}, cwd=cwd, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+def python(code, executable=sys.executable, cwd=None):
+    command = [str(executable), "-c", textwrap.dedent(code)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900)
+
+
+def warm(code, *arguments, env=None, cwd=None):
+    return warm_python.run("-c", textwrap.dedent(code), *arguments, env=env, cwd=cwd)
 
 
 # --- every start route -----------------------------------------------------------------------------------------------
@@ -39,30 +43,34 @@ def scripts(name):
     return str(Path(sys.executable).with_name(name))
 
 
-START_ROUTES = {
+NEW_PYTHON = {
     "mace_run_train": [scripts("mace_run_train")],
-    "python -m mace.cli.run_train": [sys.executable, "-m", "mace.cli.run_train"],
-    "python run_train.py": [sys.executable, "{run_train.py}"],
     "torchrun": [scripts("torchrun"), "--nproc_per_node=1", "--master_port=29731", "-m", "mace.cli.run_train"],
-    "run(args) from Python": [sys.executable, "-c", RUN_FROM_PYTHON],
     "isolated Python": [sys.executable, "-I", "-m", "mace.cli.run_train"],
-    "python -m mace_outlier train": [sys.executable, "-m", "mace_outlier", "train"],
+}
+WARM_PYTHON = {
+    "python -m mace.cli.run_train": ["-m", "mace.cli.run_train"],
+    "python run_train.py": [Path(mace_installed.__file__).with_name("cli") / "run_train.py"],
+    "run(args) from Python": ["-c", RUN_FROM_PYTHON],
+    "python -m mace_outlier train": ["-m", "mace_outlier", "train"],
 }
 
 
-@pytest.mark.parametrize("route", START_ROUTES)
+@pytest.mark.parametrize("route", [*NEW_PYTHON, *WARM_PYTHON])
 def test_start_route(route, mace):
-    import mace.cli.run_train as run_train
-
-    command = [part.replace("{run_train.py}", run_train.__file__) for part in START_ROUTES[route]]
-    done = mace.start(*command, *command_line("run", FLAGS))
+    arguments = command_line("run", FLAGS)
+    if route in NEW_PYTHON:
+        done = mace.start(*NEW_PYTHON[route], *arguments)
+    else:
+        done = warm_python.run(*WARM_PYTHON[route], *arguments, cwd=mace.folder)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Epoch 0: head: Default, ema_robust: mean_weight=" in done.stdout
 
 
-def test_the_yaml_file_turns_it_on(mace, mace_run_train):
+def test_the_yaml_file_turns_it_on(mace):
     (mace.folder / "config.yaml").write_text("loss: ema_robust\nema_robust_threshold: 1.25\n")
-    done = mace.start(mace_run_train, *command_line("run", ("--config=config.yaml", "--max_num_epochs=1")))
+    arguments = command_line("run", ("--config=config.yaml", "--max_num_epochs=1"))
+    done = warm_python.run("-m", "mace.cli.run_train", *arguments, cwd=mace.folder)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "threshold: 1.25 sigma" in done.stdout
 
@@ -78,9 +86,9 @@ def test_disable_switch():
     assert "ema_robust" not in build_default_arg_parser().format_help()
     assert not [name for name in sys.modules if name.startswith("mace_outlier.plugin")]
     """
-    done = python(code, env={"MACE_OUTLIER_DISABLE": "1"})
+    done = warm(code, env={"MACE_OUTLIER_DISABLE": "1"})
     assert done.returncode == 0, done.stderr
-    assert python(code, env={"MACE_OUTLIER_DISABLE": "0"}).returncode == 1
+    assert warm(code, env={"MACE_OUTLIER_DISABLE": "0"}).returncode == 1
     done = subprocess.run(
         [sys.executable, "-m", "mace_outlier", "train"], env={**os.environ, "MACE_OUTLIER_DISABLE": "1"},
         capture_output=True, text=True,
@@ -98,7 +106,7 @@ def test_what_the_switch_understands(value, off, monkeypatch):
 
 
 def test_applying_it_twice_is_harmless():
-    done = python("""
+    done = warm("""
         import sys
         from mace_outlier import _boot
         _boot.install(); _boot.install()
@@ -117,7 +125,7 @@ def test_applying_it_twice_is_harmless():
 
 
 def test_looking_for_maces_modules_does_not_use_the_hook_up():
-    done = python("""
+    done = warm("""
         from importlib.util import find_spec
         for name in ("mace.tools.arg_parser", "mace.tools.scripts_utils"):
             assert find_spec(name)
@@ -129,7 +137,7 @@ def test_looking_for_maces_modules_does_not_use_the_hook_up():
 
 def test_a_late_installation_works():
     """`import mace_outlier` after MACE was loaded without the start-up hook, as under `python -S` or `--target`."""
-    done = python(
+    done = warm(
         """
         import mace.tools.scripts_utils, os
         del os.environ["MACE_OUTLIER_DISABLE"]
@@ -194,9 +202,7 @@ def test_a_fault_leaves_mace_untouched_and_is_named(fault, mace):
         sys.argv.append("--loss=ema_robust")
         main()
         """
-    done = mace.start(
-        sys.executable, "-c", textwrap.dedent(code), *command_line("run", ()), env={"MACE_OUTLIER_DISABLE": "1"}
-    )
+    done = warm(code, *command_line("run", ()), env={"MACE_OUTLIER_DISABLE": "1"}, cwd=mace.folder)
     assert "--loss=ema_robust: mace-outlier is not active: " in done.stdout, done.stderr
     assert message in done.stdout
     assert message in done.stderr
@@ -205,7 +211,7 @@ def test_a_fault_leaves_mace_untouched_and_is_named(fault, mace):
     assert "RuntimeError: --loss=ema_robust: mace-outlier is not active: " in done.stderr
 
 
-def test_plain_mace_goes_on_where_our_warning_is_an_error(mace):
+def test_plain_mace_goes_on_where_our_warning_is_an_error():
     code = """
         import argparse, sys, warnings
         import mace.modules.loss
@@ -216,14 +222,14 @@ def test_plain_mace_goes_on_where_our_warning_is_an_error(mace):
         print(build_default_arg_parser().parse_args(["--name=x", "--train_file=y", "--loss=ema_robust"]).loss)
         check_args(argparse.Namespace(loss="ema_robust"))
         """
-    done = mace.start(sys.executable, "-c", textwrap.dedent(code))
+    done = warm(code)
     assert done.stdout == "ema_robust\n", done.stderr
     assert "RuntimeError: --loss=ema_robust: mace-outlier is not active: mace-torch" in done.stderr
     assert done.stderr.endswith("there is no mace.modules.loss.reduce_loss\n")
 
 
 def test_the_parser_works_where_the_training_code_cannot_be_imported():
-    done = python("""
+    done = warm("""
         import sys
         sys.modules["mace.tools.scripts_utils"] = None
         from mace.tools.arg_parser import build_default_arg_parser

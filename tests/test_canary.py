@@ -3,13 +3,12 @@
 import argparse
 import functools
 import inspect
-import os
 import re
-import subprocess
 import sys
 
 import mace
 import pytest
+import warm_python
 
 import mace_outlier.plugin  # noqa: F401 (registers the seams)
 from mace_outlier import seams
@@ -135,11 +134,8 @@ def test_a_copied_mace_that_has_changed(change, copied_mace, tmp_path):
         stock = path.read_text()
         if (changed := re.sub(before, after, stock)) != stock:
             path.write_text(changed)
-    environment = {**os.environ, "PYTHONPATH": str(copied_mace.parent)}
-    done = subprocess.run(
-        [sys.executable, "-m", "mace.cli.run_train", "--name=x", "--train_file=none.xyz", "--loss=ema_robust"],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+    command = ["-m", "mace.cli.run_train", "--name=x", "--train_file=none.xyz", "--loss=ema_robust"]
+    done = warm_python.run(*command, env={"PYTHONPATH": str(copied_mace.parent)}, cwd=tmp_path)
     assert done.returncode != 0
     assert said in done.stderr
     assert "plain MACE is untouched" in done.stderr

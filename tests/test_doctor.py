@@ -7,22 +7,29 @@ import sys
 from pathlib import Path
 
 import mace
+import warm_python
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 SITE = Path(mace.__file__).parent.parent
 
 
-def doctor(*flags, env=None, code="from mace_outlier.__main__ import main; main(['doctor'])"):
-    done = subprocess.run(
-        [sys.executable, *flags, "-c", code], env={**os.environ, **(env or {})},
-        capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+def doctor(**env):
+    done = warm_python.run("-m", "mace_outlier", "doctor", env=env)
+    return done.returncode, done.stdout, done.stderr
+
+
+def doctor_without_the_hook(*before, after=()):
+    """Python -S, with these first and last on its path."""
+    before, after = ([str(path) for path in paths] for paths in (before, after))
+    code = f"import sys; sys.path[:0] = {before!r}; sys.path += {after!r}; "
+    code += "from mace_outlier.__main__ import main; main(['doctor'])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=900)
     return done.returncode, done.stdout, done.stderr
 
 
 def test_all_is_well():
-    done, out, err = doctor(env={"PATH": f"{BIN}:{os.environ['PATH']}"})
+    done, out, err = doctor(PATH=f"{BIN}:{os.environ['PATH']}")
     assert done == 0, err
     assert re.search(r"^activated +by /.*/mace_outlier.pth$", out, re.M)
     assert re.search(rf"^command +{BIN}/mace_run_train$", out, re.M)
@@ -35,7 +42,7 @@ def test_all_is_well():
 
 
 def test_switched_off():
-    done, out, err = doctor(env={"MACE_OUTLIER_DISABLE": "1"})
+    done, out, err = doctor(MACE_OUTLIER_DISABLE="1")
     assert done == 1
     assert "activated     no: MACE_OUTLIER_DISABLE=1 is set" in out
     assert "would NOT work with this Python: MACE_OUTLIER_DISABLE=1 is set, which switches the plugin off; unset" in err
@@ -43,8 +50,7 @@ def test_switched_off():
 
 def test_without_the_start_up_hook():
     """As installed by `pip --target`, or found by PYTHONPATH."""
-    path = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(SITE)!r}]; "
-    done, _, err = doctor("-S", code=path + "from mace_outlier.__main__ import main; main(['doctor'])")
+    done, _, err = doctor_without_the_hook(ROOT, SITE)
     assert done == 1
     assert "mace_outlier.pth was not run" in err
     assert "use `mace_outlier train` in place of mace_run_train" in err
@@ -54,9 +60,7 @@ def test_without_the_hook_a_patched_mace_loads_us_by_its_entry_point(copied_mace
     """As installed by `pip --target` beside a MACE of one's own, see patches/."""
     patch = [sys.executable, ROOT / "scripts" / "apply_patch.py", "--mace", copied_mace]
     subprocess.run([str(part) for part in patch], check=True, capture_output=True)
-    first = [str(copied_mace.parent), str(ROOT)]
-    path = f"import sys; sys.path[:0] = {first!r}; sys.path.append({str(SITE)!r}); "
-    done, out, err = doctor("-S", code=path + "from mace_outlier.__main__ import main; main(['doctor'])")
+    done, out, err = doctor_without_the_hook(copied_mace.parent, ROOT, after=[SITE])
     assert done == 0, out + err
     assert "activated     by MACE itself, which loads plugins by their entry points (mace.plugins)" in out
 
@@ -79,7 +83,7 @@ def test_a_command_is_of_the_python_that_it_starts(tmp_path):
 def test_the_command_of_another_python(tmp_path):
     other = tmp_path / "mace_run_train"
     other.write_text("#!/bin/sh\n")
-    done, out, _ = doctor(env={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    done, out, _ = doctor(PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done == 0
     assert f"command       {other}, which is of ANOTHER Python: ask that one, or give the path of this one's, " in out
     assert out.endswith(f"\n{BIN}/mace_run_train --loss=ema_robust works with this Python.\n")
@@ -89,7 +93,7 @@ def test_a_mace_that_is_too_old_and_has_changed(copied_mace):
     (copied_mace / "__version__.py").write_text("__version__ = '0.3.12'\n")
     path = copied_mace / "tools" / "train.py"
     path.write_text(path.read_text().replace("def take_step_lbfgs(", "def lbfgs_step("))
-    done, out, err = doctor(env={"PYTHONPATH": str(copied_mace.parent)})
+    done, out, err = doctor(PYTHONPATH=str(copied_mace.parent))
     assert done == 1
     assert "fault         ema_robust needs mace-torch >= 0.3.13, found 0.3.12" in out
     assert "fault         there is no mace.tools.train.take_step_lbfgs" in out
@@ -102,7 +106,7 @@ def test_losses_that_do_not_reduce_their_terms_as_expected(copied_mace):
     stock = path.read_text()
     for name, loss, fault in (("weighted", "WeightedEnergyForcesLoss", 1), ("forces_only", "WeightedForcesLoss", 0)):
         path.write_text(stock + f"\n{loss}.forward = lambda self, ref, pred, ddp=None: pred['energy'].mean()\n")
-        done, out, err = doctor(env={"PYTHONPATH": str(copied_mace.parent)})
+        done, out, err = doctor(PYTHONPATH=str(copied_mace.parent))
         assert done == fault, out + err
         assert f"not weighed   --ema_robust_base_loss={name}: UnsupportedLossError" in out
         assert ("fault         weighted: UnsupportedLossError" in out) == fault
@@ -111,6 +115,6 @@ def test_losses_that_do_not_reduce_their_terms_as_expected(copied_mace):
 def test_a_mace_that_cannot_be_imported(tmp_path):
     (tmp_path / "mace").mkdir()
     (tmp_path / "mace" / "__init__.py").write_text("raise OSError('libcuda is missing')\n")
-    done, _, err = doctor(env={"PYTHONPATH": str(tmp_path)})
+    done, _, err = doctor(PYTHONPATH=str(tmp_path))
     assert done == 1
     assert "MACE can't be imported: OSError: libcuda is missing" in err

@@ -10,6 +10,7 @@ from pathlib import Path
 import mace
 import pytest
 import torch
+import warm_python
 from conftest import command_line, load_checkpoint
 
 ROOT = Path(__file__).parent.parent
@@ -26,8 +27,7 @@ def apply_patch(*arguments):
 
 def python(code, package, **more):
     """Run it with that MACE."""
-    environment = {**os.environ, "PYTHONPATH": str(package.parent), **more}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=900)
+    return warm_python.run("-c", code, env={"PYTHONPATH": str(package.parent), **more})
 
 
 def content(folder):
@@ -126,8 +126,8 @@ def test_the_seam_trains_the_same_numbers_as_the_hook(version, checkout, mace):
     for loss, flags in losses.items():
         for way, folder in folders.items():
             name = f"{loss}_{way}"
-            command = [sys.executable, "-m", "mace.cli.run_train", *command_line(name, flags)]
-            done = mace.start(*command, env={"PYTHONPATH": str(folder)})
+            command = ["-m", "mace.cli.run_train", *command_line(name, flags)]
+            done = warm_python.run(*command, env={"PYTHONPATH": str(folder)}, cwd=mace.folder)
             assert done.returncode == 0, done.stderr[-2000:]
             assert ("ema_robust: mean_weight=" in done.stdout) == (loss == "robust")
             assert f"MACE version: {version}" in done.stdout
