@@ -15,8 +15,9 @@ _environment_install() (  # a subshell: its options and variables stay in here
 
     # Runs a command and says that it is alive every 10 s. What it printed is shown only if it fails.
     run() {
-        local title=$1 log=.venv/install.log status=0 step
+        local title=$1 log=.venv/install.log status=0 step before
         shift
+        before=$(wc -c <"$log")
         say "$title"
         "$@" >>"$log" 2>&1 &
         local command_pid=$! waited=0
@@ -24,7 +25,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
         while kill -0 "$command_pid" 2>/dev/null; do
             sleep 0.5
             waited=$((waited + 1))
-            if ((waited % 20 == 0)); then step=$(_last_step "$log"); say "  ... ${step:-working}"; fi
+            if ((waited % 20 == 0)); then step=$(_last_step "$log" "$before"); say "  ... ${step:-working}"; fi
         done
         wait "$command_pid" || status=$?
         trap - INT TERM
@@ -37,7 +38,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
     }
     _last_step() {
         local steps='^ *(Collecting|Downloading|Building|Installing|Successfully) .{0,80}'
-        grep -aoE "$steps" "$1" | tail -n 1 | sed 's/^ *//' || true
+        tail -c "+$(($2 + 1))" "$1" | grep -aoE "$steps" | tail -n 1 | sed 's/^ *//' || true
     }
 
     # The real interpreter, also where python3 is that of a virtual environment (.venv itself, if that is active).
