@@ -329,8 +329,8 @@ def test_verdict_compares_with_the_clean_model():
     [apart] = water_summary.over_seeds([model(1, 0.2, 0.2, position=2.9), model(2, 0.19, position=3.0)])
     off = water_summary.peaks_off(apart, clean)
     assert set(off) == {("OO", "position"), ("OH", "position")}
-    assert off["OO", "position"] == (pytest.approx(0.15 / 2.8, rel=1e-3), pytest.approx(3.0, rel=1e-2))
-    assert water_tables.said(apart, clean).startswith("no: O-O position +5.4 % (3.0 SE), O-H position +7.9 % (3.0 SE)")
+    assert off["OO", "position"] == {"mean": pytest.approx(0.1 / 2.8, rel=1e-3), "error": pytest.approx(0, abs=1e-9)}
+    assert water_tables.said(apart, clean).startswith("no: O-O position: +3.6 ± 0.0 %, O-H position: +5.3 ± 0.0 %")
     lost = water_summary.summarise([replica(0.2), replica(survived=False)])
     assert water_summary.verdict(lost, clean) == {"survived": False}
 
@@ -338,7 +338,8 @@ def test_verdict_compares_with_the_clean_model():
 def model(seed, *diffusion, arm="default", share=0.4, position=2.8):
     about = {"kind": "mixed", "share": share, "arm": arm, "seed": seed}
     replicas = [replica(D, position) if D else replica(survived=False) for D in diffusion]
-    return about | water_summary.summarise(replicas)
+    numbers = [{"number": 2 * (seed - 1) + i} for i in range(len(replicas))]
+    return about | water_summary.summarise([one | own for one, own in zip(replicas, numbers, strict=True)])
 
 
 def test_errors_are_those_of_the_scatter_between_models_where_there_are_several():
@@ -354,12 +355,27 @@ def test_errors_are_those_of_the_scatter_between_models_where_there_are_several(
     assert (reference["models"], reference["survived"], reference["failures"]) == (2, 3, ["blew up"])
     assert reference["D"] == {"mean": pytest.approx(0.55), "error": pytest.approx(0.05)}
     assert oracle == {"kind": "mixed", "share": 0.4, "arm": "oracle", "models": 1, "trajectories": 1, "survived": 0,
-                      "failures": ["blew up"]}  # fmt: skip
+                      "failures": ["blew up"], "each": []}  # fmt: skip
     assert water_summary.errors_off(own["D"], reference["D"]) == pytest.approx(-0.15 / np.hypot(0.05, 0.1 / np.sqrt(3)))
     table = water_tables.liquid([reference, own, oracle])
     assert "| 40 % bad | **`ema_robust`** | 3 | 6 of 6 | 0.400 ± 0.058 | -2.0 SE |" in table
     [alone] = water_summary.over_seeds(models[2:3])
     assert alone["D"] == models[2]["D"]
+
+
+def test_differences_are_those_of_trajectories_that_begin_alike():
+    """However much trajectories of one model differ: each is 10 % off its own."""
+    clean = water_summary.over_models([model(1, 0.2, 0.4, arm="weighted", share=0.0), model(2, 0.9, arm="weighted")])
+    own = model(1, 0.22, 0.44)
+    assert water_summary.difference(own, clean, "D") == {"mean": pytest.approx(0.1), "error": pytest.approx(1 / 30)}
+    one = water_summary.difference(model(2, 0.99), clean, "D")
+    assert one == {"mean": pytest.approx(0.1), "error": None}
+    other = water_summary.difference(model(3, 0.5, 0.6), clean, "D")  # no trajectory of that number
+    assert other["mean"] == pytest.approx(0.55 / 0.6 - 1)  # two models: 0.3 and 0.9
+    assert other["error"] == pytest.approx(np.hypot(0.05, 0.3) / 0.6)
+    named = {"kind": "mixed", "arm": "default", "models": 1}
+    table = water_tables.differences([clean | named | {"share": 0.0}, own | named | {"share": 0.4}])
+    assert "| 40 % bad | **`ema_robust`** | 2 | +10.0 ± 3.3 % | +0.0 ± 0.0 % |" in table
 
 
 def test_only_what_decides_is_run_with_further_seeds():

@@ -87,7 +87,7 @@ def evaluated(replica: Replica) -> dict:
     path = replica.path.with_suffix(".observables.json")
     if not path.exists() or json.loads(path.read_text())["key"] != replica.key():
         write_json_atomically(path, {"key": replica.key()} | observables(replica))
-    return json.loads(path.read_text())
+    return json.loads(path.read_text()) | {"number": replica.number}
 
 
 def learning(benchmark: Benchmark) -> list[dict]:

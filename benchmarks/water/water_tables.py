@@ -1,10 +1,13 @@
 """Tables of the benchmark of liquid water."""
 
+from itertools import product
+
 import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
-from water_summary import errors_off, mean_and_error, peaks_off, verdict
+from water_observables import FIRST_PEAK
+from water_summary import PEAK, difference, errors_off, mean_and_error, peaks_off, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
@@ -15,6 +18,7 @@ def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict
     return {
         "errors": errors(rows[rows.kind.isin([MIXED])]),
         "liquid": liquid(liquids),
+        "differences": differences(liquids),
         "severity": severities(rows, liquids, severity),
         "dft": errors(rows[rows.kind == DFT]),
         "found": found(rows),
@@ -100,15 +104,32 @@ def survival(one: dict) -> str:
 
 
 def said(one: dict, clean: dict | None) -> str:
-    """The verdict in words; which peaks are off, and whether that may be noise."""
+    """The verdict in words; which peaks are off, and by how much."""
     if clean is None or one is clean:
         return "-"
     good = verdict(one, clean)
     wrong = [name for name in ("survived", "diffusion") if not good.get(name, True)]
     if not good.get("structure", True):
-        for (pair, which), (relative, in_errors) in peaks_off(one, clean).items():
-            wrong.append(f"{'-'.join(pair)} {which} {100 * relative:+.1f} % ({abs(in_errors):.1f} SE)")
+        wrong += [f"{'-'.join(pair)} {which}: {percent(by)}" for (pair, which), by in peaks_off(one, clean).items()]
     return "yes" if not wrong else "no: " + ", ".join(wrong)
+
+
+def percent(by: dict) -> str:
+    """A relative difference with its standard error."""
+    error = "" if by["error"] is None else f" ± {100 * by['error']:.1f}"
+    return f"{100 * by['mean']:+.1f}{error} %"
+
+
+def differences(liquids: list[dict]) -> str:
+    """Diffusion and first peaks over those of the clean model, from the trajectories that both have."""
+    peaks = list(product(FIRST_PEAK, PEAK))
+    clean, lines = clean_of(liquids), []
+    for one in (one for one in liquids if clean and one["kind"] == MIXED and one is not clean and one.get("D")):
+        common = {own["number"] for own in one["each"]} & {own["number"] for own in clean["each"]}
+        of = [difference(one, clean, *name) for name in [("D",), *(("peaks", *name) for name in peaks)]]
+        lines.append([labels_of(one["share"]), NAMES[one["arm"]], str(len(common)), *map(percent, of)])
+    names = [f"{'-'.join(pair)} {which}" for pair, which in peaks]
+    return markdown(["labels", "arm", "trajectories", "D", *names], lines)
 
 
 def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> str:
