@@ -338,8 +338,7 @@ def test_verdict_compares_with_the_clean_model():
 def model(seed, *diffusion, arm="default", share=0.4, position=2.8):
     about = {"kind": "mixed", "share": share, "arm": arm, "seed": seed}
     replicas = [replica(D, position) if D else replica(survived=False) for D in diffusion]
-    numbers = [{"number": 2 * (seed - 1) + i} for i in range(len(replicas))]
-    return about | water_summary.summarise([one | own for one, own in zip(replicas, numbers, strict=True)])
+    return about | water_summary.summarise([one | {"number": 2 * (seed - 1) + i} for i, one in enumerate(replicas)])
 
 
 def test_errors_are_those_of_the_scatter_between_models_where_there_are_several():

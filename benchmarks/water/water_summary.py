@@ -10,6 +10,7 @@ from water_observables import FIRST_PEAK, first_peak
 
 SCALARS = ("temperature", "D", "D_corrected", "drift_meV_per_atom_per_ps")
 PEAK = ("position", "height")
+PEAKS = tuple(product(FIRST_PEAK, PEAK))
 PEAK_TOLERANCE = 0.02  # of position and height
 
 
@@ -70,7 +71,7 @@ def over_models(models: list[dict]) -> dict:
     found: dict = {which: sum(own[which] for own in models) for which in ("trajectories", "survived")}
     found["models"] = len(models)
     found["failures"] = sorted(failure for own in models for failure in own["failures"])
-    found["each"] = [one for own in alive for one in own.get("each", [])]
+    found["each"] = [one for own in alive for one in own["each"]]
     if len(alive) < 2:
         return {**(alive[0] if alive else {}), **found}
     return found | averages(list(map(without_errors, alive)))
@@ -91,7 +92,7 @@ def mean_and_error(values) -> dict[str, float | None]:
 def verdict(own: dict, clean: dict) -> dict[str, bool]:
     """Whether a model survived, diffuses like the clean one (within one combined standard error), and has its peaks.
 
-    Peaks: position and height of each pair's first one within 2 %.
+    Peaks: position and height of each pair's first one within 2 %, by `difference`.
     """
     if own["survived"] < own["trajectories"] or not clean.get("D"):
         return {"survived": own["survived"] == own["trajectories"]}
@@ -104,16 +105,21 @@ def verdict(own: dict, clean: dict) -> dict[str, bool]:
 
 def errors_off(own: dict, clean: dict) -> float:
     """By how many combined standard errors an observable, mean and error, is off the clean model's."""
-    combined = np.hypot(own["error"] or 0.0, clean["error"] or 0.0)
-    difference = own["mean"] - clean["mean"]
+    combined = combined_error(own, clean)
+    apart = own["mean"] - clean["mean"]
     if not combined:
-        return float(np.copysign(np.inf, difference)) if difference else 0.0
-    return float(difference / combined)
+        return float(np.copysign(np.inf, apart)) if apart else 0.0
+    return apart / combined
+
+
+def combined_error(one: dict, other: dict) -> float:
+    """Standard error of the difference of two means; 0 where none is known."""
+    return float(np.hypot(one["error"] or 0.0, other["error"] or 0.0))
 
 
 def peaks_off(own: dict, clean: dict) -> dict[tuple[str, str], dict[str, float | None]]:
     """First peaks beyond the tolerance: by what relative difference, with its standard error."""
-    off = {name: difference(own, clean, "peaks", *name) for name in product(FIRST_PEAK, PEAK)}
+    off = {name: difference(own, clean, "peaks", *name) for name in PEAKS}
     return {name: by for name, by in off.items() if abs(by["mean"]) > PEAK_TOLERANCE}
 
 
@@ -130,5 +136,4 @@ def difference(own: dict, clean: dict, *name: str) -> dict[str, float | None]:
         apart = np.array([ours[number] - theirs[number] for number in common])
         return mean_and_error(apart / np.mean([theirs[number] for number in common]))
     one, other = (reduce(getitem, name, of) for of in (own, clean))
-    combined = np.hypot(one["error"] or 0.0, other["error"] or 0.0) / other["mean"]
-    return {"mean": one["mean"] / other["mean"] - 1, "error": float(combined) or None}
+    return {"mean": one["mean"] / other["mean"] - 1, "error": combined_error(one, other) / other["mean"] or None}

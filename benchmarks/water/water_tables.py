@@ -1,13 +1,10 @@
 """Tables of the benchmark of liquid water."""
 
-from itertools import product
-
 import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
-from water_observables import FIRST_PEAK
-from water_summary import PEAK, difference, errors_off, mean_and_error, peaks_off, verdict
+from water_summary import PEAKS, difference, errors_off, mean_and_error, peaks_off, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
@@ -122,13 +119,12 @@ def percent(by: dict) -> str:
 
 def differences(liquids: list[dict]) -> str:
     """Diffusion and first peaks over those of the clean model, from the trajectories that both have."""
-    peaks = list(product(FIRST_PEAK, PEAK))
     clean, lines = clean_of(liquids), []
     for one in (one for one in liquids if clean and one["kind"] == MIXED and one is not clean and one.get("D")):
         common = {own["number"] for own in one["each"]} & {own["number"] for own in clean["each"]}
-        of = [difference(one, clean, *name) for name in [("D",), *(("peaks", *name) for name in peaks)]]
+        of = [difference(one, clean, *name) for name in [("D",), *(("peaks", *name) for name in PEAKS)]]
         lines.append([labels_of(one["share"]), NAMES[one["arm"]], str(len(common)), *map(percent, of)])
-    names = [f"{'-'.join(pair)} {which}" for pair, which in peaks]
+    names = [f"{'-'.join(pair)} {which}" for pair, which in PEAKS]
     return markdown(["labels", "arm", "trajectories", "D", *names], lines)
 
 
