@@ -50,6 +50,7 @@ def cost() -> str:
     whole = max(own["ratio_with_end_of_epoch"] for own in overhead["results"].values())
     lines.append(f"| fit at the end of an epoch of {10 * steps} configurations | {end:.0f} ms |")
     lines.append(f"| epoch of {steps} steps, fit included, the slowest of these | {whole:.3f} x stock |")
+    lines += on_gpu()
     lines.append(f"| start of any Python program | {startup['import_us'] / 1e3:.2f} ms |")
     most = load("records/results.json")["results"][-1]
     lines += [
@@ -59,6 +60,18 @@ def cost() -> str:
         f"| `mace_outlier report` on it | {most['seconds_to_report']:.1f} s, {most['page_megabytes']:.1f} MB page |",
     ]
     return "\n".join(lines)
+
+
+def on_gpu() -> list[str]:
+    """Time of a training step on a GPU."""
+    gpu, lines = load("overhead/gpu.json"), []
+    for case, numbers in gpu["results"].items():
+        base, size = case.split(", ")
+        irreps = gpu["models"][size].get("irreps", "16x0e").replace(" ", "")
+        ratio, stock = numbers["median_of_ratios"], numbers["median_stock_ms"]
+        model = f"{irreps}, base loss {base}, {gpu['dtype']}"
+        lines.append(f"| training step on a GPU ({gpu['device']}), {model} | {ratio:.3f} x stock ({stock:.0f} ms) |")
+    return lines
 
 
 def stored(path: str) -> str:

@@ -1,11 +1,13 @@
 """The scripts and benchmarks that the README names, each in its quick form, and the README's own promises."""
 
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mace.tools import build_default_arg_parser
 
 ROOT = Path(__file__).parent.parent
@@ -33,11 +35,22 @@ def test_demo_trains_both_arms_and_writes_table_and_figure_then_reuses_them(tmp_
     assert "0 trainings to run, 2 finished ones reused" in run(*command)
 
 
-def test_overhead_benchmark_runs(tmp_path):
-    script, small = ROOT / "benchmarks" / "overhead" / "run.py", ("--steps=8", "--configurations=40")
-    run(sys.executable, script, *small, "--out", tmp_path / "results.json")
-    results = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert {"weighted, float32", "universal, float64"} <= results.keys()
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize(("script", "flags", "measured"), [
+    ("run", ["--configurations=20"], ["universal, float32", "universal, float64"]),
+    ("gpu", ["--configurations=10", "--device=cpu", "--models=small"], ["universal, small"]),
+])  # fmt: skip
+def test_overhead_benchmarks_run(tmp_path, monkeypatch, script, flags, measured):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks" / "overhead")
+    monkeypatch.delitem(sys.modules, "run", raising=False)  # of another benchmark
+    out = tmp_path / "results.json"
+    monkeypatch.setattr(sys, "argv", [script, "--steps=4", f"--out={out}", *flags])
+    module = importlib.import_module(script)
+    monkeypatch.delitem(module.BASES, "weighted")
+    module.main()
+    results = json.loads(out.read_text())["results"]
+    assert list(results) == measured
+    assert all(numbers["median_of_ratios"] > 0 for numbers in results.values())
 
 
 def test_records_benchmark_runs(tmp_path):

@@ -36,7 +36,7 @@ BASES = {"weighted": modules.WeightedEnergyForcesLoss, "universal": modules.Univ
 BATCH = 10
 
 
-def water_cluster(rng: np.random.Generator) -> data.AtomicData:
+def water_cluster(rng: np.random.Generator, cutoff: float = 4.0) -> data.AtomicData:
     """Five water molecules in random orientation around the corners of a square pyramid, with made-up labels."""
     corners = 2.9 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [0.5, 0.5, 0.8]])
     atoms = Atoms()
@@ -49,63 +49,103 @@ def water_cluster(rng: np.random.Generator) -> data.AtomicData:
     atoms.arrays["REF_forces"] = rng.normal(size=(len(atoms), 3))
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
     table = tools.AtomicNumberTable([1, 8])
-    return data.AtomicData.from_config(data.config_from_atoms(atoms, keys), z_table=table, cutoff=4.0)
+    return data.AtomicData.from_config(data.config_from_atoms(atoms, keys), z_table=table, cutoff=cutoff)
 
 
-def make_model() -> torch.nn.Module:
-    """The demo's model."""
+def make_model(irreps: str = "16x0e", correlation: int = 2, max_ell: int = 2, r_max: float = 4.0) -> torch.nn.Module:
+    """A MACE for water; by default the demo's."""
     from e3nn import o3
 
     return modules.ScaleShiftMACE(
-        r_max=4.0, num_bessel=8, num_polynomial_cutoff=5, max_ell=2, num_interactions=2, num_elements=2,
+        r_max=r_max, num_bessel=8, num_polynomial_cutoff=5, max_ell=max_ell, num_interactions=2, num_elements=2,
         interaction_cls=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
         interaction_cls_first=modules.interaction_classes["RealAgnosticResidualInteractionBlock"],
-        hidden_irreps=o3.Irreps("16x0e"), MLP_irreps=o3.Irreps("16x0e"), gate=torch.nn.functional.silu,
-        atomic_energies=np.zeros((1, 2)), avg_num_neighbors=8.0, atomic_numbers=[1, 8], correlation=2,
+        hidden_irreps=o3.Irreps(irreps), MLP_irreps=o3.Irreps("16x0e"), gate=torch.nn.functional.silu,
+        atomic_energies=np.zeros((1, 2)), avg_num_neighbors=8.0, atomic_numbers=[1, 8], correlation=correlation,
         atomic_inter_scale=1.0, atomic_inter_shift=0.0,
     )  # fmt: skip
 
 
-def loaders(samples: list[Any]) -> tuple[Any, Any]:
-    """The loader of a plain run and of a robust run, with the same order of samples."""
-    make = tools.torch_geometric.dataloader.DataLoader
-    plain, ours = (
-        make(samples, batch_size=BATCH),
-        make(NumberedDataset(samples, ["energy", "forces"]), batch_size=BATCH),
-    )
-    ours.collate_fn = TaggingCollater(ours.collate_fn)
-    return plain, ours
+class SideBySide:
+    """Trainings of one model on the same batches, with the stock loss and with the robust one, step by step in turn."""
+
+    def __init__(self, base: torch.nn.Module, samples: list[Any], model: torch.nn.Module, device: str = "cpu") -> None:
+        self.device, self.model, self.size = torch.device(device), model.to(device), len(samples)
+        split = PerConfigurationLoss(base, sys.modules["mace.modules.loss"])
+        self.distribution = MixtureDistribution(warmup=100).to(self.device)
+        self.records = Records(len(samples), stress="stress" in split.labels).to(self.device)
+        self.losses = {"stock": base, "robust": RobustLoss(split, self.distribution, self.records)}
+        self.loaders = self._loaders(samples)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        self.output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}
+
+    def _loaders(self, samples: list[Any]) -> dict[str, Any]:
+        """The loader of a plain run and of a robust run, in the same order; pinned as by default in MACE."""
+        datasets = {"stock": samples, "robust": NumberedDataset(samples, ["energy", "forces"])}
+        make, pin = tools.torch_geometric.dataloader.DataLoader, self.device.type != "cpu"
+        made = {name: make(dataset, batch_size=BATCH, pin_memory=pin) for name, dataset in datasets.items()}
+        made["robust"].collate_fn = TaggingCollater(made["robust"].collate_fn)
+        return made
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.size // BATCH
+
+    def step(self, name: str, batch: Any) -> None:
+        """One training step, as in MACE's training loop."""
+        sys.modules["mace.tools.train"].take_step(
+            model=self.model, loss_fn=self.losses[name], batch=batch, optimizer=self.optimizer, ema=None,
+            output_args=self.output, max_grad_norm=10.0, device=self.device,
+        )  # fmt: skip
+
+    def timed_step(self, name: str, batches: Any) -> float:
+        """Seconds for one training step, fetching its batch included."""
+        self.wait()
+        start = time.perf_counter()
+        self.step(name, next(batches))
+        self.wait()
+        return time.perf_counter() - start
+
+    def wait(self) -> None:
+        """Until all work of the device is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def epoch(self) -> tuple[dict[str, list[float]], float]:
+        """Seconds for each step of an epoch, and for its end."""
+        times: dict[str, list[float]] = {name: [] for name in self.losses}
+        batches = {name: iter(loader) for name, loader in self.loaders.items()}
+        for step in range(self.steps_per_epoch):
+            for name in sorted(times, reverse=bool(step % 2)):
+                times[name].append(self.timed_step(name, batches[name]))
+        return times, self.end_epoch()
+
+    def end_epoch(self) -> float:
+        """Seconds for what happens once an epoch: the fit, and the weights of all configurations."""
+        self.wait()
+        start, records = time.perf_counter(), self.records
+        records.end_epoch()
+        usable, kinds = records.loss > 0, np.ones((len(records), 2), dtype=np.int64)
+        errors, heads = records.column("energy_error"), records.head.long()
+        judged = self.distribution.refit(Remembered(records.loss, errors, heads, usable, records.time, kinds))
+        if judged is not None:
+            records.judge(usable, *judged)
+        self.wait()
+        seconds = time.perf_counter() - start
+        records.begin_epoch(records.epoch + 1, self.steps_per_epoch)
+        return seconds
 
 
-def time_step(iterator: Any, loss: torch.nn.Module, model: torch.nn.Module, optimizer: Any, output: Any) -> float:
-    """Seconds for one training step, fetching its batch included."""
-    start = time.perf_counter()
-    sys.modules["mace.tools.train"].take_step(
-        model=model, loss_fn=loss, batch=next(iterator), optimizer=optimizer, ema=None, output_args=output,
-        max_grad_norm=10.0, device=torch.device("cpu"),
-    )  # fmt: skip
-    return time.perf_counter() - start
-
-
-def compare(base: torch.nn.Module, samples: list[Any], steps: int) -> dict[str, Any]:
-    """Median seconds a step of both losses, and the median ratio of neighbouring steps."""
-    split, distribution = PerConfigurationLoss(base, sys.modules["mace.modules.loss"]), MixtureDistribution(warmup=100)
-    records = Records(len(samples), stress="stress" in split.labels)
-    robust = RobustLoss(split, distribution, records)
-    model = make_model()
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}
+def compare(trainings: SideBySide, steps: int) -> dict[str, Any]:
+    """Median seconds a step of both losses, and the median ratio of neighbouring steps; the first epoch warms up."""
     times: dict[str, list[float]] = {"stock": [], "robust": []}
     epoch_ends: list[float] = []
-    arms = dict(zip(times, zip(loaders(samples), (base, robust), strict=True), strict=True))
     while len(times["stock"]) < steps:
-        iterators = {name: iter(loader) for name, (loader, _) in arms.items()}
-        for step in range(len(samples) // BATCH):
-            for name in sorted(arms, reverse=bool(step % 2)):
-                times[name].append(time_step(iterators[name], arms[name][1], model, optimizer, output))
-        epoch_ends.append(end_epoch(distribution, records))
-        records.begin_epoch(records.epoch + 1, len(samples) // BATCH)
-    warm = len(samples) // BATCH
+        of_steps, of_end = trainings.epoch()
+        epoch_ends.append(of_end)
+        for name, seconds in of_steps.items():
+            times[name] += seconds
+    warm = trainings.steps_per_epoch
     stock, ours = np.array(times["stock"][warm:]), np.array(times["robust"][warm:])
     return {
         "steps": len(stock),
@@ -117,18 +157,6 @@ def compare(base: torch.nn.Module, samples: list[Any], steps: int) -> dict[str, 
         "median_end_of_epoch_ms": 1e3 * statistics.median(epoch_ends),
         "ratio_with_end_of_epoch": float(np.median(ours / stock) + np.median(epoch_ends) / (warm * np.median(stock))),
     }
-
-
-def end_epoch(distribution: MixtureDistribution, records: Records) -> float:
-    """Seconds for what happens once an epoch: the fit, and the weights of all configurations."""
-    start = time.perf_counter()
-    records.end_epoch()
-    usable, kinds = records.loss > 0, np.ones((len(records), 2), dtype=np.int64)
-    errors, heads = records.column("energy_error"), records.head.long()
-    judged = distribution.refit(Remembered(records.loss, errors, heads, usable, records.time, kinds))
-    if judged is not None:
-        records.judge(usable, *judged)
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -150,7 +178,7 @@ def main() -> None:
         samples = [water_cluster(rng) for _ in range(arguments.configurations)]
         for name, base in BASES.items():
             key = f"{name}, {str(dtype).removeprefix('torch.')}"
-            results[key] = compare(base(1.0, 100.0), samples, arguments.steps)
+            results[key] = compare(SideBySide(base(1.0, 100.0), samples, make_model()), arguments.steps)
             print(key, {name: round(value, 4) for name, value in results[key].items()}, flush=True)
     versions = {name: version(name) for name in ("mace-torch", "torch", "mace-outlier")}
     report = {
