@@ -382,8 +382,17 @@ def test_only_what_decides_is_run_with_further_seeds():
     assert set(full.simulated_with(1)) - set(full.trained_with(1)) == {("mixed", 0.4, "refinement, round 3")}
     assert full.trained_with(2) == full.repeated
     assert set(full.simulated_with(2)) == set(full.repeated) & set(full.simulated)
-    numbers = [[one.number for one in full.replicas(water_cells.CLEAN, seed)] for seed in full.seeds]
-    assert numbers == [[0, 1], [2, 3], [4, 5]], "other starts"
+
+
+def test_every_trajectory_of_an_arm_has_another_start():
+    full = water_cells.FULL
+    of_arms = {
+        cell: [[one.number for one in full.replicas(cell, seed)] for seed in full.seeds] for cell in full.repeated
+    }
+    assert of_arms["mixed", 0.4, "oracle"] == [[0, 1], [2, 3], [4, 5]]
+    assert of_arms[water_cells.CLEAN] == [[0, 1, 6, 7], [2, 3, 8, 9], [4, 5, 10, 11]], (
+        "those of before, and further ones"
+    )
 
 
 def test_results_of_seeds_that_are_not_run_now_are_kept(tmp_path):

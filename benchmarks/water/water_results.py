@@ -59,10 +59,11 @@ def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     """What an earlier checkout has trained, and simulated if it was to be: nothing needs these models any more."""
     trained = committed_trainings(folder(benchmark) / "trainings.csv")
     models = earlier(benchmark, "observables.json", "models")
-    ran = {tuple(own[name] for name in WHICH) for own in models if own["trajectories"] >= benchmark.trajectories}
+    there = {tuple(own[name] for name in WHICH): own["trajectories"] for own in models}
     found = {(kind, share, arm) for arm, kind, share, of in trained if of == seed}
     to_simulate = benchmark.simulated_with(seed)
-    return {cell for cell in found if cell not in to_simulate or (cell[2], *cell[:2], seed) in ran}
+    wanted = {cell: len(benchmark.replicas(cell, seed)) for cell in to_simulate}
+    return {cell for cell in found if there.get((cell[2], *cell[:2], seed), 0) >= wanted.get(cell, 0)}
 
 
 def simulated(benchmark: Benchmark) -> list[dict]:
