@@ -1,5 +1,6 @@
 """Figures of the benchmark of liquid water."""
 
+import math
 from pathlib import Path
 
 import matplotlib
@@ -63,7 +64,7 @@ def draw_liquid(clean: dict, others: list[dict], path: Path) -> None:
     for one in (clean, *shown):
         density = [1e3 * value for value in one["vdos"]["density"]]
         axes.plot(one["vdos"]["wavenumber"], density, **style(one, clean))
-    axes.set(xlabel="wavenumber (1/cm)", ylabel="vibrational density of states (10⁻³ cm)", xlim=(0, 4500))
+    axes.set(xlabel="wavenumber (1/cm)", ylabel="vibrational density of states (10⁻³ cm)", xlim=(0, 3500))
     for axes in panels.flat:
         axes.grid(alpha=0.3)
     panels[0, 0].legend(frameon=False, fontsize=8, title=f"{100 * WORST:g} % bad frames")
@@ -76,7 +77,7 @@ def style(one: dict, clean: dict) -> dict:
     if one is clean:
         return CLEAN_STYLE
     name, colour, _ = STYLES[one["arm"]]
-    return {"color": colour, "lw": 1.4, "label": name}
+    return {"color": colour, "lw": 1.4, "ls": "--" if one["arm"] == "oracle" else "-", "label": name}
 
 
 def draw_diffusion(clean: dict, others: list[dict], path: Path) -> None:
@@ -91,7 +92,7 @@ def draw_diffusion(clean: dict, others: list[dict], path: Path) -> None:
         own = [one for one in others if one["arm"] == arm]
         alive = [one for one in own if one["survived"]]
         at = [100 * one["share"] + 0.9 * (place - (len(arms) - 1) / 2) for one in alive]
-        errors = [one["D"]["error"] or 0.0 for one in alive]
+        errors = [one["D"]["error"] or math.nan for one in alive]  # none of a single trajectory
         axes.errorbar(at, [one["D"]["mean"] for one in alive], errors, fmt=marker, color=colour, label=name, capsize=3)
         for one in own:
             if one["survived"] < one["trajectories"]:
