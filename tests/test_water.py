@@ -331,6 +331,10 @@ def test_verdict_compares_with_the_clean_model():
     assert set(off) == {("OO", "position"), ("OH", "position")}
     assert off["OO", "position"] == {"mean": pytest.approx(0.1 / 2.8, rel=1e-3), "error": pytest.approx(0, abs=1e-9)}
     assert water_tables.said(apart, clean).startswith("no: O-O position: +3.6 ± 0.0 %, O-H position: +5.3 ± 0.0 %")
+    [alone] = water_summary.over_seeds([model(1, 0.5, position=2.9)])
+    assert water_tables.said(alone, clean).startswith("one trajectory, O-O position: +3.6 %, O-H"), (
+        "its D tells nothing"
+    )
     lost = water_summary.summarise([replica(0.2), replica(survived=False)])
     assert water_summary.verdict(lost, clean) == {"survived": False}
 

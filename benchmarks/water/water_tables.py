@@ -105,9 +105,12 @@ def said(one: dict, clean: dict | None) -> str:
     if clean is None or one is clean:
         return "-"
     good = verdict(one, clean)
-    wrong = [name for name in ("survived", "diffusion") if not good.get(name, True)]
+    alone = one["survived"] == one["trajectories"] == 1  # tells nothing of diffusion, and little of the peaks
+    wrong = [name for name in ("survived", "diffusion") if not good.get(name, True) and not alone]
     if not good.get("structure", True):
         wrong += [f"{'-'.join(pair)} {which}: {percent(by)}" for (pair, which), by in peaks_off(one, clean).items()]
+    if alone:
+        return ", ".join(["one trajectory", *wrong])
     return "yes" if not wrong else "no: " + ", ".join(wrong)
 
 
