@@ -67,7 +67,7 @@ def on_gpu() -> list[str]:
     gpu, lines = load("overhead/gpu.json"), []
     for case, numbers in gpu["results"].items():
         base, size = case.split(", ")
-        irreps = gpu["models"][size].get("irreps", "16x0e").replace(" ", "")
+        irreps = gpu["models"][size]["irreps"].replace(" ", "")
         ratio, stock = numbers["median_of_ratios"], numbers["median_stock_ms"]
         model = f"{irreps}, base loss {base}, {gpu['dtype']}"
         lines.append(f"| training step on a GPU ({gpu['device']}), {model} | {ratio:.3f} x stock ({stock:.0f} ms) |")

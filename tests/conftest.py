@@ -56,6 +56,12 @@ class Run:
         return self.checkpoint()["model"]
 
     @property
+    def validations(self) -> list[list[float]]:
+        """What the log says of the validation set in each epoch: the loss, the stock loss, the mean weight."""
+        lines = [line for line in self.log.splitlines() if "Validation: ema_robust" in line]
+        return [[float(part.split("=")[1].rstrip(",")) for part in line.split() if "=" in part] for line in lines]
+
+    @property
     def state(self) -> dict[str, Any]:
         return self.checkpoint()["mace_outlier"]
 
@@ -145,6 +151,16 @@ def mace(tmp_path: Path) -> Mace:
     spoil(train, [3, 12])
     write_xyz(tmp_path, train, molecules(5, seed=1))
     return Mace(tmp_path)
+
+
+@pytest.fixture
+def spoilt(mace: Mace) -> Mace:
+    """A folder with 120 training and 24 validation molecules; a third of either has a wrong energy."""
+    train, valid = molecules(120), molecules(24, seed=1)
+    for frame in (*train[::3], *valid[::3]):
+        frame.info["REF_energy"] += 5.0 * len(frame)
+    write_xyz(mace.folder, train, valid)
+    return mace
 
 
 @pytest.fixture

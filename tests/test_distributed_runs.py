@@ -21,11 +21,11 @@ def folder(mace):
     return mace
 
 
-def torchrun(mace, processes, name, *flags):
+def torchrun(mace, processes, name, *flags, program=REHEARSAL):
     """Start a training of so many processes as a user does."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     arguments = [*command_line(name, flags), "--distributed", "--launcher=torchrun"]
-    done = mace.start(*command, str(REHEARSAL), *arguments, env={"OMP_NUM_THREADS": "1"})
+    done = mace.start(*command, str(program), *arguments, env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     return Run(mace.folder, name, done.stdout)
 

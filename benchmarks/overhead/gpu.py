@@ -11,7 +11,6 @@ import argparse
 import json
 import platform
 import sys
-import warnings
 from collections import Counter
 from importlib.metadata import version
 from itertools import islice
@@ -20,12 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from run import BASES, BATCH, SideBySide, compare, make_model, water_cluster
+from launches import lines_that_wait
+from run import BASES, BATCH, SideBySide, compare, make_model, parse_sizes, water_cluster
 from torch.profiler import ProfilerActivity, profile
 
 HERE = Path(__file__).parent
 MODELS: dict[str, dict[str, Any]] = {
-    "small": {},
+    "small": {"irreps": "16x0e", "r_max": 4.0},
     "large": {"irreps": "128x0e + 128x1o", "correlation": 3, "max_ell": 3, "r_max": 5.0},
 }
 PROFILED = 5  # steps
@@ -55,14 +55,9 @@ def calls_per_step(trainings: SideBySide, name: str) -> dict[str, float]:
 def waits_by_line(trainings: SideBySide, name: str) -> Counter[str]:
     """Where the host waits for the GPU in a training step, by torch's own count of operations that synchronise."""
     batches = first_batches(trainings, name)
-    with warnings.catch_warnings(record=True) as seen:
-        warnings.simplefilter("always")
-        torch.cuda.set_sync_debug_mode("warn")
+    with lines_that_wait() as lines:
         for batch in batches:
             trainings.step(name, batch)
-        torch.cuda.set_sync_debug_mode("default")
-    found = [one for one in seen if "synchroniz" in str(one.message)]
-    lines = Counter(f"{'/'.join(Path(one.filename).parts[-3:])}:{one.lineno}" for one in found)
     return Counter({line: round(times / len(batches), 2) for line, times in lines.items()})
 
 
@@ -79,12 +74,10 @@ def measure(base: torch.nn.Module, samples: list[Any], model: torch.nn.Module, s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=160)
-    parser.add_argument("--configurations", type=int, default=200)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--out", type=Path, default=HERE / "gpu.json")
-    arguments = parser.parse_args()
+    arguments = parse_sizes(parser, steps=160)
     if arguments.device == "cuda" and not torch.cuda.is_available():
         parser.error("--device: there is no CUDA device")
     torch.set_default_dtype(torch.float32)
@@ -92,7 +85,7 @@ def main() -> None:
     for size in arguments.models:
         made = MODELS[size]
         rng = np.random.default_rng(0)
-        samples = [water_cluster(rng, made.get("r_max", 4.0)) for _ in range(arguments.configurations)]
+        samples = [water_cluster(rng, made["r_max"]) for _ in range(arguments.configurations)]
         for name, base in BASES.items():
             torch.manual_seed(0)
             own = measure(base(1.0, 100.0), samples, make_model(**made), arguments.steps, arguments.device)

@@ -8,7 +8,10 @@ would be a kernel on a GPU, and every one that would make the host wait for it. 
 
 import json
 import sys
+import warnings
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,22 @@ STEP_MS, LAUNCH_US = 50.0, (1.0, 10.0)
 WAITS = {"_local_scalar_dense", "item", "nonzero", "masked_select", "is_nonzero", "equal", "unique", "_unique2",
          "unique_dim", "unique_consecutive", "lift_fresh", "bincount", "allclose"}  # fmt: skip
 FREE = {"detach", "alias", "lift", "empty", "empty_like", "empty_strided", "new_empty"}  # nothing runs on the device
+
+
+@contextmanager
+def lines_that_wait() -> Iterator[Counter[str]]:
+    """Counts, within the context, the lines of code that make the host wait for a GPU, by torch's own warnings."""
+    lines: Counter[str] = Counter()
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield lines
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    for one in seen:
+        if "synchroniz" in str(one.message):
+            lines[f"{'/'.join(Path(one.filename).parts[-3:])}:{one.lineno}"] += 1
 
 
 class Launches(TorchDispatchMode):

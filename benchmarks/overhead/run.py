@@ -159,15 +159,21 @@ def compare(trainings: SideBySide, steps: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=400)
+def parse_sizes(parser: argparse.ArgumentParser, steps: int) -> argparse.Namespace:
+    """The command line, with the sizes of a comparison; there has to be more than the epoch that warms up."""
+    parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--configurations", type=int, default=200)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=HERE / "results.json")
     arguments = parser.parse_args()
     if not 1 <= arguments.configurations // BATCH < arguments.steps:
         parser.error(f"--configurations: at least {BATCH}, a batch; --steps: more than one epoch, which warms up")
+    return arguments
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=HERE / "results.json")
+    arguments = parse_sizes(parser, steps=400)
     torch.set_num_threads(arguments.threads)
     assert run_train  # loads all of MACE's training, as a run does
     results: dict[str, Any] = {}
