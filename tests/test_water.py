@@ -400,11 +400,34 @@ def test_every_trajectory_of_an_arm_has_another_start():
 
 
 def test_results_of_seeds_that_are_not_run_now_are_kept(tmp_path):
-    benchmark = replace(water_cells.QUICK, work=tmp_path, seeds=(2,))
+    benchmark = replace(water_cells.QUICK, work=tmp_path, out=tmp_path / "results", seeds=(2,))
     (tmp_path / "results").mkdir()
     committed = {"models": [model(1, 0.5, arm="weighted", share=0.0), model(2, 0.5, arm="weighted", share=0.0)]}
     (tmp_path / "results" / "observables.json").write_text(json.dumps(committed))
     assert [own["seed"] for own in water_results.simulated(benchmark)] == [2, 1]
+
+
+@pytest.mark.parametrize("name", ["settings", "E0s_eV", "severity"])
+def test_results_of_other_frames_are_not_mixed_with_those_of_these(name, tmp_path):
+    benchmark = replace(water_cells.QUICK, work=tmp_path, out=tmp_path / "results")
+    data = {"settings": {"seed": 1}, "E0s_eV": {"1": -10.0}, "severity": {"mild": 58.1}, "versions": {"ase": "1"}}
+    for folder, file, content in (
+        ("liquid", "data.json", data), ("results", "results.json", {"data": data | {"versions": {"ase": "2"}}})
+    ):  # fmt: skip
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).write_text(json.dumps(content))
+    water_results.refuse_other_frames(benchmark)
+    (tmp_path / "liquid" / "data.json").write_text(json.dumps(data | {name: {"other": 1}}))
+    with pytest.raises(SystemExit, match=f"{benchmark.out} are of other frames than those in .*--out"):
+        water_results.write_results(benchmark)
+    assert sorted(path.name for path in benchmark.out.iterdir()) == ["results.json"]
+    water_results.refuse_other_frames(replace(benchmark, out=tmp_path / "empty"))
+
+
+def test_results_of_nothing(tmp_path):
+    with pytest.raises(SystemExit, match=r"No frames in .*, no results in .*out \(--out\): first run.py"):
+        water_results.write_results(replace(water_cells.QUICK, work=tmp_path, out=tmp_path / "out"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_tables_name_what_is_missing():
@@ -475,7 +498,8 @@ def tiny(tmp_path):
     protocol = Protocol(**water_cells.HEAVY, **short, hottest=1e5, longest_bond=99.0, closest=0.0)
     cells = (water_cells.CLEAN, (liquid_water.MIXED, 0.4, "default"))
     return replace(
-        water_cells.QUICK, work=tmp_path, liquid=liquid, epochs=2, trained=cells, refined=(), simulated=cells,
+        water_cells.QUICK, work=tmp_path, out=tmp_path / "results", liquid=liquid, epochs=2, trained=cells,
+        refined=(), simulated=cells,
         trajectories=1, protocol=protocol, followed=cells[1:], repeated=cells[:1], seeds=(1, 2),
     )  # fmt: skip
 
@@ -529,15 +553,20 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     )  # fmt: skip
     assert "of 1 trajectories survived" in observed.stdout, observed.stderr
     made = {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
-    monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1", "--again"])
     run.main()
     assert "0 trainings to run, 3 finished" in capsys.readouterr().out
+    described = tiny.work / "liquid" / "data.json"
+    made_here = described.read_text()
+    described.write_text(made_here.replace('"1": -10', '"1": -11'))
+    with pytest.raises(SystemExit, match="of other frames"):
+        run.main()
+    described.write_text(made_here)
     assert made == {path: path.stat().st_mtime_ns for path in tiny.work.rglob("*.npz")}
     written = {name: (out / name).read_text() for name in ("trainings.csv", "observables.json", "learning.json")}
     for path in tiny.work.iterdir():  # as a new checkout finds it
         if path != out:
             shutil.rmtree(path)
-    monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1"])
+    monkeypatch.setattr(sys, "argv", ["run.py", "--processes=1", f"--out={out}"])
     run.main()
     assert "0 trainings to run, 0 finished" in capsys.readouterr().out
     assert written == {name: (out / name).read_text() for name in written}

@@ -1,9 +1,9 @@
 """Liquid water from unconverged reference data: do its structure and its diffusion come back?
 
-    python benchmarks/water/run.py            # what the tables don't have; goes on where it was cut
-    python benchmarks/water/run.py --again    # all of it: some eight hours on two cores
-    python benchmarks/water/run.py --quick    # a quarter of an hour: tries everything, shows nothing
-    python benchmarks/water/water_results.py  # tables and figures, from what is finished
+    python benchmarks/water/run.py                           # some eight hours on two cores; goes on where it was cut
+    python benchmarks/water/run.py --quick                   # a quarter of an hour: tries everything, shows nothing
+    python benchmarks/water/run.py --out benchmarks/water    # only what the tables there don't have
+    python benchmarks/water/water_results.py                 # tables and figures, from what is finished
 
 Data (GFN1-xTB), trainings, molecular dynamics with the trained models, observables. Trainings and trajectories run two
 at a time, one thread each. Every arm has the same data, settings, seed and checkpoint rule, and its dynamics the same
@@ -13,6 +13,7 @@ starts and random numbers; arms differ in the labels that they see, in the loss,
 import argparse
 from dataclasses import replace
 from itertools import zip_longest
+from pathlib import Path
 
 import _water_paths  # noqa: F401 (first)
 from demo_arms import finished_result, run_all
@@ -23,7 +24,7 @@ from side_by_side import side_by_side
 from tqdm import tqdm
 from water_cells import FULL, QUICK, SIGMA, Benchmark, Cell
 from water_md import Replica, is_finished, simulate
-from water_results import earlier, finished_before, write_results
+from water_results import earlier, finished_before, refuse_other_frames, write_results
 
 
 def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cell]) -> None:
@@ -32,6 +33,8 @@ def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cel
     wanted += [benchmark.followed_training(cell, seed) for cell in followed]
     missing = [one for one in wanted if finished_result(one) is None]
     print(f"seed {seed}: {len(missing)} trainings to run, {len(wanted) - len(missing)} finished", flush=True)
+    if wanted:  # now there are frames
+        refuse_other_frames(benchmark)
     run_all(missing, benchmark.processes, collect)
 
 
@@ -42,10 +45,9 @@ def to_refine(benchmark: Benchmark, before: set[Cell]) -> list[Cell]:
     return [(*of, "weighted") for of in benchmark.refined if of not in known]
 
 
-def train_all(benchmark: Benchmark, seed: int, before: set[Cell], again: bool) -> None:
+def train_all(benchmark: Benchmark, seed: int, before: set[Cell], curves: set[str]) -> None:
     """Run the trainings of a seed that are not finished, those of refinement and of learning curves with the first."""
     first = seed == benchmark.seeds[0]
-    curves = set() if again else {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
     followed = [cell for cell in benchmark.followed if first and cell[2] not in curves]
     refined = to_refine(benchmark, before) if first else []
     cells = [cell for cell in benchmark.trained_with(seed) if cell not in before or cell in refined]
@@ -67,14 +69,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a small liquid, few epochs, a picosecond")
     parser.add_argument("--seeds", type=int, nargs="+", help="the first one runs everything, others what decides")
     parser.add_argument("--processes", type=int, default=2, help="at a time, one thread each")
-    parser.add_argument("--again", action="store_true", help="also what an earlier checkout has run")
+    parser.add_argument("--out", type=Path, help="folder of tables and figures; what these have isn't run again")
     options = parser.parse_args()
     benchmark = replace(QUICK if options.quick else FULL, processes=options.processes)
     benchmark = replace(benchmark, seeds=tuple(options.seeds or benchmark.seeds))
-    again, models = options.again or options.quick, []
+    curves, models = set(), []
+    if options.out:
+        benchmark = replace(benchmark, out=options.out.resolve())
+        curves = {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
     for seed in benchmark.seeds:
-        before = set() if again else finished_before(benchmark, seed)
-        train_all(benchmark, seed, before, again)
+        before = finished_before(benchmark, seed) if options.out else set()
+        train_all(benchmark, seed, before, curves)
         cells = [cell for cell in benchmark.simulated_with(seed) if cell not in before]
         models += [benchmark.replicas(cell, seed) for cell in cells]
     simulate_all(models, benchmark.processes)

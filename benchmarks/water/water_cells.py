@@ -30,6 +30,7 @@ class Benchmark:
     """One size of the benchmark."""
 
     work: Path
+    out: Path  # of tables and figures
     liquid: LiquidSettings
     epochs: int
     trained: tuple[Cell, ...]  # with the first seed
@@ -132,6 +133,7 @@ OF_DFT = (
 HEAVY = {"timestep": 1.0, "hydrogen": DEUTERIUM}  # heavy water: structure and diffusion are compared at half the cost
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
+    out=REPOSITORY / "build" / "water" / "results",
     liquid=LiquidSettings(
         n_train=240,
         n_valid=30,
@@ -160,6 +162,7 @@ FULL = Benchmark(
 )
 QUICK = Benchmark(
     work=REPOSITORY / "build" / "water_quick",
+    out=REPOSITORY / "build" / "water_quick" / "results",
     liquid=LiquidSettings(
         n_molecules=16,
         n_train=40,

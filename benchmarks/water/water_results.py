@@ -1,11 +1,13 @@
 """What the benchmark of liquid water says: trainings.csv, observables.json, results.json, tables, figures.
 
-python benchmarks/water/water_results.py        # of all that is finished
+python benchmarks/water/water_results.py                           # of what is finished, into build/water/results
+python benchmarks/water/water_results.py --out benchmarks/water    # of what these have, and of what is finished
 """
 
+import argparse
 import json
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,10 @@ from water_summary import over_seeds, summarise
 from water_tables import ENERGY, FORCES, short, tables
 
 HERE = Path(__file__).resolve().parent
+DATA_FILE = "results.json"
+FRAMES = ("settings", "E0s_eV", "severity")  # what a description of the data says of the frames, to the last digit
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
 SOME = 100  # configurations of each kind, for the learning curves
-
-
-def folder(benchmark: Benchmark) -> Path:
-    """Where the results go: beside this file, or into the working folder of a trial."""
-    return HERE if benchmark.work == FULL.work else benchmark.work / "results"
 
 
 def trainings(benchmark: Benchmark) -> pandas.DataFrame:
@@ -42,7 +41,7 @@ def trainings(benchmark: Benchmark) -> pandas.DataFrame:
 
     From the digits that are written, so that a checkout that has only these says the same.
     """
-    rows = finished_trainings(benchmark.work / "runs", folder(benchmark) / "trainings.csv").round(4)
+    rows = finished_trainings(benchmark.work / "runs", benchmark.out / "trainings.csv").round(4)
     rows["source"] = ["DFT" if kind == DFT else "GFN1-xTB" for kind in rows.kind]
     # the bad frames are the same for every kind of one source
     rows = over_the_oracle(rows, "source", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
@@ -51,13 +50,33 @@ def trainings(benchmark: Benchmark) -> pandas.DataFrame:
 
 def earlier(benchmark: Benchmark, name: str, of: str) -> Any:
     """What an earlier checkout has left in a file of results."""
-    path = folder(benchmark) / name
+    path = benchmark.out / name
     return json.loads(path.read_text())[of] if path.exists() else []
+
+
+def described_here(benchmark: Benchmark) -> dict | None:
+    """The description of the frames, if they have been made here."""
+    path = benchmark.work / "liquid" / DESCRIPTION_FILE
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def refuse_other_frames(benchmark: Benchmark) -> None:
+    """Raise SystemExit if the results that are there are of other frames than those made here.
+
+    The same settings and seed gave the same frames on one machine, and others on the next: where the last digit of a
+    force differs, so does all of a trajectory after a picosecond, but for its averages.
+    """
+    there, here = earlier(benchmark, DATA_FILE, "data"), described_here(benchmark)
+    if there and here and any(there[name] != here[name] for name in FRAMES):
+        raise SystemExit(
+            f"The results in {benchmark.out} are of other frames than those in {benchmark.work / 'liquid'} (another "
+            "machine may make others): models of both can't be compared. Give an empty folder (--out), all are run anew"
+        )
 
 
 def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     """What an earlier checkout has trained, and simulated if it was to be: nothing needs these models any more."""
-    trained = committed_trainings(folder(benchmark) / "trainings.csv")
+    trained = committed_trainings(benchmark.out / "trainings.csv")
     models = earlier(benchmark, "observables.json", "models")
     there = {tuple(own[name] for name in WHICH): own["trajectories"] for own in models}
     found = {(kind, share, arm) for arm, kind, share, of in trained if of == seed}
@@ -121,16 +140,20 @@ def about(benchmark: Benchmark, data: dict, seeds: list[int]) -> dict:
 
 
 def write_results(benchmark: Benchmark) -> None:
-    """All files, in this folder (--quick: in its working folder)."""
-    out = folder(benchmark)
-    out.mkdir(exist_ok=True)
+    """All files, in the benchmark's folder of results.
+
+    Raises SystemExit where those are of other frames than what was run here, and where there are neither.
+    """
+    refuse_other_frames(benchmark)
+    out, data = benchmark.out, described_here(benchmark) or earlier(benchmark, DATA_FILE, "data")
+    if not data:
+        raise SystemExit(f"No frames in {benchmark.work}, no results in {out} (--out): first run.py")
+    out.mkdir(parents=True, exist_ok=True)
     if out != HERE:
         shutil.copy(HERE / "README.md", out)
     rows, models = trainings(benchmark), simulated(benchmark)
-    described = benchmark.work / "liquid" / DESCRIPTION_FILE
-    data = json.loads(described.read_text()) if described.exists() else earlier(benchmark, "results.json", "data")
     rows.drop(columns=["seconds"], errors="ignore").round(4).to_csv(out / "trainings.csv", index=False)
-    write_json_atomically(out / "results.json", about(benchmark, data, sorted(rows.seed.unique().tolist())))
+    write_json_atomically(out / DATA_FILE, about(benchmark, data, sorted(rows.seed.unique().tolist())))
     write_json_atomically(out / "observables.json", {"models": models})
     curves, liquids = learning(benchmark), over_seeds(models)
     if curves:
@@ -143,5 +166,11 @@ def write_results(benchmark: Benchmark) -> None:
     print("\n".join(made.values()), f"\nfiles in {out}")
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=FULL.out, help="folder of tables and figures, and of earlier ones")
+    write_results(replace(FULL, out=parser.parse_args().out.resolve()))
+
+
 if __name__ == "__main__":
-    write_results(FULL)
+    main()
