@@ -381,6 +381,20 @@ def test_differences_are_those_of_trajectories_that_begin_alike():
     assert "| 40 % bad | **`ema_robust`** | 2 | +10.0 ± 3.3 % | +0.0 ± 0.0 % |" in table
 
 
+def test_differences_of_two_sets_of_frames_and_of_both():
+    """A trajectory starts as that of its own set does, not as that of the same number in the other one."""
+    sets = [
+        water_summary.over_seeds(
+            [model(1, *clean, arm="weighted", share=0.0), model(1, *own), model(1, 9.0, share=0.2)]
+        )
+        for clean, own in (((0.2, 0.4), (0.22, 0.44)), ((0.5,), (0.4,)))
+    ]
+    table = water_tables.frames(*sets)
+    assert "| these | 2 | +10.0 ± 3.3 % | +0.0 ± 0.0 % |" in table
+    assert "| other | 1 | -20.0 % | +0.0 % |" in table
+    assert "| both | 3 | -3.6 ± 11.9 % | +0.0 ± 0.0 % |" in table
+
+
 def test_only_what_decides_is_run_with_further_seeds():
     full = water_cells.FULL
     assert set(full.simulated_with(1)) - set(full.trained_with(1)) == {("mixed", 0.4, "refinement, round 3")}

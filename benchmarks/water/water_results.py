@@ -27,9 +27,10 @@ from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
 from water_summary import over_seeds, summarise
-from water_tables import ENERGY, FORCES, short, tables
+from water_tables import ENERGY, FORCES, frames, liquid, short, tables
 
 HERE = Path(__file__).resolve().parent
+OTHER_FRAMES = HERE / "other_frames"  # made on another machine
 DATA_FILE = "results.json"
 FRAMES = ("settings", "E0s_eV", "severity")  # what a description of the data says of the frames, to the last digit
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
@@ -159,6 +160,9 @@ def write_results(benchmark: Benchmark) -> None:
     if curves:
         write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
     made = tables(rows, liquids, data["severity"])
+    if out == HERE:
+        other = over_seeds(earlier(replace(benchmark, out=OTHER_FRAMES), "observables.json", "models"))
+        made |= {"other": liquid(other), "frames": frames(liquids, other)}
     write_tables(out / "README.md", "water", made)
     if out == HERE:
         write_tables(REPOSITORY / "README.md", "water", {"short": short(rows, liquids)})

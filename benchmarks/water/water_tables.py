@@ -4,9 +4,10 @@ import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
-from water_summary import PEAKS, difference, errors_off, mean_and_error, peaks_off, verdict
+from water_summary import PEAKS, difference, errors_off, mean_and_error, peaks_off, together, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
+APART = ["trajectories", "D", *(f"{'-'.join(pair)} {which}" for pair, which in PEAKS)]
 NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
 
 
@@ -124,11 +125,29 @@ def differences(liquids: list[dict]) -> str:
     """Diffusion and first peaks over those of the clean model, from the trajectories that both have."""
     clean, lines = clean_of(liquids), []
     for one in (one for one in liquids if clean and one["kind"] == MIXED and one is not clean and one.get("D")):
-        common = {own["number"] for own in one["each"]} & {own["number"] for own in clean["each"]}
-        of = [difference(one, clean, *name) for name in [("D",), *(("peaks", *name) for name in PEAKS)]]
-        lines.append([labels_of(one["share"]), NAMES[one["arm"]], str(len(common)), *map(percent, of)])
-    names = [f"{'-'.join(pair)} {which}" for pair, which in PEAKS]
-    return markdown(["labels", "arm", "trajectories", "D", *names], lines)
+        lines.append([labels_of(one["share"]), NAMES[one["arm"]], *apart(one, clean)])
+    return markdown(["labels", "arm", *APART], lines)
+
+
+def apart(one: dict, clean: dict) -> list[str]:
+    """Of how many trajectories, and the differences of what `APART` names."""
+    common = {own["number"] for own in one["each"]} & {own["number"] for own in clean["each"]}
+    of = [difference(one, clean, *name) for name in [("D",), *(("peaks", *name) for name in PEAKS)]]
+    return [str(len(common)), *map(percent, of)]
+
+
+def frames(first: list[dict], other: list[dict]) -> str:
+    """Differences of `ema_robust` at the largest share from the clean model, for two sets of frames and for both."""
+    ours, cleans = zip(
+        *((of_arm(own, 0.4, "default"), of_arm(own, 0.0, "weighted")) for own in (first, other)), strict=True
+    )
+    rows = [("these", ours[0], cleans[0]), ("other", ours[1], cleans[1]), ("both", together(ours), together(cleans))]
+    return markdown(["frames", *APART], [[name, *apart(one, clean)] for name, one, clean in rows])
+
+
+def of_arm(liquids: list[dict], share: float, arm: str) -> dict:
+    """What a list of summaries has of an arm."""
+    return next(one for one in liquids if (one["kind"], one["share"], one["arm"]) == (MIXED, share, arm))
 
 
 def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> str:
