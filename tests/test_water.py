@@ -385,14 +385,21 @@ def test_differences_of_two_sets_of_frames_and_of_both():
     """A trajectory starts as that of its own set does, not as that of the same number in the other one."""
     sets = [
         water_summary.over_seeds(
-            [model(1, *clean, arm="weighted", share=0.0), model(1, *own), model(1, 9.0, share=0.2)]
+            [
+                model(1, *clean, arm="weighted", share=0.0),
+                model(1, 9.0, share=0.2),
+                model(1, *own),
+                model(1, 0.4, arm="oracle"),
+            ]
         )
         for clean, own in (((0.2, 0.4), (0.22, 0.44)), ((0.5,), (0.4,)))
     ]
     table = water_tables.frames(*sets)
-    assert "| these | 2 | +10.0 ± 3.3 % | +0.0 ± 0.0 % |" in table
-    assert "| other | 1 | -20.0 % | +0.0 % |" in table
-    assert "| both | 3 | -3.6 ± 11.9 % | +0.0 ± 0.0 % |" in table
+    ours, oracle = "**`ema_robust`**", "good frames only (oracle)"
+    assert f"| these | {ours} | 2 | +10.0 ± 3.3 % | +0.0 ± 0.0 % |" in table
+    assert f"| other | {ours} | 1 | -20.0 % | +0.0 % |" in table
+    assert f"| both | {ours} | 3 | -3.6 ± 11.9 % | +0.0 ± 0.0 % |" in table
+    assert f"| these | {oracle} | 1 | +100.0 % | +0.0 % |" in table
 
 
 def test_only_what_decides_is_run_with_further_seeds():
@@ -453,6 +460,8 @@ def test_tables_name_what_is_missing():
     table = water_tables.errors(rows)
     assert "| arm | all converged | 40 % bad |" in table
     assert "| **`ema_robust`** | - | 2.00 / 40.0 (1.00 x / 1.00 x) |" in table
+    unknown = water_tables.errors(rows.assign(energy_ratio=np.nan, force_ratio=np.nan))
+    assert "| **`ema_robust`** | - | 2.00 / 40.0 |" in unknown, "before the oracle is trained"
     about = {"kind": "mixed", "seed": 1}
     clean = about | {"share": 0.0, "arm": "weighted"} | water_summary.summarise([replica(), replica()])
     lost = about | {"share": 0.4, "arm": "weighted"} | water_summary.summarise([replica(survived=False)])
@@ -584,6 +593,6 @@ def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch
     run.main()
     assert "0 trainings to run, 0 finished" in capsys.readouterr().out
     assert written == {name: (out / name).read_text() for name in written}
-    [line] = [line for line in (out / "README.md").read_text().splitlines() if "| all converged | stock" in line]
-    assert "| 2 | 2 of 2 |" in line, "both seeds"
+    both_seeds = "| all converged | stock `weighted` | 2 | 2 of 2 |"
+    assert (out / "README.md").read_text().count(both_seeds) == 1
     assert water_results.finished_before(replace(tiny, trajectories=2), 1) == set()

@@ -27,7 +27,7 @@ from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
 from water_summary import over_seeds, summarise
-from water_tables import ENERGY, FORCES, frames, liquid, short, tables
+from water_tables import ENERGY, FORCES, errors, frames, liquid, short, tables
 
 HERE = Path(__file__).resolve().parent
 OTHER_FRAMES = HERE / "other_frames"  # made on another machine
@@ -162,7 +162,8 @@ def write_results(benchmark: Benchmark) -> None:
     made = tables(rows, liquids, data["severity"])
     if out == HERE:
         other = over_seeds(earlier(replace(benchmark, out=OTHER_FRAMES), "observables.json", "models"))
-        made |= {"other": liquid(other), "frames": frames(liquids, other)}
+        found = errors(pandas.read_csv(OTHER_FRAMES / "trainings.csv"))
+        made |= {"other": f"{found}\n{liquid(other)}", "frames": frames(liquids, other)}
     write_tables(out / "README.md", "water", made)
     if out == HERE:
         write_tables(REPOSITORY / "README.md", "water", {"short": short(rows, liquids)})

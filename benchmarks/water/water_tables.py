@@ -50,8 +50,10 @@ def cell(rows: pandas.DataFrame) -> str:
     """Mean errors of one arm, and ratios with their standard error over seeds; "-" for none."""
     if not len(rows):
         return "-"
-    ratios = " / ".join(f"{ratio(rows[name])} x" for name in ("energy_ratio", "force_ratio"))
-    return f"{rows[ENERGY].mean():.2f} / {rows[FORCES].mean():.1f} ({ratios})"
+    own = f"{rows[ENERGY].mean():.2f} / {rows[FORCES].mean():.1f}"
+    if rows["energy_ratio"].isna().any():  # there is no oracle yet
+        return own
+    return f"{own} ({' / '.join(f'{ratio(rows[name])} x' for name in ('energy_ratio', 'force_ratio'))})"
 
 
 def ratio(values: pandas.Series) -> str:
@@ -137,17 +139,19 @@ def apart(one: dict, clean: dict) -> list[str]:
 
 
 def frames(first: list[dict], other: list[dict]) -> str:
-    """Differences of `ema_robust` at the largest share from the clean model, for two sets of frames and for both."""
-    ours, cleans = zip(
-        *((of_arm(own, 0.4, "default"), of_arm(own, 0.0, "weighted")) for own in (first, other)), strict=True
-    )
-    rows = [("these", ours[0], cleans[0]), ("other", ours[1], cleans[1]), ("both", together(ours), together(cleans))]
-    return markdown(["frames", *APART], [[name, *apart(one, clean)] for name, one, clean in rows])
+    """Differences from the clean model's liquid at the largest share, for two sets of frames and for both."""
+    cleans, lines = [clean_of(own) for own in (first, other)], []
+    for arm in ("default", "oracle"):
+        ours = [of_arm(own, arm) for own in (first, other)]
+        rows = [*zip(ours, cleans, strict=True), (together(ours), together(cleans))]
+        for name, (one, clean) in zip(("these", "other", "both"), rows, strict=True):
+            lines.append([name, NAMES[arm], *apart(one, clean)])
+    return markdown(["frames", "arm", *APART], lines)
 
 
-def of_arm(liquids: list[dict], share: float, arm: str) -> dict:
-    """What a list of summaries has of an arm."""
-    return next(one for one in liquids if (one["kind"], one["share"], one["arm"]) == (MIXED, share, arm))
+def of_arm(liquids: list[dict], arm: str) -> dict:
+    """The liquid of an arm at the largest share."""
+    return next(one for one in liquids if (one["kind"], one["share"], one["arm"]) == (MIXED, 0.4, arm))
 
 
 def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> str:
