@@ -76,7 +76,7 @@ def main() -> None:
     curves, models = set(), []
     if options.out:
         benchmark = replace(benchmark, out=options.out.resolve())
-        curves = {row["arm"] for row in earlier(benchmark, "learning.json", "rows")}
+        curves = {row["arm"] for row in earlier(benchmark.out, "learning.json", "rows")}
     for seed in benchmark.seeds:
         before = finished_before(benchmark, seed) if options.out else set()
         train_all(benchmark, seed, before, curves)

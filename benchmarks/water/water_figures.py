@@ -11,6 +11,7 @@ import learning_curves
 import matplotlib.pyplot as plt
 import pandas
 from water_cells import MIXED, REFINED, Cell
+from water_summary import of_cell
 
 WORST = 0.4  # the share that structure and vibrations are shown at
 STYLES = figures.STYLES | {f"{REFINED}3": ("refinement, 4 trainings", "#009E73", "v")}
@@ -26,7 +27,7 @@ INTRAMOLECULAR = {"OH": 1.3, "HH": 1.8}  # Angstrom; what is below is cut off in
 def draw_all(rows: pandas.DataFrame, liquids: list[dict], curves: list[dict], clean: Cell, out: Path) -> None:
     """Every figure there is something for."""
     draw_errors(rows[rows.kind == MIXED], out / "errors.png")
-    reference = next((one for one in liquids if (one["kind"], one["share"], one["arm"]) == clean), None)
+    reference = of_cell(liquids, *clean)
     if reference is not None and reference["survived"]:
         others = [one for one in liquids if one["kind"] == MIXED and one is not reference]
         draw_liquid(reference, others, out / "liquid.png")

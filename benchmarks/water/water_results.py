@@ -49,9 +49,9 @@ def trainings(benchmark: Benchmark) -> pandas.DataFrame:
     return rows.sort_values(["source", "kind", "share", "arm", "seed"])
 
 
-def earlier(benchmark: Benchmark, name: str, of: str) -> Any:
-    """What an earlier checkout has left in a file of results."""
-    path = benchmark.out / name
+def earlier(out: Path, name: str, of: str) -> Any:
+    """What an earlier checkout has left in a file of a folder of results."""
+    path = out / name
     return json.loads(path.read_text())[of] if path.exists() else []
 
 
@@ -67,7 +67,7 @@ def refuse_other_frames(benchmark: Benchmark) -> None:
     The same settings and seed gave the same frames on one machine, and others on the next: where the last digit of a
     force differs, so does all of a trajectory after a picosecond, but for its averages.
     """
-    there, here = earlier(benchmark, DATA_FILE, "data"), described_here(benchmark)
+    there, here = earlier(benchmark.out, DATA_FILE, "data"), described_here(benchmark)
     if there and here and any(there[name] != here[name] for name in FRAMES):
         raise SystemExit(
             f"The results in {benchmark.out} are of other frames than those in {benchmark.work / 'liquid'} (another "
@@ -78,7 +78,7 @@ def refuse_other_frames(benchmark: Benchmark) -> None:
 def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     """What an earlier checkout has trained, and simulated if it was to be: nothing needs these models any more."""
     trained = committed_trainings(benchmark.out / "trainings.csv")
-    models = earlier(benchmark, "observables.json", "models")
+    models = earlier(benchmark.out, "observables.json", "models")
     there = {tuple(own[name] for name in WHICH): own["trajectories"] for own in models}
     found = {(kind, share, arm) for arm, kind, share, of in trained if of == seed}
     to_simulate = benchmark.simulated_with(seed)
@@ -92,7 +92,7 @@ def simulated(benchmark: Benchmark) -> list[dict]:
     Each trajectory is evaluated once.
     """
     which, found = ("kind", "share", "arm", "seed"), {}
-    before = {tuple(own[name] for name in which): own for own in earlier(benchmark, "observables.json", "models")}
+    before = {tuple(own[name] for name in which): own for own in earlier(benchmark.out, "observables.json", "models")}
     for cell, seed in product(benchmark.simulated, benchmark.seeds):
         name, has_model = (*cell, seed), (benchmark.runs(cell, seed) / "demo.model").exists()
         own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)] if has_model else []
@@ -113,7 +113,7 @@ def evaluated(replica: Replica) -> dict:
 
 def learning(benchmark: Benchmark) -> list[dict]:
     """Learning curves, computed once; else those of an earlier checkout."""
-    before, rows, seed = earlier(benchmark, "learning.json", "rows"), [], benchmark.seeds[0]
+    before, rows, seed = earlier(benchmark.out, "learning.json", "rows"), [], benchmark.seeds[0]
     for cell in benchmark.followed:
         one = benchmark.followed_training(cell, seed) if benchmark.has_data(cell, seed) else None
         if one is None or finished_result(one) is None:
@@ -140,18 +140,24 @@ def about(benchmark: Benchmark, data: dict, seeds: list[int]) -> dict:
     }
 
 
+def of_other_frames(liquids: list[dict]) -> dict[str, str]:
+    """Tables of what was run once more on other frames, and of both."""
+    other = over_seeds(earlier(OTHER_FRAMES, "observables.json", "models"))
+    found = errors(pandas.read_csv(OTHER_FRAMES / "trainings.csv"))
+    return {"other": f"{found}\n{liquid(other)}", "frames": frames(liquids, other)}
+
+
 def write_results(benchmark: Benchmark) -> None:
     """All files, in the benchmark's folder of results.
 
     Raises SystemExit where those are of other frames than what was run here, and where there are neither.
     """
     refuse_other_frames(benchmark)
-    out, data = benchmark.out, described_here(benchmark) or earlier(benchmark, DATA_FILE, "data")
+    out = benchmark.out
+    data = described_here(benchmark) or earlier(out, DATA_FILE, "data")
     if not data:
         raise SystemExit(f"No frames in {benchmark.work}, no results in {out} (--out): first run.py")
     out.mkdir(parents=True, exist_ok=True)
-    if out != HERE:
-        shutil.copy(HERE / "README.md", out)
     rows, models = trainings(benchmark), simulated(benchmark)
     rows.drop(columns=["seconds"], errors="ignore").round(4).to_csv(out / "trainings.csv", index=False)
     write_json_atomically(out / DATA_FILE, about(benchmark, data, sorted(rows.seed.unique().tolist())))
@@ -161,12 +167,11 @@ def write_results(benchmark: Benchmark) -> None:
         write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
     made = tables(rows, liquids, data["severity"])
     if out == HERE:
-        other = over_seeds(earlier(replace(benchmark, out=OTHER_FRAMES), "observables.json", "models"))
-        found = errors(pandas.read_csv(OTHER_FRAMES / "trainings.csv"))
-        made |= {"other": f"{found}\n{liquid(other)}", "frames": frames(liquids, other)}
-    write_tables(out / "README.md", "water", made)
-    if out == HERE:
         write_tables(REPOSITORY / "README.md", "water", {"short": short(rows, liquids)})
+        made |= of_other_frames(liquids)
+    else:
+        shutil.copy(HERE / "README.md", out)
+    write_tables(out / "README.md", "water", made)
     draw_all(rows, liquids, curves, CLEAN, out)
     print("\n".join(made.values()), f"\nfiles in {out}")
 

@@ -62,6 +62,11 @@ def over_seeds(models: list[dict]) -> list[dict]:
     return [dict(zip(names, which, strict=True)) | over_models(own) for which, own in of.items()]
 
 
+def of_cell(liquids: list[dict], kind: str, share: float, arm: str) -> dict | None:
+    """The summary of a kind, share and arm, if there is one."""
+    return next((one for one in liquids if (one["kind"], one["share"], one["arm"]) == (kind, share, arm)), None)
+
+
 def over_models(models: list[dict]) -> dict:
     """Mean over models of each observable's mean, and its standard error from the scatter between models.
 

@@ -4,7 +4,7 @@ import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import DFT, MIXED, REFINED
-from water_summary import PEAKS, difference, errors_off, mean_and_error, peaks_off, together, verdict
+from water_summary import PEAKS, difference, errors_off, mean_and_error, of_cell, peaks_off, together, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 APART = ["trajectories", "D", *(f"{'-'.join(pair)} {which}" for pair, which in PEAKS)]
@@ -142,16 +142,11 @@ def frames(first: list[dict], other: list[dict]) -> str:
     """Differences from the clean model's liquid at the largest share, for two sets of frames and for both."""
     cleans, lines = [clean_of(own) for own in (first, other)], []
     for arm in ("default", "oracle"):
-        ours = [of_arm(own, arm) for own in (first, other)]
+        ours = [of_cell(own, MIXED, 0.4, arm) for own in (first, other)]
         rows = [*zip(ours, cleans, strict=True), (together(ours), together(cleans))]
         for name, (one, clean) in zip(("these", "other", "both"), rows, strict=True):
             lines.append([name, NAMES[arm], *apart(one, clean)])
     return markdown(["frames", "arm", *APART], lines)
-
-
-def of_arm(liquids: list[dict], arm: str) -> dict:
-    """The liquid of an arm at the largest share."""
-    return next(one for one in liquids if (one["kind"], one["share"], one["arm"]) == (MIXED, 0.4, arm))
 
 
 def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> str:
@@ -162,7 +157,7 @@ def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, 
     for kind, size in severity.items():
         shift = f"{size['mean_energy_shift_meV_per_atom']:+.1f} ± {size['std_energy_shift_meV_per_atom']:.1f}"
         own = rows[(rows.kind == kind) & (rows.share == 0.4)]
-        stock = next((one for one in liquids if (one["kind"], one["arm"]) == (kind, "weighted")), None)
+        stock = of_cell(liquids, kind, 0.4, "weighted")
         lines.append(
             [kind, shift, f"{size['force_rms_meV_per_A']:.0f}"]
             + [cell(own[own.arm == arm]) for arm in ("weighted", "default")]
