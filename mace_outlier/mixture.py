@@ -2,7 +2,7 @@
 
 A single normal distribution is widened by the outliers that it should expose. Two populations are fitted once an epoch
 to the latest losses and energy errors of all configurations, each relative to those of its like (see `populations`).
-Where the data show one population only, as clean data do, nothing is down-weighted but what no tail explains.
+Where the data show one population only, nothing is down-weighted but what no tail explains.
 """
 
 from collections.abc import Callable
