@@ -10,7 +10,10 @@ from .populations import SIMILAR
 
 
 def populations(distribution: dict[str, Any]) -> str:
-    """What a head's loss distribution says, for the log."""
+    """What a head's loss distribution says, for the log; where its fit was refused, the one that stays, and why."""
+    if "refused" in distribution:
+        before = {name: value for name, value in distribution.items() if name != "refused"}
+        return f"fit refused ({distribution['refused']}), that of before stays: {populations(before)}"
     if distribution["kind"] != "mixture":
         return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
     fit = described(distribution)
@@ -39,6 +42,15 @@ def in_milli(value: float, sign: str = "") -> str:
     size = abs(1000 * value)
     digits = 1 - int(np.floor(np.log10(size))) if size > 0 else 0
     return f"{1000 * value:{sign}.{min(max(digits, 0), 6)}f}"
+
+
+def warn_of_refused_fit(distribution: dict[str, Any]) -> None:
+    """Say that the last fit of a run was refused, so that its weights are older ones."""
+    if "refused" in distribution:
+        logging.warning(
+            f"head {distribution['head']}: the last fit was refused ({distribution['refused']}): "
+            "the weights are those of before"
+        )
 
 
 def warn_of_similar_populations(distribution: dict[str, Any]) -> None:

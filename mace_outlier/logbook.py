@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import results, sample
-from .fit_in_log import populations, warn_of_similar_populations
+from .fit_in_log import populations, warn_of_refused_fit, warn_of_similar_populations
 from .options import LOSS_NAME, Options
 from .provenance import Descriptions, Provenance
 from .records import BINS, QUANTILES, Records
@@ -95,6 +95,7 @@ class Logbook:
             f"{nonfinite} have a non-finite label or loss (weight 0)"
         )
         for own in self.distribution:
+            warn_of_refused_fit(own)
             warn_of_similar_populations(own)
         for weight, z, split, row in worst(splits, SUSPECTS_IN_SUMMARY):
             logging.info(f"Suspect: {split.configuration(row)}, weight={weight:.3f}, z={z:.2f} sigma")

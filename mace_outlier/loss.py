@@ -1,6 +1,6 @@
 """The robust loss: a base loss and a loss distribution make one scalar. Knows no MACE."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,8 +12,9 @@ from .provenance import Descriptions
 from .records import Records
 from .reduction import ConfigurationLosses, PerConfigurationLoss
 from .residuals import residuals
+from .safety import Safety
 from .selection import Selection
-from .weighting import LossDistribution
+from .weighting import LossDistribution, bounded
 
 LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite
 
@@ -57,10 +58,18 @@ class RobustLoss(nn.Module):
             self.attach(distribution, records)
 
     def attach(
-        self, distribution: LossDistribution, records: Records, descriptions: Descriptions | None = None
+        self,
+        distribution: LossDistribution,
+        records: Records,
+        descriptions: Descriptions | None = None,
+        heads: Sequence[str] = (),
     ) -> None:
-        """Set where the statistics live; they are no submodules, because hosts move and alias those as they like."""
+        """Set where the statistics live; they are no submodules, because hosts move and alias those as they like.
+
+        `heads`: their names, for the log.
+        """
         self.distribution, self.records, self.descriptions = distribution, records, descriptions
+        self.safety = Safety(records.num_heads, heads)
 
     def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
         """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
@@ -146,7 +155,7 @@ class RobustLoss(nn.Module):
         weight, zscore = self.distribution.weigh(judged, heads)
         if self.inherits:
             weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
-        weight = weight.masked_fill(bad, 0.0)
+        weight = bounded(weight).masked_fill(bad, 0.0)
         self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
         return weight
 

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .weighting import bounded
+
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BINS = 20  # of the histogram of the weights, over [0, 1]
@@ -93,8 +95,11 @@ class Records:
         self.step += 1
 
     def judge(self, which: Tensor, weights: Tensor, zscores: Tensor) -> None:
-        """Set the weights (N,) and z-scores (N,) of the configurations in the mask `which` (N,)."""
-        self.weight.copy_(torch.where(which, weights.to(self.table.dtype), self.weight))
+        """Set the weights (N,) and z-scores (N,) of the configurations in the mask `which` (N,).
+
+        Losses read the weights from here: none that is NaN or not in [0, 1] gets in.
+        """
+        self.weight.copy_(torch.where(which, bounded(weights).to(self.table.dtype), self.weight))
         self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
@@ -123,6 +128,10 @@ class Records:
         self.times_seen += visited
         rate = visited / self.times_seen.clamp(1, MEMORY)
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
+
+    def check_weights(self) -> None:
+        """Assert that all weights are in [0, 1]; waits for the device, so call it once an epoch."""
+        assert bool(((self.weight >= 0.0) & (self.weight <= 1.0)).all()), "a weight is not in [0, 1]"
 
     def summary(self, head: int) -> HeadSummary:
         """Summarise the weights of this epoch's visits to `head`; waits for the device, so call it once an epoch."""
@@ -155,6 +164,7 @@ class Records:
         for name in (*self.columns, "head", "times_seen", "mean_weight"):
             if name not in state or len(state[name]) != len(self):
                 raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
+        state["weight"] = bounded(state["weight"])
         self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
         for name in ("head", "times_seen", "mean_weight"):
             setattr(self, name, state[name].to(getattr(self, name)).clone())

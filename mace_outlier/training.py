@@ -100,7 +100,7 @@ class RobustTraining:
         )
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
-            loss.attach(self._new_distribution().to(device), self.records, descriptions)
+            loss.attach(self._new_distribution().to(device), self.records, descriptions, provenance.heads)
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
@@ -142,8 +142,9 @@ class RobustTraining:
         self.records.end_epoch()
         self._complete_descriptions()
         self._refit(loss)
+        self.records.check_weights()
         stage = next(name for name, own in self.losses.items() if own is loss)
-        self.logbook.end_epoch(stage, loss.distribution.describe())
+        self.logbook.end_epoch(stage, loss.safety.describe())
         self._nonfinite.name_new(self.records.nonfinite)
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
@@ -166,6 +167,7 @@ class RobustTraining:
             "heads": list(self.provenance.heads),
             "training_set": self.provenance.fingerprint(),
             "statistics": {stage: loss.distribution.state_dict() for stage, loss in self.losses.items()},
+            "safety": {stage: loss.safety.state_dict() for stage, loss in self.losses.items()},
             "records": self.records.state_dict(),
             "history": self.logbook.history,
         }
@@ -194,6 +196,8 @@ class RobustTraining:
         for stage, statistics in state["statistics"].items():
             if stage in self.losses and known:
                 self.losses[stage].distribution.load_state_dict(statistics)
+                if stage in state.get("safety", {}):
+                    self.losses[stage].safety.load_state_dict(state["safety"][stage])
                 if self.options.scope == "property":
                     self.losses[stage].weigh_by_property()
         self.logbook.history = list(state.get("history", []))
@@ -213,16 +217,19 @@ class RobustTraining:
         return DISTRIBUTIONS[options.distribution](heads, **settings)
 
     def _refit(self, loss: RobustLoss) -> None:
-        """Fit to the losses of this stage (those of the stage before have another scale), and weigh by the fit."""
-        records, distribution = self.records, loss.distribution
+        """Fit to the losses of this stage (those of the stage before have another scale), and weigh by the fit.
+
+        What can't be right is refused, see Safety; the processes of a distributed run agree on that.
+        """
+        records, share = self.records, distributed.sum_over_ranks if distributed.active() else None
         usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
         losses = records.loss.nan_to_num(0.0)
         errors, forces = records.column("energy_error"), self.descriptions.forces(records.column("force_rmse"))
         seen = Remembered(losses, errors, records.head.long(), usable, records.time, self.descriptions.kinds, forces)
-        judged = distribution.refit(seen, self._believable)
-        if judged is not None:
-            records.judge(usable & (losses > 0), *judged)
-        if self.options.scope == "property":
+        accepted = loss.safety.refit(loss.distribution, seen, self._believable, share)
+        if accepted is not None:
+            records.judge(accepted.which, *accepted.judged)
+        if self.options.scope == "property" and not loss.safety.refused:
             loss.weigh_by_property()
 
     def _believable(self, outliers: torch.Tensor) -> bool:

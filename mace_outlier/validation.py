@@ -61,19 +61,23 @@ class Validation:
             stock, metrics = evaluate()
         if not len(selection):
             return stock, metrics
-        rows, heads, weights, shares = self._judge(loss, selection)
+        rows, heads, weights, shares, some_are_wrong = self._judge(loss, selection)
         if not robust:
             return stock, metrics
         best = self._best.setdefault((loss, int(heads.min())), BestSoFar())  # of each stage and head
-        result = best.compare(rows, shares, weights, loss.distribution.some_are_wrong)
+        result = best.compare(rows, shares, weights, some_are_wrong)
         if result is None:
             return stock, metrics
         value, mean_weight = result
         logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
         return value, metrics
 
-    def _judge(self, loss: RobustLoss, selection: Selection) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Rows, heads, weights and shares of the loss (V,) of what was evaluated, which is noted in the records."""
+    def _judge(self, loss: RobustLoss, selection: Selection) -> tuple[Tensor, Tensor, Tensor, Tensor, bool]:
+        """Rows, heads, weights and shares of the loss (V,) of what was evaluated, which is noted in the records.
+
+        And whether wrong labels are known to be among them. Where the judgement can't be used, see Safety, the weights
+        are 1: the loss is the stock one then, in the units of those that it is compared with.
+        """
         if not self.descriptions.complete:
             self._learn_names(selection.tags)
         rows, heads, losses, shares, errors = selection.collect(distributed.gather_rows)
@@ -84,12 +88,15 @@ class Validation:
         times = torch.zeros_like(losses)  # one model saw them all
         kinds, forces = self.described(rows.cpu().numpy(), force_errors)
         seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, kinds, forces)
-        weights, zscores = loss.distribution.judge(seen)
+        last = torch.ones_like(losses)
+        last[known] = self.records.weight[rows[known]].to(last.dtype)
+        share = distributed.sum_over_ranks if distributed.active() else None
+        weights, zscores, stock = loss.safety.judge(loss.distribution, seen, last, loss.records, share)
         weights = weights.masked_fill(bad, 0.0)
         self.records.observe(
             rows[known], heads[known], losses[known], weights[known], zscores[known], list(errors[:, known])
         )
-        return rows, heads, weights, shares
+        return rows, heads, weights, shares, loss.distribution.some_are_wrong and not stock
 
     def described(self, rows: np.ndarray, force_errors: Tensor) -> tuple[np.ndarray, Tensor]:
         """Kinds and forces of rows (V,), see Remembered; 0: not known."""

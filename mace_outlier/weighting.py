@@ -42,6 +42,11 @@ def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
     return torch.special.ndtr(threshold - zscore)  # the same function, in one kernel
 
 
+def bounded(weights: Tensor) -> Tensor:
+    """Weights as a loss may have them: in [0, 1], and 1 in place of NaN; doesn't wait for the device."""
+    return weights.nan_to_num(1.0).clamp(0.0, 1.0)
+
+
 class Remembered(NamedTuple):
     """What is known of N configurations after their last visit."""
 

@@ -102,8 +102,14 @@ class Outcome(NamedTuple):
     validation: list[float]
 
 
-def train(rank: int, ranks: int, distribution: str, epochs: int, frozen: bool = False) -> Outcome:
-    """Train with `ranks` processes, of which this is one; `frozen`: hold the weights within an epoch, as LBFGS does."""
+def train(
+    rank: int, ranks: int, distribution: str, epochs: int, frozen: bool = False, failing: int | None = None
+) -> Outcome:
+    """Train with `ranks` processes, of which this is one.
+
+    `frozen`: hold the weights within an epoch, as LBFGS does; `failing`: the epoch whose fit raises in the first
+    process, and in no other.
+    """
     made = items()
     run = RobustTraining(Options(base_loss="weighted", distribution=distribution, warmup=0))
     loss = run.wrap(mace_losses.WeightedEnergyForcesLoss(energy_weight=10.0), mace_losses, "stage_one")
@@ -123,6 +129,9 @@ def train(rank: int, ranks: int, distribution: str, epochs: int, frozen: bool = 
         for epoch in range(epochs):
             loader.epoch = epoch
             run.begin_epoch(epoch, loss, len(loader))
+            fit = loss.distribution.refit
+            if epoch == failing and rank == 0:
+                loss.distribution.refit = lambda *arguments: 1 / 0
             with loss.frozen_weights() if frozen else torch.enable_grad():
                 for batch in loader:
                     optimizer.zero_grad()
@@ -133,6 +142,7 @@ def train(rank: int, ranks: int, distribution: str, epochs: int, frozen: bool = 
                     optimizer.step()
                     losses.append(value.item())
             run.end_epoch(loss)
+            loss.distribution.refit = fit
             value, _ = run.select(loss, lambda: (evaluate(loss, model, valid_loaders[0]), None))
             selected.append(value)
     known = {"n_atoms": rows[1].n_atoms, "formula": rows[1].categories("formula")}
@@ -171,6 +181,7 @@ class counted_collectives:  # noqa: N801 (a context manager, used as a function)
 CASES: dict[str, dict[str, Any]] = {
     "gaussian": {"distribution": "gaussian", "epochs": 2},
     "mixture": {"distribution": "mixture", "epochs": 5},
+    "failing": {"distribution": "mixture", "epochs": 6, "failing": 4},
     "frozen": {"distribution": "gaussian", "epochs": 2, "frozen": True},
 }
 

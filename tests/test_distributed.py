@@ -74,6 +74,7 @@ def test_the_training_was_worth_comparing(alone):
     assert alone["mixture"].state["statistics"]["stage_one"]["heads"][0]
     assert alone["gaussian"].state["records"]["weight"].min() < 0.5
     assert alone["gaussian"].state["statistics"]["stage_one"]["seen"].tolist() == [200, 24]
+    assert set(alone["failing"].state["safety"]["stage_one"]["refused"]) == set()  # it was, one epoch before
     assert alone["frozen"].state["records"]["weight"].min() < 0.5
 
 

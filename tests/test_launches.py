@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "overhead")
 from launches import PHASES, Launches, count, robust, training_batch
 
 pytestmark = pytest.mark.usefixtures("double_precision")
-MOST_KERNELS = 120  # added to a step; at 10 us each, 2.4 % of 50 ms
+MOST_KERNELS = 122  # added to a step; at 10 us each, 2.4 % of 50 ms; two of them keep the weights in [0, 1]
 
 
 @pytest.mark.parametrize("ranks", [False, True], ids=["one process", "distributed"])

@@ -7,6 +7,7 @@ import torch
 
 from mace_outlier.provenance import Descriptions, Provenance
 from mace_outlier.records import Records
+from mace_outlier.safety import Safety
 from mace_outlier.selection import BestSoFar, Selection, typical_ratio
 from mace_outlier.validation import Validation
 from mace_outlier.weighting import Weighted
@@ -88,11 +89,15 @@ def test_typical_ratios_of_what_can_be_compared():
 
 
 class Judged:
-    """Stands for a RobustLoss: evaluations of four configurations, with weights that change."""
+    """Stands for a RobustLoss: evaluations of four configurations, with weights that change; half of those that it is
+    trained on look wrong.
+    """
 
     def __init__(self, *evaluations):
         self.evaluations = iter(evaluations)
         self.distribution, self.some_are_wrong = self, False
+        self.safety, self.records = Safety(), Records(2)
+        self.records.observe(torch.arange(2), torch.zeros(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
 
     @contextmanager
     def selecting(self):

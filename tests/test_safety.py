@@ -1,0 +1,376 @@
+"""Fits that can't be right do no harm, whatever the distribution is: they are refused, and the weights stay."""
+
+import logging
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ranks
+import torch
+
+from mace_outlier import training
+from mace_outlier.fit_in_log import populations, warn_of_refused_fit
+from mace_outlier.mixture import MixtureDistribution
+from mace_outlier.provenance import Descriptions, Part, Provenance
+from mace_outlier.records import Records
+from mace_outlier.safety import Safety, share_of_suspects
+from mace_outlier.selection import Selection
+from mace_outlier.validation import Validation
+from mace_outlier.weighting import GaussianDistribution, Remembered, Weighted, bounded
+
+CASES = Path(__file__).parent.parent.parent / "shared" / "cases"
+HEADS = ["one", "two"]
+SIZE = 10  # configurations of each head
+
+
+class Scripted(GaussianDistribution):
+    """Says what it is told to: `weights` (N,), or one for all, and `zscores` (N,), or raises; counts its fits."""
+
+    def __init__(self, weights=None, zscores=None, error=None, some_are_wrong=False):
+        super().__init__(len(HEADS), threshold=torch.inf)
+        self.weights, self.zscores, self.error, self.fits = weights, zscores, error, 0
+        self.wrong_ones = some_are_wrong
+
+    settled = property(lambda self: self.fits > 0)
+    some_are_wrong = property(lambda self: self.wrong_ones)
+
+    def _say(self, losses):
+        if self.error is not None:
+            raise self.error
+        weights = torch.full_like(losses, self.weights) if isinstance(self.weights, float) else self.weights.clone()
+        return Weighted(weights, torch.zeros_like(weights) if self.zscores is None else self.zscores)
+
+    def refit(self, seen, believable=None):
+        self.fits += 1
+        return self._say(seen.losses)
+
+    def judge(self, seen):
+        return self._say(seen.losses)
+
+    def describe(self):
+        return [{"kind": "lognormal", "location": float(self.fits), "scale": 1.0, "threshold": 2.0}] * len(HEADS)
+
+    def state_dict(self):
+        return {"fits": self.fits}
+
+    def load_state_dict(self, state):
+        self.fits = state["fits"]
+
+
+def seen(size=SIZE):
+    """So many configurations of each head; the last of each has no label to be judged by."""
+    losses = torch.ones(2 * size)
+    losses[size - 1 :: size] = 0.0
+    heads, usable = torch.arange(2).repeat_interleave(size), torch.ones(2 * size, dtype=torch.bool)
+    kinds = np.ones((2 * size, 2), dtype=np.int64)
+    return Remembered(losses, torch.zeros(2 * size), heads, usable, torch.zeros(2 * size), kinds)
+
+
+def weights(low=(), value=0.0, of=1.0):
+    """Of the configurations of both heads: `value` at some places, else `of`."""
+    return torch.full((2 * SIZE,), of).index_fill(0, torch.tensor(low, dtype=torch.long), value)
+
+
+FAULTS = {
+    "NaN": (weights([3], torch.nan), None, "weights or z-scores are not finite"),
+    "infinite": (weights([3], torch.inf), None, "weights or z-scores are not finite"),
+    "no z-score": (weights(), weights([3], -torch.inf), "weights or z-scores are not finite"),
+    "above 1": (weights([3], 1.5), None, "weights are not in [0, 1]"),
+    "below 0": (weights([3], -0.5), None, "weights are not in [0, 1]"),
+    "most": (weights(range(5)), None, "undecided: 5 of 9 labels (56 %) would be taken for wrong"),
+    "all": (weights(range(9)), None, "undecided: 9 of 9 labels (100 %) would be taken for wrong and none be trusted"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fit_that_cannot_be_right_is_refused_for_its_head_alone(fault, caplog):
+    """All faults are in the first head; the second has a suspect."""
+    found, zscores, reason = FAULTS[fault]
+    found = found.index_fill(0, torch.tensor([SIZE]), 0.25)
+    safety, what = Safety(2, HEADS), seen()
+    accepted = safety.refit(Scripted(found, zscores), what)
+    assert accepted.which.tolist() == [False] * SIZE + [True] * (SIZE - 1) + [False]
+    assert safety.refused == {0: reason}
+    assert warnings(caplog) == [f"head one: {reason}: the fit is refused, its weights stay as they were"]
+    records = Records(2 * SIZE, num_heads=2)
+    records.judge(torch.ones(2 * SIZE, dtype=torch.bool), torch.full((2 * SIZE,), 0.75), torch.zeros(2 * SIZE))
+    records.judge(accepted.which, *accepted.judged)
+    assert records.weight.tolist() == [0.75] * SIZE + [0.25] + [1.0] * (SIZE - 2) + [0.75]
+
+
+@pytest.mark.parametrize("low", [(), (0, 1, 2, 3), (0, 1, 2, 3, SIZE - 1)], ids=["none", "some", "with an unlabelled"])
+def test_a_fit_in_order_is_accepted(low, caplog):
+    """What has no label doesn't count: four of nine have low weights."""
+    safety = Safety(2, HEADS)
+    accepted = safety.refit(Scripted(weights(low)), seen())
+    assert accepted.which.sum() == 2 * (SIZE - 1)
+    assert not safety.refused
+    assert not warnings(caplog)
+
+
+def test_half_of_a_head_may_be_wrong():
+    safety, what = Safety(2, HEADS), seen()
+    what.losses.fill_(1.0)
+    assert safety.refit(Scripted(weights(range(5))), what).which.all()
+    assert not safety.refit(Scripted(weights(range(6))), what).which[:SIZE].any()
+
+
+def test_a_distribution_that_judges_nothing_is_left_alone():
+    safety, normal = Safety(), GaussianDistribution()
+    assert safety.refit(normal, seen()) is None
+    assert safety.describe() == normal.describe()
+
+
+def test_a_fit_that_raises_is_logged_and_leaves_all_as_it_was(caplog):
+    distribution, safety = Scripted(error=ValueError("two\nlines")), Safety(2, HEADS)
+    with caplog.at_level(logging.DEBUG):
+        assert safety.refit(distribution, seen()) is None
+    assert distribution.fits == 0  # not that of the fit that failed
+    [error] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert error == "The fit to the losses failed (ValueError: two lines): it is refused, the training goes on"
+    assert any("Traceback" in record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG)
+    reason = "the fit failed (ValueError: two lines): the fit is refused"
+    assert warnings(caplog) == [f"head {head}: {reason}, it is weighed as before" for head in HEADS]
+
+
+def test_a_description_that_raises_refuses_the_fit_as_well():
+    distribution, safety = Scripted(weights()), Safety(2, HEADS)
+    distribution.describe = lambda: 1 / 0
+    assert safety.refit(distribution, seen()) is None
+    assert [own["refused"] for own in safety.describe()] == ["the fit failed (ZeroDivisionError: division by zero)"] * 2
+    populations(safety.describe()[0])
+
+
+def test_the_log_describes_the_fit_that_holds_and_says_once_what_was_refused(caplog):
+    distribution, safety = Scripted(weights()), Safety(2, HEADS)
+    safety.refit(distribution, seen())
+    good = safety.describe()
+    assert good == distribution.describe()
+    distribution.weights = weights(range(6))
+    for _ in range(2):
+        safety.refit(distribution, seen())
+    ours, theirs = safety.describe()
+    said = "undecided: 6 of 9 labels (67 %) would be taken for wrong"
+    assert ours == good[0] | {"refused": said}
+    assert theirs == distribution.describe()[1]
+    assert populations(ours) == f"fit refused ({said}), that of before stays: mu=1.0000e+00, sigma=1.0000e+00"
+    assert len(warnings(caplog)) == 1
+    warn_of_refused_fit({"head": "one"} | ours)
+    warn_of_refused_fit({"head": "two"} | theirs)
+    assert warnings(caplog)[1:] == [f"head one: the last fit was refused ({said}): the weights are those of before"]
+    later = Safety(2, HEADS)
+    later.load_state_dict(safety.state_dict())
+    assert later.describe() == safety.describe()
+    distribution.weights = weights()
+    later.refit(distribution, seen())
+    assert later.describe() == distribution.describe()
+    distribution.weights = weights(range(6))
+    later.refit(distribution, seen())
+    assert len(warnings(caplog)) == 3  # it was in order in between
+
+
+def warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+@pytest.mark.parametrize("other", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], ids=["failed", "refused one head"])
+def test_processes_refuse_what_one_of_them_refuses(other):
+    distribution, safety = Scripted(weights(range(6))), Safety(2, HEADS)
+    if other[0]:
+        other[1:] = [1.0, 1.0]
+    accepted = safety.refit(distribution, seen(), share=lambda own: own + torch.tensor(other))
+    assert accepted is None or not accepted.which.any()
+    assert safety.refused[0].startswith("undecided")
+    assert safety.refused[1] == "the fit is refused in another process"
+    assert distribution.fits == (0 if other[0] else 1)
+
+
+# --- no weight but one in [0, 1] reaches a loss ----------------------------------------------------------------------
+
+
+def test_weights_are_bounded_on_every_way_to_the_records():
+    wild = torch.tensor([torch.nan, torch.inf, -torch.inf, 2.0, -1.0, 0.25])
+    tame = [1.0, 1.0, 0.0, 1.0, 0.0, 0.25]
+    assert bounded(wild).tolist() == tame
+    records = Records(6)
+    records.judge(torch.ones(6, dtype=torch.bool), wild, torch.zeros(6))
+    assert records.weight.tolist() == tame
+    records.check_weights()
+    loaded = Records(6)
+    loaded.load_state_dict(records.state_dict() | {"weight": wild})
+    assert loaded.weight.tolist() == tame
+
+
+@pytest.mark.parametrize("value", [torch.nan, 1.5, -0.5])
+def test_weights_are_checked(value):
+    records = Records(3)
+    records.weight[1] = value
+    with pytest.raises(AssertionError):
+        records.check_weights()
+
+
+@pytest.mark.usefixtures("double_precision")
+@pytest.mark.parametrize("wrong", ["raises", "NaN", "most"])
+def test_a_training_survives_its_fits(wrong, monkeypatch, caplog):
+    """Weights of 1 stay; the parameters are those of a training without a fit."""
+    of = {"raises": {"error": RuntimeError("no")}, "NaN": {"weights": torch.nan}, "most": {"weights": 0.1}}[wrong]
+    monkeypatch.setitem(training.DISTRIBUTIONS, "mixture", lambda heads, **settings: Scripted(**of))
+    outcome = ranks.train(0, 1, "mixture", 3)
+    weight = outcome.state["records"]["weight"]
+    assert weight.unique().tolist() == [0.0, 1.0]
+    assert torch.nonzero(weight == 0).flatten().tolist() == sorted(ranks.NOT_FINITE)
+    assert np.isfinite(outcome.losses).all()
+    assert np.isfinite(outcome.validation).all()
+    assert set(outcome.state["safety"]["stage_one"]["refused"]) == {0, 1}
+    monkeypatch.setitem(
+        training.DISTRIBUTIONS, "mixture", lambda heads, **settings: GaussianDistribution(heads, threshold=torch.inf)
+    )
+    stock = ranks.train(0, 1, "mixture", 3)
+    assert not stock.state["safety"]["stage_one"]["refused"]
+    for name, values in stock.parameters.items():
+        assert torch.equal(values, outcome.parameters[name])
+
+
+@pytest.mark.usefixtures("double_precision")
+def test_no_weight_of_a_batch_is_nan_either(monkeypatch):
+    """Of a distribution that weighs within a step."""
+    normal = GaussianDistribution(len(HEADS))
+    normal.weigh = lambda losses, heads: Weighted(torch.full_like(losses, torch.nan), torch.zeros_like(losses))
+    monkeypatch.setitem(training.DISTRIBUTIONS, "gaussian", lambda heads, **settings: normal)
+    outcome = ranks.train(0, 1, "gaussian", 1)
+    assert np.isfinite(outcome.losses).all()
+    assert outcome.state["records"]["weight"].unique().tolist() == [0.0, 1.0]
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="../shared/cases, small inputs of reported failures, is not there")
+@pytest.mark.parametrize("case", ["c27", "c08"])
+def test_fits_that_gave_nan_weights(case):
+    remembered = np.load(CASES / case / "nan_fit.npz")
+    losses, errors, usable, times, forces = (
+        torch.from_numpy(remembered[name]) for name in ("loss", "ee", "usable", "time", "forces")
+    )
+    heads, distribution = torch.zeros(len(losses), dtype=torch.long), MixtureDistribution()
+    what = Remembered(losses, errors, heads, usable, times, remembered["kinds"], forces)
+    safety, records = Safety(), Records(len(losses))
+    records.observe(torch.arange(len(losses)), heads, losses)
+    for _ in range(3):
+        accepted = safety.refit(distribution, what)
+        if accepted is not None:
+            records.judge(accepted.which, *accepted.judged)
+        records.check_weights()
+        assert records.weight.min() >= 0  # NaN isn't
+        assert share_of_suspects(records, 0) <= 0.5
+        populations(safety.describe()[0])
+    judged = safety.judge(distribution, what, torch.ones(len(losses)), records)
+    assert (judged.weight >= 0).all()
+    assert not judged.zscore.isnan().any()
+
+
+# --- the validation set ----------------------------------------------------------------------------------------------
+
+
+ROWS = torch.arange(4)
+
+
+class Evaluated:
+    """Stands for a RobustLoss: evaluates four validation configurations; a tenth of its 20 training ones look wrong."""
+
+    def __init__(self, distribution, suspects=2):
+        self.distribution, self.safety, self.records = distribution, Safety(1, ["one"]), Records(20)
+        self.shares = torch.ones(4)
+        low = torch.ones(20).index_fill(0, torch.arange(suspects), 0.0)
+        self.records.observe(torch.arange(20), torch.zeros(20), torch.ones(20), low, torch.zeros(20))
+
+    @contextmanager
+    def selecting(self):
+        selection = Selection()
+        selection.add(ROWS, torch.zeros(4), (4 * self.shares, self.shares, *torch.zeros(2, 4)))
+        yield selection
+
+
+def evaluated(loss, validation, shares, found, robust=True):
+    loss.shares, loss.distribution.weights = torch.tensor(shares), torch.tensor(found)
+    return validation.select(loss, lambda: (7.0, "metrics"), robust)[0]
+
+
+@pytest.fixture
+def validation():
+    provenance = Provenance(["one"], [[Part("valid.xyz", np.arange(4))]])
+    return Validation(provenance, Descriptions(4), Records(4))
+
+
+RIGHT, ONE_WRONG = [1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0]
+
+
+def test_more_suspects_than_in_the_training_set_are_not_believed_in(validation, caplog):
+    loss = Evaluated(Scripted(), suspects=2)
+    for _ in range(2):
+        assert evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], ONE_WRONG) == pytest.approx(2.0)  # the stock loss
+        assert validation.records.weight.tolist() == RIGHT
+    assert warnings(caplog) == [  # once
+        "head one: 25 % of the validation set look wrong, but 10.0 % of the training set: models are chosen by the "
+        "stock loss of the validation set where that is so, and none of it is called wrong (said once)"
+    ]
+    evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], ONE_WRONG, robust=False)
+    assert validation.records.weight.tolist() == RIGHT
+
+
+@pytest.mark.parametrize("suspects", [3, 9])
+def test_as_many_suspects_as_in_the_training_set_are(validation, suspects, caplog):
+    loss = Evaluated(Scripted(), suspects)
+    assert evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], ONE_WRONG) == pytest.approx(1.0)
+    assert validation.records.weight.tolist() == ONE_WRONG
+    assert not warnings(caplog)
+
+
+def test_a_tenth_of_suspects_needs_no_like_in_the_training_set():
+    records, judged = Records(20), torch.ones(20).index_fill(0, torch.arange(2), 0.0)
+    distribution, what = Scripted(judged), seen()._replace(heads=torch.zeros(20, dtype=torch.long))
+    what.losses.fill_(1.0)
+    assert not Safety().judge(distribution, what, torch.ones(20), records).stock
+    distribution.weights = torch.ones(20).index_fill(0, torch.arange(3), 0.0)
+    assert Safety().judge(distribution, what, torch.ones(20), records).stock
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["", "some are wrong"])
+def test_an_evaluation_by_the_stock_loss_is_compared_with_weighted_ones(validation, known):
+    """Weighted, stock, weighted: the last wins where it is better, by the weights of then, and else not."""
+    loss = Evaluated(Scripted(some_are_wrong=known), suspects=3)
+    first = evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], ONE_WRONG)
+    loss.records.judge(torch.arange(20) >= 0, torch.ones(20), torch.zeros(20))  # now there is none in the training set
+    stock = evaluated(loss, validation, [1.2, 1.2, 1.2, 5.2], ONE_WRONG)  # worse; its own stock loss is 2.2
+    assert stock == pytest.approx(first * 8.8 / 8.0)
+    better = evaluated(loss, validation, [0.5, 0.5, 0.5, 5.5], ONE_WRONG)
+    assert better == pytest.approx(first * 7.0 / 8.0)  # of four configurations, with the arithmetic mean
+    loss.records.judge(torch.arange(20) < 3, torch.zeros(20), torch.zeros(20))
+    again = evaluated(loss, validation, [0.6, 0.6, 0.6, 9.0], ONE_WRONG)
+    assert again == pytest.approx(better * 0.6 / 0.5)
+
+
+@pytest.mark.parametrize("fault", ["raises", "NaN"])
+def test_a_validation_set_that_cannot_be_judged_has_the_stock_loss(validation, fault, caplog):
+    loss = Evaluated(Scripted(error=KeyError("x") if fault == "raises" else None), suspects=9)
+    assert evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], [1.0, torch.nan, 0.0, 1.0]) == pytest.approx(2.0)
+    assert validation.records.weight.tolist() == RIGHT
+    [said] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    if fault == "raises":
+        assert said.startswith("The validation set could not be judged: it failed (KeyError: 'x')")
+
+
+def test_while_a_fit_is_refused_the_validation_set_keeps_its_weights(validation, caplog):
+    loss = Evaluated(Scripted(), suspects=9)
+    evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], ONE_WRONG)
+    loss.safety.refused, loss.distribution.zscores = {0: "undecided"}, torch.full((4,), torch.nan)
+    assert evaluated(loss, validation, [0.5, 0.5, 0.5, 5.0], [0.0, 0.0, 1.0, 1.0]) == pytest.approx(0.5)
+    assert validation.records.weight.tolist() == ONE_WRONG
+    assert not warnings(caplog)
+
+
+def test_processes_use_the_stock_loss_where_one_of_them_cannot_judge():
+    distribution, what = Scripted(weights()), seen()
+    own = Safety(2, HEADS).judge(distribution, what, weights(), Records(20), share=lambda flags: flags)
+    assert not own.stock
+    other = Safety(2, HEADS).judge(distribution, what, weights(), Records(20), share=lambda flags: flags + 1)
+    assert other.stock
+    assert (other.weight == 1).all()
