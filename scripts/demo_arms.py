@@ -22,7 +22,7 @@ RESULT_FILE = "result.json"
 KEY_FILE = "key.json"
 LOG_FILE = "mace.log"
 AFTERWARDS = {"report", "audit", "export.py", "extxyz.py", "sources.py"}  # parts of the plugin that no training uses
-EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+) meV")
+EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+|None) meV")
 
 
 class Arm(NamedTuple):
