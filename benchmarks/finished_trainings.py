@@ -21,13 +21,13 @@ NAMES = {  # of the arms in tables; each benchmark names its oracle
 WHICH = ["arm", "kind", "share", "seed"]  # training of a benchmark
 
 
-def finished_trainings(runs: Path, committed: Path) -> pandas.DataFrame:
+def finished_trainings(runs: Path, committed: Path, which: list[str] = WHICH) -> pandas.DataFrame:
     """One row for each finished training: those in a folder of folders of arms, else those of a committed table."""
     found = [json.loads(path.read_text()) for path in sorted(runs.glob(f"*/*/{RESULT_FILE}"))]
     own = pandas.DataFrame([{name: value for name, value in one.items() if name != "key"} for one in found])
     earlier = pandas.read_csv(committed, dtype={"commit": str}) if committed.exists() else pandas.DataFrame()
     rows = pandas.concat([_named_by_round(some) for some in (own, earlier) if len(some)], ignore_index=True)
-    return rows.drop_duplicates(WHICH, keep="first", ignore_index=True)
+    return rows.drop_duplicates(which, keep="first", ignore_index=True)
 
 
 def _named_by_round(rows: pandas.DataFrame) -> pandas.DataFrame:
@@ -43,9 +43,9 @@ def is_committed(training: Training, committed: Path, arm: str | None = None) ->
     return (arm or training.arm, kind, float(share), training.seed) in committed_trainings(committed)
 
 
-def committed_trainings(committed: Path) -> set[tuple[str, str, float, int]]:
-    """Arm, kind, share and seed of the trainings of a committed table."""
-    return set(pandas.read_csv(committed)[WHICH].itertuples(index=False, name=None)) if committed.exists() else set()
+def committed_trainings(committed: Path, which: list[str] = WHICH) -> set[tuple]:
+    """Arm, kind, share and seed (or other columns) of the trainings of a committed table."""
+    return set(pandas.read_csv(committed)[which].itertuples(index=False, name=None)) if committed.exists() else set()
 
 
 def over_the_oracle(rows: pandas.DataFrame, same: str | None, ratios: dict[str, str]) -> pandas.DataFrame:

@@ -1,0 +1,141 @@
+"""What the trainings on other people's data say: trainings.csv, tables and figures, from all that are finished.
+
+python benchmarks/real/real_results.py
+"""
+
+from pathlib import Path
+
+import _real_paths  # noqa: F401 (first)
+import finished_trainings
+import pandas
+from faults import FAULTS
+from readme_tables import markdown, write_tables
+from real_bars import bars, judgement
+from real_cells import SETS, TRAINED, WORK, Cell
+from real_figures import draw
+from real_measure import ENERGY, FORCES, STRESS, detection
+
+HERE = Path(__file__).resolve().parent
+TRAININGS, README = HERE / "trainings.csv", HERE / "README.md"
+WHICH = [*Cell._fields, "arm"]
+RATIOS = {ENERGY: "energy_ratio", FORCES: "force_ratio", STRESS: "stress_ratio"}
+NAMES = {
+    "oracle": "frames not touched (oracle)",
+    "weighted": "stock `weighted`",
+    "universal": "stock `universal`",
+    "published": "as published",
+    "landed": "landed before",
+    "ema_robust": "**`ema_robust`**",
+}
+ORDER = {name: place for place, name in enumerate([*SETS, *FAULTS, "own", *TRAINED, *NAMES])}  # of rows
+FOUND = ("ema_robust", "landed", "published")
+NOTHING = "Nothing is trained yet.\n"
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def finished(work: Path = WORK, table: Path = TRAININGS) -> pandas.DataFrame:
+    """One row for each finished training, with its errors over the oracle's (clean data: the stock training's)."""
+    if not table.exists() and not any(work.glob("runs/*/*/result.json")):
+        return pandas.DataFrame()
+    rows = finished_trainings.finished_trainings(work / "runs", table, WHICH)
+    rows = rows.reindex(columns=[*rows.columns, *(name for name in RATIOS if name not in rows)])
+    rows = judged(rows, work)
+    rows["data"] = [f"{row.set} {row.fault} {row.train}" for row in rows.itertuples()]
+    rows = finished_trainings.over_the_oracle(rows, "data", RATIOS).drop(columns="data")
+    return rows.sort_values(
+        WHICH, key=lambda column: column.map(lambda value: ORDER.get(value, value)), ignore_index=True
+    )
+
+
+def judged(rows: pandas.DataFrame, work: Path) -> pandas.DataFrame:
+    """The rows with what their weights found, where these are here; of the others, what was found before."""
+    oracles = {
+        tuple(row[name] for name in WHICH[:-1]): row for row in rows.to_dict("records") if row["arm"] == "oracle"
+    }
+    judged_rows = []
+    for row in rows.to_dict("records"):
+        cell = Cell(*(row[name] for name in WHICH[:-1]))
+        folder = work / "runs" / cell.run_name / row["arm"]
+        judged_rows.append(row | detection(folder, cell.data(work), oracles.get(tuple(cell), {})))
+    return pandas.DataFrame(judged_rows)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+
+def found_table(rows: pandas.DataFrame) -> str:
+    """Recall and precision at the end, and the share of right labels below 1/2 at the end and after any epoch."""
+    lines = []
+    for (name, fault, train), own in rows.groupby(["set", "fault", "train"], sort=False):
+        cells = [found(own[own.arm == arm]) for arm in FOUND]
+        if set(cells) != {"-"}:
+            lines.append([name, fault, train.replace("_", " "), *cells])
+    return markdown(["data", "fault", "trained on", *(NAMES[arm] for arm in FOUND)], lines)
+
+
+def found(rows: pandas.DataFrame) -> str:
+    if not len(rows) or "false" not in rows or rows.false.isna().all():
+        return "-"
+    mean = rows.mean(numeric_only=True)
+    false = f"{100 * mean.false:.1f} %, {100 * mean.largest_false:.1f} %"
+    if "recall" not in mean or pandas.isna(mean.recall):
+        return false
+    return f"{number(mean.recall)} / {number(mean.precision)}; {false}"
+
+
+def errors_table(rows: pandas.DataFrame) -> str:
+    """The oracle's errors (clean data: the stock training's), and those of the arms in units of these."""
+    lines = []
+    for (name, fault, train), own in rows.groupby(["set", "fault", "train"], sort=False):
+        best = own[own.arm == ("weighted" if fault == "clean" else "oracle")].mean(numeric_only=True)
+        seeds = own.groupby("arm").size().max()
+        absolute = f"{number(best.get(ENERGY), 1)} / {number(best.get(FORCES), 0)}"
+        ratios = [ratio(own[own.arm == arm]) for arm in NAMES if arm != "oracle"]
+        lines.append([name, fault, train.replace("_", " "), str(seeds), absolute, *ratios])
+    arms = [text for arm, text in NAMES.items() if arm != "oracle"]
+    return markdown(["data", "fault", "trained on", "seeds", "oracle, meV/atom / meV/A", *arms], lines)
+
+
+def ratio(rows: pandas.DataFrame) -> str:
+    """Ratios of energy and force errors to the oracle's."""
+    if not len(rows):
+        return "-"
+    failed = f" ({int(rows.failed.sum())} failed)" if rows.failed.any() else ""
+    return f"{number(rows.energy_ratio.mean())} / {number(rows.force_ratio.mean())}{failed}"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None or pandas.isna(value) else f"{value:.{digits}f}"
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def tables(rows: pandas.DataFrame) -> dict[str, str]:
+    """The README's tables by name."""
+    if not len(rows):
+        return dict.fromkeys(("bars", "found", "errors"), NOTHING)
+    judged_bars = bars(rows)
+    return {"bars": judgement(judged_bars), "found": found_table(rows), "errors": errors_table(rows)}
+
+
+def write(work: Path, table: Path) -> pandas.DataFrame:
+    """Write the table of all trainings, and say how the bars fare."""
+    rows = finished(work, table)
+    if len(rows):
+        rows.to_csv(table, index=False, float_format="%.6g")
+        print("\n".join(tables(rows).values()), flush=True)
+    return rows
+
+
+def main() -> None:
+    rows = write(WORK, TRAININGS)
+    write_tables(README, "real", tables(rows))
+    if len(rows):
+        draw(rows, HERE)
+
+
+if __name__ == "__main__":
+    main()
