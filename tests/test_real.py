@@ -304,6 +304,12 @@ def test_a_clean_training_without_a_finite_weight_or_error_meets_no_bar(tmp_path
     assert [bar.met for bar in bars] == [False] * 3
 
 
+def test_where_no_label_is_off_by_enough_the_errors_alone_decide(tmp_path):
+    rows = made_up().drop(columns=["recall", "precision", "recall_by_epoch"])
+    bar = next(bar for bar in real_bars.bars(results_of(rows, tmp_path)) if bar.title.startswith("pm60, forces"))
+    assert (bar.met, bar.reached["ema_robust"]) == (True, "-, -, 1.00 (Si energies)")
+
+
 def test_tables_and_figures_are_made_from_the_table_of_trainings(tmp_path):
     rows = results_of(made_up(), tmp_path)
     tables = real_results.tables(rows)

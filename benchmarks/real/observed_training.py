@@ -33,14 +33,20 @@ def main() -> None:
 
 
 def which_code() -> dict[str, str]:
-    """File and commit of the plugin that is active."""
+    """File and commit of the plugin that is active; "-dirty" where its files have changed since."""
     import mace_outlier
 
     package = Path(mace_outlier.__file__).parent
-    git = ["git", "-C", str(package), "describe", "--always", "--dirty", "--exclude=*"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    changed = git(package, "status", "--porcelain", "--", ".")
+    commit = git(package, "rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
     print(f"observed: {mace_outlier.__file__} at {commit}", flush=True)
     return {"file": mace_outlier.__file__, "version": mace_outlier.__version__, "commit": commit}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What a command of git says of a folder; "" where there is no git."""
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def observe(folder: Path) -> None:

@@ -21,6 +21,8 @@ SO_MANY_ERRORS = 3  # of the oracle: a label that is off by less is neither wron
 NO_FORCES = 5e-3  # eV/A, root mean square: they vanish by symmetry, and so do most faults of them
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy")
 RIGHT, WRONG, NEITHER = 0, 1, -1
+FOUND, BY_EPOCH = ("right", "wrong", "false", "recall", "precision", "auroc", "auroc_z"), "_by_epoch"
+DETECTED = (*FOUND, *(f"valid_{name}" for name in FOUND), "largest_false", *(f"{name}{BY_EPOCH}" for name in FOUND[2:]))
 
 # --- a finished training ---------------------------------------------------------------------------------------------
 
@@ -135,8 +137,8 @@ def detection(folder: Path, data: Path, oracle: dict[str, float]) -> dict:
     found |= {f"valid_{name}": value for name, value in told_apart(last, "valid", valid).items()}
     epochs = [told_apart(epoch, "train", train) for epoch in kept]
     found["largest_false"] = max(epoch["false"] for epoch in epochs)
-    for name in ("false", "recall", "precision", "auroc", "auroc_z"):
-        found[f"{name}_by_epoch"] = " ".join(f"{epoch.get(name, np.nan):.4g}" for epoch in epochs)
+    for name in FOUND[2:]:
+        found[f"{name}{BY_EPOCH}"] = " ".join(f"{epoch.get(name, np.nan):.4g}" for epoch in epochs)
     return found
 
 

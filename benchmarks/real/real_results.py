@@ -13,7 +13,7 @@ from readme_tables import markdown, write_tables
 from real_bars import bars, judgement
 from real_cells import SETS, TRAINED, WORK, Cell
 from real_figures import draw
-from real_measure import ENERGY, FORCES, STRESS, detection
+from real_measure import DETECTED, ENERGY, FORCES, STRESS, detection
 
 HERE = Path(__file__).resolve().parent
 TRAININGS, README = HERE / "trainings.csv", HERE / "README.md"
@@ -40,8 +40,8 @@ def finished(work: Path = WORK, table: Path = TRAININGS) -> pandas.DataFrame:
     if not table.exists() and not any(work.glob("runs/*/*/result.json")):
         return pandas.DataFrame()
     rows = finished_trainings.finished_trainings(work / "runs", table, WHICH)
-    rows = rows.reindex(columns=[*rows.columns, *(name for name in RATIOS if name not in rows)])
     rows = judged(rows, work)
+    rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *RATIOS, *DETECTED])))  # "" where none has it
     rows["data"] = [f"{row.set} {row.fault} {row.train}" for row in rows.itertuples()]
     rows = finished_trainings.over_the_oracle(rows, "data", RATIOS).drop(columns="data")
     return rows.sort_values(
@@ -76,11 +76,11 @@ def found_table(rows: pandas.DataFrame) -> str:
 
 
 def found(rows: pandas.DataFrame) -> str:
-    if not len(rows) or "false" not in rows or rows.false.isna().all():
+    if not len(rows) or rows.false.isna().all():
         return "-"
     mean = rows.mean(numeric_only=True)
     false = f"{100 * mean.false:.1f} %, {100 * mean.largest_false:.1f} %"
-    if "recall" not in mean or pandas.isna(mean.recall):
+    if pandas.isna(mean.recall):
         return false
     return f"{number(mean.recall)} / {number(mean.precision)}; {false}"
 
