@@ -1,7 +1,6 @@
 """The bars that the default was to reach, and where it stands, out of the rows of trainings.csv.
 
-A number is a mean over seeds, the worst of the data sets it is for; shares of right labels are those of the worst
-training.
+A number is a mean over seeds, of the worst data set; shares of right labels are those of the worst training.
 """
 
 from collections.abc import Callable
@@ -93,21 +92,21 @@ def at_most(column: str, most: float) -> Measure:
 
 def errors_of_sets(own: Rows) -> Measured:
     """Ratios to the stock training: the mean over the sets, and the worst."""
-    ratios = ratios_of(own)
-    if ratios.isna().all():
+    worst = ratios_of(own)
+    if not len(worst):
         return "-", None
-    worst = ratios.fillna(np.inf)
     met = worst.mean() <= ON_AVERAGE and worst.max() <= WORST
     return f"{worst.mean():.3f}, {worst.max():.3f} ({' '.join(worst.idxmax())})", bool(met)
 
 
 def ratios_of(own: Rows) -> pandas.Series:
-    """Ratio of the errors by data set and property; energies alone where only these were trained."""
+    """Ratios of the errors by data set and property that was trained, where the oracle's are known."""
     names = {"energy_ratio": "energies", "force_ratio": "forces", "stress_ratio": "stress"}
     trained = {"energies": 1, "stress": 3}.get(own.train.iloc[0], 2)
     columns = list(names)[:trained]
     means = own.groupby("set")[columns].mean()
-    return pandas.Series({(name, names[column]): means.loc[name, column] for name in means.index for column in columns})
+    ratios = {(name, names[column]): means.loc[name, column] for name in means.index for column in columns}
+    return pandas.Series(ratios, dtype=float).dropna()
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
@@ -132,14 +131,13 @@ def found_at_the_end(recall: float, precision: float, most: float = WORST) -> Me
 
     def measure(own: Rows) -> Measured:
         by_set = own.groupby("set")[["recall", "precision"]].mean().dropna(subset="recall").fillna(0.0)
-        ratios = ratios_of(own)
         parts, met = [], []
         for column, least in (("recall", recall), ("precision", precision)):
             worst = by_set[column]
             parts.append(f"{worst.min():.2f} ({worst.idxmin()})" if len(worst) else "-")
             met += [worst.min() >= least] if len(worst) else []
-        if ratios.notna().any():
-            worst = ratios.fillna(np.inf)
+        worst = ratios_of(own)
+        if len(worst):
             parts.append(f"{worst.max():.2f} ({' '.join(worst.idxmax())})")
             met.append(worst.max() <= most)
         return (", ".join(parts), bool(all(met))) if met else ("-", None)

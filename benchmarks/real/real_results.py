@@ -7,6 +7,7 @@ from pathlib import Path
 
 import _real_paths  # noqa: F401 (first)
 import finished_trainings
+import numpy as np
 import pandas
 from faults import FAULTS
 from readme_tables import markdown, write_tables
@@ -44,6 +45,8 @@ def finished(work: Path = WORK, table: Path = TRAININGS) -> pandas.DataFrame:
     rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *RATIOS, *DETECTED])))  # "" where none has it
     rows["data"] = [f"{row.set} {row.fault} {row.train}" for row in rows.itertuples()]
     rows = finished_trainings.over_the_oracle(rows, "data", RATIOS).drop(columns="data")
+    for metric in (ENERGY, FORCES):
+        rows.loc[rows[metric].isna(), RATIOS[metric]] = np.inf  # a model that gives no number
     return rows.sort_values(
         WHICH, key=lambda column: column.map(lambda value: ORDER.get(value, value)), ignore_index=True
     )
