@@ -152,9 +152,8 @@ def coherent(rows: Rows) -> Bar:
 
     def measure(one: Rows) -> Measured:
         ratios = ratios_of(one)
-        return ", ".join(f"{value:.2f}" for value in ratios), None if landed is None else bool(
-            (ratios <= ON_AVERAGE * landed).all()
-        )
+        met = None if landed is None else bool((ratios <= ON_AVERAGE * landed.reindex(ratios.index)).all())
+        return ", ".join(f"{value:.2f}" for value in ratios) or "-", met
 
     return bar("p60_43, water: energies, forces / oracle", f"<= {ON_AVERAGE} x landed", own, measure)
 
