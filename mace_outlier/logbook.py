@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import results, sample
-from .fit_in_log import populations, warn_of_refused_fit, warn_of_similar_populations
+from .fit_in_log import populations, warn_of_doubts, warn_of_refused_fit
 from .options import LOSS_NAME, Options
 from .provenance import Descriptions, Provenance
 from .records import BINS, QUANTILES, Records
@@ -96,7 +96,7 @@ class Logbook:
         )
         for own in self.distribution:
             warn_of_refused_fit(own)
-            warn_of_similar_populations(own)
+            warn_of_doubts(own)
         for weight, z, split, row in worst(splits, SUSPECTS_IN_SUMMARY):
             logging.info(f"Suspect: {split.configuration(row)}, weight={weight:.3f}, z={z:.2f} sigma")
         if self.prefix is not None:

@@ -1,60 +1,69 @@
-"""Made-up fits of right and wrong labels, as a run describes them, and the weights that follow; slow and readable."""
+"""Made-up judgements of right and of wrong labels, as a run describes them, and the weights that follow; readable."""
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm
-from scipy.stats import t as student
 
-from mace_outlier.populations import BACKGROUND, ERROR_RANGE
+SPREAD = 0.3  # of the logarithm of the errors of wrong labels
 
-# energies in eV/atom; told apart by losses, by both, by energies to one side or to both
-TWO = {
-    "share": 0.31, "mode": -1.5, "left": 0.40, "right": 0.44, "high_mean": 0.90, "high_scale": 0.25, "certainty": 0.97,
-    "error_scale": 0.003, "high_error": 0.001, "high_error_scale": 0.004, "molecules": 1,
+# energies in eV/atom, to both sides or to one; forces by a factor of the expected error
+RIGHT_ENERGIES = {"share": 0.0, "right": 0.003, "wrong": 0.01, "too_low": 0.5}
+RIGHT_FORCES = {"share": 0.0, "right": 0.25, "wrong": 2.0}
+NONE: dict[str, Any] = {
+    "location": -1.5, "scale": 0.44, "share": 0.0, "certainty": 1.0, "judged": 400, "gain": 3.7, "undecided": 0.0,
+    "properties": {"energy": RIGHT_ENERGIES, "forces": RIGHT_FORCES},
 }  # fmt: skip
-BOTH = TWO | {"high_error": -0.061, "high_error_scale": 0.005}
-ENERGIES = BOTH | {"high_mean": -1.2, "high_scale": 0.4}
-SCATTER = ENERGIES | {"high_error": 0.002, "high_error_scale": 0.009}
-WITHIN = BOTH | {"share": 0.2, "high_mean": -0.5, "high_error": -0.02, "mode": -1.6, "certainty": 0.9}
-THREE: dict[str, Any] = SCATTER | {"high_mean": 0.9, "within": WITHIN}
-ONE = TWO | {"share": 0.0, "high_mean": 0.0, "high_scale": 1.0, "high_error": 0.0, "high_error_scale": 0.0}
-BEFORE = ("share", "mode", "left", "right", "high_mean", "high_scale")  # of the energies
-OLD = {name: TWO[name] for name in BEFORE}
+FOUND = NONE | {"share": 0.15, "certainty": 0.97, "gain": 245.0}
+WRONG_ENERGIES = {"share": 0.149, "right": 0.003, "wrong": 0.0601, "too_low": 0.52}
+WRONG_FORCES = {"share": 0.03, "right": 0.25, "wrong": 2.4}
+ENERGIES = FOUND | {"properties": {"energy": WRONG_ENERGIES, "forces": RIGHT_FORCES}}
+FORCES = FOUND | {"share": 0.03, "properties": {"energy": RIGHT_ENERGIES, "forces": WRONG_FORCES}}
+BOTH = FOUND | {"properties": {"energy": WRONG_ENERGIES, "forces": WRONG_FORCES}}
+GROSS = NONE | {"share": 0.0075}  # errors of any size, of which there are too few for a population
+UNDECIDED = NONE | {"undecided": 0.12, "gain": 30.0}
+TOO_MANY = NONE | {"undecided": 0.55, "gain": 300.0}
+MANY = ENERGIES | {"share": 0.41, "properties": {"energy": WRONG_ENERGIES | {"share": 0.4}}}
+# how a version described populations of losses before errors were compared with what the geometry explains
+EARLIER = {
+    "location": -1.5, "scale": 0.44, "share": 0.31, "mode": -1.5, "left": 0.40, "right": 0.44, "high_mean": 0.90,
+    "high_scale": 0.25, "certainty": 0.97, "error_scale": 0.003, "high_error": 0.001, "high_error_scale": 0.004,
+    "undecided": 0.0, "molecules": 1, "within": {"share": 0.1, "mode": -1.6},
+}  # fmt: skip
 
 
-def in_asinh(fit: dict[str, float]) -> tuple[float, float]:
-    """Mean and width of asinh(energy error / error_scale) of wrong labels."""
-    mean = np.arcsinh(fit["high_error"] / fit["error_scale"])
-    beyond = np.sinh(abs(mean)) + fit["high_error_scale"] / fit["error_scale"]
-    return mean, np.arcsinh(beyond) - abs(mean)
+def population_entry(fit: dict[str, Any], head: str = "Default") -> dict[str, Any]:
+    """What a run says of a head whose labels were judged."""
+    return {"head": head, "kind": "mixture"} | deepcopy(fit)
 
 
-def population_entry(fit: dict[str, float], head: str = "Default") -> dict[str, Any]:
-    """What a run says of a head whose populations were fitted."""
-    return {"head": head, "kind": "mixture", "location": fit["mode"], "scale": fit["right"]} | fit
+def energies_of(own: dict[str, float], wrong: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Errors (N,) of energies, prediction - label: where `wrong`, too low labels (above zero) and too high ones."""
+    sign = np.where(rng.random(len(wrong)) < own["too_low"], 1, -1)
+    off = sign * own["wrong"] * np.exp(rng.normal(0, SPREAD, len(wrong)))
+    return np.where(wrong, off, rng.normal(0, own["right"], len(wrong)))
 
 
-def lower_population(x: np.ndarray, fit: dict[str, float]) -> np.ndarray:
-    """Density of the log losses of right labels: half a normal distribution and half a Student t."""
-    norms = fit["left"] * np.sqrt(np.pi / 2) + fit["right"] * 3 * np.pi * np.sqrt(5) / 16
-    z = x - fit["mode"]
-    below, above = norm.pdf(z / fit["left"]) / norm.pdf(0), student.pdf(z / fit["right"], 5) / student.pdf(0, 5)
-    return np.where(z < 0, below, above) / norms
+def forces_of(own: dict[str, float], wrong: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Errors (N,) of forces over the expected ones."""
+    size = len(wrong)
+    log = np.where(wrong, np.log(own["wrong"]) + rng.normal(0, SPREAD, size), rng.normal(0, own["right"], size))
+    return np.exp(log)
 
 
-def probabilities(loss: np.ndarray, fit: dict[str, float], energy: np.ndarray | float = np.nan) -> np.ndarray:
-    """The weight: the probability that a label is right, and nothing for gross errors, beyond 8 widths.
+def right_energies(own: dict[str, float], error: np.ndarray) -> np.ndarray:
+    """Probability (N,) that an energy is right; gross errors aside."""
+    right = (1 - own["share"]) * norm.pdf(error, 0, own["right"])
+    side = np.where(error > 0, own["too_low"], 1 - own["too_low"])
+    size = np.abs(error).clip(1e-9)
+    wrong = own["share"] * side * norm.pdf(np.log(size), np.log(own["wrong"]), SPREAD) / size
+    return right / (right + wrong + 1e-12)
 
-    From the loss, and from the energy error (eV/atom; NaN: none).
-    """
-    x, y, has = np.log(loss), energy / fit["error_scale"], np.isfinite(energy)
-    highest = max(fit["mode"], fit["high_mean"]) if fit["share"] else np.inf
-    inner = np.clip(x, fit["mode"], highest)
-    right = (1 - fit["share"]) * lower_population(inner, fit) * np.where(has, student.pdf(y, 5), 1)
-    wrong = BACKGROUND * np.where(has, 1 / ERROR_RANGE, 1)
-    if fit["share"]:
-        of_energy = np.where(has, norm.pdf(np.arcsinh(y), *in_asinh(fit)) / np.sqrt(1 + y**2), 1)
-        wrong = wrong + fit["share"] * norm.pdf(inner, fit["high_mean"], fit["high_scale"]) * of_energy
-    z = (x - fit["mode"]) / np.where(x < fit["mode"], fit["left"], fit["right"])
-    return right / (right + wrong) * norm.cdf(8 - z)
+
+def right_forces(own: dict[str, float], ratio: np.ndarray) -> np.ndarray:
+    """The same of forces, by their error over the expected one."""
+    log = np.log(ratio)
+    right = (1 - own["share"]) * norm.pdf(log, 0, own["right"])
+    wrong = own["share"] * norm.pdf(log, np.log(own["wrong"]), SPREAD)
+    return right / (right + wrong + 1e-12)

@@ -5,16 +5,27 @@ import logging
 import numpy as np
 import pytest
 import torch
-from made_up_fits import BOTH, ENERGIES, ONE, SCATTER, TWO, population_entry
+from made_up_fits import (
+    BOTH,
+    ENERGIES,
+    GROSS,
+    MANY,
+    NONE,
+    TOO_MANY,
+    UNDECIDED,
+    WRONG_ENERGIES,
+    population_entry,
+)
 
 from mace_outlier import logbook, sample
-from mace_outlier.fit_in_log import in_milli, populations, warn_of_similar_populations
+from mace_outlier.fit_in_log import populations, warn_of_doubts
 from mace_outlier.logbook import Logbook
 from mace_outlier.options import Options
 from mace_outlier.provenance import Descriptions, Part, Provenance, Tag
 from mace_outlier.records import Records
 from mace_outlier.results import COLUMNS, read_results
 from mace_outlier.validation import Validation
+from mace_outlier.wrong_labels import in_milli
 
 NAN = float("nan")
 
@@ -129,36 +140,33 @@ def test_the_summary_names_the_worst(caplog, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("entry", "said"),
+    ("fit", "said"),
     [
-        (population_entry(ONE), "one population of losses, mode=2.2313e-01"),
-        (population_entry(TWO), "two populations, 31.00 % wrong: losses around 2.5e+00 instead of 2.2e-01"),
+        (NONE, "no wrong labels found (evidence 3 of the 10 that are needed)"),
+        (NONE | {"gain": 9.9}, "no wrong labels found (evidence 9 of the 10 that are needed)"),
+        (GROSS, "no wrong labels found (evidence 3 of the 10 that are needed), but 0.8 % gross errors"),
+        (ENERGIES, "15.0 % wrong: energies of 14.9 % off by some 60 meV/atom, too high and too low alike"),
         (
-            population_entry(BOTH),
-            "two populations, 31.00 % wrong: losses around 2.5e+00 instead of 2.2e-01, energies off by +61 meV/atom",
+            BOTH,
+            "15.0 % wrong: energies of 14.9 % off by some 60 meV/atom, too high and too low alike; forces of 3.0 % off "
+            "by some 2.4 x what is expected",
         ),
-        (population_entry(ENERGIES), "two populations, 31.00 % wrong: energies off by +61 meV/atom"),
-        (population_entry(SCATTER), "two populations, 31.00 % wrong: energies off by +-9.0 meV/atom"),
-        (
-            population_entry(SCATTER | {"within": BOTH | {"share": 0.1}}),
-            "three populations, 37.90 % wrong: energies off by +-9.0 meV/atom; losses around 2.5e+00 instead of "
-            "2.2e-01, energies off by +61 meV/atom",
-        ),
-        (
-            population_entry(SCATTER | {"within": ONE | {"undecided": 0.5}}),
-            "two populations, 31.00 % wrong: energies off by +-9.0 meV/atom; the others are one population, or two "
-            "(50 % in one), but which is wrong?",
-        ),
+        (UNDECIDED, "undecided: 12.0 % look wrong, which the next epoch has to confirm"),
+        (UNDECIDED | {"share": 0.0004}, "undecided: 12.0 % look wrong, which the next epoch has to confirm, but 0.04 % "
+         "gross errors"),
+        (TOO_MANY, "undecided: 55.0 % look wrong, more than half: which are the wrong ones?"),
         ({"kind": "lognormal", "location": -1.5, "scale": 0.25}, "mu=-1.5000e+00, sigma=2.5000e-01"),
     ],
-)
-def test_what_an_epoch_s_line_says_of_the_fit(entry, said):
+)  # fmt: skip
+def test_what_an_epoch_s_line_says_of_the_labels(fit, said):
+    entry = population_entry({}) | fit
     assert populations(entry) == said
+    assert populations(entry | {"refused": "why"}) == f"fit refused (why), that of before stays: {said}"
 
 
-def test_what_a_table_says_of_a_fit_within_another_is_numbers():
-    entry = population_entry(SCATTER | {"within": BOTH | {"certainty": np.inf}})
-    assert logbook.plain(entry) == entry | {"within": BOTH | {"certainty": "inf"}}
+def test_what_a_table_says_of_each_property_is_numbers():
+    entry = population_entry(BOTH | {"properties": {"energy": WRONG_ENERGIES | {"wrong": np.inf}}})
+    assert logbook.plain(entry)["properties"] == {"energy": WRONG_ENERGIES | {"wrong": "inf"}}
 
 
 def test_energies_are_shown_in_two_digits_at_least():
@@ -167,21 +175,22 @@ def test_energies_are_shown_in_two_digits_at_least():
     assert in_milli(0.0614) == "61"
 
 
-@pytest.mark.parametrize(("fit", "right"), [(BOTH, "one with the lower losses"), (ENERGIES, "larger one")])
-def test_populations_of_similar_size_are_warned_of(caplog, fit, right):
-    [line] = logged(caplog, lambda: warn_of_similar_populations(population_entry(fit | {"share": 0.45})))
-    assert "two populations of similar size (45 % in the one taken for wrong)" in line
-    assert f"The {right} is taken for right" in line
-    assert not logged(caplog, lambda: warn_of_similar_populations(population_entry(fit)))
-    within = population_entry(fit | {"within": fit | {"share": 0.45}})
-    assert len(logged(caplog, lambda: warn_of_similar_populations(within))) == 1
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        (MANY, "41.0 % of the labels are taken for wrong. With so many it could be the others"),
+        (UNDECIDED, "undecided: 12.0 % of the labels look wrong, but not the same ones in two epochs. Train longer"),
+        (TOO_MANY, "undecided: 55.0 % of the labels look wrong, more than 50 %, so that nobody can say"),
+    ],
+)
+def test_doubts_are_warned_of_at_the_end(caplog, fit, said):
+    book = written(validation=False)
+    book.distribution = [population_entry(fit)]
+    [line] = [line for line in logged(caplog, book.log_summary) if line.startswith("head")]
+    assert line.startswith(f"head Default: {said}")
+    assert ("NO configuration was down-weighted for it" in line) == (fit is not MANY)
 
 
-def test_populations_that_nobody_can_tell_apart_are_warned_of(caplog):
-    [line] = logged(caplog, lambda: warn_of_similar_populations(population_entry(ONE | {"undecided": 0.5})))
-    assert "two populations of similar size (50 % in one) and" in line
-    assert "NO configuration was down-weighted for it" in line
-    within = population_entry(SCATTER | {"within": ONE | {"undecided": 0.4}})
-    [line] = logged(caplog, lambda: warn_of_similar_populations(within))
-    assert "two populations, among those not found wrong, of similar size (40 % in one) and" in line
-    assert populations(population_entry(ONE | {"undecided": 0.5})).endswith("or two (50 % in one), but which is wrong?")
+def test_nothing_is_warned_of_where_there_is_no_doubt(caplog):
+    for entry in (population_entry(BOTH), population_entry(NONE), {"kind": "lognormal", "head": "Default"}):
+        assert not logged(caplog, lambda entry=entry: warn_of_doubts(entry))
