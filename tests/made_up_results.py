@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 from ase import Atoms
 from ase.io import write
-from made_up_fits import ONE, TWO, in_asinh, population_entry, probabilities
+from made_up_fits import BOTH, MANY, NONE, energies_of, forces_of, population_entry, right_energies, right_forces
 from scipy.stats import norm
 
 from mace_outlier.report.summary import Summary, summarise, with_categories
@@ -76,25 +76,23 @@ def made_up_about(heads: tuple[str, ...] = ("Default",), epochs: int = 60, name:
     }  # fmt: skip
 
 
-def made_up_populations(
-    rows: int, fit: dict[str, float], share: float | None = None, seed: int = 0
-) -> pandas.DataFrame:
-    """A table of errors as fitted, of one formula; the first rows are wrong labels, a share as fitted or as given."""
+def made_up_populations(rows: int, fit: dict[str, Any], share: float | None = None, seed: int = 0) -> pandas.DataFrame:
+    """A table of errors as judged, of one formula; the first rows have wrong labels, a share as judged or as given."""
     rng = np.random.default_rng(seed)
-    bad = round(rows * (fit["share"] if share is None else share))
-    table = made_up_table(rows, range(bad), seed)
-    weights = fit["left"] * np.sqrt(np.pi / 2), fit["right"] * 3 * np.pi * np.sqrt(5) / 16
-    low = rng.random(rows) < weights[0] / sum(weights)
-    below, above = -np.abs(rng.normal(0, fit["left"], rows)), fit["right"] * np.abs(rng.standard_t(5, rows))
-    x = fit["mode"] + np.where(low, below, above)
-    x[:bad] = rng.normal(fit["high_mean"], fit["high_scale"], bad)
-    energy = fit["error_scale"] * rng.standard_t(5, rows)
-    energy[:bad] = fit["error_scale"] * np.sinh(rng.normal(*in_asinh(fit), bad)) if bad else 0
-    deviation = (x - fit["mode"]) / np.where(x < fit["mode"], fit["left"], fit["right"])
-    zscore = np.maximum(deviation, np.abs(energy) / fit["error_scale"])
-    weight = probabilities(np.exp(x), fit, energy)
-    found = {"loss": np.exp(x), "zscore": zscore, "weight": weight, "energy_error_per_atom": energy}
-    return table.assign(**found, mean_weight=0.95 * weight + 0.02, formula="H6O3", n_atoms=9)
+    table, weight, zscore = made_up_table(rows, (), seed), np.ones(rows), np.zeros(rows)
+    names = {"energy": "energy_error_per_atom", "forces": "force_rmse"}
+    makers = {"energy": (energies_of, right_energies, 1.0), "forces": (forces_of, right_forces, 0.04)}
+    for name, own in fit["properties"].items():
+        bad = np.arange(rows) < round(rows * (own["share"] if share is None else share))
+        make, probability, expected = makers[name]
+        errors = make(own, bad, rng)
+        table[names[name]] = expected * errors
+        weight *= probability(own, errors)
+        zscore = np.maximum(zscore, np.abs(errors if name == "energy" else np.log(errors)) / own["right"])
+    loss = np.exp(rng.normal(fit["location"], fit["scale"], rows)) + 1000 * table["energy_error_per_atom"] ** 2
+    return table.assign(
+        loss=loss, zscore=zscore, weight=weight, mean_weight=0.95 * weight + 0.02, formula="H6O3", n_atoms=9
+    )
 
 
 def with_validation(table: pandas.DataFrame, validation: pandas.DataFrame) -> pandas.DataFrame:
@@ -103,8 +101,8 @@ def with_validation(table: pandas.DataFrame, validation: pandas.DataFrame) -> pa
     return pandas.concat([table, validation.assign(**known)], ignore_index=True)
 
 
-def about_populations(*fits: dict[str, float], heads: tuple[str, ...] = ("Default",)) -> dict[str, Any]:
-    """The description of a run whose populations were fitted, one fit for each head."""
+def about_populations(*fits: dict[str, Any], heads: tuple[str, ...] = ("Default",)) -> dict[str, Any]:
+    """The description of a run whose labels were judged, one judgement for each head."""
     about = made_up_about(heads)
     about["options"] |= {"distribution": "mixture", "threshold": 8.0, "selection": "robust"}
     entries = [population_entry(fit, head) for fit, head in zip(fits, heads, strict=True)]
@@ -112,17 +110,17 @@ def about_populations(*fits: dict[str, float], heads: tuple[str, ...] = ("Defaul
 
 
 def made_up_heads() -> tuple[pandas.DataFrame, dict[str, Any]]:
-    """Two populations, one, too few for a fit, and a threshold of the loss itself."""
+    """Wrong labels, none, too few to be judged, and a threshold of the loss itself."""
     names = ("pbe", "r2scan", "few", "published")
     tables = (
-        made_up_populations(400, TWO),
-        made_up_populations(300, ONE, seed=1),
+        made_up_populations(400, BOTH),
+        made_up_populations(300, NONE, seed=1),
         made_up_table(30),
         made_up_table(200),
     )
     table = pandas.concat([part.assign(head=name) for part, name in zip(tables, names, strict=True)], ignore_index=True)
     about = made_up_about(names)
-    about["distribution"][:2] = [population_entry(TWO, "pbe"), population_entry(ONE, "r2scan")]
+    about["distribution"][:2] = [population_entry(BOTH, "pbe"), population_entry(NONE, "r2scan")]
     about["options"] |= {"distribution": "mixture", "threshold": 8.0}
     about["distribution"][3] |= {"kind": "normal"}
     about["distribution"][2] |= {"kind": "lognormal", "location": -0.9, "scale": 0.45, "threshold": 5.0}
@@ -187,7 +185,7 @@ def write_hostile_run(folder: Path) -> Path:
         "options": {"base_loss": HOSTILE[0]},
     }
     about["history"][0]["stage"] = HOSTILE[3]
-    for i, fit in enumerate((TWO, TWO | {"share": 0.45}, ONE)):
+    for i, fit in enumerate((BOTH, MANY | {"refused": HOSTILE[0]}, NONE)):
         about["distribution"][i::4] = [population_entry(fit, word) for word in HOSTILE[i::4]]
     return write_run(folder, table, about, made_up_sample(table, 10))
 

@@ -1,36 +1,19 @@
-"""A report of a run in which two populations, or one, were fitted: densities, numbers and words."""
+"""A report of a run whose labels were judged: what is read of the description, and the numbers of each head."""
 
 import math
 
 import numpy as np
 import pytest
-import torch
-from made_up_fits import (
-    BOTH,
-    ENERGIES,
-    OLD,
-    ONE,
-    SCATTER,
-    THREE,
-    TWO,
-    WITHIN,
-    in_asinh,
-    lower_population,
-    population_entry,
-    probabilities,
-)
+from made_up_fits import BOTH, EARLIER, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, population_entry
 from made_up_results import about_populations, made_up_populations, summarised
 from scipy.integrate import quad
 
-from mace_outlier.described import apart, described
-from mace_outlier.mixture import MixtureDistribution
-from mace_outlier.one_or_two import OneOrTwo
-from mace_outlier.populations import Fit, Guard
-from mace_outlier.populations.groups import Groups
-from mace_outlier.posterior import weigh_by_fit
+from mace_outlier.method.judge import HeadJudge
+from mace_outlier.method.seen import Seen
+from mace_outlier.method.settings import Settings
 from mace_outlier.report import losses, words
+from mace_outlier.wrong_labels import WrongProperty, read_wrong_labels
 
-SIMILAR = TWO | {"share": 0.45}
 MIXTURE = {"distribution": "mixture", "threshold": 8.0}
 
 
@@ -42,67 +25,101 @@ def said(table, about, below=0.5):
     return " ".join(words.how_sure(summarised(table, about, below)))
 
 
-# --- what is fitted --------------------------------------------------------------------------------------------------
+# --- what is read ----------------------------------------------------------------------------------------------------
 
 
-def trained(fit, level=0.0):
-    """The fit as a training has it: losses relative to the typical level, energies to the spread of right labels."""
-    parts = (fit["mode"] - level, fit["left"], fit["right"], 0.0, 1.0, fit["share"])
-    upper = (fit["high_mean"] - level, fit["high_scale"], *in_asinh(fit), fit["certainty"])
-    return Fit(math.nan, *parts, *(upper if fit["share"] else ()))
+def test_a_judgement_is_read_as_the_training_describes_it():
+    """45 of 300 energies are 60 meV/atom too low; all were seen by the same model."""
+    rng, size = np.random.default_rng(0), 300
+    energies = rng.normal(0, 0.003, size) + np.where(np.arange(size) < 45, 0.06, 0.0)
+    forces, ones = np.exp(rng.normal(-3.0, 0.3, size)), np.ones(size)
+    of_geometry = {"features": np.zeros((size, 0)), "composition": ones[:, None], "atoms": 3 * ones}
+    others = {"predicted_force": ones, "label_force": ones, "conditions": np.zeros((size, 0)), "times": ones}
+    errors = {"energy": energies, "forces": forces}
+    seen = Seen(errors=errors, **of_geometry, **others, molecules=np.zeros(size, dtype=np.int64))
+    head = HeadJudge(Settings())
+    head.refit(np.arange(size), seen, size)
+    more = {"location": -1.0, "scale": 0.4, "share": 0.15, "certainty": 0.99, "judged": size}
+    wrong = losses.read_losses({"kind": "mixture"} | head.describe() | more, {}).wrong
+    assert (wrong.judged, wrong.share, wrong.undecided) == (size, 0.15, 0.0)
+    assert wrong.gain > 10
+    [energy] = wrong.believed
+    assert energy.name == "energy"
+    assert energy.share == pytest.approx(0.15, abs=0.01)
+    assert (energy.right, energy.wrong) == pytest.approx((0.003, 0.06), rel=0.2)
+    assert energy.side == "too low"
+    assert [own.name for own in wrong.properties] == ["energy", "forces"]
+    assert wrong.properties[1].right == pytest.approx(0.3, rel=0.3)
 
 
-@pytest.mark.parametrize("fit", [TWO, ONE, SIMILAR, BOTH, ENERGIES, SCATTER])
-def test_made_up_weights_are_those_of_the_training(fit):
-    table = made_up_populations(300, fit)
-    energy = table["energy_error_per_atom"].where(table.index % 7 != 0)  # some without
-    columns = np.log(table["loss"].to_numpy()), energy.to_numpy() / fit["error_scale"]
-    weighted = weigh_by_fit(trained(fit), *map(torch.tensor, columns), threshold=8.0)
-    expected = probabilities(table["loss"].to_numpy(), fit, energy.to_numpy())
-    assert weighted.weight.numpy() == pytest.approx(expected, abs=1e-6)
-    has = energy.notna().to_numpy()
-    assert weighted.zscore.numpy()[has] == pytest.approx(table["zscore"].to_numpy()[has], rel=1e-6, abs=1e-5)
+@pytest.mark.parametrize(
+    ("fit", "believed"),
+    [(NONE, []), (GROSS, []), (ENERGIES, ["energy"]), (FORCES, ["forces"]), (BOTH, ["energy", "forces"])],
+)
+def test_which_properties_have_wrong_labels(fit, believed):
+    found = read(fit)
+    assert [own.name for own in found.wrong.believed] == believed
+    assert found.found == bool(believed)
+    assert (found.recorded, found.probable, found.curve) == (True, True, False)
+    assert found.centre == pytest.approx(math.exp(-1.5))
+    assert math.isnan(found.crossing(0.5))  # no loss is a limit
 
 
-@pytest.mark.parametrize("fit", [TWO, ONE, BOTH])
-def test_a_fit_is_read_as_the_training_describes_it(fit):
-    distribution, level = MixtureDistribution(threshold=8.0), 0.3
-    only = OneOrTwo(8.0, Guard())
-    distribution.heads[0].fits, only.fit = [only], trained(fit, level)
-    measures = (np.array([value]) for value in (level, -0.2, fit["error_scale"]))
-    only.groups = Groups(np.zeros(0, dtype=int), np.zeros(0, dtype=int), *measures)
-    found = losses.read_losses(distribution.describe()[0], MIXTURE)
-    assert list(found.fit) == pytest.approx(list(read(fit).fit))
-    assert found.molecules == 1
+@pytest.mark.parametrize(
+    ("too_low", "side"),
+    [
+        (0.98, "too low"), (0.02, "too high"), (0.7, "mostly too low"), (0.2, "mostly too high"),
+        (0.5, "too high and too low alike"), (0.36, "too high and too low alike"),
+    ],
+)  # fmt: skip
+def test_the_side_of_wrong_energies(too_low, side):
+    assert WrongProperty("energy", 0.1, 0.003, 0.06, too_low).off == f"off by some 60 meV/atom, {side}"
 
 
-def test_what_tells_wrong_labels_apart():
-    assert [apart(described(fit)) for fit in (ONE, TWO, BOTH, ENERGIES, SCATTER)] == [
-        (False, False, False), (True, False, False), (True, True, False), (False, True, False), (False, False, True),
-    ]  # fmt: skip
-    assert apart(described(OLD)) == (True, False, False)
-    for name, limit in (("high_error", 0.006), ("high_error", -0.006), ("high_error_scale", 0.006)):
-        below, above = (apart(described(TWO | {name: factor * limit})) for factor in (0.99, 1.01))
-        assert (below.by_energy, above.by_energy) == (False, True)
+@pytest.mark.parametrize(("wrong", "size"), [(2.44, "2.4"), (9.6, "9.6"), (1234.0, "1,234")])
+def test_the_size_of_wrong_forces(wrong, size):
+    assert WrongProperty("forces", 0.1, 0.25, wrong).off == f"off by some {size} x what is expected"
 
 
-@pytest.mark.parametrize("fit", [TWO, ONE])
-@pytest.mark.parametrize("weight", [0.1, 0.5, 0.9])
-def test_weights_cross_where_it_is_said(fit, weight):
-    loss = read(fit).crossing(weight)
-    assert probabilities(np.array([loss]), fit)[0] == pytest.approx(weight, abs=1e-6)
-    assert read(fit).centre < loss
-    assert not fit["share"] or loss < max(read(fit).upper_centres)
+def test_doubts_are_read():
+    assert (read(UNDECIDED).undecided, read(UNDECIDED).wrong.too_many) == (0.12, False)
+    assert (read(TOO_MANY).undecided, read(TOO_MANY).wrong.too_many) == (0.55, True)
+    assert (read(MANY).many, read(BOTH).many) == (True, False)
+    assert losses.read_losses(population_entry(BOTH) | {"refused": "NaN"}, {}).refused == "NaN"
 
 
-def test_weights_that_never_cross():
-    rare = TWO | {"share": 0.001, "high_mean": -0.4}
-    assert losses.read_losses(population_entry(rare), {}).crossing(0.5) == math.inf
-    assert read(rare).crossing(0.4) == pytest.approx(math.exp(-1.5 + 8 * 0.44), rel=0.2)  # but for the threshold
-    assert losses.read_losses(population_entry(TWO), MIXTURE | {"threshold": "inf"}).crossing(0.5) == math.inf
-    assert losses.read_losses({}, {"threshold": "inf"}).crossing(0.5) == math.inf
-    assert math.isnan(losses.read_losses({}, {}).crossing(0.5))
-    assert read(TWO | {"share": 1 - 1e-9}).crossing(0.5) == read(TWO).centre  # from the mode on
+ENERGY = BOTH["properties"]["energy"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"share": None}, {"share": 1.2}, {"gain": "nan"}, {"judged": "x"}, {"properties": None}, {"properties": [1]},
+        {"properties": {"energy": ENERGY | {"wrong": None}}}, {"properties": {"energy": ENERGY | {"right": -1}}},
+        {"properties": {"forces": {}}},
+    ],
+)  # fmt: skip
+def test_a_judgement_that_is_none_is_not_recorded(broken):
+    entry = population_entry(BOTH) | broken
+    assert read_wrong_labels(population_entry(BOTH))
+    assert not losses.read_losses(entry, MIXTURE).recorded
+    about = about_populations(BOTH) | {"distribution": [entry]}
+    assert "How the labels were judged was not recorded" in said(made_up_populations(60, BOTH), about)
+
+
+def test_properties_that_are_none_are_left_out():
+    entry = population_entry(BOTH | {"properties": BOTH["properties"] | {"<b>": ENERGY, "stress": 1.0}})
+    assert [own.name for own in read_wrong_labels(entry).properties] == ["energy", "forces"]
+
+
+def test_an_earlier_version_is_known_as_such():
+    found = read(EARLIER)
+    assert (found.earlier, found.recorded, found.probable, found.curve) == (True, False, True, False)
+    assert math.isnan(found.centre)
+    assert not losses.read_losses({}, MIXTURE).earlier
+
+
+# --- thresholds ------------------------------------------------------------------------------------------------------
 
 
 def test_thresholds_are_of_the_loss_or_of_its_logarithm():
@@ -112,86 +129,38 @@ def test_thresholds_are_of_the_loss_or_of_its_logarithm():
     assert (lognormal.crossing(0.5), lognormal.centre) == (1.0, math.exp(-1.0))
 
 
-@pytest.mark.parametrize(
-    ("entry", "share"),
-    [
-        (population_entry(TWO), 0.31), (population_entry(ONE), 0.0),
-        ({"kind": "normal", "location": 0.6, "scale": 0.8}, 0.0),
-        ({"kind": "lognormal", "location": -1.5, "scale": 1}, 0.0),
-    ],
-)  # fmt: skip
-def test_densities_are_of_the_log_loss(entry, share):
-    found = losses.read_losses(entry, {})
-    lowest = -60 if found.kind != "normal" else math.log(1e-9)
-    parts = [quad(lambda x, i=i: found.densities(np.array([x]))[i][0], lowest, 40, limit=400)[0] for i in (0, 1)]
-    positive = 0.7734 if found.kind == "normal" else 1.0  # of the normal distribution
-    assert parts == pytest.approx([positive * (1 - share), share], abs=1e-3)
-    if found.fit:
-        x = np.linspace(-3, 2, 7)
-        assert found.densities(x)[0] == pytest.approx((1 - share) * lower_population(x, TWO))
+def test_weights_that_never_cross():
+    assert losses.read_losses(population_entry(BOTH), MIXTURE | {"threshold": "inf"}).crossing(0.5) == math.inf
+    assert losses.read_losses({}, {"threshold": "inf"}).crossing(0.5) == math.inf
+    assert math.isnan(losses.read_losses({}, {}).crossing(0.5))
 
 
-def test_three_populations_add_up():
-    found = read(THREE)
-    assert (found.fit.wrong, found.fit.sure) == pytest.approx((0.31 + 0.69 * 0.2, (0.31 * 0.97 + 0.138 * 0.9) / 0.448))
-    assert found.centre == pytest.approx(math.exp(-1.6))
-    assert found.upper_centres == pytest.approx([math.exp(0.9), math.exp(-0.5)])
-    parts = [quad(lambda x, i=i: found.densities(np.array([x]))[i][0], -60, 40, limit=400)[0] for i in (0, 1)]
-    assert parts == pytest.approx([0.552, 0.448], abs=1e-3)
-    assert found.apart == (True, True, True)
-    alone = [read(fit).crossing(0.5) for fit in (THREE | {"within": ONE}, WITHIN)]
-    assert found.centre < found.crossing(0.5) < min(alone)
-
-
-@pytest.mark.parametrize(
-    "broken", [{"mode": None}, {"left": 0.0}, {"right": "x"}, {"high_scale": -1}, {"share": 1.0}, {"share": math.nan}]
-)
-def test_a_fit_that_is_none_is_not_recorded(broken):
-    entry = population_entry(TWO) | broken
-    assert read(TWO).recorded
-    assert not losses.read_losses(entry, MIXTURE).recorded
-    about = about_populations(TWO) | {"distribution": [entry]}
-    assert "fitted populations were not recorded" in said(made_up_populations(60, TWO), about)
-
-
-def test_losses_are_relative_to_right_labels_of_the_formula():
-    """Half of one formula is wrong."""
-    rng = np.random.default_rng(0)
-    kind, wrong = np.arange(600) % 3, np.arange(600) % 6 == 1
-    loss = np.array([1.0, 20.0, 300.0])[kind] * rng.lognormal(0, 0.1, 600) * np.where(wrong, 8.0, 1.0)
-    found = read(TWO | {"level": -2.0, "molecules": 3})
-    relative, several = losses.relative_losses(loss, kind, ~wrong, found)
-    assert several
-    for own in range(3):
-        assert np.median(relative[(kind == own) & ~wrong]) == pytest.approx(math.exp(-2.0), rel=0.05)
-    assert np.median(relative[wrong]) == pytest.approx(8 * math.exp(-2.0), rel=0.05)
-    alike, several = losses.relative_losses(loss, 0 * kind, ~wrong, read(TWO))
-    assert not several
-    assert alike == pytest.approx(loss)
-    for which in (read(OLD), found):
-        nothing = losses.relative_losses(loss, kind, np.zeros(600, dtype=bool), which)
-        assert nothing[0] is loss
-    assert losses.relative_losses(loss, kind, ~wrong, read(OLD))[0] is loss
+@pytest.mark.parametrize("kind", ["normal", "lognormal"])
+def test_densities_are_of_the_log_loss(kind):
+    found = losses.read_losses({"kind": kind, "location": 0.6, "scale": 0.8}, {})
+    lowest = -60 if kind == "lognormal" else math.log(1e-9)
+    total = quad(lambda x: found.density(np.array([x]))[0], lowest, 40, limit=400)[0]
+    assert total == pytest.approx(0.7734 if kind == "normal" else 1.0, abs=1e-3)  # the part above a loss of 0
 
 
 # --- how many are right ----------------------------------------------------------------------------------------------
 
 
 def test_odds_are_sums_of_weights_that_were_learnt():
-    table = made_up_populations(60, TWO, share=0)
+    table = made_up_populations(60, BOTH, share=0)
     table["weight"] = 1.0
     table.loc[:6, "weight"] = [0.0, 0.05, 0.3, 0.49, 0.5, 0.8, 0.95]
     table.loc[[0, 7], "loss"] = np.nan, 0.0  # not finite; without a label
     table.loc[8, ["times_seen", "last_epoch", "loss"]] = [0, -1, np.nan]  # never visited
-    [head] = summarised(table, about_populations(TWO)).heads
+    [head] = summarised(table, about_populations(BOTH)).heads
     assert (head.judged, head.odds.suspects, head.odds.others) == (57, 3, 54)
     assert (head.odds.false_alarms, head.odds.missed) == pytest.approx((0.84, 0.5 + 0.2 + 0.05))
     assert head.odds.ambiguous == 4
-    assert head.wrong == pytest.approx(0.31 * 57)
 
 
 def test_expected_numbers_are_those_that_come():
-    fit = TWO | {"share": 0.2, "high_mean": 0.1, "high_error": 0.004}  # they overlap
+    energies = ENERGY | {"share": 0.2, "wrong": 0.012}  # they overlap
+    fit = ENERGIES | {"properties": {"energy": energies}}
     table = made_up_populations(20_000, fit)
     wrong = np.arange(20_000) < 4000
     found = summarised(table, about_populations(fit))
@@ -199,12 +168,5 @@ def test_expected_numbers_are_those_that_come():
     assert head.odds.false_alarms == pytest.approx((found.suspect & ~wrong).sum(), rel=0.1)
     assert head.odds.missed == pytest.approx((~found.suspect & wrong).sum(), rel=0.1)
     assert "overlap" not in said(table, about_populations(fit))
-    closer = fit | {"high_mean": -0.5}
-    assert "The populations overlap" in said(made_up_populations(2000, closer), about_populations(closer))
-
-
-def test_wrong_labels_in_the_majority_are_warned_of():
-    """60 % wrong ones that agree with one another are taken for right, and 40 % right ones for wrong."""
-    from mace_outlier.populations import SIMILAR
-
-    assert SIMILAR < 1 - 0.6 - 0.02  # the share that is found may be lower by so much
+    closer = fit | {"properties": {"energy": energies | {"wrong": 0.006}}}
+    assert "Right and wrong ones overlap" in said(made_up_populations(2000, closer), about_populations(closer))

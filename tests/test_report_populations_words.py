@@ -1,120 +1,126 @@
-"""What a report says of two populations, of one, and of thresholds."""
+"""What a report says of wrong labels, of none, of doubts, and of thresholds."""
 
-import numpy as np
 import pytest
-from made_up_fits import BOTH, ENERGIES, OLD, ONE, SCATTER, THREE, TWO
+from made_up_fits import BOTH, EARLIER, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, WRONG_ENERGIES
 from made_up_results import about_populations, made_up_heads, made_up_populations, summarised, with_validation
-from test_report_populations import SIMILAR, read, said
+from test_report_populations import said
 
-from mace_outlier.report import chance, words
+from mace_outlier.report import chance, columns, judgements, words
+from mace_outlier.report.text import DASH
 
 
-def test_two_populations_in_words():
-    table = made_up_populations(400, TWO)
-    found = summarised(table, about_populations(TWO))
-    odds, text = found.heads[0].odds, said(table, about_populations(TWO))
+def test_wrong_labels_in_words():
+    table = made_up_populations(400, BOTH)
+    found = summarised(table, about_populations(BOTH))
+    odds, text = found.heads[0].odds, said(table, about_populations(BOTH))
     for shown in (
-        "The labels show two populations, told apart by losses (right labels around 0.22, wrong ones around 2.5). By",
-        "By the fit about 124 of 400 labels (31.0 %) are wrong (with a certainty of 97.0 % for each, on average)",
-        f"there are {found.suspects} suspects",
-        f"of {found.suspects} suspects about {odds.false_alarms:.1f} should be right (false alarms)",
-        f"of {400 - found.suspects} other configurations {chance.about(odds.missed)} should be wrong (missed)",
-        f"{odds.ambiguous} of these 400 configurations", "hard configurations",
+        "Of 400 labels, wrong ones stand out by errors that the geometry doesn't explain: energies of 14.9 % are off "
+        "by some 60 meV/atom, too high and too low alike (right ones scatter by 3.0); forces of 3.0 % are off by some "
+        "2.4 x what is expected (right ones vary by a factor of 1.3). The evidence for them is 245, and 10 is very",
+        f"of {found.suspects} suspects {chance.about(odds.false_alarms)} are expected to be right (false alarms; the",
+        f"of {400 - found.suspects} other configurations {chance.about(odds.missed)} to be wrong (missed)",
+        f"{odds.ambiguous} of these 400 configurations", "Look at some suspects before you believe them.",
     ):  # fmt: skip
         assert shown in text
-    for absent in ("If all labels were right", "soft", "overlap", "threshold", "formula"):
+    for absent in ("If all labels were right", "soft", "overlap", "threshold", "stand out.", "two populations"):
         assert absent not in text
-    assert not chance.similar_populations(found)
-    assert "if labels" not in words.headline(found)
+    assert not judgements.doubts(found)
+    assert "if it" not in words.headline(found)
 
 
 @pytest.mark.parametrize(
-    ("fit", "difference"),
+    ("fit", "shown"),
     [
-        (BOTH, "losses (right labels around 0.22, wrong ones around 2.5) and energies (wrong labels are 61.0 meV/atom "
-         "too high, right ones scatter by 3.0)."),
-        (ENERGIES, "told apart by energies (wrong labels are 61.0 meV/atom too high, right ones scatter by 3.0)."),
-        (ENERGIES | {"high_error": 0.02}, "told apart by energies (wrong labels are 20.0 meV/atom too low, right ones"),
-        (SCATTER, "by energies (wrong labels are 9.0 meV/atom off, to both sides, right ones scatter by 3.0)."),
-        (OLD, "told apart by losses (right labels around 0.22, wrong ones around 2.5). By"),
+        (ENERGIES, "(right ones scatter by 3.0). No wrong forces stand out. The evidence"),
+        (FORCES, "explain: forces of 3.0 % are off by some 2.4 x what is expected (right ones vary by a factor of "
+         "1.3). No wrong energies stand out."),
+        (BOTH | {"properties": {"energy": WRONG_ENERGIES | {"too_low": 0.95}}}, "60 meV/atom, too low (right"),
+        (BOTH | {"gain": 4.2}, "The evidence for them is weak by now (4; they were believed in at 10)."),
     ],
 )  # fmt: skip
-def test_what_tells_them_apart_in_words(fit, difference):
-    text = said(made_up_populations(400, TWO | fit), about_populations(fit))
-    assert difference in text
-    assert ("certainty" in text) == ("certainty" in fit)
+def test_what_tells_them_apart_in_words(fit, shown):
+    assert shown in said(made_up_populations(400, fit), about_populations(fit))
 
 
-def test_three_populations_in_words():
-    found = summarised(made_up_populations(400, THREE, share=0.448), about_populations(THREE))
-    text = " ".join(words.how_sure(found))
-    for shown in (
-        "The labels show three populations, told apart by losses (others around 0.22, wrong ones around 2.5) and",
-        "to both sides, others scatter by 3.0); and the others once more, by losses (right labels around 0.2, wrong",
-        "By the fit about 179 of 400 labels (44.8 %) are wrong (with a certainty of 94.8 % for each, on average)",
-    ):
-        assert shown in text
-    columns = {title: show(found.heads[0]) for title, show in chance.head_columns(found.heads)}
-    assert columns["fit"] == "three populations"
-    assert (columns["losses, right"], columns["losses, wrong"]) == ("0.202", "2.46; 0.607")
-    assert (columns["wrong by the fit"], columns["energies, wrong\nmeV/atom"]) == ("44.8 %", "±9.0; +20.0")
-
-
-def test_molecules_that_are_compared_are_told():
-    several = BOTH | {"molecules": 12}
-    assert "scatter by 3.0). Labels are compared with those of the same molecule (12 molecules). By" in said(
-        made_up_populations(400, several), about_populations(several)
-    )
-    alone = ONE | {"molecules": 12}
-    assert "Labels are compared with" in said(made_up_populations(400, alone), about_populations(alone))
-
-
-def test_one_population_in_words():
-    table = made_up_populations(400, ONE)
-    text = said(table, about_populations(ONE))
-    cut = f"{read(ONE).crossing(0.5):.2g}"
-    assert "Losses and energies show one population, with losses around 0.22: there is no sign of a second kind" in text
-    assert f"only gross outliers are suspects (by the loss alone, beyond {cut})" in text
-    assert "Wrong labels with losses and energy errors no larger than those of right ones don't show." in text
-    assert "probabilities" not in text
-    forces = said(table.assign(energy_error_per_atom=np.nan), about_populations(ONE))
-    assert "The losses show one population, around 0.22: there is no sign of a second kind of labels" in forces
-    assert f"only gross outliers are suspects (losses beyond {cut})" in forces
-    assert "Wrong labels with losses no larger" in forces
-    assert "The losses show one population" in said(table, about_populations(OLD | {"share": 0.0}))
-    assert f"alone, beyond {read(ONE).crossing(0.8):.2g}" in said(table, about_populations(ONE), below=0.8)
+def test_no_wrong_labels_in_words():
+    table = made_up_populations(400, NONE)
+    text = said(table, about_populations(NONE))
+    assert "No wrong labels stand out among 400 labels (evidence 3 of the 10 that are needed)" in text
+    assert "don't show (energies: 3.0 meV/atom, forces: by a factor of 1.3)." in text
+    assert "probability" not in text
+    assert "gross" not in text
     table["weight"] = 1.0
-    table.loc[0, ["loss", "weight"]] = 50.0, 0.001
-    assert "of 1 suspect fewer than 0.1 should be right (false alarms)." in said(table, about_populations(ONE))
+    table.loc[[0, 1, 2], "weight"] = 0.001
+    text = said(table, about_populations(GROSS))
+    assert "Only gross errors, as no right label has them, lost weight (0.8 %)." in text
+    assert "of 3 suspects fewer than 0.1 are expected to be right (false alarms; the sum of their weights)." in text
 
 
-def test_populations_of_similar_size_are_a_warning():
-    found = summarised(made_up_populations(400, SIMILAR), about_populations(SIMILAR))
-    [warning] = chance.similar_populations(found)
-    assert warning.startswith(
-        "45.0 % of the labels are of the population that is taken for wrong, told apart by losses ("
+# --- doubts ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fit", "shown"),
+    [
+        (UNDECIDED, "12.0 % of the labels look wrong, but not the same ones in two epochs in a row, so that none"),
+        (TOO_MANY, "55.0 % of the labels look wrong. That is more than 50.0 %, so that nobody can say which are the"),
+        (MANY, "41.0 % of the labels are taken for wrong. With so many, it could be the others that are."),
+        (BOTH | {"refused": "not\x1b finite"}, r"The last fit was refused (not\x1b finite): the weights are those of"),
+    ],
+)
+def test_doubts_are_a_warning(fit, shown):
+    [warning] = judgements.doubts(summarised(made_up_populations(400, fit), about_populations(fit)))
+    assert warning.startswith(shown)
+
+
+def test_what_is_undecided_is_not_called_right():
+    table = made_up_populations(400, BOTH).assign(weight=1.0)
+    found = summarised(table, about_populations(UNDECIDED))
+    assert words.headline(found) == (
+        "Undecided: some of 400 configurations look wrong, but every weight is 0.5 or more."
     )
-    assert "look wrong, if labels with the lower losses are right: weight below 0.5" in words.headline(found)
-    limit = TWO | {"share": 0.35}
-    assert not chance.similar_populations(summarised(made_up_populations(400, limit), about_populations(limit)))
-    energies = ENERGIES | {"share": 0.45}
-    found = summarised(made_up_populations(400, energies), about_populations(energies))
-    assert "look wrong, if the larger population is right: weight below 0.5" in words.headline(found)
+    assert "None of 400 labels was taken for wrong, because it is undecided which are" in " ".join(
+        words.how_sure(found)
+    )
+    assert words.headline(summarised(table, about_populations(NONE))).startswith(
+        "None of 400 configurations looks wrong"
+    )
+
+
+def test_a_headline_of_many():
+    found = summarised(made_up_populations(400, MANY), about_populations(MANY))
+    assert words.headline(found).endswith("look wrong, if it isn't the others that are wrong: weight below 0.5.")
+
+
+# --- earlier versions, heads, thresholds -----------------------------------------------------------------------------
+
+
+def test_an_earlier_version_is_told():
+    table, about = made_up_populations(400, BOTH), about_populations(EARLIER)
+    text, found = said(table, about), summarised(table, about)
+    assert "The labels were judged by an earlier version of mace-outlier, in another way" in text
+    assert f"of {found.suspects} suspects" in text
+    assert "not recorded" not in text
+    assert words.meaning_of_z(found) == (
+        "z: how far a configuration lies from right ones, as an earlier version of mace-outlier judged it."
+    )
+    shown = {title: show(found.heads[0]) for title, show in columns.head_columns(found.heads)}
+    assert (shown["found"], shown["losses, right"], shown["evidence"]) == ("earlier version", DASH, DASH)
 
 
 def test_heads_of_several_kinds():
     table, about = made_up_heads()
     text = said(table, about)
     for shown in (
-        "Head pbe: the labels show two populations", "Head r2scan: losses and energies show one population",
-        "Heads pbe, r2scan: weights are probabilities", "Head few: populations were not fitted", "5 sigma holds",
+        "Head pbe: of 400 labels, wrong ones stand out", "Head r2scan: no wrong labels stand out",
+        "Heads pbe, r2scan: a weight is the probability", "Head few: labels were not judged yet", "5 sigma holds",
         "Head few: if all labels were right, fewer than 0.1 of 30", "normally distributed logarithms",
         "Head published: if all labels were right, about 4.6 of 200",
     ):  # fmt: skip
         assert shown in text
     z = words.meaning_of_z(summarised(table, about))
     for shown in (
-        "z: how far the logarithm of the loss lies above that of the typical right label of the formula, or the energy",
+        "z: how far the worst label of a configuration lies from right ones, in their widths (energies: the error that",
         "; or standard deviations that the logarithm",
         "; or standard deviations that the loss",
     ):
@@ -129,22 +135,21 @@ def test_softness_is_of_heads_with_a_threshold():
     assert "100 % of the suspects of heads with a threshold" in said(table, about)
 
 
-def test_an_infinite_threshold_judges_nothing_but_the_fit_is_told():
-    table = made_up_populations(400, TWO).assign(weight=1.0)
-    about = about_populations(TWO)
+def test_an_infinite_threshold_weighs_nothing_but_what_was_found_is_told():
+    table = made_up_populations(400, BOTH).assign(weight=1.0)
+    about = about_populations(BOTH)
     about["options"]["threshold"] = "inf"
     text = said(table, about)
-    assert "about 124 of 400 labels (31.0 %) are wrong (with a certainty" in text
-    assert "there are 0 suspects" in text
+    assert "Of 400 labels, wrong ones stand out" in text
     assert "The threshold is infinite" in text
-    assert "probabilities" not in text
+    assert "probability" not in text
 
 
 def test_a_run_that_was_killed_before_its_first_description():
     for recorded in ([], [{"head": "Default", "location": -1.5, "scale": 0.4, "threshold": 8.0}]):  # without a kind
-        about = about_populations(TWO) | {"distribution": recorded, "history": []}
-        text = said(made_up_populations(400, TWO), about)
-        assert "The fitted populations were not recorded" in text
+        about = about_populations(BOTH) | {"distribution": recorded, "history": []}
+        text = said(made_up_populations(400, BOTH), about)
+        assert "How the labels were judged was not recorded" in text
         assert "threshold" not in text
 
 
@@ -161,8 +166,7 @@ def test_numbers_of_training_and_validation_are_told_apart():
     assert headline.startswith(f"{low[0]} of 400 training configurations (")
     assert f" and {low[1]} of 80 validation configurations {share} look wrong: weight below 0.5." in headline
     text = " ".join(words.how_sure(found))
-    assert "about 124 of 400 training labels (31.0 %) are wrong (with" in text  # the fit knows nothing else
-    assert f"there are {low[0]} training suspects" in text
+    assert "Of 400 training labels, wrong ones stand out" in text  # nothing is learnt from the others
     assert f"of {sum(low)} suspects" in text
     assert "seen once" not in text
     assert found.verdicts["suspect"] == low[1]
@@ -171,15 +175,7 @@ def test_numbers_of_training_and_validation_are_told_apart():
 
 def test_thresholds_are_compared_with_the_training_set():
     table, about = made_up_heads()
-    more = with_validation(table, made_up_populations(50, TWO).assign(head="published", weight=0.1, mean_weight=0.4))
+    more = with_validation(table, made_up_populations(50, BOTH).assign(head="published", weight=0.1, mean_weight=0.4))
     text = said(more, about)
     assert "Head published: if all labels were right, about 4.6 of 200 training configurations would" in text
     assert "soft" not in text
-
-
-def test_a_second_population_that_may_be_right_as_well_is_a_warning():
-    undecided = ONE | {"undecided": 0.48}
-    found = summarised(made_up_populations(400, undecided), about_populations(undecided))
-    [warning] = chance.similar_populations(found)
-    assert warning.startswith("A second population holds 48.0 % of the labels, and either may be the wrong one")
-    assert not chance.similar_populations(summarised(made_up_populations(400, ONE), about_populations(ONE)))

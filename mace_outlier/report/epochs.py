@@ -11,6 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from ..wrong_labels import number
 from .figures import (
     BLACK,
     GREY,
@@ -25,7 +26,6 @@ from .figures import (
     note,
     plain_ticks,
 )
-from .losses import number
 from .summary import Summary
 from .text import percent
 

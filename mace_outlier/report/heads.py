@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import expon, norm
 
 from ..results import VALID, Results
-from .losses import Losses, beyond, read_losses
+from .losses import MIXTURE, Losses, beyond, read_losses
 
 AMBIGUOUS = (0.1, 0.9)  # probabilities between these leave open whether a label is right
 
@@ -33,17 +33,11 @@ class Head(NamedTuple):
     nonfinite: int
     mean_weight: float
     losses: Losses
-    judged: int  # not of the validation set, visited, with a finite loss; where populations are fitted: and a label
+    judged: int  # not of the validation set, visited, with a finite loss; mixture: and a label
     finite: int  # of these: suspects
-    energies: bool  # whether populations were fitted to energy errors as well
     expected: float  # suspects among right labels, were the losses normally distributed; NaN: not recorded, or odds
     expected_skewed: float  # the same for an exponential distribution
     odds: Odds | None  # with the validation set; None: weights are no probabilities
-
-    @property
-    def wrong(self) -> float:
-        """Wrong labels by the fitted share; NaN: one population."""
-        return self.losses.fit.wrong * self.judged if self.losses.fit and self.losses.two else math.nan
 
 
 def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
@@ -51,8 +45,7 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
     options = results.about.get("options") or {}
     names, codes = results.table["head"].cat.categories, results.table["head"].cat.codes.to_numpy()
-    columns = ("weight", "loss", "energy_error_per_atom")
-    weight, loss, energy = (results.table[name].to_numpy() for name in columns)
+    weight, loss = (results.table[name].to_numpy() for name in ("weight", "loss"))
     training = (results.table["split"] != VALID).to_numpy()
     known = [str(name) for name in results.about.get("heads") or []]
     heads = []
@@ -60,10 +53,10 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
         here = codes == names.get_loc(name)
         losses = read_losses(recorded.get(str(name), {}), options)
         seen, finite = here & visited, here & visited & ~nonfinite
-        if losses.fit:
-            finite &= loss > 0  # without a label there is nothing to fit to
-        fitted = finite & training
-        judged = int(fitted.sum())
+        if losses.kind == MIXTURE:
+            finite &= loss > 0  # without a label there is nothing to judge
+        learnt = finite & training
+        judged = int(learnt.sum())
         heads.append(
             Head(
                 str(name),
@@ -73,8 +66,7 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
                 float(weight[seen].mean()) if seen.any() else math.nan,
                 losses,
                 judged,
-                int((fitted & suspect).sum()),
-                losses.joint and bool(np.isfinite(energy[fitted]).any()),
+                int((learnt & suspect).sum()),
                 *_expected(judged, losses, below),
                 _odds(weight[finite], suspect[finite]) if losses.probable else None,
             )

@@ -12,14 +12,16 @@ from jinja2 import Environment, StrictUndefined
 
 from ..files import replacing
 from ..results import Results
+from ..wrong_labels import number
 from . import text
 from .bars import draw_groups
-from .chance import SIMILAR_ADVICE, SIMILAR_TITLE, head_columns, similar_populations
+from .columns import head_columns
 from .distributions import draw_losses
 from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
 from .groups import KINDS, Groups
-from .losses import number
+from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
+from .losses import MIXTURE
 from .sample import Sample, energy_per_atom, largest_error, largest_force
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
@@ -38,8 +40,6 @@ TITLES = {
 }
 PARTS = {"options": "Options of the weighting", "versions": "Versions", "arguments": "Arguments of MACE"}
 NOTABLE = 2.0  # medians, from which an error is named as a reason
-NOT_ASE = (".h5", ".hdf5", ".lmdb", ".aselmdb", ".mdb")  # formats that ase.io.read doesn't read
-LONGEST_LINE = 600  # characters
 DRAWN_AS_LINES = 80  # atoms; larger structures are smaller as dots
 
 
@@ -79,7 +79,8 @@ def write_page(report: Report, path: Path) -> None:
 def render(report: Report) -> str:
     """Return the page; every string in it is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update({name: getattr(text, name) for name in ("clean", "percent", "fixed", "milli")})
+    filters = ("clean", "percent", "fixed", "milli", "unbroken")
+    environment.filters.update({name: getattr(text, name) for name in filters})
     template = environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
     return template.render(_context(report))
 
@@ -90,16 +91,16 @@ def _context(report: Report) -> dict[str, Any]:
         "name": text.clean(about.get("name") or report.results.prefix.name),
         "audit": summary.audit,
         "facts": _facts(report),
-        "headline": headline(summary).replace(" %", "\u00a0%"),
+        "headline": headline(summary),
         "tiles": tiles_of(summary, groups, report.truth),
         "how_sure": how_sure(summary),
         "truth": truth_sentences(report.truth, summary) if report.truth else [],
         "group_sentences": group_sentences(groups, summary),
         "flagged": bool(groups.warnings),
         "advice": ADVICE,
-        "similar": similar_populations(summary),
-        "similar_title": SIMILAR_TITLE,
-        "similar_advice": SIMILAR_ADVICE,
+        "doubts": doubts(summary),
+        "doubts_title": DOUBTS_TITLE,
+        "doubts_advice": DOUBTS_ADVICE,
         "head_columns": head_columns(summary.heads),
         "meaning_of_z": meaning_of_z(summary),
         "heads": summary.heads if len(summary.heads) > 1 else [],
@@ -127,7 +128,7 @@ def _facts(report: Report) -> list[str]:
         found.append("not finished")
     if np.isfinite(number(about.get("epoch"))) and not report.summary.audit:
         found.append(f"epoch {number(about['epoch']):.0f}")
-    by_threshold = [head.losses for head in report.summary.heads if head.losses.fit is None]
+    by_threshold = [head.losses for head in report.summary.heads if head.losses.kind != MIXTURE]
     thresholds = {losses.threshold for losses in by_threshold if np.isfinite(losses.threshold)}
     found.extend(f"threshold {threshold:g} sigma" for threshold in sorted(thresholds))
     if about.get("saved"):
@@ -151,18 +152,12 @@ def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
         "validation": suspect.validation,
         "values": values,
         "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),
-        "line": _line(source, values["frame"]),
+        "line": text.line_to_copy(source, values["frame"]),
         "reason": _reason(suspect),
         "drawing": _drawing(frame),
         "largest_error": math.nan if frame is None else largest_error(frame),
         "pairs": [] if frame is None else _pairs(frame),
     }
-
-
-def _line(source: str, frame: int) -> str:
-    """The Python that reads a configuration; "" where ASE can't read the file, or the path is too long to show."""
-    line = "" if source.lower().endswith(NOT_ASE) else text.ase_line(source, frame)
-    return line if len(line) <= LONGEST_LINE else ""
 
 
 def _pairs(frame: Atoms) -> list[tuple[str, str, str]]:

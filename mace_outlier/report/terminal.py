@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .chance import SIMILAR_ADVICE, SIMILAR_TITLE, head_columns, similar_populations
+from .columns import head_columns
 from .groups import Breakdown, Groups
+from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
 from .summary import Summary, Suspect
 from .text import DASH, clean, fixed, milli, percent
 from .truth import Truth
@@ -58,10 +59,10 @@ def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[
     """Print how many, how sure, which groups, which configurations."""
     out.print(Text(clean(name), style="dim"))
     out.print(Text(headline(summary), style="bold"))
-    similar = similar_populations(summary)
-    if similar:
-        out.print(Text(SIMILAR_TITLE, style="bold yellow"))
-        _bullets(out, [*similar, SIMILAR_ADVICE])
+    doubtful = doubts(summary)
+    if doubtful:
+        out.print(Text(DOUBTS_TITLE, style="bold yellow"))
+        _bullets(out, [*doubtful, DOUBTS_ADVICE])
     _bullets(out, [*(truth_sentences(truth, summary) if truth else []), *how_sure(summary)])
     if groups.warnings:
         out.print(Text("\nOver-represented among the suspects", style="bold yellow"))

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterable
 
 DASH = "\N{EN DASH}"  # no value
+NOT_ASE = (".h5", ".hdf5", ".lmdb", ".aselmdb", ".mdb")  # formats that ase.io.read doesn't read
+LONGEST_LINE = 600  # characters
 
 
 def clean(text: object, limit: int = 120) -> str:
@@ -52,6 +54,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def unbroken(sentence: str) -> str:
+    """Return a sentence of our own whose percentages stay on one line."""
+    return sentence.replace(" %", "\u00a0%")
+
+
 def fixed(value: float, digits: int = 2, signed: bool = False) -> str:
     """Return a number with `digits` after the point, in scientific notation where it is huge; a dash for NaN."""
     sign = "+" if signed else ""
@@ -78,3 +85,9 @@ def ase_line(source: str, frame: int) -> str:
     if '"' not in quoted and "\\" not in quoted:
         quoted = f'"{quoted[1:-1]}"'
     return f"ase.io.read({quoted}, {frame})"
+
+
+def line_to_copy(source: str, frame: int) -> str:
+    """The same; "" where ASE can't read the file, or the path is too long to show."""
+    line = "" if source.lower().endswith(NOT_ASE) else ase_line(source, frame)
+    return line if len(line) <= LONGEST_LINE else ""

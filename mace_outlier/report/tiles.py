@@ -1,5 +1,8 @@
 """The numbers at the head of the page."""
 
+import math
+
+from ..wrong_labels import NEEDED, WrongProperty
 from . import text
 from .groups import Groups
 from .heads import Head, by_chance, judged_by_threshold, total_odds
@@ -19,7 +22,7 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
     if verdicts[PERSISTENT] + verdicts[RECENT]:
         others = f", {verdicts[RECENT]:,} only lately" if verdicts[RECENT] else ""
         tiles.append((f"{verdicts[PERSISTENT]:,}", f"suspects in most epochs{others}", False))
-    tiles += _populations(summary) + _chance(summary.heads)
+    tiles += _wrong_labels(summary.heads) + _odds(summary.heads) + _chance(summary.heads)
     if summary.suspects:
         flagged = len(groups.warnings)
         tiles.append(
@@ -30,24 +33,40 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
     return tiles
 
 
-def _populations(summary: Summary) -> list[Tile]:
-    """Tiles of the heads whose populations were fitted."""
-    heads = summary.heads
-    fitted, two = [head for head in heads if head.losses.fit], [head for head in heads if head.losses.two]
+def _wrong_labels(heads: list[Head]) -> list[Tile]:
+    """Tiles of what tells wrong labels apart; where several heads have some: how many do."""
+    judged = [head.losses.wrong for head in heads if head.losses.wrong]
+    found = [wrong for wrong in judged if wrong.believed]
+    undecided = [wrong.undecided for wrong in judged if wrong.undecided]
     tiles = []
-    if two:
-        share = sum(head.wrong for head in two) / max(sum(head.judged for head in two), 1)
-        where = f"{summary.trained}labels wrong by the fit: {text.percent(share)}"
-        if len(heads) > 1:
-            where += f", in {text.of_many(len(two), 'head')} with wrong labels"
-        tiles.append((text.count(round(sum(head.wrong for head in two))), where, False))
-    elif fitted:
-        tiles.append(("1", "population: no sign of a second kind of labels", False))
-    odds = total_odds(heads)
-    if odds and odds.suspects:
-        missed = f"; {text.count(odds.missed)} wrong labels missed" if two else ""
-        tiles.append((text.count(odds.false_alarms), f"expected false alarms{missed}", False))
+    if len(found) == 1:
+        tiles = [_property(own, len(heads) > 1) for own in found[0].believed]
+    elif found:
+        tiles = [(f"{len(found):,}", f"of {text.of_many(len(heads), 'head')} have wrong labels", False)]
+    elif judged and not undecided:
+        strongest = math.floor(max(wrong.gain for wrong in judged))
+        tiles = [(f"{strongest:,}", f"evidence for wrong labels, of the {NEEDED:g} that are needed", False)]
+    if undecided:
+        where = f", in {text.of_many(len(undecided), 'head')}" if len(heads) > 1 else ""
+        tiles.append((text.percent(max(undecided)), f"look wrong, but undecided{where}", True))
     return tiles
+
+
+def _property(own: WrongProperty, one_of_several: bool) -> Tile:
+    side = f", {own.side}" if own.side else ""
+    where = ", in 1 head" if one_of_several else ""
+    size, _, unit = own.size.partition(" ")
+    return size, f"{unit}: typical wrong {own.labels}, {text.percent(own.share)}{side}{where}", False
+
+
+def _odds(heads: list[Head]) -> list[Tile]:
+    """Tile of the heads whose weights are probabilities."""
+    odds = total_odds(heads)
+    if not odds or not odds.suspects:
+        return []
+    found = any(head.losses.found or head.losses.earlier for head in heads)
+    missed = f"; {text.count(odds.missed)} wrong labels missed" if found else ""
+    return [(text.count(odds.false_alarms), f"expected false alarms{missed}", False)]
 
 
 def _chance(heads: list[Head]) -> list[Tile]:

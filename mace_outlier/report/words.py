@@ -4,6 +4,7 @@ import math
 
 from .chance import how_many_right
 from .groups import Flag, Groups
+from .judgements import judgements
 from .losses import LOGNORMAL, MIXTURE
 from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Count, Summary
 from .text import clean, fixed, of_many, percent
@@ -16,13 +17,14 @@ def headline(summary: Summary) -> str:
     """Say how many look wrong."""
     everyone = of_many(summary.rows, "configuration")
     if not summary.suspects:
-        return f"None of {everyone} looks wrong: every weight is {summary.below:g} or more."
+        every = f"every weight is {summary.below:g} or more"
+        if any(head.losses.undecided for head in summary.heads):
+            return f"Undecided: some of {everyone} look wrong, but {every}."
+        return f"None of {everyone} looks wrong: {every}."
     found = " and ".join(_counted(count) for count in summary.counts)
     verb = "looks wrong" if summary.suspects == 1 else "look wrong"
-    similar = [head.losses for head in summary.heads if head.losses.similar]
-    if similar:
-        lower = any(losses.apart.losses or not losses.apart.by_energy for losses in similar)
-        verb += ", if labels with the lower losses are right" if lower else ", if the larger population is right"
+    if any(head.losses.many for head in summary.heads):
+        verb += ", if it isn't the others that are wrong"
     return f"{found} {verb}: weight below {summary.below:g}."
 
 
@@ -35,6 +37,7 @@ def how_sure(summary: Summary) -> list[str]:
     """Say how sure that is."""
     return [
         *_certain(summary),
+        *judgements(summary),
         *how_many_right(summary),
         *_persistence(summary),
         *_softness(summary),
@@ -46,9 +49,13 @@ def meaning_of_z(summary: Summary) -> str:
     """Say what a z-score is."""
     meanings = {
         LOGNORMAL: "standard deviations that the logarithm of the loss lies above its mean",
-        MIXTURE: "how far the logarithm of the loss lies above that of the typical right label of the formula, or the "
-        "energy error from its, whichever is further, in widths of the population of right labels",
+        MIXTURE: "how far the worst label of a configuration lies from right ones, in their widths (energies: the "
+        "error that the geometry doesn't explain; others: the logarithm of the error over the expected one)",
     }
+    if any(head.losses.earlier for head in summary.heads):
+        meanings[MIXTURE] = (
+            "how far a configuration lies from right ones, as an earlier version of mace-outlier judged it"
+        )
     normal = "standard deviations that the loss lies above the mean"
     return "z: " + "; or ".join(dict.fromkeys(meanings.get(head.losses.kind, normal) for head in summary.heads)) + "."
 
