@@ -10,8 +10,8 @@ from scipy.stats import mannwhitneyu
 from source_commit import commit_of
 from training_files import write_json_atomically
 
-from mace_outlier.described import described
 from mace_outlier.results import read_results
+from mace_outlier.wrong_labels import read_wrong_labels
 
 
 def collect(training: Training, seconds: float, more: dict | None = None) -> dict:
@@ -48,11 +48,11 @@ def detection(training: Training) -> dict:
 
 
 def share_found(entry: dict, weight: np.ndarray) -> dict[str, float]:
-    """Share of all wrong labels by the fit that a run describes, else by the weights (N,), and what it leaves open."""
-    if "share" not in entry:
+    """Share of all labels that a run takes for wrong, by its description or else by the weights (N,), and undecided."""
+    wrong = read_wrong_labels(entry)
+    if wrong is None:
         return {"share_found": float((weight < 0.5).mean()), "undecided": 0.0}
-    fit = described(entry)
-    return {"share_found": fit.wrong, "undecided": fit.open}
+    return {"share_found": wrong.share, "undecided": wrong.undecided}
 
 
 def told_apart(weight: np.ndarray, bad: np.ndarray) -> dict[str, float]:

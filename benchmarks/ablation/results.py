@@ -18,7 +18,7 @@ from figures import draw_shares
 from finished_trainings import finished_trainings, over_the_oracle
 from training_files import write_json_atomically
 
-from mace_outlier.populations import SIMILAR
+from mace_outlier.wrong_labels import MANY
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 FINDS = ["share_found", "auroc", "recall", "precision", "valid_recall", "valid_precision"]
@@ -104,7 +104,7 @@ def seen(share: float, undecided: float) -> str:
     """What a user sees of a share that was found."""
     if undecided > 0:
         return "undecided (warning)"
-    return f"{100 * share:.0f} %{' (warning)' if share > SIMILAR else ''}" if share else "none"
+    return f"{100 * share:.0f} %{' (warning)' if share > MANY else ''}" if share else "none"
 
 
 def settings(rows: pandas.DataFrame) -> str:
