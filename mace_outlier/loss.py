@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from .dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
+from .features import Features
 from .provenance import Descriptions
 from .records import Records
 from .reduction import ConfigurationLosses, PerConfigurationLoss
-from .residuals import residuals
+from .residuals import COLUMN_OF, residuals
 from .safety import Safety
 from .selection import Selection
 from .weighting import LossDistribution, bounded
@@ -53,7 +54,8 @@ class RobustLoss(nn.Module):
         self._frozen = False
         self.inherits = False  # while True, no weight is above the one that is remembered
         self._selection: Selection | None = None
-        self._stands_out: Tensor | None = None  # (H, 2), where properties are weighed apart
+        self.by_property = False  # True: only the labels of a property that look wrong lose weight
+        self.features: Features | None = None
         if distribution is not None and records is not None:
             self.attach(distribution, records)
 
@@ -63,12 +65,18 @@ class RobustLoss(nn.Module):
         records: Records,
         descriptions: Descriptions | None = None,
         heads: Sequence[str] = (),
+        features: Features | None = None,
+        by_property: bool = False,
     ) -> None:
         """Set where the statistics live; they are no submodules, because hosts move and alias those as they like.
 
-        `heads`: their names, for the log.
+        `heads`: their names, for the log. `features`: None: none are noted. `by_property`: weights are those of each
+        label, not of configurations:
+
+            L = (1/B) sum_i sum_k w_ki^2 c_ki        k: property of a term; of others than RESIDUALS, w_i
         """
         self.distribution, self.records, self.descriptions = distribution, records, descriptions
+        self.features, self.by_property = features, by_property
         self.safety = Safety(records.num_heads, heads)
 
     def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
@@ -80,7 +88,7 @@ class RobustLoss(nn.Module):
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
         if self.descriptions is not None:
             note_tags(ref, self.descriptions)
-        factors = self._factors_by_label(ids.rows, ref["head"])
+        factors = self._factors_by_label(ids.rows)
         losses = self.per_configuration(ref, pred, factors, distributed=self.sum_over_ranks is not None)
         with torch.no_grad():
             too_large = ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
@@ -91,6 +99,8 @@ class RobustLoss(nn.Module):
             errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
             weight = self._weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
             factor = weight.square().to(contribution.dtype)
+            if self.features is not None:
+                self.features.observe(ids.rows, ref, pred)
         contribution = contribution.masked_fill(bad, 0.0)
         return contribution.mean() if factors else (factor * contribution).mean()
 
@@ -121,23 +131,17 @@ class RobustLoss(nn.Module):
         contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
         return contribution, None if sums is None else total[3:].view_as(sums)
 
-    def weigh_by_property(self) -> None:
-        """From now on, lower the weight of the terms by which outliers stand out, and of no other.
-
-        L = (1/B) sum_i sum_k f_ki c_ki with f = w^2 for the terms k of the energy if outliers stand out in their
-        energies, and for all other terms if they do in these; otherwise f = 1. See LossDistribution.stands_out.
-        """
-        stands_out = self.distribution.stands_out()
-        all_alike = all(energies and others for energies, others in stands_out)
-        self._stands_out = None if all_alike else torch.tensor(stands_out, device=self.records.table.device)
-
-    def _factors_by_label(self, ids: Tensor, heads: Tensor) -> dict[str, Tensor] | None:
+    def _factors_by_label(self, ids: Tensor) -> dict[str, Tensor] | None:
         """Factors (B,) of the terms of each label; None where whole configurations are weighed."""
-        if self._stands_out is None or not self.distribution.settled:
+        if not self.by_property or not self.distribution.settled:
             return None
-        squared = self.records.weight[ids].square()
-        energies, others = (torch.where(own, squared, 1.0) for own in self._stands_out[heads].unbind(1))
-        return {label: energies if label == "energy" else others for label in self.per_configuration.labels}
+        records = self.records
+        whole, own = records.weight[ids].square(), records.by_property[ids].square()
+        columns = {label: COLUMN_OF.get(label) for label in self.per_configuration.labels}
+        return {
+            label: own[:, records.residuals.index(column)] if column in records.residuals else whole
+            for label, column in columns.items()
+        }
 
     def _weigh(
         self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, sums: Tensor | None, errors: list[Tensor]
@@ -152,7 +156,7 @@ class RobustLoss(nn.Module):
             return weight.masked_fill(bad, 0.0)
         self.distribution.absorb(sums)
         judged = judged.masked_fill(bad, 0.0)
-        weight, zscore = self.distribution.weigh(judged, heads)
+        weight, zscore, _ = self.distribution.weigh(judged, heads)
         if self.inherits:
             weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
         weight = bounded(weight).masked_fill(bad, 0.0)
@@ -185,7 +189,7 @@ class RobustLoss(nn.Module):
         seen, bad = records.last_epoch >= 0, records.nonfinite
         judged = losses.masked_fill(bad, 0.0)
         self.distribution.update(judged, heads, seen & (judged > 0))
-        weight, zscore = self.distribution.weigh(judged, heads)
+        weight, zscore, _ = self.distribution.weigh(judged, heads)
         records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
 
     # --- validation --------------------------------------------------------------------------------------------------
@@ -211,6 +215,8 @@ class RobustLoss(nn.Module):
         ids = read_ids(ref, VALIDATION_FIELD)
         errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
         columns = [judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad), *errors]
+        if self.features is not None:
+            columns += self.features.measure(ref, pred).unbind(1)
         rows = torch.full_like(ref["head"], -1) if ids is None else ids.rows
         self._selection.add(rows, ref["head"], columns)
         self._selection.tags += getattr(ref, TAGS_FIELD, ())

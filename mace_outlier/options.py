@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 LOSS_NAME = "ema_robust"
-THRESHOLDS = {"mixture": 20.0, "gaussian": 2.0}  # in sigmas, of the log loss and of the loss
+THRESHOLDS = {"mixture": 8.0, "gaussian": 2.0}  # in sigmas, of the log loss in the first epoch, and of the loss
 
 
 def number(kind: type, allowed: str, accept: Callable[[Any], bool]) -> Callable[[Any], Any]:
@@ -52,19 +52,20 @@ class Options:
     distribution: str = option(
         "mixture",
         choice("mixture", "gaussian"),
-        "what losses are taken to be: two populations or more where the data show them, or (as published) a normal one",
+        "how labels are judged: by the part of their errors that geometry can't explain (mixture), or, as published, "
+        "by the loss, taken for normally distributed (gaussian)",
     )
     threshold: float | None = option(
         None,
         number(float, "a number of sigmas > 0, or inf", lambda value: value > 0),
-        "z-score at which the weight of a configuration is 1/2 (mixture: 1/2 at most, of the log loss), in standard "
-        "deviations; inf: never down-weight",
+        "standard deviations at which the weight of a configuration is 1/2: of the loss (gaussian), or of the log loss "
+        "in the first epoch, before anything is judged (mixture); inf: never down-weight",
     )
     scope: str = option(
         "configuration",
         choice("configuration", "property"),
-        "what loses weight: a configuration as a whole, or only the property (energy, or forces and stress) by which "
-        "the wrong labels stand out",
+        "what loses weight: a configuration as a whole, or only those of its labels (energy, forces, stress, virials) "
+        "that look wrong",
     )
     selection: str = option(
         "robust",

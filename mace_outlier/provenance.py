@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from ase.formula import Formula
 from torch import Tensor
 
 TAG_FIELD = "__mace_outlier_tag__"  # of a sample; hosts such as torch_geometric don't collate names with underscores
-
-SMALLEST_GROUP, WHOLE = 5, 0.8  # members of a group, and their share that makes it a whole one
 
 describing = True  # False while a sample is made of which all is known: its tag may leave out what takes time
 tagging = False  # True while the samples that the host makes are to carry tags; set in worker processes as well
@@ -132,11 +131,6 @@ class Descriptions:
         """What a row is compared with, as numbers (N, 2): its formula and its molecule; 0: not known."""
         return np.column_stack([self.texts[name].numpy() for name in ("formula", "molecule")])
 
-    def forces(self, residual: Tensor, rows: np.ndarray | None = None) -> Tensor:
-        """Size of the force labels of all rows or of some, beside that of prediction - label: (N, 2), eV/A."""
-        own = self.force if rows is None else self.force[torch.from_numpy(rows)]
-        return torch.stack((own.to(residual), residual), dim=1)
-
     @property
     def complete(self) -> bool:
         """True when every row is known."""
@@ -157,26 +151,15 @@ class Descriptions:
         for vocabulary in gather(self.vocabulary):
             self.vocabulary.update(vocabulary)
 
-    def whole_groups(self, outliers: np.ndarray, among: np.ndarray) -> tuple[float, list[str]]:
-        """Share of the outliers in a mask (N,) whose formula or config_type consists of outliers nearly as a whole.
-
-        And the names of these groups, whose members are those in the mask `among` (N,): what could be an outlier. Wrong
-        labels are spread over what they should not depend on; a whole chemistry with large losses is one that is harder
-        than the others.
-        """
-        largest: tuple[float, list[str]] = (0.0, [])
-        for codes in (self.texts["config_type"], self.texts["formula"]):
-            known = (codes != 0).numpy() & among
-            unique, group = np.unique(codes.numpy()[known], return_inverse=True)
-            if len(unique) < 2 or not outliers.any():
-                continue
-            members = np.bincount(group)
-            inside = np.bincount(group, weights=outliers[known])
-            whole = (members >= SMALLEST_GROUP) & (inside > WHOLE * members)
-            share = float(inside[whole].sum() / outliers.sum())
-            if share > largest[0]:
-                largest = (share, [self.vocabulary[int(code)] for code in unique[whole]])
-        return largest
+    @property
+    def composition(self) -> np.ndarray:
+        """Shares of the elements (N, elements) among the atoms of each row; 0: not known."""
+        unique, codes = np.unique(self.texts["formula"].numpy(), return_inverse=True)
+        counts = [Formula(self.vocabulary[int(code)]).count() for code in unique]
+        elements = sorted({element for own in counts for element in own})
+        table = np.array([[own.get(element, 0) for element in elements] for own in counts], dtype=float)
+        table = table.reshape(len(unique), len(elements))
+        return np.asarray((table / np.maximum(table.sum(axis=1, keepdims=True), 1.0))[codes])
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Codes (N,) of a text column and the texts that they stand for."""

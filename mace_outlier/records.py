@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .residuals import COLUMN_OF
 from .weighting import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BINS = 20  # of the histogram of the weights, over [0, 1]
+BESIDE = ("head", "times_seen", "mean_weight", "by_property")  # tensors beside the table
 
 
 class HeadSummary(NamedTuple):
@@ -32,27 +34,37 @@ class Records:
     Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
     (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
     last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
-    `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where stress is trained,
-    `stress_rmse` (eV/A^3); NaN without a label. There is one table, so that a step writes once. Beside it, (N,):
-    `head` (index), and what is updated once an epoch, `times_seen` (epochs) and `mean_weight` (mean over the first
-    MEMORY epochs, then an exponential moving average of that memory).
+    `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where they are trained,
+    `stress_rmse` (eV/A^3) and `virials_rmse` (eV/atom); NaN without a label. There is one table, so that a step writes
+    once. Beside it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
+    over the first MEMORY epochs, then an exponential moving average of that memory) and `by_property` (N, residuals),
+    weights of the labels of each property.
 
     Args:
         size: N.
         num_heads: heads of the host's model.
-        stress: whether there is a column for it.
+        stress, virials: whether there is a column for it.
     """
 
-    RESIDUALS = ("energy_error", "force_rmse", "stress_rmse")
+    RESIDUALS = ("energy_error", "force_rmse", "stress_rmse", "virials_rmse")
     UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(RESIDUALS, torch.nan)
 
-    def __init__(self, size: int, device: torch.device | str = "cpu", num_heads: int = 1, stress: bool = False) -> None:
-        self.columns = tuple(self.UNSEEN) if stress else tuple(self.UNSEEN)[:-1]
+    def __init__(
+        self,
+        size: int,
+        device: torch.device | str = "cpu",
+        num_heads: int = 1,
+        stress: bool = False,
+        virials: bool = False,
+    ) -> None:
+        left_out = {"stress_rmse": not stress, "virials_rmse": not virials}
+        self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
         self.table = unseen.repeat(size, 1)
         self.head = torch.zeros(size, dtype=torch.uint8, device=device)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
+        self.by_property = torch.ones(size, len(self.residuals), dtype=torch.float32, device=device)
         self.num_heads = num_heads
         self.epoch, self.steps, self.step = 0, 1, 0
 
@@ -94,13 +106,18 @@ class Records:
             self.head[ids] = heads.to(self.head.dtype)
         self.step += 1
 
-    def judge(self, which: Tensor, weights: Tensor, zscores: Tensor) -> None:
-        """Set the weights (N,) and z-scores (N,) of the configurations in the mask `which` (N,).
+    def judge(
+        self, which: Tensor, weights: Tensor, zscores: Tensor, by_property: dict[str, Tensor] | None = None
+    ) -> None:
+        """Set the weights (N,), z-scores (N,) and weights by property of the configurations in the mask `which` (N,).
 
         Losses read the weights from here: none that is NaN or not in [0, 1] gets in.
         """
         self.weight.copy_(torch.where(which, bounded(weights).to(self.table.dtype), self.weight))
         self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
+        for name, own in (by_property or {}).items():
+            column = self.by_property[:, self.residuals.index(COLUMN_OF[name])]
+            column.copy_(torch.where(which, bounded(own).to(column.dtype), column))
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
         """Count the visits that follow as those of an epoch of so many steps."""
@@ -131,7 +148,8 @@ class Records:
 
     def check_weights(self) -> None:
         """Assert that all weights are in [0, 1]; waits for the device, so call it once an epoch."""
-        assert bool(((self.weight >= 0.0) & (self.weight <= 1.0)).all()), "a weight is not in [0, 1]"
+        for weights in (self.weight, self.by_property):
+            assert bool(((weights >= 0.0) & (weights <= 1.0)).all()), "a weight is not in [0, 1]"
 
     def summary(self, head: int) -> HeadSummary:
         """Summarise the weights of this epoch's visits to `head`; waits for the device, so call it once an epoch."""
@@ -153,7 +171,7 @@ class Records:
     def state_dict(self) -> dict[str, Any]:
         """Return all columns, as tensors of shape (N,)."""
         columns = {name: self.column(name).clone() for name in self.columns}
-        return columns | {name: getattr(self, name).clone() for name in ("head", "times_seen", "mean_weight")}
+        return columns | {name: getattr(self, name).clone() for name in BESIDE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
@@ -161,16 +179,18 @@ class Records:
         A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
         """
         state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residuals} | state
-        for name in (*self.columns, "head", "times_seen", "mean_weight"):
+        if state.get("by_property", torch.empty(0)).shape != self.by_property.shape:  # another loss was trained
+            state["by_property"] = torch.ones_like(self.by_property)
+        for name in (*self.columns, *BESIDE):
             if name not in state or len(state[name]) != len(self):
                 raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
         state["weight"] = bounded(state["weight"])
         self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
-        for name in ("head", "times_seen", "mean_weight"):
+        for name in BESIDE:
             setattr(self, name, state[name].to(getattr(self, name)).clone())
 
     def to(self, device: torch.device) -> "Records":
         """Move to `device`, in place."""
-        for name in ("table", "head", "times_seen", "mean_weight"):
+        for name in ("table", *BESIDE):
             setattr(self, name, getattr(self, name).to(device))
         return self

@@ -18,6 +18,7 @@ def residuals(
         energy_error    (E - E_label) / n                               eV/atom
         force_rmse      sqrt( sum_atoms |F - F_label|^2 / (3 n) )        eV/A
         stress_rmse     sqrt( sum_ij (sigma_ij - sigma_ij_label)^2 / 9 ) eV/A^3
+        virials_rmse    sqrt( sum_ij (W_ij - W_ij_label)^2 / 9 ) / n     eV/atom
 
     n: atoms of the configuration. NaN where the model is not trained on that label (not in `labels`), and where `ids`
     says that a configuration lacks it, or has labels that are not finite.
@@ -49,8 +50,14 @@ def _stress_rmse(ref: Any, pred: dict[str, Tensor]) -> Tensor:
     return (pred["stress"] - ref["stress"]).square().mean((1, 2)).sqrt()
 
 
+def _virials_rmse(ref: Any, pred: dict[str, Tensor]) -> Tensor:
+    return (pred["virials"] - ref["virials"]).square().mean((1, 2)).sqrt() / ref["ptr"].diff()
+
+
 RESIDUALS = {
     "energy_error": ("energy", _energy_error),
     "force_rmse": ("forces", _force_rmse),
     "stress_rmse": ("stress", _stress_rmse),
+    "virials_rmse": ("virials", _virials_rmse),
 }
+COLUMN_OF = {label: column for column, (label, _) in RESIDUALS.items()}

@@ -36,7 +36,7 @@ COLUMNS = (
     "head", "split", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight",
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
-OPTIONAL_COLUMNS = ("stress_rmse",)
+OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse")
 
 
 class ResultsError(ValueError):

@@ -58,7 +58,6 @@ class Safety:
         self,
         distribution: LossDistribution,
         seen: Remembered,
-        believable: Callable[[Tensor], bool] | None = None,
         share: Share | None = None,
     ) -> Accepted | None:
         """Fit to what was seen, see LossDistribution.refit; never raises. None: nothing follows for any configuration.
@@ -69,7 +68,7 @@ class Safety:
         try:
             known = known or distribution.describe()
             which = seen.usable & (seen.losses > 0)
-            judged = distribution.refit(seen, believable)
+            judged = distribution.refit(seen)
             refused = {} if judged is None else self._faults(judged, seen.heads, which)
             described = distribution.describe()
         except Exception as error:

@@ -26,7 +26,7 @@ class Selection:
         self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
 
     def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
-        """Take in a batch: rows (B,) of the validation set, or -1, heads (B,), and losses, shares, residuals (B,)."""
+        """Take in a batch: rows (B,) of the validation set, or -1, heads, losses, shares, residuals, features (B,)."""
         self._batches.append(torch.stack([column.to(widest(rows.device)) for column in (rows, heads, *columns)], dim=1))
 
     def is_new(self, batch: Any) -> bool:
@@ -40,12 +40,12 @@ class Selection:
     def collect(
         self, gather: Callable[[Tensor], Tensor] = lambda table: table
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals (R, V).
+        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals and features (R + F, V).
 
         `gather`: in a distributed run, joins the tables (V, C) of all processes.
         """
-        rows, heads, losses, shares, *errors = gather(torch.cat(self._batches)).unbind(1)
-        return rows.long(), heads.long(), losses, shares, torch.stack(errors)
+        rows, heads, losses, shares, *others = gather(torch.cat(self._batches)).unbind(1)
+        return rows.long(), heads.long(), losses, shares, torch.stack(others)
 
 
 def weighted_validation_loss(shares: Tensor, weights: Tensor) -> tuple[float, float] | None:

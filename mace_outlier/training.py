@@ -17,22 +17,27 @@ from torch import nn
 
 from . import __version__, distributed
 from .dataset import NumberedDataset, tagged
+from .features import Features
+from .judged import remembered
 from .logbook import Logbook
 from .loss import RobustLoss
-from .mixture import MixtureDistribution
+from .method.distribution import MixtureDistribution
+from .method.settings import Settings
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .provenance import Descriptions, Provenance
 from .records import Records
 from .reduction import PerConfigurationLoss
 from .validation import Validation
-from .weighting import GaussianDistribution, LossDistribution, Remembered
+from .weighting import GaussianDistribution, LossDistribution
 
 DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "mixture": MixtureDistribution,
     "gaussian": GaussianDistribution,
 }
-WHOLE_GROUPS = 0.5  # share of the outliers above which they are a chemistry rather than wrong labels
+
+
+SMALL_HEAD = 50  # configurations, below which a second population can't be proven
 
 
 class RobustTraining:
@@ -84,26 +89,32 @@ class RobustTraining:
         prefix: Path | None = None,
         wandb: bool = False,
         validation: tuple[Provenance, Descriptions] | None = None,
+        scalars: torch.Tensor | None = None,
     ) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
-        `prefix` (None: this process writes none).
+        `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
         """
         self.dataset, self.provenance, self.descriptions = dataset, provenance, descriptions
-        stress, heads = "stress" in self.labels, provenance.heads
-        self.records = Records(len(provenance), num_heads=len(heads), stress=stress).to(device)
+        heads, trained = provenance.heads, [name in self.labels for name in ("stress", "virials")]
+        self.records = Records(len(provenance), device, len(heads), *trained)
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Descriptions(0))
-        self.validation = Validation(rows, described, Records(len(rows), device, len(heads), stress))
+        self.validation = Validation(rows, described, Records(len(rows), device, len(heads), *trained))
+        needed = self.options.distribution == "mixture"
+        self.features = Features(len(provenance), scalars).to(device) if needed else None
         self.logbook = Logbook(
             self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb, self.validation
         )
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
-            loss.attach(self._new_distribution().to(device), self.records, descriptions, provenance.heads)
+            judge, by_property = self._new_distribution().to(device), self.options.scope == "property"
+            loss.attach(judge, self.records, descriptions, heads, self.features, by_property)
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
+        if needed:
+            log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
         if self._restarted:
             self._restore()
         else:
@@ -137,8 +148,11 @@ class RobustTraining:
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
-        if distributed.active():
-            self.records.merge(distributed.sum_over_ranks)
+        share, mine = distributed.sum_over_ranks if distributed.active() else None, self.records.visited
+        if share is not None:
+            self.records.merge(share)
+        if self.features is not None:
+            self.features.end_epoch(mine, share)
         self.records.end_epoch()
         self._complete_descriptions()
         self._refit(loss)
@@ -169,6 +183,7 @@ class RobustTraining:
             "statistics": {stage: loss.distribution.state_dict() for stage, loss in self.losses.items()},
             "safety": {stage: loss.safety.state_dict() for stage, loss in self.losses.items()},
             "records": self.records.state_dict(),
+            "features": None if self.features is None else self.features.state_dict(),
             "history": self.logbook.history,
         }
 
@@ -191,6 +206,8 @@ class RobustTraining:
             logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
             return
         known = state["options"].get("distribution") == self.options.distribution
+        if self.options.distribution == "mixture" and "features" not in state:
+            known = False  # of a version that judged otherwise
         if not known:
             logging.warning("The statistics of another distribution can't be continued: they start fresh")
         for stage, statistics in state["statistics"].items():
@@ -198,13 +215,13 @@ class RobustTraining:
                 self.losses[stage].distribution.load_state_dict(statistics)
                 if stage in state.get("safety", {}):
                     self.losses[stage].safety.load_state_dict(state["safety"][stage])
-                if self.options.scope == "property":
-                    self.losses[stage].weigh_by_property()
         self.logbook.history = list(state.get("history", []))
         if state.get("training_set") == self.provenance.fingerprint():
             self.records.load_state_dict(state["records"])
         else:
             logging.warning("The training set has changed since the checkpoint: its records start fresh")
+        if known and self.features is not None:
+            self.features.load_state_dict(state["features"])
         if known:
             logging.info("Continuing with the loss statistics of the checkpoint")
 
@@ -223,26 +240,18 @@ class RobustTraining:
         """
         records, share = self.records, distributed.sum_over_ranks if distributed.active() else None
         usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
-        losses = records.loss.nan_to_num(0.0)
-        errors, forces = records.column("energy_error"), self.descriptions.forces(records.column("force_rmse"))
-        seen = Remembered(losses, errors, records.head.long(), usable, records.time, self.descriptions.kinds, forces)
-        accepted = loss.safety.refit(loss.distribution, seen, self._believable, share)
+        seen = remembered(
+            records.loss,
+            records.head.long(),
+            usable,
+            records.time,
+            {name: records.column(name) for name in records.residuals},
+            torch.empty(len(records), 0) if self.features is None else self.features.known,
+            self.descriptions,
+        )
+        accepted = loss.safety.refit(loss.distribution, seen, share)
         if accepted is not None:
             records.judge(accepted.which, *accepted.judged)
-        if self.options.scope == "property" and not loss.safety.refused:
-            loss.weigh_by_property()
-
-    def _believable(self, outliers: torch.Tensor) -> bool:
-        """Whether these configurations (N,) can be wrong labels: not if most of them are whole groups of their own."""
-        own, heads = outliers.cpu().numpy(), self.provenance.head
-        share, names = self.descriptions.whole_groups(own, np.isin(heads, heads[own]))  # heads are judged apart
-        if share > WHOLE_GROUPS:
-            shown = ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
-            logging.info(
-                f"{100 * share:.0f} % of the configurations with large losses are whole groups of formula or "
-                f"config_type ({shown}): taken for harder than the others, not for wrong"
-            )
-        return share <= WHOLE_GROUPS
 
     def _complete_descriptions(self) -> None:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""
@@ -261,3 +270,12 @@ class RobustTraining:
                 yield loader.collate_fn([self.dataset[position] for position in chunk])
 
         return batches
+
+
+def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
+    """Say at the start what becomes of heads that have few configurations."""
+    for head, size in zip(heads, sizes.tolist(), strict=True):
+        if size < Settings().least:
+            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
+        elif size < SMALL_HEAD:
+            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

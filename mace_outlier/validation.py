@@ -9,18 +9,17 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from . import distributed
 from .dataset import NumberedDataset, tagged_for_validation
+from .judged import remembered
 from .loss import RobustLoss
 from .options import LOSS_NAME
 from .provenance import Descriptions, Provenance, Tag
 from .records import Records
 from .selection import BestSoFar, Selection
-from .weighting import Remembered
 
 
 class Validation:
@@ -80,14 +79,13 @@ class Validation:
         """
         if not self.descriptions.complete:
             self._learn_names(selection.tags)
-        rows, heads, losses, shares, errors = selection.collect(distributed.gather_rows)
+        rows, heads, losses, shares, others = selection.collect(distributed.gather_rows)
         bad, known = losses.isnan(), rows >= 0
-        energy_errors, force_errors = (
-            errors[self.records.RESIDUALS.index(name)] for name in ("energy_error", "force_rmse")
-        )
+        names = self.records.residuals
+        errors, features = others[: len(names)], others[len(names) :].T
         times = torch.zeros_like(losses)  # one model saw them all
-        kinds, forces = self.described(rows.cpu().numpy(), force_errors)
-        seen = Remembered(losses.nan_to_num(0.0), energy_errors, heads, ~bad, times, kinds, forces)
+        residuals = dict(zip(names, errors, strict=True))
+        seen = remembered(losses, heads, ~bad, times, residuals, features, self.descriptions, rows)
         last = torch.ones_like(losses)
         last[known] = self.records.weight[rows[known]].to(last.dtype)
         share = distributed.sum_over_ranks if distributed.active() else None
@@ -97,15 +95,6 @@ class Validation:
             rows[known], heads[known], losses[known], weights[known], zscores[known], list(errors[:, known])
         )
         return rows, heads, weights, shares, loss.distribution.some_are_wrong and not stock
-
-    def described(self, rows: np.ndarray, force_errors: Tensor) -> tuple[np.ndarray, Tensor]:
-        """Kinds and forces of rows (V,), see Remembered; 0: not known."""
-        descriptions = self.descriptions
-        if not len(descriptions.n_atoms):
-            return np.zeros((len(rows), 2), dtype=np.int64), force_errors.new_zeros(len(rows), 2)
-        known, forces = rows >= 0, descriptions.forces(force_errors, rows)
-        forces[:, 0] = forces[:, 0].masked_fill(torch.from_numpy(~known).to(forces.device), 0.0)
-        return np.where(known[:, None], descriptions.kinds[rows], 0), forces
 
     def begin_epoch(self, epoch: int) -> None:
         """Note evaluations that follow under this epoch."""

@@ -6,7 +6,6 @@ w in [0, 1] with 1 = trusted and 0 = outlier.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +23,7 @@ class Weighted(NamedTuple):
 
     weight: Tensor  # (B,) in [0, 1]
     zscore: Tensor  # (B,) in sigmas
+    by_property: dict[str, Tensor] | None = None  # (B,) each in [0, 1]; None: properties are not told apart
 
 
 def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
@@ -51,24 +51,19 @@ class Remembered(NamedTuple):
     """What is known of N configurations after their last visit."""
 
     losses: Tensor  # (N,)
-    errors: Tensor  # (N,) of the energy, prediction - label, eV/atom; NaN: none
     heads: Tensor  # (N,) integer
     usable: Tensor  # (N,) boolean: finite, and seen
     times: Tensor  # (N,) in epochs; all equal: evaluated by the same model
+    errors: dict[str, Tensor]  # (N,) by property; energy: prediction - label, eV/atom; others RMS; NaN: none
     kinds: np.ndarray  # (N, 2) integer: equal for configurations of the same formula, and of the same molecule
-    forces: Tensor | None = None  # (N, 2) RMS of the labels, and of prediction - label, eV/A; 0 and NaN: none
-
-    def part(self, which: Tensor) -> "Remembered":
-        """Those of a mask or of indices."""
-        given = {name: values for name, values in self._asdict().items() if values is not None and name != "kinds"}
-        return Remembered(
-            **{name: values[which] for name, values in given.items()}, kinds=self.kinds[which.cpu().numpy()]
-        )
-
-    def features(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Log losses, energy errors and times (N,), on the host."""
-        losses, errors, times = (v.double().cpu().numpy() for v in (self.losses, self.errors, self.times))
-        return np.log(np.maximum(losses, 1e-30)), errors, times
+    composition: np.ndarray  # (N, elements) shares of the atoms
+    atoms: np.ndarray  # (N,) number of atoms; 0: not known
+    label_force: Tensor  # (N,) RMS of the force labels, eV/A; 0: none
+    predicted_force: Tensor  # (N,) RMS of the predicted forces, eV/A, on the host; NaN: none
+    conditions: Tensor  # (N, C) total charge, spin, electronic temperature, on the host; NaN: not known
+    features: Tensor  # (N, K) pooled invariant features of the model, on the host; NaN: not known
+    rows: Tensor | None = None  # (N,) of a validation set of `size` configurations; -1: not known which
+    size: int = 0
 
 
 class LossDistribution(ABC):
@@ -104,11 +99,8 @@ class LossDistribution(ABC):
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
 
-    def refit(self, seen: Remembered, believable: Callable[[Tensor], bool] | None = None) -> Weighted | None:
-        """Learn from all remembered configurations at the end of an epoch, and judge them; None: nothing to do so.
-
-        `believable` tells whether the configurations in a mask (N,) can be wrong labels all together.
-        """
+    def refit(self, seen: Remembered) -> Weighted | None:
+        """Learn from all remembered configurations at the end of an epoch, and judge them; None: nothing to do so."""
         return None
 
     def judge(self, seen: Remembered) -> Weighted:
@@ -117,10 +109,6 @@ class LossDistribution(ABC):
 
     def follow(self, before: "LossDistribution") -> None:  # noqa: B027 (optional on purpose)
         """Take over what holds in the next stage of a training as well, where losses have another scale."""
-
-    def stands_out(self) -> list[tuple[bool, bool]]:
-        """Whether outliers stand out in their energies, and in all else, for each head; where it is open, in both."""
-        return [(True, True)] * len(self.describe())
 
     @abstractmethod
     def describe(self) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from ase import Atoms
 from tqdm import tqdm
 
 from .. import sample
+from ..features import Features
 from ..molecules import molecule_name
 from ..provenance import Descriptions, Part, Provenance, Tag, force_size
 from ..residuals import residuals
@@ -17,6 +18,7 @@ from ..results import sample_path
 from ..sources import read_frames
 
 LABELS = ("energy", "forces")
+MOST_FEATURES = 100_000  # all: nothing is known of them before the last batch
 
 
 class Scores(NamedTuple):
@@ -29,6 +31,7 @@ class Scores(NamedTuple):
     energy_error: np.ndarray  # (N,) prediction - label, eV/atom; NaN without a label
     force_rmse: np.ndarray  # (N,) eV/A; NaN without a label
     nonfinite: np.ndarray  # (N,) True where a label is NaN or infinite
+    features: torch.Tensor  # (N, F) see Features
 
 
 class Evaluation:
@@ -44,23 +47,26 @@ class Evaluation:
     def __init__(self, predictor: Any, sources: list[str], energy_key: str, forces_key: str, batch_size: int) -> None:
         self.predictor, self.sources, self.batch_size = predictor, sources, batch_size
         self.keys = {"energy": energy_key, "forces": forces_key}
+        self.features = Features(0, predictor.scalars, most=MOST_FEATURES)
 
     def score(self) -> Scores:
         """Evaluate every configuration once; raises ValueError for unknown elements, or where nothing has labels."""
-        places, errors, counts, tags = [], [], [], []
+        places, errors, counts, tags, features = [], [], [], [], []
         for chunk in self._batches(self._frames(), "audit"):
             frames = [atoms for _, _, atoms in chunk]
             places += [(source, frame) for source, frame, _ in chunk]
             tags += [tag_of(atoms, self.keys["forces"]) for atoms in frames]
             counts += [np.bincount(atoms.numbers, minlength=119)[self.predictor.numbers] for atoms in frames]
-            errors.append(self._errors(frames))
+            own, measured = self._evaluated(frames)
+            errors.append(own)
+            features.append(measured)
         if not places:
             raise ValueError(f"--data {' '.join(self.sources)}: no configuration in it")
         energy, force, bad = np.concatenate(errors, axis=1)
         if np.isnan(energy).all() and np.isnan(force).all() and not bad.any():
             names = " or ".join(self.keys.values())
             raise ValueError(f"no configuration has a label under {names}: set --energy_key and --forces_key")
-        return self._scores(places, tags, np.array(counts), energy, force, bad.astype(bool))
+        return self._scores(places, tags, np.array(counts), torch.cat(features), energy, force, bad.astype(bool))
 
     def save_sample(self, prefix: Path, table: dict[str, Any]) -> None:
         """Evaluate suspects and others again, and write them with labels and predictions."""
@@ -106,18 +112,24 @@ class Evaluation:
         if chunk:
             yield chunk
 
-    def _errors(self, frames: list[Atoms]) -> np.ndarray:
-        """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames)."""
+    def _evaluated(self, frames: list[Atoms]) -> tuple[np.ndarray, torch.Tensor]:
+        """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames); and features."""
         batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
         values = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
         labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
         finite = torch.isfinite(values)
         bad = (labelled & ~finite).any(0, keepdim=True)
-        return torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()
+        errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()
+        return errors, self.features.measure(batch, output).cpu()
 
     def _scores(
-        self, places: list[tuple[str, int]], tags: list[Tag], counts: np.ndarray, *errors: np.ndarray
+        self,
+        places: list[tuple[str, int]],
+        tags: list[Tag],
+        counts: np.ndarray,
+        features: torch.Tensor,
+        *errors: np.ndarray,
     ) -> Scores:
         names, frames = np.array([source for source, _ in places]), np.array([frame for _, frame in places])
         parts = [Part(name, frames[names == name]) for name in dict.fromkeys(names.tolist())]
@@ -125,8 +137,10 @@ class Evaluation:
         descriptions = Descriptions(len(rows))
         for row, position in enumerate(rows.position_of_row):
             descriptions.note(row, tags[position])
-        in_order = [column[rows.position_of_row] for column in errors]
-        return Scores(rows, descriptions, self.predictor.numbers, counts[rows.position_of_row], *in_order)
+        at = rows.position_of_row
+        energy, force, bad = (column[at] for column in errors)
+        features = features[torch.from_numpy(at)]
+        return Scores(rows, descriptions, self.predictor.numbers, counts[at], energy, force, bad, features)
 
 
 def tag_of(atoms: Atoms, forces_key: str) -> Tag:

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 
+from ..judged import remembered
 from ..logbook import description, plain
-from ..mixture import FEWEST, MixtureDistribution
+from ..method.distribution import MixtureDistribution
 from ..results import AUDIT
-from ..shift import MAD_TO_SIGMA, fit_shifts
+from ..shift import fit_shifts
 from ..tables import identity
 from ..weighting import GaussianDistribution, LossDistribution, Remembered, Weighted
 from .evaluate import Scores
-
-GROSS = 20.0  # robust standard deviations above the median
 
 
 class Verdict(NamedTuple):
@@ -37,10 +36,9 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
     labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
     rows, descriptions = scores.provenance, scores.descriptions
-    seen = remembered(loss, energy_error, labelled & ~scores.nonfinite, descriptions.kinds)
-    seen = seen._replace(forces=descriptions.forces(torch.from_numpy(scores.force_rmse)))
-    distribution, weighted = fit(seen)
-    weight, zscore = (x.numpy() for x in weighted)
+    usable = labelled & ~scores.nonfinite
+    distribution, weighted = fit(seen_of(scores, loss, energy_error, usable))
+    weight, zscore = weighted.weight.numpy(), weighted.zscore.numpy()
     bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
     table = {
         **identity(AUDIT, rows, descriptions),
@@ -68,32 +66,31 @@ def shift(scores: Scores) -> np.ndarray:
     return shifts
 
 
-def remembered(loss: np.ndarray, energy_error: np.ndarray, usable: np.ndarray, kinds: np.ndarray) -> Remembered:
-    """Return what a distribution is fitted to: loss, energy error (eV/atom, or NaN), whether usable (N,), kinds."""
+def seen_of(scores: Scores, loss: np.ndarray, energy_error: np.ndarray, usable: np.ndarray) -> Remembered:
+    """Return what a distribution is fitted to: losses, energy errors (eV/atom, NaN: none), whether usable (N,)."""
     values = torch.from_numpy(loss)
-    heads, times = torch.zeros(len(loss), dtype=torch.long), torch.zeros_like(values)  # one model saw them all
-    return Remembered(values, torch.from_numpy(energy_error), heads, torch.from_numpy(usable), times, kinds)
+    return remembered(
+        values,
+        torch.zeros(len(loss), dtype=torch.long),
+        torch.from_numpy(usable),
+        torch.zeros_like(values),  # one model saw them all
+        {"energy_error": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(scores.force_rmse)},
+        scores.features,
+        scores.descriptions,
+    )
 
 
 def fit(seen: Remembered) -> tuple[LossDistribution, Weighted]:
     """Return the distribution of the configurations that are usable, a training's, or one normal one for a few.
 
     And the weights and z-scores (N,) that follow.
-
-    The normal one leaves out losses that are grossly above the others, because a single one would hide all else.
     """
-    if int(seen.usable.sum()) >= FEWEST:
-        mixture = MixtureDistribution()
-        weighted = mixture.refit(seen)
-        if weighted is not None:
-            return mixture, weighted
-    usable, loss = seen.usable.numpy(), seen.losses.numpy()
-    if usable.any():
-        median = np.median(loss[usable])
-        spread = MAD_TO_SIGMA * np.median(np.abs(loss[usable] - median))
-        usable = usable & ((loss <= median + GROSS * spread) | (spread == 0))
+    mixture = MixtureDistribution()
+    weighted = mixture.refit(seen)
+    if weighted is not None:
+        return mixture, weighted
     normal = GaussianDistribution()
-    normal.update(seen.losses, seen.heads, torch.from_numpy(usable))
+    normal.update(seen.losses, seen.heads, seen.usable)
     return normal, normal.weigh(seen.losses, seen.heads)
 
 

@@ -24,6 +24,7 @@ from . import scales, shared  # noqa: F401 (scales: registers its seams)
 from .applying import apply  # noqa: F401 (for the start-up hook)
 from .base_loss import base_losses, loss_of_config, say_what_is_unused
 from .data import trace
+from .invariants import scalar_columns
 from .shared import always, current, seam, training
 
 RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
@@ -119,7 +120,8 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     rows, descriptions = trace(loader.dataset.datasets, heads=list(validation))
     validation_rows = trace([own.dataset for own in validation.values()], heads=list(validation))
     place = given["device"], results_prefix(given), given["log_wandb"]
-    run.start(loader.dataset, rows, descriptions, *place, validation=validation_rows)
+    scalars = scalar_columns(given["model"])
+    run.start(loader.dataset, rows, descriptions, *place, validation=validation_rows, scalars=scalars)
     with run.tagging(loader, list(validation.values())), shared.tagging_until_the_end():
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():

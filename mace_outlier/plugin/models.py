@@ -9,6 +9,9 @@ import torch
 from ase import Atoms
 from mace import data, tools
 
+from ..features import CONDITIONS
+from .invariants import scalar_columns
+
 
 def existing_device(name: str) -> torch.device:
     """Raises ValueError where there is no such device."""
@@ -47,11 +50,14 @@ class Predictor:
         if head not in self.heads and (head or len(self.heads) > 1):
             raise ValueError(f"--head {head or '(none given)'}: the model has the heads {', '.join(self.heads)}")
         self.head = head or self.heads[0]
+        scalars = scalar_columns(self.model)
+        self.scalars = None if scalars is None else scalars.to(self.device)
 
     def batch(self, frames: list[Atoms], keys: dict[str, str]) -> Any:
         """Return MACE's batch of configurations whose labels are under `keys` ("energy", "forces")."""
         specification = data.KeySpecification(
-            info_keys={"energy": keys["energy"]}, arrays_keys={"forces": keys["forces"]}
+            info_keys={"energy": keys["energy"]} | {name: name for name in CONDITIONS},
+            arrays_keys={"forces": keys["forces"]},
         )
         table, before = tools.AtomicNumberTable(self.numbers), torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)  # of the samples

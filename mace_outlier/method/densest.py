@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NORMAL_HALF = 1.349  # width of the middle half of a normal distribution, in standard deviations
-FEW = 20_000  # configurations from which a measure of all is taken
+TINY = 1e-12  # of any width
+
 
 Array = NDArray[np.float64]
 
@@ -40,3 +41,14 @@ def densest_halves(values: Array, number: NDArray[np.int64], groups: int) -> tup
     totals = np.bincount(number[near], values[near], minlength=groups)
     middle[some] = totals[some] / np.bincount(number[near], minlength=groups)[some]
     return middle, spread
+
+
+def densest(values: Array) -> tuple[float, float]:
+    """Where the finite values are densest, and how wide that is, see `densest_halves`; (0, 1) where there are none."""
+    middle, spread = densest_halves(values, np.zeros(len(values), dtype=np.int64), 1)
+    return (float(middle[0]), max(float(spread[0]), TINY)) if np.isfinite(middle[0]) else (0.0, 1.0)
+
+
+def spread_about_zero(residuals: Array) -> float:
+    """Robust standard deviation of values about zero: 1.4826 times the median of their sizes."""
+    return max(1.4826 * float(np.median(np.abs(residuals))), TINY)

@@ -1,0 +1,14 @@
+"""How labels are judged: what no function of the geometry can explain counts against a label. Knows no host, no files.
+
+settings.py      everything that decides, each with its reason
+seen.py          what is known of each configuration after an epoch
+densest.py       where values are densest
+covariates.py    what the geometry says: features, composition, size, predicted forces, conditions, time
+readout.py       the best readout of these, each configuration predicted without its own label
+difficulty.py    how large an unexplained error is expected to be
+unexplained.py   errors that geometry doesn't explain, in units of what is expected
+right_wrong.py   densities of right and of wrong labels, one class for each kind of property
+populations.py   one likelihood of all properties; its fit; the posterior
+decide.py        are there wrong labels at all?
+judge.py         one head: evidence over epochs, weights
+"""

@@ -1,0 +1,49 @@
+"""Are there wrong labels at all, and of which properties? Numpy only."""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from .populations import Class, Populations, binned
+from .seen import Array
+from .settings import Settings
+
+STARTS = ((3.0, 2.5), (1.8, 1.5))  # widths beyond which energies, others are taken for wrong at first
+NONE = (np.inf, np.inf)
+TRIAL, STEPS = 8, 80  # steps from each start, and at most of the best
+HOPELESS = -15.0  # gain after a trial, below which no further steps would help
+
+
+class Decision(NamedTuple):
+    """The populations that the data speak for."""
+
+    right: Populations  # no wrong labels
+    best: Populations  # with the highest gain, believed or not
+    gain: float  # of `best` over `right`
+
+
+def decide(values: dict[str, Array], settings: Settings) -> Decision:
+    """Choose the populations of what is not explained, by a coarsened criterion, see Populations.
+
+    Source: Schwarz (1978); coarsened: Miller and Dunson, arXiv:1506.06101.
+    """
+    cells = binned({name: own for name, own in values.items() if np.isfinite(own).sum() >= settings.least})
+    right = Populations(cells, [(0,) * len(cells.values)], settings).start(*NONE, together=False).climb(STEPS)
+    without = right.criterion()
+    best, gain = right, 0.0
+    for classes, together in candidates(len(cells.values)):
+        trials = [Populations(cells, classes, settings).start(*widths, together).climb(TRIAL) for widths in STARTS]
+        own = max(trials, key=lambda trial: trial.log_likelihood)
+        if own.criterion() - without > HOPELESS:
+            own.climb(STEPS)
+        if own.criterion() - without > gain:
+            best, gain = own, own.criterion() - without
+    return Decision(right, best, gain)
+
+
+def candidates(number: int) -> list[tuple[list[Class], bool]]:
+    """Classes beside all right: one property is wrong; all are at once; any of them are. And how to start."""
+    every = list(itertools.product((0, 1), repeat=number))
+    found = [([every[0], one], False) for one in every if sum(one) == 1]
+    return found + ([([every[0], every[-1]], True), (every, False), (every, True)] if number > 1 else [])

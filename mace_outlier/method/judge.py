@@ -1,0 +1,180 @@
+"""One head: evidence gathers over epochs; wrong labels are believed in once two epochs agree. Numpy only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .decide import decide
+from .densest import densest
+from .populations import Populations
+from .right_wrong import Logarithmic, Signed
+from .seen import ENERGY, Array, Seen
+from .settings import Settings
+from .unexplained import unexplained
+
+REFERENCE = 5000  # training configurations, at random, beside which others are judged at most
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is thought of N configurations."""
+
+    weight: Array  # (N,) probability that all labels are right
+    zscore: Array  # (N,) how far the worst property lies from right labels, in their widths
+    by_property: dict[str, Array]  # (N,) probability that the label is right
+
+
+class Evidence:
+    """What is not explained of N configurations, averaged over the epochs with a memory.
+
+    x <- x + (new - x) / min(n, memory)          n: epochs in which it was found
+    """
+
+    def __init__(self, memory: float) -> None:
+        self.memory = memory
+        self.values: dict[str, Array] = {}  # (N,) by property; NaN: none
+        self.epochs: dict[str, Array] = {}  # (N,)
+
+    def add(self, rows: np.ndarray, found: dict[str, Array], size: int) -> None:
+        """Take in what was found of some rows of `size` ones."""
+        for name, new in found.items():
+            values = self.values.setdefault(name, np.full(size, np.nan))
+            epochs = self.epochs.setdefault(name, np.zeros(size))
+            some = np.isfinite(new)
+            own, new = rows[some], new[some]
+            epochs[own] += 1
+            before = np.where(np.isfinite(values[own]), values[own], new)
+            values[own] = before + (new - before) / np.minimum(epochs[own], self.memory)
+
+    def of(self, rows: np.ndarray) -> dict[str, Array]:
+        """Evidence of some rows, from where it is densest; energies in widths of that."""
+        return {name: _centred(name, values[rows]) for name, values in self.values.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """State, for a checkpoint."""
+        return {"values": dict(self.values), "epochs": dict(self.epochs)}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a state."""
+        self.values, self.epochs = ({n: np.array(v) for n, v in state[part].items()} for part in ("values", "epochs"))
+
+
+def _centred(name: str, values: Array) -> Array:
+    zero, width = densest(values)
+    return (values - zero) / (width if name == ENERGY else 1.0)
+
+
+class HeadJudge:
+    """Judges the configurations of one head, epoch by epoch.
+
+    Args:
+        settings: of the judgement.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.populations: Populations | None = None  # by which weights are given; None: nothing was judged yet
+        self.unit = 1.0  # eV/atom: width of what is not explained of right energies
+        self.gain, self.undecided = 0.0, 0.0
+        self.evidence = Evidence(settings.memory)
+        self.others = Evidence(settings.memory)  # of a validation set
+        self.seen: Seen | None = None  # the last epoch
+        self._suspects = np.zeros(0, dtype=np.int64)  # rows that looked wrong in the last epoch, believed or not
+        self._looked = False  # whether there was an epoch before
+
+    @property
+    def some_are_wrong(self) -> bool:
+        """Whether wrong labels are believed in."""
+        return self.populations is not None and len(self.populations.classes) > 1
+
+    def refit(self, rows: np.ndarray, seen: Seen, size: int) -> tuple[np.ndarray, Verdict] | None:
+        """Judge by an epoch in which these rows, of `size` ones, were seen; return all rows that are judged.
+
+        None: too few to be compared.
+        """
+        if seen.number < self.settings.least:
+            return None
+        found, self.unit = unexplained(seen, self.settings)
+        self.seen = seen
+        self.evidence.add(rows, found, size)
+        judged = np.flatnonzero(np.logical_or.reduce([np.isfinite(v) for v in self.evidence.values.values()]))
+        if not len(judged):
+            return None
+        values = self.evidence.of(judged)
+        right, best, self.gain = decide(values, self.settings)
+        look = judged[best.posterior(values)[0] < 0.5]
+        believed = self.gain > (self.settings.gain_known if self.some_are_wrong else self.settings.gain)
+        confirmed = believed and self._confirmed(look, len(judged), bool(np.ptp(seen.times) == 0))
+        self._suspects, self._looked = look, True
+        too_many = len(look) > self.settings.most * len(judged)
+        self.undecided = len(look) / len(judged) if believed and (too_many or not confirmed) else 0.0
+        self.populations = best if believed and confirmed and not too_many else right
+        return judged, self._verdict(values)
+
+    def _confirmed(self, look: np.ndarray, number: int, at_once: bool) -> bool:
+        """Whether those that look wrong did so an epoch earlier; where one model has seen all, nothing changes."""
+        if at_once:
+            return True
+        if not self._looked:
+            return False
+        smaller, larger = sorted((len(look), len(self._suspects)))
+        by_chance = smaller * larger / max(number, 1)
+        both = len(np.intersect1d(look, self._suspects, assume_unique=True))
+        return bool(smaller and (both - by_chance) / max(smaller - by_chance, 1e-9) > self.settings.agreement)
+
+    def judge(self, rows: np.ndarray, seen: Seen, size: int) -> Verdict | None:
+        """Judge other configurations (a validation set) beside those of the last epoch; None: there was none."""
+        if self.populations is None or self.seen is None or not seen.number:
+            return None
+        some = self.seen
+        if some.number > REFERENCE:
+            some = some.part(np.sort(np.random.default_rng(0).permutation(some.number)[:REFERENCE]))
+        found, _ = unexplained(some.joined(seen), self.settings)
+        own = {name: values[some.number :] for name, values in found.items()}
+        self.others.add(rows, own, size)
+        return self._verdict({name: self.others.values[name][rows] for name in own})
+
+    def _verdict(self, values: dict[str, Array]) -> Verdict:
+        assert self.populations is not None
+        weight, by_property = self.populations.posterior(values)
+        far = [own.widths_from_right(values[name]) for name, own in self.populations.by_name.items()]
+        return Verdict(weight, np.max(np.nan_to_num(far), axis=0), by_property)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the log and the report say of the populations, see LossDistribution.describe."""
+        assert self.populations is not None
+        found: dict[str, Any] = {"gain": self.gain, "undecided": self.undecided, "properties": {}}
+        for k, (name, own) in enumerate(self.populations.by_name.items()):
+            share = sum(share for one, share in self.populations.shares.items() if one[k])
+            found["properties"][name] = {"share": share} | self._sizes(own)
+        return found
+
+    def _sizes(self, own: Signed | Logarithmic) -> dict[str, float]:
+        """How far off right and wrong labels are: energies in eV/atom (label - prediction), others by a factor."""
+        if isinstance(own, Signed):
+            typical = float(np.sinh(own.at)) * self.unit
+            return {"right": own.width * self.unit, "wrong": typical, "too_low": own.up}
+        return {"right": own.above, "wrong": float(np.exp(own.at - own.mode))}
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """State, for a checkpoint: arrays and builtins."""
+        return {
+            "populations": None if self.populations is None else self.populations.to_dict(),
+            "numbers": [self.unit, self.gain, self.undecided],
+            "evidence": self.evidence.to_dict(),
+            "others": self.others.to_dict(),
+            "suspects": self._suspects,
+            "looked": self._looked,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Continue from a state."""
+        own = state["populations"]
+        self.populations = None if own is None else Populations.from_dict(own, self.settings)
+        self.unit, self.gain, self.undecided = state["numbers"]
+        self.evidence.load(state["evidence"])
+        self.others.load(state["others"])
+        self._suspects, self._looked = np.array(state["suspects"], dtype=np.int64), state["looked"]

@@ -1,0 +1,82 @@
+"""Errors that geometry does not explain, in units of what is expected of such a configuration. Numpy only."""
+
+import numpy as np
+
+from .covariates import Covariates
+from .densest import densest, densest_halves
+from .difficulty import Difficulty, Neighbours
+from .readout import leave_one_out
+from .seen import ENERGY, FORCES, Array, Seen
+from .settings import Settings
+
+ROUNDS = 4  # of scale and readout in turn
+
+
+def unexplained(seen: Seen, settings: Settings) -> tuple[dict[str, Array], float]:
+    """What is not explained of each property's errors, (N,) by property; NaN: no label, or nothing to compare with.
+
+    Energies: signed, in widths of all of them; the second result is that width where it is typical, eV/atom. Others:
+    log of the error over the expected one.
+    """
+    covariates, unit = Covariates(seen, settings.components), 1.0
+    found = {}
+    for name, errors in seen.errors.items():
+        found[name] = np.full(len(errors), np.nan)
+        known = np.flatnonzero(judgeable(name, seen, settings))
+        if len(known) < settings.least:
+            continue
+        design, coarse, place = covariates.of(seen.part(known))
+        near = Neighbours(place, settings.neighbours)
+        if name == ENERGY:
+            own, unit = _energies(errors[known], design, coarse, near)
+            found[name][known] = _by_molecule(own, seen.molecules[known], settings.smallest_molecule)
+        else:
+            found[name][known] = _sizes(errors[known], coarse, near)
+    return found, unit
+
+
+def judgeable(name: str, seen: Seen, settings: Settings) -> np.ndarray:
+    """Which configurations (N,) have a label of a property that says something."""
+    known = np.isfinite(seen.errors[name])
+    if name == FORCES:  # those that vanish by symmetry are predicted exactly by any model
+        known &= np.maximum(seen.label_force, seen.errors[name]) > settings.least_force
+    return known
+
+
+def _energies(errors: Array, design: Array, coarse: Array, near: Neighbours) -> tuple[Array, float]:
+    """Unexplained errors (N,) in widths of all of them, and that width, eV/atom."""
+    difficulty, scale, penalty = Difficulty(design, coarse, near), np.ones(len(errors)), None
+    for _ in range(ROUNDS):
+        fit = leave_one_out(design, errors, scale, penalty)
+        penalty = fit.penalty
+        width = densest(fit.studentised)[1]
+        zero = densest(fit.studentised / scale)[0]
+        residual = (fit.studentised - zero * scale) / width
+        scale, alone = difficulty.expect(residual, (fit.predicted - densest(fit.predicted)[0]) / width)
+    found = residual / (alone * near.uncertainty)
+    zero, relative = densest(found)
+    return (found - zero) / relative, width * relative
+
+
+def _sizes(errors: Array, coarse: Array, near: Neighbours) -> Array:
+    """Log errors over the expected ones (N,)."""
+    log, ones = np.log(errors + 1e-9), np.ones(len(errors))
+    others = near.mean(in_widths(leave_one_out(coarse, log, ones).studentised).clip(-4.0, 4.0))
+    residual = leave_one_out(np.column_stack((coarse, 3 * others)), log, ones).studentised
+    return np.asarray(residual - densest(residual)[0] - np.log(near.uncertainty))
+
+
+def in_widths(values: Array) -> Array:
+    """Values from where they are densest, in widths of that."""
+    zero, width = densest(values)
+    return (values - zero) / width
+
+
+def _by_molecule(values: Array, molecules: np.ndarray, smallest: int) -> Array:
+    """The same with a zero for each molecule of enough configurations, where there are several."""
+    names, number = np.unique(molecules, return_inverse=True)
+    enough = np.bincount(number) >= smallest
+    if len(names) < 2 or not enough.any():
+        return values
+    middle, _ = densest_halves(values, number, len(names))
+    return in_widths(values - np.where(enough, middle, 0.0)[number])
