@@ -11,8 +11,8 @@ from .settings import Settings
 
 STARTS = ((3.0, 2.5), (1.8, 1.5))  # widths beyond which energies, others are taken for wrong at first
 NONE = (np.inf, np.inf)
-TRIAL, STEPS = 8, 80  # steps from each start, and at most of the best
-HOPELESS = -15.0  # gain after a trial, below which no further steps would help
+TRIAL, STEPS = 4, 80  # steps from each start, and at most of the best
+HOPELESS = -40.0  # gain after a trial, below which no further steps would help
 
 
 class Decision(NamedTuple):

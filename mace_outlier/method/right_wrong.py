@@ -102,14 +102,16 @@ class Signed(Population):
             self._update_wrong(wrong * self.counts)
 
     def _choose(self, q: Array) -> None:
-        """The tail and the power under which right labels are likeliest."""
-        found = []
-        for shared in range(max(0, self.shared - 1), min(len(SHARED), self.shared + 2)):
+        """The tail, and then the power, under which right labels are likeliest."""
+
+        def log_likelihood(tail: int, shared: int) -> float:
             scale = self.width * np.exp(SHARED[shared] * self.hardness)
-            squared, lost = ((self.values - self.zero) / scale) ** 2, float((q * np.log(scale)).sum())
-            for tail in range(len(TAILS)):
-                found.append((float((q * TAILS[tail].log(squared)).sum()) - lost + TAILS[tail].log_prior, shared, tail))
-        _, self.shared, self.tail = max(found)
+            density = TAILS[tail].log(((self.values - self.zero) / scale) ** 2) - np.log(scale)
+            return float((q * density).sum()) + TAILS[tail].log_prior
+
+        self.tail = max(range(len(TAILS)), key=lambda tail: log_likelihood(tail, self.shared))
+        near = range(max(0, self.shared - 1), min(len(SHARED), self.shared + 2))
+        self.shared = max(near, key=lambda shared: log_likelihood(self.tail, shared))
 
     def _update_wrong(self, q: Array) -> None:
         number, above = q.sum() + PRIOR, self._above
