@@ -29,27 +29,27 @@ def remembered(
         descriptions: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
     """
     force, conditions, pooled = Features.split(features)
-    at = slice(None) if rows is None else rows.clamp_min(0).cpu().numpy()
-    unknown = np.zeros(len(losses), dtype=bool) if rows is None else (rows < 0).cpu().numpy()
+    size = len(descriptions.n_atoms)
+    at = np.arange(size) if rows is None else rows.cpu().numpy()
+    known = (at >= 0) & (size > 0)
+
+    def of(values: np.ndarray) -> np.ndarray:
+        """What is known of each configuration; 0: nothing."""
+        return np.where(known, values[np.where(known, at, 0)], 0) if size else np.zeros(len(at), dtype=values.dtype)
+
     return Remembered(
         losses=losses.nan_to_num(0.0),
         heads=heads,
         usable=usable,
         times=times,
         errors={label: residuals[column] for label, column in COLUMN_OF.items() if column in residuals},
-        kinds=np.where(unknown[:, None], 0, descriptions.kinds[at]) if len(descriptions.n_atoms) else _none(losses, 2),
-        composition=descriptions.composition[at] if len(descriptions.n_atoms) else _none(losses, 0),
-        atoms=descriptions.n_atoms.numpy()[at] if len(descriptions.n_atoms) else np.zeros(len(losses)),
-        label_force=descriptions.force[torch.arange(len(losses)) if rows is None else rows.clamp_min(0).cpu()]
-        if len(descriptions.n_atoms)
-        else torch.zeros(len(losses)),
+        kinds=np.column_stack([of(column) for column in descriptions.kinds.T]),
+        composition={element: of(share) for element, share in descriptions.composition.items()},
+        atoms=of(descriptions.n_atoms.numpy()),
+        label_force=torch.from_numpy(of(descriptions.force.numpy())),
         predicted_force=force,
         conditions=conditions,
         features=pooled,
         rows=rows,
-        size=len(descriptions.n_atoms),
+        size=size,
     )
-
-
-def _none(losses: Tensor, columns: int) -> np.ndarray:
-    return np.zeros((len(losses), columns), dtype=np.int64)

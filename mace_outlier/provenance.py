@@ -152,14 +152,13 @@ class Descriptions:
             self.vocabulary.update(vocabulary)
 
     @property
-    def composition(self) -> np.ndarray:
-        """Shares of the elements (N, elements) among the atoms of each row; 0: not known."""
+    def composition(self) -> dict[str, np.ndarray]:
+        """Share of each element among the atoms of the rows (N,), by element; 0: not known."""
         unique, codes = np.unique(self.texts["formula"].numpy(), return_inverse=True)
         counts = [Formula(self.vocabulary[int(code)]).count() for code in unique]
+        shares = [{element: own[element] / sum(own.values()) for element in own} for own in counts]
         elements = sorted({element for own in counts for element in own})
-        table = np.array([[own.get(element, 0) for element in elements] for own in counts], dtype=float)
-        table = table.reshape(len(unique), len(elements))
-        return np.asarray((table / np.maximum(table.sum(axis=1, keepdims=True), 1.0))[codes])
+        return {element: np.array([own.get(element, 0.0) for own in shares])[codes] for element in elements}
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Codes (N,) of a text column and the texts that they stand for."""

@@ -56,7 +56,7 @@ class Remembered(NamedTuple):
     times: Tensor  # (N,) in epochs; all equal: evaluated by the same model
     errors: dict[str, Tensor]  # (N,) by property; energy: prediction - label, eV/atom; others RMS; NaN: none
     kinds: np.ndarray  # (N, 2) integer: equal for configurations of the same formula, and of the same molecule
-    composition: np.ndarray  # (N, elements) shares of the atoms
+    composition: dict[str, np.ndarray]  # (N,) by element, its share of the atoms
     atoms: np.ndarray  # (N,) number of atoms; 0: not known
     label_force: Tensor  # (N,) RMS of the force labels, eV/A; 0: none
     predicted_force: Tensor  # (N,) RMS of the predicted forces, eV/A, on the host; NaN: none

@@ -162,16 +162,14 @@ def seen_of(seen: Remembered, rows: np.ndarray) -> Seen:
     def host(values: Tensor) -> np.ndarray:
         return np.asarray(values[where.to(values.device)].double().cpu().numpy())
 
-    known = np.isfinite(host(seen.features)).all(axis=0)
-    conditions = host(seen.conditions)
     return Seen(
         errors={name: host(values) for name, values in seen.errors.items()},
-        features=host(seen.features)[:, known],
-        composition=seen.composition[rows],
+        features=host(seen.features),
+        composition={element: share[rows] for element, share in seen.composition.items()},
         atoms=np.maximum(seen.atoms[rows], 1).astype(float),
         predicted_force=host(seen.predicted_force),
         label_force=host(seen.label_force),
-        conditions=conditions[:, np.isfinite(conditions).all(axis=0)],
+        conditions=host(seen.conditions),
         times=host(seen.times),
         molecules=seen.kinds[rows, 1],
     )

@@ -1,6 +1,8 @@
 """What is known of the configurations of one head after an epoch. Numpy only."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +16,12 @@ class Seen:
     """N configurations of one head, as the model of their visit saw them."""
 
     errors: dict[str, Array]  # (N,) by property; energy: prediction - label, eV/atom; others: RMS; NaN: no label
-    features: Array  # (N, K) pooled invariant features of the model; K = 0: none
-    composition: Array  # (N, elements) shares of the atoms
+    features: Array  # (N, K) pooled invariant features of the model; NaN: not known
+    composition: dict[str, Array]  # (N,) by element, its share of the atoms
     atoms: Array  # (N,) number of atoms
     predicted_force: Array  # (N,) RMS of the predicted forces, eV/A; NaN: none
     label_force: Array  # (N,) RMS of the force labels, eV/A; 0: none
-    conditions: Array  # (N, C) what else determines a label: total charge, spin, electronic temperature
+    conditions: Array  # (N, C) what else determines a label: total charge, spin, electronic temperature; NaN: not known
     times: Array  # (N,) in epochs; all equal: seen by the same model
     molecules: NDArray[np.int64]  # (N,) equal for configurations of the same molecule
 
@@ -30,14 +32,27 @@ class Seen:
 
     def part(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> "Seen":
         """Those of a mask or of indices."""
-        own = {field.name: getattr(self, field.name)[which] for field in fields(self) if field.name != "errors"}
-        return Seen(errors={name: values[which] for name, values in self.errors.items()}, **own)
+        return Seen(**{field.name: _each(getattr(self, field.name), lambda own: own[which]) for field in fields(self)})
 
     def joined(self, other: "Seen") -> "Seen":
         """These and others, of another origin, which a condition tells: all of them may be off by as much."""
-        names = ("features", "composition", "atoms", "predicted_force", "label_force", "times", "molecules")
-        own = {name: np.concatenate((getattr(self, name), getattr(other, name))) for name in names}
-        errors = {name: np.concatenate((values, other.errors[name])) for name, values in self.errors.items()}
+
+        def both(name: str) -> Any:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if not isinstance(mine, dict):
+                return np.concatenate((mine, theirs))
+            none = np.nan if name == "errors" else 0.0
+            filled = [
+                {key: own.get(key, np.full(size, none)) for key in mine | theirs}
+                for own, size in ((mine, self.number), (theirs, other.number))
+            ]
+            return {key: np.concatenate((filled[0][key], filled[1][key])) for key in filled[0]}
+
+        joined = {field.name: both(field.name) for field in fields(self)}
         origin = np.repeat((0.0, 1.0), (self.number, other.number))[:, None]
-        conditions = np.concatenate((np.concatenate((self.conditions, other.conditions)), origin), axis=1)
-        return Seen(errors=errors, conditions=conditions, **own)
+        return Seen(**joined | {"conditions": np.concatenate((joined["conditions"], origin), axis=1)})
+
+
+def _each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Change arrays, also those in a dictionary."""
+    return {key: change(own) for key, own in value.items()} if isinstance(value, dict) else change(value)

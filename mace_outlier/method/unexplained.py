@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .covariates import Covariates
+from .covariates import Covariates, covariates
 from .densest import densest, densest_halves
 from .difficulty import Difficulty, Neighbours
 from .readout import leave_one_out
@@ -18,20 +18,20 @@ def unexplained(seen: Seen, settings: Settings) -> tuple[dict[str, Array], float
     Energies: signed, in widths of all of them; the second result is that width where it is typical, eV/atom. Others:
     log of the error over the expected one.
     """
-    covariates, unit = Covariates(seen, settings.components), 1.0
+    columns, unit = covariates(seen, settings.components), 1.0
     found = {}
     for name, errors in seen.errors.items():
         found[name] = np.full(len(errors), np.nan)
         known = np.flatnonzero(judgeable(name, seen, settings))
         if len(known) < settings.least:
             continue
-        design, coarse, place = covariates.of(seen.part(known))
-        near = Neighbours(place, settings.neighbours)
+        own = columns.part(known)
+        near = Neighbours(own.place, settings.neighbours)
         if name == ENERGY:
-            own, unit = _energies(errors[known], design, coarse, near)
-            found[name][known] = _by_molecule(own, seen.molecules[known], settings.smallest_molecule)
+            energies, unit = _energies(errors[known], own, near)
+            found[name][known] = _by_molecule(energies, seen.molecules[known], settings.smallest_molecule)
         else:
-            found[name][known] = _sizes(errors[known], coarse, near)
+            found[name][known] = _sizes(errors[known], own.coarse, near)
     return found, unit
 
 
@@ -43,11 +43,11 @@ def judgeable(name: str, seen: Seen, settings: Settings) -> np.ndarray:
     return known
 
 
-def _energies(errors: Array, design: Array, coarse: Array, near: Neighbours) -> tuple[Array, float]:
+def _energies(errors: Array, columns: Covariates, near: Neighbours) -> tuple[Array, float]:
     """Unexplained errors (N,) in widths of all of them, and that width, eV/atom."""
-    difficulty, scale, penalty = Difficulty(design, coarse, near), np.ones(len(errors)), None
+    difficulty, scale, penalty = Difficulty(columns.design, columns.coarse, near), np.ones(len(errors)), None
     for _ in range(ROUNDS):
-        fit = leave_one_out(design, errors, scale, penalty)
+        fit = leave_one_out(columns.design, errors, scale, penalty)
         penalty = fit.penalty
         width = densest(fit.studentised)[1]
         zero = densest(fit.studentised / scale)[0]
