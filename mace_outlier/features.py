@@ -114,8 +114,11 @@ class Features:
 
     @staticmethod
     def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Predicted force (N,), conditions (N, C) and features (N, K) of a table, on the host; waits for the device."""
-        host = table.cpu().double()
+        """Predicted force (N,), conditions (N, C) and features (N, K) of a table, on the host; waits for the device.
+
+        A table without columns, where none are noted, says that nothing is known.
+        """
+        host = table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan).double()
         return host[:, 0], host[:, 1:EXTRA], host[:, EXTRA:]
 
     @property

@@ -1,6 +1,6 @@
 """What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (31 bytes each, 35 where stress is trained), whatever the number of epochs.
+Memory is O(N) for N training configurations (39 bytes each, 47 where stress is trained), whatever the number of epochs.
 """
 
 from collections.abc import Callable, Sequence
