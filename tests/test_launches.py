@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "overhead")
 from launches import PHASES, Launches, count, robust, training_batch
 
 pytestmark = pytest.mark.usefixtures("double_precision")
-MOST_KERNELS = 122  # added to a step; at 10 us each, 2.4 % of 50 ms; two of them keep the weights in [0, 1]
+MOST_KERNELS = 130  # added to a step; at 10 us each, 2.6 % of 50 ms; some 30 of them pool the features
+IN_FIRST_EPOCH = 20  # and so many more, for what weighs each batch
 
 
 @pytest.mark.parametrize("ranks", [False, True], ids=["one process", "distributed"])
@@ -26,7 +27,8 @@ def test_a_step_waits_for_the_device_no_more_often_than_the_stock_loss(phase, he
         twice = robust(base(), phase).per_configuration.short_cut == "none"
         allowed = stock.waits + stock.waits if twice else stock.waits
         assert not ours.waits - allowed, base.__name__
-        assert ours.kernels.total() <= (1 + twice) * stock.kernels.total() + MOST_KERNELS, base.__name__
+        most = MOST_KERNELS + IN_FIRST_EPOCH * (phase == "first epoch")
+        assert ours.kernels.total() <= (1 + twice) * stock.kernels.total() + most, base.__name__
 
 
 def test_frozen_weights_and_validation_wait_for_nothing_either():

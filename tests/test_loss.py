@@ -8,6 +8,7 @@ import torch
 from mace.modules import loss as mace_losses
 from test_reduction import BASES, part
 
+from mace_outlier.features import Features
 from mace_outlier.loss import RobustLoss
 from mace_outlier.probe import made_up_batch
 from mace_outlier.records import Records
@@ -211,15 +212,11 @@ class Settled(GaussianDistribution):
     """A distribution whose weights come from a fit."""
 
     settled = True
-    outstanding = [(True, True)]
 
     def sums(self, *batch):
         raise AssertionError("a settled distribution learns nothing from a batch")
 
     absorb = weigh = sums
-
-    def stands_out(self):
-        return self.outstanding
 
 
 def settled_loss(weights=(0.9, 0.1, 0.5)):
@@ -259,19 +256,55 @@ def test_what_processes_exchange_in_a_step_does_not_depend_on_their_fits():
     assert loss.records.weight[:3].tolist() == pytest.approx([0.9, 0.1, 0.5])
 
 
-@pytest.mark.parametrize("outstanding", [(True, False), (False, True), (True, True)])
-def test_only_the_property_that_stands_out_loses_weight(outstanding):
-    loss = settled_loss()
-    loss.distribution.outstanding = [outstanding]
-    loss.weigh_by_property()
+def test_each_label_is_weighed_by_its_own_property_if_asked():
+    loss = settled_loss(weights=(0.4, 0.1, 0.5))
+    loss.by_property = True
+    energy, forces = torch.tensor([0.4, 1.0, 0.5]), torch.tensor([1.0, 0.1, 1.0])
+    own = {"energy": torch.cat((energy, torch.ones(7))), "forces": torch.cat((forces, torch.ones(7)))}
+    loss.records.judge(torch.arange(10) < 3, loss.records.weight.clone(), torch.zeros(10), own)
     batch, output = training_batch()
-    squared = loss.records.weight[:3].double().square()
-    energy = torch.where(torch.tensor(outstanding[0]), squared, 1.0)
-    forces = torch.where(torch.tensor(outstanding[1]), squared, 1.0)
     split = loss.per_configuration
-    of_energy = split(batch, output, factors={"energy": energy, "forces": torch.zeros(3)}).contribution
-    of_forces = split(batch, output, factors={"energy": torch.zeros(3), "forces": forces}).contribution
-    torch.testing.assert_close(loss(ref=batch, pred=output), (of_energy + of_forces).mean())
+    squared = {"energy": energy.double().square(), "forces": forces.double().square()}
+    expected = split(batch, output, factors=squared).contribution.mean()
+    assert loss(ref=batch, pred=output).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert loss.records.weight[:3].tolist() == pytest.approx([0.4, 0.1, 0.5])
+    loss.by_property = False
+    assert loss(ref=batch, pred=output).item() != pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_a_label_without_a_residual_of_its_own_is_weighed_by_the_configuration():
+    split = PerConfigurationLoss(mace_losses.WeightedEnergyForcesDipoleLoss(), mace_losses)
+    loss = RobustLoss(split, Settled(), Records(10))
+    weights = torch.tensor([0.4, 0.1, 0.5] + [1.0] * 7)
+    loss.records.judge(torch.arange(10) < 3, weights, torch.zeros(10), {"energy": torch.ones(10)})
+    loss.by_property = True
+    batch, output = training_batch()
+    whole = weights[:3].double().square()
+    factors = {"energy": torch.ones(3), "forces": torch.ones(3), "dipole": whole}
+    expected = split(batch, output, factors=factors).contribution.mean()
+    assert loss(ref=batch, pred=output).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_a_bad_label_has_no_influence_where_properties_are_weighed():
+    loss = settled_loss()
+    loss.by_property = True
+    batch, output = training_batch()
+    bad_label(batch)
+    value = loss(ref=batch, pred=output)
+    energy, forces = torch.autograd.grad(value, [output["energy"], output["forces"]])
+    assert energy[0] == 0
+    assert forces[:2].eq(0).all()
+    assert forces[2:].ne(0).all()
+
+
+def test_what_a_step_sees_of_the_geometry_is_noted():
+    loss = settled_loss()
+    loss.features = Features(10, torch.tensor([0, 2]))
+    batch, output = training_batch()
+    output["node_feats"] = torch.rand(9, 3)
+    loss(ref=batch, pred=output).backward()
+    assert loss.features.known[:3].isfinite().sum(1).tolist() == [1 + 4] * 3  # force; means and deviations
+    assert loss.features.known[3:].isnan().all()
 
 
 # --- validation ------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def test_every_option_is_a_flag_with_help_and_its_default():
 def test_defaults_of_the_gaussian_are_the_published_numbers():
     chosen = options("--loss=ema_robust", "--ema_robust_distribution=gaussian")
     assert (chosen.base_loss, chosen.threshold, chosen.alpha) == ("weighted", 2.0, 0.9)
-    assert (Options().distribution, Options().threshold) == ("mixture", 20.0)
+    assert (Options().distribution, Options().threshold) == ("mixture", 8.0)
     assert options("--loss=ema_robust") == Options()
 
 

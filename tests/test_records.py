@@ -120,9 +120,9 @@ def test_records_of_a_loss_without_stress_are_continued_by_one_with():
     assert records.loss.tolist() == [0.0, 7.0, 0.0]
 
 
-def test_two_million_configurations_take_less_than_64_megabytes():
+def test_two_million_configurations_take_less_than_80_megabytes():
     state = Records(2_000_000).state_dict()
-    assert sum(value.numel() * value.element_size() for value in state.values()) <= 64e6
+    assert sum(value.numel() * value.element_size() for value in state.values()) <= 80e6
 
 
 # --- data sets -------------------------------------------------------------------------------------------------------

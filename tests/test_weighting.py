@@ -115,7 +115,7 @@ def test_mean_stays_within_the_losses_and_weights_within_0_and_1():
     for _ in range(100):
         batch = (10 ** rng.uniform(-12, 12, 4)).tolist()
         everything += batch
-        weight, zscore = feed(distribution, batch)
+        weight, zscore, _ = feed(distribution, batch)
         assert min(everything) <= distribution.mean.item() <= max(everything)
         assert distribution.variance.item() >= 0
         assert torch.isfinite(zscore).all()

@@ -21,14 +21,18 @@ from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mace_outlier.features import Features
+from mace_outlier.judged import remembered
 from mace_outlier.loss import RobustLoss
-from mace_outlier.mixture import MixtureDistribution
+from mace_outlier.method.distribution import MixtureDistribution
 from mace_outlier.probe import made_up_batch
+from mace_outlier.provenance import Descriptions
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss
-from mace_outlier.weighting import GaussianDistribution, LossDistribution, Remembered
+from mace_outlier.weighting import GaussianDistribution, LossDistribution
 
 HERE = Path(__file__).parent
+SCALARS, ROWS = 8, 400  # node features that are invariant, of 11; configurations
 STEP_MS, LAUNCH_US = 50.0, (1.0, 10.0)
 
 # operations whose result the host has to wait for, or which copy from it to a device as torch.tensor([...]) does
@@ -91,15 +95,19 @@ def training_batch(heads: int = 1) -> tuple[Any, dict[str, Tensor]]:
     batch["configuration_id"], batch["head"] = torch.arange(3), torch.arange(3) % heads
     batch["labels_not_finite"] = torch.tensor([False, True, False])
     batch["labels_absent"] = torch.zeros(3, 6, dtype=torch.bool)
+    output["node_feats"] = torch.rand(len(batch["batch"]), SCALARS + 3)
     return batch, {label: value.requires_grad_() for label, value in output.items()}
 
 
 def settled(heads: int) -> LossDistribution:
-    """A mixture whose weights come from a fit."""
+    """The default, with weights from a fit."""
     distribution = MixtureDistribution(heads)
-    losses = torch.exp(torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
-    which, kinds = torch.arange(400) % heads, torch.ones(400, 2, dtype=torch.long).numpy()
-    distribution.refit(Remembered(losses, 0.01 * losses, which, losses > 0, torch.zeros(400), kinds))
+    generator = torch.Generator().manual_seed(0)
+    errors = 0.01 * torch.randn(ROWS, generator=generator, dtype=torch.float64)
+    which, once = torch.arange(ROWS) % heads, torch.zeros(ROWS)
+    features, residuals = Features(ROWS).known, {"energy_error": errors}
+    seen = remembered(errors.square(), which, errors != 0, once, residuals, features, Descriptions(ROWS))
+    distribution.refit(seen)
     assert distribution.settled
     return distribution
 
@@ -112,10 +120,9 @@ def robust(base: nn.Module, phase: str, heads: int = 1, ranks: bool = False) -> 
     distribution = settled(heads) if phase in ("settled", "by property") else distributions[phase](heads)
     share = (lambda tensor: tensor) if ranks else None
     records = Records(10, num_heads=heads, stress="stress" in split.labels)
-    loss = RobustLoss(split, distribution, records, sum_over_ranks=share)
-    if phase == "by property":
-        distribution.stands_out = lambda: [(True, False)] * heads  # type: ignore[method-assign]
-        loss.weigh_by_property()
+    loss = RobustLoss(split, sum_over_ranks=share)
+    features = None if phase == "gaussian" else Features(10, torch.arange(SCALARS))
+    loss.attach(distribution, records, features=features, by_property=phase == "by property")
     return loss
 
 

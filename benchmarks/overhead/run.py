@@ -25,11 +25,14 @@ from ase.build import molecule
 from mace import data, modules, tools
 
 from mace_outlier.dataset import NumberedDataset, TaggingCollater
+from mace_outlier.features import Features
+from mace_outlier.judged import remembered
 from mace_outlier.loss import RobustLoss
-from mace_outlier.mixture import MixtureDistribution
+from mace_outlier.method.distribution import MixtureDistribution
+from mace_outlier.plugin.invariants import scalar_columns
+from mace_outlier.provenance import Descriptions, Tag
 from mace_outlier.records import Records
 from mace_outlier.reduction import PerConfigurationLoss
-from mace_outlier.weighting import Remembered
 
 HERE = Path(__file__).parent
 BASES = {"weighted": modules.WeightedEnergyForcesLoss, "universal": modules.UniversalLoss}
@@ -66,6 +69,15 @@ def make_model(irreps: str = "16x0e", correlation: int = 2, max_ell: int = 2, r_
     )  # fmt: skip
 
 
+def described(samples: list[Any]) -> Descriptions:
+    """What a training learns of its samples, which are all of the same molecules."""
+    descriptions = Descriptions(len(samples))
+    for row, sample in enumerate(samples):
+        force = float(sample.forces.square().mean().sqrt())
+        descriptions.note(row, Tag("Default", "H10O5", "H10O5", len(sample.forces), force))
+    return descriptions
+
+
 class SideBySide:
     """Trainings of one model on the same batches, with the stock loss and with the robust one, step by step in turn."""
 
@@ -74,7 +86,11 @@ class SideBySide:
         split = PerConfigurationLoss(base, sys.modules["mace.modules.loss"])
         self.distribution = MixtureDistribution(warmup=100).to(self.device)
         self.records = Records(len(samples), stress="stress" in split.labels).to(self.device)
-        self.losses = {"stock": base, "robust": RobustLoss(split, self.distribution, self.records)}
+        self.features = Features(self.size, scalar_columns(model)).to(self.device)
+        self.descriptions = described(samples)
+        robust = RobustLoss(split)
+        robust.attach(self.distribution, self.records, features=self.features)
+        self.losses = {"stock": base, "robust": robust}
         self.loaders = self._loaders(samples)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         self.output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}
@@ -124,10 +140,13 @@ class SideBySide:
         """Seconds for what happens once an epoch: the fit, and the weights of all configurations."""
         self.wait()
         start, records = time.perf_counter(), self.records
+        self.features.end_epoch(records.visited)
         records.end_epoch()
-        usable, kinds = records.loss > 0, np.ones((len(records), 2), dtype=np.int64)
-        errors, heads = records.column("energy_error"), records.head.long()
-        judged = self.distribution.refit(Remembered(records.loss, errors, heads, usable, records.time, kinds))
+        usable, residuals = records.loss > 0, {name: records.column(name) for name in records.residuals}
+        seen = remembered(
+            records.loss, records.head.long(), usable, records.time, residuals, self.features.known, self.descriptions
+        )
+        judged = self.distribution.refit(seen)
         if judged is not None:
             records.judge(usable, *judged)
         self.wait()

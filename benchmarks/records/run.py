@@ -25,6 +25,7 @@ import numpy as np
 HERE = Path(__file__).parent
 SIZES = [10_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000]
 SHARD, FORMULAS, BATCH, BAD = 100_000, 20_000, 1_000, 0.05
+FEATURES = 32  # of the model, pooled: those of 16x0e and two layers, without their spread
 
 
 def simulate(size: int, prefix: Path) -> dict[str, Any]:
@@ -81,20 +82,26 @@ def fit(records: Any, descriptions: Any) -> tuple[float, float]:
     """Seconds of the fit of an epoch, when wrong labels are known from the one before, and the share that it finds."""
     import torch
 
-    from mace_outlier.mixture import MixtureDistribution
-    from mace_outlier.weighting import Remembered
+    from mace_outlier.features import Features
+    from mace_outlier.judged import remembered
+    from mace_outlier.method.distribution import MixtureDistribution
 
-    distribution, errors = MixtureDistribution(), records.column("energy_error")
+    distribution, size = MixtureDistribution(), len(records)
     generator = torch.Generator().manual_seed(1)
-    errors = errors * torch.where(torch.rand(len(errors), generator=generator) < 0.5, -1.0, 1.0)  # to both sides
+    residuals = {name: records.column(name).clone() for name in records.residuals}
+    residuals["energy_error"] *= torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)  # to both sides
     usable = records.loss > 0
-    forces = descriptions.forces(records.column("force_rmse"))
-    seen = Remembered(records.loss, errors, records.head.long(), usable, records.time, descriptions.kinds, forces)
-    for _ in range(2):
+    features = Features(size, torch.arange(FEATURES))
+    features.table = torch.randn(size, features.known.shape[1] + FEATURES, generator=generator)
+    seconds = 0.0
+    for _ in range(3):
+        started = time.perf_counter()
+        seen = remembered(
+            records.loss, records.head.long(), usable, records.time, residuals, features.known, descriptions
+        )
         distribution.refit(seen)
-    started = time.perf_counter()
-    distribution.refit(seen)
-    return time.perf_counter() - started, distribution.fits[0].share
+        seconds = time.perf_counter() - started
+    return seconds, distribution.describe()[0]["share"]
 
 
 def describe(descriptions: Any, size: int) -> None:
