@@ -13,6 +13,7 @@ from .tails import TAILS
 EACH, ENOUGH = 4, 3e-4  # steps after which progress is looked at, and the least for each configuration that goes on
 FEW = 5000  # configurations that are taken one by one; more are binned
 BIN = 0.08  # of asinh of values in their widths
+CERTAIN = 100.0  # log odds, above which nothing becomes more certain
 FEWEST = 10.0  # configurations that a form costs at least: fewer are single gross errors, which need no population
 
 Class = tuple[int, ...]  # for each property, 1: wrong
@@ -134,8 +135,12 @@ class Populations:
         odds, gross = [], []
         for own, able, has, name in zip(self.by_name.values(), self.can_be_wrong, known, self.names, strict=True):
             there = np.where(has, values[name], 0.0)
-            odds.append(np.where(has & able, np.exp(own.log_odds(there, of_wrong=True)), 1.0))
-            gross.append(np.where(has, self.settings.gross * np.exp(own.log_odds(there, of_wrong=False)), 0.0))
+            odds.append(np.where(has & able, np.exp(own.log_odds(there, of_wrong=True).clip(None, CERTAIN)), 1.0))
+            gross.append(
+                np.where(
+                    has, self.settings.gross * np.exp(own.log_odds(there, of_wrong=False).clip(None, CERTAIN)), 0.0
+                )
+            )
         shares = list(self.shares.items())
         terms = {one: share * np.prod([odds[k] ** bit for k, bit in enumerate(one)], axis=0) for one, share in shares}
         total, right, by_property = np.sum(list(terms.values()), axis=0), np.zeros(len(known[0])), {}
