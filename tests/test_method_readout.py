@@ -1,0 +1,118 @@
+"""What geometry explains, and how large what it doesn't is expected to be; slow, readable references beside it."""
+
+import numpy as np
+import pytest
+from scipy.spatial import cKDTree
+from scipy.stats import norm, t
+
+from mace_outlier.method import difficulty, readout
+from mace_outlier.method.densest import densest
+from mace_outlier.method.difficulty import Neighbours
+from mace_outlier.method.readout import leave_one_out
+from mace_outlier.method.tails import GRID, TAILS, scale_mixture, student
+
+
+def problem(count=60, columns=8, seed=0):
+    """A design (N, p), values (N,) that it explains but for noise, and expected sizes of that (N,)."""
+    rng = np.random.default_rng(seed)
+    design = np.column_stack((np.ones(count), rng.normal(size=(count, columns))))
+    scale = np.exp(rng.normal(0, 0.5, count))
+    return design, 7.0 + design[:, 1:] @ rng.normal(size=columns) + scale * rng.normal(0, 0.3, count), scale
+
+
+@pytest.mark.parametrize("penalty", [0.03, 3.0, 30.0])
+def test_leaving_one_out_is_a_refit_without_it(penalty, monkeypatch):
+    """Without reweighting: the prediction, and how far it may be off, of as many ridge regressions as values."""
+    monkeypatch.setattr(readout, "TAIL", 1e12)
+    design, values, scale = problem()
+    found = leave_one_out(design, values, scale, penalty)
+    unit = np.mean(1 / scale**2)
+    for i in range(len(values)):
+        others = np.arange(len(values)) != i
+        x, y = design[others] / scale[others, None], values[others] / scale[others]
+        ridge = penalty * unit * np.diag([1e-6] + [1.0] * 8)
+        inverse = np.linalg.inv(x.T @ x + ridge)
+        predicted = design[i] @ inverse @ x.T @ y
+        assert found.predicted[i] == pytest.approx(predicted, rel=1e-8)
+        uncertainty = design[i] @ inverse @ design[i] / scale[i] ** 2  # of the prediction, by that of the value itself
+        assert found.studentised[i] == pytest.approx((values[i] - predicted) / np.sqrt(1 + uncertainty), rel=1e-7)
+
+
+def test_few_wrong_values_do_not_move_the_readout():
+    design, values, scale = problem(200)
+    clean = leave_one_out(design, values, scale)
+    wrong = np.arange(200) % 7 == 0
+    spoilt = leave_one_out(design, values + 30.0 * wrong, scale, clean.penalty)
+    assert np.abs(spoilt.studentised - clean.studentised)[~wrong].max() < 2.0
+    assert np.abs(spoilt.studentised[wrong]).min() > 25.0
+
+
+def test_what_no_geometry_explains_is_penalised_most():
+    rng = np.random.default_rng(1)
+    design, _, scale = problem(60, 30)
+    noise = leave_one_out(design, rng.normal(size=60), scale).penalty
+    assert noise > leave_one_out(design, design[:, 1:] @ rng.normal(size=30), scale).penalty
+
+
+@pytest.mark.parametrize(("count", "most"), [(40, 2000), (3000, 2000), (500, 100)])
+def test_neighbours_are_the_nearest_and_never_oneself(count, most, monkeypatch):
+    monkeypatch.setattr(difficulty, "REFERENCES", most)
+    monkeypatch.setattr(difficulty, "CHUNK", 128)
+    place = np.random.default_rng(2).normal(size=(count, 3))
+    found = Neighbours(place, 5)
+    references = np.unique(found.of) if count > most else np.arange(count)
+    assert len(references) <= most
+    distances, indices = cKDTree(place[references]).query(place, 6)
+    for i in range(count):
+        near = [int(j) for j in references[indices[i]] if j != i][:5]
+        assert i not in found.of[i]
+        if count <= most:
+            assert sorted(found.of[i]) == sorted(near)
+        far = [float(np.linalg.norm(place[i] - place[j])) for j in found.of[i]]
+        assert found.distance[i] == pytest.approx(np.sqrt(np.mean(np.square(far))), abs=1e-6)
+        assert max(far) <= distances[i][-1] + 1e-9
+
+
+def test_far_from_all_others_expectations_are_uncertain():
+    place = np.random.default_rng(3).normal(size=(200, 2))
+    place[7] = 100.0
+    uncertainty = Neighbours(place, 5).uncertainty
+    assert uncertainty.argmax() == 7
+    assert uncertainty[7] > 10
+    assert np.median(uncertainty) < 1.1
+
+
+@pytest.mark.parametrize("tail", TAILS, ids=lambda tail: tail.name)
+def test_tails_are_densities_and_pulls_their_slopes(tail):
+    y = np.sinh(np.linspace(-25, 25, 400_001))
+    assert np.trapezoid(np.exp(tail.log(y**2)), y) == pytest.approx(1.0, abs=2e-3)
+    x = np.linspace(0.5, 30.0, 50)
+    step = 1e-4
+    slope = (tail.log((x + step) ** 2) - tail.log((x - step) ** 2)) / (2 * step)
+    np.testing.assert_allclose(tail.pull(x**2), -slope / x, rtol=0.1, atol=2e-3)
+    assert (np.diff(tail.log_density) < 0).all()
+
+
+@pytest.mark.parametrize("nu", [2.5, 4.0, 40.0])
+def test_student_is_that_of_scipy(nu):
+    y = np.sqrt(np.expm1(GRID[::10]))
+    np.testing.assert_allclose(student(nu).log(y**2), t.logpdf(y, nu), rtol=1e-9, atol=1e-9)
+    between = np.linspace(0, 50, 777)
+    np.testing.assert_allclose(student(nu).log(between**2), t.logpdf(between, nu), atol=2e-3)
+
+
+@pytest.mark.parametrize("sd", [0.5, 0.8])
+def test_scale_mixture_is_that_of_normal_distributions_of_all_widths(sd):
+    y, log_width = np.linspace(0, 8, 30), np.linspace(-6, 6, 20_001) * sd
+    density = norm.pdf(y[:, None], 0, np.exp(log_width)) * norm.pdf(log_width, 0, sd)
+    np.testing.assert_allclose(np.exp(scale_mixture(sd).log(y**2)), np.trapezoid(density, log_width, axis=1), rtol=0.02)
+
+
+def test_where_values_are_densest():
+    rng = np.random.default_rng(4)
+    values = np.concatenate((rng.normal(3.0, 0.5, 6000), rng.normal(9.0, 0.5, 4000), [np.nan, 1e30]))
+    zero, width = densest(values)
+    assert zero == pytest.approx(3.0, abs=0.1)
+    assert 0.4 < width < 2.0
+    assert densest(np.full(3, np.nan)) == (0.0, 1.0)
+    assert densest(np.full(9, 2.5)) == (2.5, pytest.approx(0.0, abs=1e-9))
