@@ -9,7 +9,7 @@ from .populations import Class, Populations, binned
 from .seen import Array
 from .settings import Settings
 
-STARTS = ((3.0, 2.5), (1.8, 1.5))  # widths beyond which energies, others are taken for wrong at first
+STARTS = ((3.0, 2.5), (1.3, 1.2))  # widths beyond which energies, others are taken for wrong at first
 NONE = (np.inf, np.inf)
 TRIAL, STEPS = 4, 80  # steps from each start, and at most of the best
 HOPELESS = -40.0  # gain after a trial, below which no further steps would help
@@ -21,6 +21,7 @@ class Decision(NamedTuple):
     right: Populations  # no wrong labels
     best: Populations  # with the highest gain, believed or not
     gain: float  # of `best` over `right`
+    apart: bool  # whether wrong labels are further off than harder right ones could be
 
 
 def decide(values: dict[str, Array], settings: Settings) -> Decision:
@@ -31,15 +32,16 @@ def decide(values: dict[str, Array], settings: Settings) -> Decision:
     cells = binned({name: own for name, own in values.items() if np.isfinite(own).sum() >= settings.least})
     right = Populations(cells, [(0,) * len(cells.values)], settings).start(*NONE, together=False).climb(STEPS)
     without = right.criterion()
-    best, gain = right, 0.0
+    found = []
     for classes, together in candidates(len(cells.values)):
         trials = [Populations(cells, classes, settings).start(*widths, together).climb(TRIAL) for widths in STARTS]
         own = max(trials, key=lambda trial: trial.log_likelihood)
         if own.criterion() - without > HOPELESS:
             own.climb(STEPS)
-        if own.criterion() - without > gain:
-            best, gain = own, own.criterion() - without
-    return Decision(right, best, gain)
+        found.append((own.are_apart, own.criterion() - without, own))
+    better = [one for one in found if one[1] > 0]
+    apart, gain, best = max(better, key=lambda one: one[:2], default=(True, 0.0, right))
+    return Decision(right, best, gain, apart)
 
 
 def candidates(number: int) -> list[tuple[list[Class], bool]]:

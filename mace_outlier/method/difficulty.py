@@ -6,6 +6,7 @@ to explain, and what configurations of similar features suffer. Numpy only.
 
 import numpy as np
 
+from .densest import TINY
 from .seen import Array
 
 REFERENCES = 2000  # configurations among which neighbours are sought at most
@@ -14,7 +15,6 @@ FLOOR = 0.35  # of an error, in widths of all: logarithms of smaller ones say no
 SMALLEST, LARGEST = -2.0, 8.0  # log of the expected size, relative to the typical one
 TOO_FAR = 3.0  # log of an error over the expected one, beyond which it doesn't count for more
 NEIGHBOUR_SCALE = 3.0  # of the neighbours' column: penalised less than the others
-HINGES = (0.75, 0.9, 0.97)
 NEAR = 3.0  # typical distances within which neighbours tell what to expect
 CHUNK = 4096
 
@@ -59,7 +59,7 @@ class Difficulty:
 
         log s_i = z_i b,    b by quasi-likelihood for the mean of |r|: sum_i (|r_i| / s_i - 1) z_i = penalty b
 
-    z: coarse columns (N, q), leverage and distance to the neighbours, mean log |r| of these, size of what is explained.
+    z: coarse columns (N, q), leverage, distance to the neighbours, mean log |r| of these, size of what is explained.
     Each is expected without its own error (one step of leaving it out).
     """
 
@@ -67,8 +67,8 @@ class Difficulty:
         self.neighbours = neighbours
         normal = design.T @ design
         normal[np.diag_indices_from(normal)] += 1.0
-        lever = np.einsum("ij,ij->i", design @ np.linalg.inv(normal), design).clip(1e-12, 1.0)
-        unlike = [np.log(lever), np.log((1 - lever).clip(1e-3)), np.log(neighbours.distance + 1e-6)]
+        lever = np.einsum("ij,ij->i", design @ np.linalg.inv(normal), design).clip(TINY, 1.0)
+        unlike = [np.log(lever), np.log((1 - lever).clip(1e-3)), np.log(neighbours.distance + TINY)]
         self.columns = np.column_stack((coarse, *map(_standard, unlike)))
         self.log = np.zeros(len(design))
 
@@ -77,11 +77,10 @@ class Difficulty:
 
         `explained` (N,): what geometry explains of the errors, in the same unit.
         """
-        sizes, own = np.hypot(residual, FLOOR), np.log(np.hypot(explained, 1.0))
+        sizes = np.hypot(residual, FLOOR)
         near = self.neighbours.mean(np.log(sizes))
-        hinges = [np.maximum(own - np.quantile(own, at), 0.0) / max(own.std(), 1e-12) for at in HINGES]
         near_columns = [NEIGHBOUR_SCALE * near, NEIGHBOUR_SCALE * np.maximum(near - 1.0, 0.0)]
-        columns = np.column_stack((self.columns, _standard(own), *hinges, *near_columns))
+        columns = np.column_stack((self.columns, _standard(np.log(np.hypot(explained, 1.0))), *near_columns))
         self.log, alone = _log_means(columns, np.minimum(sizes, np.exp(self.log + TOO_FAR)))
         self.log = _around_typical(self.log)
         return np.exp(self.log), np.exp(_around_typical(alone))

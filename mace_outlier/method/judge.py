@@ -76,12 +76,12 @@ class HeadJudge:
         self.settings = settings
         self.populations: Populations | None = None  # by which weights are given; None: nothing was judged yet
         self.unit = 1.0  # eV/atom: width of what is not explained of right energies
-        self.gain, self.undecided = 0.0, 0.0
+        self.gain, self.undecided = 0.0, 0.0  # evidence for wrong labels, of the last two epochs
+        self._last_gain = 0.0
         self.evidence = Evidence(settings.memory)
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # the last epoch
         self._suspects = np.zeros(0, dtype=np.int64)  # rows that looked wrong in the last epoch, believed or not
-        self._looked = False  # whether there was an epoch before
 
     @property
     def some_are_wrong(self) -> bool:
@@ -101,27 +101,30 @@ class HeadJudge:
         judged = np.flatnonzero(np.logical_or.reduce([np.isfinite(v) for v in self.evidence.values.values()]))
         if not len(judged):
             return None
-        values = self.evidence.of(judged)
-        right, best, self.gain = decide(values, self.settings)
-        look = judged[best.posterior(values)[0] < 0.5]
-        believed = self.gain > (self.settings.gain_known if self.some_are_wrong else self.settings.gain)
-        confirmed = believed and self._confirmed(look, len(judged), bool(np.ptp(seen.times) == 0))
-        self._suspects, self._looked = look, True
-        too_many = len(look) > self.settings.most * len(judged)
-        self.undecided = len(look) / len(judged) if believed and (too_many or not confirmed) else 0.0
-        self.populations = best if believed and confirmed and not too_many else right
+        values, at_once = self.evidence.of(judged), bool(np.ptp(seen.times) == 0)  # by one model: nothing changes
+        right, best, gain, apart = decide(values, self.settings)
+        self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
+        suspects = judged[best.posterior(values)[0] < 0.5]
+        believed = best is not right and apart and self.gain > self._needed
+        confirmed = at_once or self._agree(suspects, self._suspects, len(judged))
+        too_many = len(suspects) > self.settings.most * len(judged)
+        self._suspects = suspects
+        self.undecided = len(suspects) / len(judged) if believed and (too_many or not confirmed) else 0.0
+        if not (too_many and self.populations):  # then the last good weights stay
+            self.populations = best if believed and confirmed and not too_many else right
         return judged, self._verdict(values)
 
-    def _confirmed(self, look: np.ndarray, number: int, at_once: bool) -> bool:
-        """Whether those that look wrong did so an epoch earlier; where one model has seen all, nothing changes."""
-        if at_once:
-            return True
-        if not self._looked:
-            return False
-        smaller, larger = sorted((len(look), len(self._suspects)))
-        by_chance = smaller * larger / max(number, 1)
-        both = len(np.intersect1d(look, self._suspects, assume_unique=True))
-        return bool(smaller and (both - by_chance) / max(smaller - by_chance, 1e-9) > self.settings.agreement)
+    @property
+    def _needed(self) -> float:
+        """Evidence from which wrong labels are believed in: less, once they are, so that nothing flickers."""
+        return self.settings.gain_known if self.some_are_wrong else self.settings.gain
+
+    def _agree(self, one: np.ndarray, other: np.ndarray, number: int) -> bool:
+        """Whether rows agree with others of so many, beyond chance."""
+        smaller, larger = sorted((len(one), len(other)))
+        by_chance = smaller * larger / number
+        both = len(np.intersect1d(one, other, assume_unique=True))
+        return both - by_chance > self.settings.agreement * (smaller - by_chance)
 
     def judge(self, rows: np.ndarray, seen: Seen, size: int) -> Verdict | None:
         """Judge other configurations (a validation set) beside those of the last epoch; None: there was none."""
@@ -163,18 +166,17 @@ class HeadJudge:
         """State, for a checkpoint: arrays and builtins."""
         return {
             "populations": None if self.populations is None else self.populations.to_dict(),
-            "numbers": [self.unit, self.gain, self.undecided],
+            "numbers": [self.unit, self.gain, self.undecided, self._last_gain],
             "evidence": self.evidence.to_dict(),
             "others": self.others.to_dict(),
             "suspects": self._suspects,
-            "looked": self._looked,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a state."""
         own = state["populations"]
         self.populations = None if own is None else Populations.from_dict(own, self.settings)
-        self.unit, self.gain, self.undecided = state["numbers"]
+        self.unit, self.gain, self.undecided, self._last_gain = state["numbers"]
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
-        self._suspects, self._looked = np.array(state["suspects"], dtype=np.int64), state["looked"]
+        self._suspects = np.array(state["suspects"], dtype=np.int64)

@@ -108,6 +108,11 @@ class Populations:
         self.probabilities = density[:-1] / total
         self.log_likelihood = float((self.counts * (top + np.log(total))).sum())
 
+    @property
+    def are_apart(self) -> bool:
+        """Whether all wrong populations are further off than harder right labels could be."""
+        return all(own.is_apart for own, able in zip(self.by_name.values(), self.can_be_wrong, strict=True) if able)
+
     def criterion(self) -> float:
         """Coarsened BIC: 2 c log L + 2 log prior - k log n, where c = min(1, coarsened / N).
 

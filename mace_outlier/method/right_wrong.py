@@ -48,7 +48,7 @@ class Signed(Population):
     """Energies: r in widths of right labels, with its sign.
 
         right   t(r; zero, width e^(shared u)),    u: log force error over the expected one, within +-HARDEST
-        wrong   [up N(asinh r; at, spread) + (1 - up) N(-asinh r; at, spread)] / sqrt(1 + r^2)
+        wrong   [up N(asinh d; at, spread) + (1 - up) N(-asinh d; at, spread)] / sqrt(1 + d^2),    d = r - zero
 
     Wrong energies may be off by orders of magnitude, hence the asinh, and to either side, hence the two terms.
     """
@@ -57,10 +57,13 @@ class Signed(Population):
 
     def __init__(self, values: Array, counts: Array, apart: float) -> None:
         super().__init__(values, counts, apart)
-        self.folded = np.arcsinh(self.values)
-        self.stretch = 0.5 * np.log1p(self.values**2)
         self.shared, self.zero, self.width, self.hardness = 0, 0.0, 1.0, np.zeros(len(values))
         self.at, self.spread, self.up = 2.0, 0.6, 0.5
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether wrong labels are typically further off than harder right ones could be."""
+        return math.sinh(self.at) >= self.apart * self.width
 
     def far(self, widths: float) -> np.ndarray:
         """Which values lie so many widths from zero."""
@@ -74,11 +77,12 @@ class Signed(Population):
 
     def log_wrong(self) -> Array:
         """Log density of wrong labels (N,); 0 without a label."""
-        above = math.log(self.up) + log_normal(self.folded, self.at, self.spread)
-        below = math.log1p(-self.up) + log_normal(self.folded, -self.at, self.spread)
+        self._folded = np.arcsinh(self.values - self.zero)
+        above = math.log(self.up) + log_normal(self._folded, self.at, self.spread)
+        below = math.log1p(-self.up) + log_normal(self._folded, -self.at, self.spread)
         total = np.logaddexp(above, below)
         self._above = np.exp(above - total)
-        return np.where(self.known, total - self.stretch, 0.0)
+        return np.where(self.known, total - 0.5 * np.log1p((self.values - self.zero) ** 2), 0.0)
 
     def widths_from_right(self, values: Array) -> Array:
         """How far values lie from right labels, in their widths."""
@@ -114,11 +118,11 @@ class Signed(Population):
         self.shared = max(near, key=lambda shared: log_likelihood(self.tail, shared))
 
     def _update_wrong(self, q: Array) -> None:
-        number, above = q.sum() + PRIOR, self._above
+        number, above, folded = q.sum() + PRIOR, self._above, self._folded
         self.up = float(np.clip(((q * above).sum() + 0.5 * PRIOR) / number, 0.02, 0.98))
-        typical = ((q * (2 * above - 1) * self.folded).sum() + 2.0 * PRIOR) / number
-        self.at = max(float(typical), math.asinh(math.sinh(self.apart) * max(self.width, 0.3)))
-        square = (q * (above * (self.folded - self.at) ** 2 + (1 - above) * (self.folded + self.at) ** 2)).sum()
+        typical = ((q * (2 * above - 1) * folded).sum() + 2.0 * PRIOR) / number
+        self.at = max(float(typical), math.asinh(self.width))
+        square = (q * (above * (folded - self.at) ** 2 + (1 - above) * (folded + self.at) ** 2)).sum()
         most = max(self.at - math.asinh(self.width), NARROW)  # few wrong ones look better than most right ones
         self.spread = float(np.sqrt((square + 0.3 * PRIOR) / number).clip(0.1, most))
 
@@ -150,6 +154,11 @@ class Logarithmic(Population):
         self.unit = max(densest(np.where(self.known, values, np.nan))[1], 0.05)
         self.mode, self.below, self.above = 0.0, self.unit, self.unit
         self.at, self.spread = max(1.0, 4 * self.unit), 0.5
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether wrong labels are typically further off than harder right ones could be."""
+        return self.at - self.mode >= self.apart
 
     def far(self, widths: float) -> np.ndarray:
         """Which values lie so many widths above the mode."""

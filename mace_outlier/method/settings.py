@@ -15,7 +15,7 @@ class Settings:
     )
     agreement: float = 0.5  # of the suspects with those of the epoch before, beyond chance
     memory: float = 3.0  # epochs over which evidence is averaged
-    energy_apart: float = 1.0  # asinh of the least typical error of wrong energies, in widths of right ones
+    energy_apart: float = 3.0  # least typical error of wrong energies, in widths of right ones
     error_apart: float = 0.5  # least ratio of the typical errors (log) of wrong and right forces, stresses, virials
     gross: float = 1e-5  # prior share of errors of any size, which need no population of their own
     most: float = 0.5  # of a head, beyond which nobody can say which are the wrong ones
