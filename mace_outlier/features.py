@@ -37,7 +37,8 @@ class Features:
     def __init__(self, size: int, scalars: Tensor | None = None, most: int = WIDEST) -> None:
         self.size, self.scalars, self.most = size, scalars, most
         self.table: Tensor | None = None
-        self.projection: Tensor | None = None  # (2 d, WIDEST)
+        self.projection: Tensor | None = None  # (2 d, WIDEST), of this epoch
+        self._chosen: Tensor | None = None  # of the next: a validation set is projected as the training set was
         self._moments: Tensor | None = None  # (2 d + 1, 2 d + 1) of the wide columns of this epoch, and 1
 
     @torch.no_grad()
@@ -91,12 +92,16 @@ class Features:
             self._moments.addmm_(one.T, one)
         if self.projection is None:
             return pooled.new_zeros(len(pooled), self.most)
-        return pooled @ self.projection.to(pooled.dtype)
+        return pooled @ self.projection.to(pooled)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
+    def begin_epoch(self) -> None:
+        """Project by what the epoch before has chosen."""
+        self.projection = self._chosen
+
     def end_epoch(self, mine: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] | None = None) -> None:
-        """Take over what other processes saw of rows that are not in the mask `mine` (N,), and choose the projection.
+        """Take over what others saw of rows that are not in the mask `mine` (N,), and choose the next projection.
 
         All processes have to call this.
         """
@@ -110,7 +115,7 @@ class Features:
             self.table = torch.where(visits > 0, mean, self.table)
         if self._moments is not None:
             moments = self._moments if sum_over_ranks is None else sum_over_ranks(self._moments)
-            self.projection, self._moments = _components(moments, self.most), None
+            self._chosen, self._moments = _components(moments, self.most), None
 
     @staticmethod
     def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -128,15 +133,15 @@ class Features:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next epoch depends on: the table is made anew in it."""
-        return {"projection": None if self.projection is None else self.projection.clone()}
+        return {"projection": None if self._chosen is None else self._chosen.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
-        self.projection = state["projection"]
+        self._chosen = self.projection = state["projection"]
 
     def to(self, device: torch.device) -> "Features":
         """Move to `device`, in place."""
-        for name in ("table", "projection", "scalars"):
+        for name in ("table", "projection", "_chosen", "scalars"):
             own = getattr(self, name)
             setattr(self, name, None if own is None else own.to(device))
         return self

@@ -140,6 +140,8 @@ class RobustTraining:
         """
         self.records.begin_epoch(epoch, steps)
         self.validation.begin_epoch(epoch)
+        if self.features is not None:
+            self.features.begin_epoch()
         stages = list(self._first_epoch)
         first = self._first_epoch.setdefault(loss, epoch)
         loss.inherits = epoch == first and len(self._first_epoch) > 1

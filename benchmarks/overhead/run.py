@@ -152,6 +152,7 @@ class SideBySide:
         self.wait()
         seconds = time.perf_counter() - start
         records.begin_epoch(records.epoch + 1, self.steps_per_epoch)
+        self.features.begin_epoch()
         return seconds
 
 
