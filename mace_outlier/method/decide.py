@@ -9,9 +9,9 @@ from .populations import Class, Populations, binned
 from .seen import Array
 from .settings import Settings
 
-STARTS = ((3.0, 2.5), (1.3, 1.2))  # widths beyond which energies, others are taken for wrong at first
+STARTS = ((3.0, 2.5), (1.8, 1.5))  # widths beyond which energies, others are taken for wrong at first
 NONE = (np.inf, np.inf)
-TRIAL, STEPS = 4, 80  # steps from each start, and at most of the best
+TRIAL, STEPS = 8, 80  # steps from each start, and at most of the best
 HOPELESS = -40.0  # gain after a trial, below which no further steps would help
 
 
