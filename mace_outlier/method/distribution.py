@@ -51,7 +51,7 @@ class MixtureDistribution(LossDistribution):
     @property
     def some_are_wrong(self) -> bool:
         """See LossDistribution."""
-        return any(head.some_are_wrong for head in self.heads)
+        return not self.never and any(head.some_are_wrong for head in self.heads)
 
     def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
         """See the class."""
