@@ -1,5 +1,6 @@
 """The default of a training: labels are judged once an epoch, by what geometry can't explain. Torch around numpy."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,9 @@ class MixtureDistribution(LossDistribution):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running distribution, and what is known of each head."""
-        heads = [_to_tensors(head.to_dict()) for head in self.heads]
+        heads = [
+            _exchanged(head.to_dict(), np.ndarray, lambda own: torch.from_numpy(own.copy())) for head in self.heads
+        ]
         return {"first": self.first.state_dict(), "judges": heads, "described": [dict(own) for own in self._described]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -121,7 +124,7 @@ class MixtureDistribution(LossDistribution):
             raise ValueError(f"loss distribution: not of this kind, or not of {len(self.heads)} head(s)")
         self.first.load_state_dict(state["first"])
         for head, own in zip(self.heads, state["judges"], strict=True):
-            head.load(_to_arrays(own))
+            head.load(_exchanged(own, Tensor, lambda tensor: tensor.cpu().numpy()))
         self._described = [dict(own) for own in state["described"]]
 
     def to(self, device: torch.device) -> "MixtureDistribution":
@@ -192,20 +195,11 @@ def _losses(seen: Remembered, rows: np.ndarray, judged: tuple[np.ndarray, Verdic
     }
 
 
-def _to_tensors(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return torch.from_numpy(value.copy())
+def _exchanged(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+    """A state with everything of a kind exchanged."""
     if isinstance(value, dict):
-        return {name: _to_tensors(own) for name, own in value.items()}
-    return [_to_tensors(own) for own in value] if isinstance(value, list) else value
-
-
-def _to_arrays(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.cpu().numpy()
-    if isinstance(value, dict):
-        return {name: _to_arrays(own) for name, own in value.items()}
-    return [_to_arrays(own) for own in value] if isinstance(value, list) else value
+        return {name: _exchanged(own, kind, by) for name, own in value.items()}
+    return by(value) if isinstance(value, kind) else value
 
 
 def _log(losses: Tensor) -> Tensor:

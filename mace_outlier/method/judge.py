@@ -158,7 +158,7 @@ class HeadJudge:
         if isinstance(own, Signed):
             typical = float(np.sinh(own.at)) * self.unit
             return {"right": own.width * self.unit, "wrong": typical, "too_low": own.up}
-        return {"right": own.above, "wrong": float(np.exp(own.at - own.mode))}
+        return {"right": own.above, "wrong": float(np.exp(own.at - own.centre))}
 
     # --- state -------------------------------------------------------------------------------------------------------
 

@@ -53,11 +53,13 @@ class Populations:
 
     def start(self, energies: float, others: float, together: bool) -> "Populations":
         """Start with what lies so many widths off as wrong; `together`: where all properties do."""
-        far = [own.far(energies if isinstance(own, Signed) else others) for own in self.by_name.values()]
+        far = []
+        for own in self.by_name.values():
+            widths = energies if isinstance(own, Signed) else others
+            far.append(own.known & (own.widths_from_right(own.values) > widths))
         if together:
-            far = [
-                np.logical_and.reduce([own | ~p.known for own, p in zip(far, self.by_name.values(), strict=True)])
-            ] * len(far)
+            every = [own | ~population.known for own, population in zip(far, self.by_name.values(), strict=True)]
+            far = [np.logical_and.reduce(every)] * len(far)
         bits = np.stack([own & able for own, able in zip(far, self.can_be_wrong, strict=True)])
         close = np.stack([(bits == np.array(one)[:, None]).sum(axis=0) for one in self.classes])
         self.probabilities = (close == close.max(axis=0)) / (close == close.max(axis=0)).sum(axis=0)
