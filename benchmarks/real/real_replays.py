@@ -1,0 +1,229 @@
+"""Replays: judge again what a training saw, epoch by epoch, under any settings, in seconds.
+
+    python benchmarks/real/real_replays.py capture Si pm60 1     # trains with all weights 1, keeps what is judged
+    python benchmarks/real/real_replays.py judge                 # replays.csv: when it acts, what it finds
+    python benchmarks/real/real_replays.py settings              # settings.csv: a factor of 1.5 in each setting
+    python benchmarks/real/real_replays.py tables                # tables of the README only, from both files
+
+What is kept lies in build/real/replays/<set>-<fault>-<seed>, one .npz an epoch, with the truth beside it.
+"""
+
+import argparse
+import csv
+import dataclasses
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import _real_paths  # noqa: F401 (first)
+import numpy as np
+from ase.io import read
+from readme_tables import markdown, write_tables
+from real_cells import SETS, WORK, Cell
+from real_sets import REPOSITORY
+from source_commit import commit_of
+
+from mace_outlier.method import judge as judging
+from mace_outlier.method.judge import HeadJudge
+from mace_outlier.method.seen import Seen
+from mace_outlier.method.settings import Settings
+from mace_outlier.method.unexplained import unexplained
+
+REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
+DECIDING = ("gain", "gain_known", "coarsened", "agreement", "memory", "energy_apart", "error_apart", "gross", "most")
+SHOWN = {  # in the README of the project
+    "Si-clean-1": "mlearn Si, clean",
+    "Mo-clean-2": "mlearn Mo, clean",
+    "acac-clean-1": "acetylacetone, 5 % of it at another temperature, clean",
+    "spice-clean-1": "mini-SPICE, clean",
+    "Si-flip-1": "Si, sign of the forces flipped in 20 %",
+    "Si-pm60-1": "Si, 15 % of the energies off by +60 or -60 meV/atom",
+    "Mo-pm60-1": "the same of Mo",
+    "acac-mild-1": "acetylacetone, 15 meV/atom and 0.1 eV/A of noise on 20 %",
+    "water-scf_43-1": "(H2O)5, 43 % unconverged",
+    "spice-scf_30-1": "mini-SPICE, 30 % unconverged, a quarter of them hardly wrong",
+    "wbe-own-1": "W-Be as published, labels proven wrong or right",
+}
+FACTOR, KNOWN_GAIN = 1.5, 5.0  # a gain of 0 has no multiple: it is exchanged for this and its negative
+FORCES_ONLY = ("flip", "kcal", "fnoise")  # faults that a frame without forces can't have
+
+
+def capture(name: str, fault: str, seed: int) -> None:
+    """Train one cell with all weights 1, in this process, and keep what every epoch saw."""
+    training = Cell(name, fault, "forces", seed).training("ema_robust")
+    folder, original, epochs = REPLAYS / f"{name}-{fault}-{seed}", HeadJudge.refit, iter(range(SETS[name].epochs))
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = read(training.data / "train.xyz", ":")
+    np.savez(
+        folder / "truth.npz", wrong=[frame.info.get("known_wrong", frame.info.get("planted", 0)) for frame in frames]
+    )
+
+    def refit(self: HeadJudge, rows: np.ndarray, seen: Seen, size: int) -> Any:
+        np.savez(folder / f"epoch-{next(epochs):03d}.npz", rows=rows, size=size, **flat(seen))
+        return original(self, rows, seen, size)
+
+    HeadJudge.refit = refit
+    import mace.cli.run_train as run_train
+
+    sys.argv = ["mace_run_train", *training.command()[3:], "--ema_robust_threshold=inf"]
+    run_train.main()
+
+
+def flat(seen: Seen) -> dict[str, np.ndarray]:
+    """What was seen, as arrays with names."""
+    found = {}
+    for field in dataclasses.fields(seen):
+        value = getattr(seen, field.name)
+        found |= (
+            {f"{field.name}:{key}": own for key, own in value.items()}
+            if isinstance(value, dict)
+            else {field.name: value}
+        )
+    return found
+
+
+def seen_in(file: Path) -> tuple[np.ndarray, Seen, int]:
+    """Rows, what was seen of them, and how many rows there are."""
+    arrays = dict(np.load(file))
+    rows, size = arrays.pop("rows"), int(arrays.pop("size"))
+    values: dict[str, Any] = {"errors": {}, "composition": {}}
+    for name, own in arrays.items():
+        field, _, key = name.partition(":")
+        if key:
+            values[field][key] = own
+        else:
+            values[field] = own
+    return rows, Seen(**values), size
+
+
+@cache
+def explained(file: Path) -> tuple[dict[str, np.ndarray], float]:
+    """What is not explained in an epoch: it doesn't depend on the settings that decide."""
+    return unexplained(seen_in(file)[1], Settings())
+
+
+def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
+    """What would have been called wrong, epoch by epoch."""
+    wrong, judge = np.load(folder / "truth.npz")["wrong"], HeadJudge(settings)
+    for epoch, file in enumerate(sorted(folder.glob("epoch-*.npz"))):
+        rows, seen, size = seen_in(file)
+        judging.unexplained = lambda *_, file=file: explained(file)
+        judged = judge.refit(rows, seen, size)
+        weight = np.ones(size)
+        if judged is not None:
+            weight[judged[0]] = judged[1].weight
+        can = np.ones(size, dtype=bool)
+        if folder.name.split("-")[1] in FORCES_ONLY:  # forces that vanish by symmetry can't be wrong in sign or unit
+            can[rows] = seen.label_force > settings.least_force
+        below = weight < 0.5
+        yield {
+            "epoch": epoch,
+            "acts": judge.some_are_wrong,
+            "found": int((below & (wrong == 1) & can).sum()),
+            "wrong": int(((wrong == 1) & can).sum()),
+            "false": int((below & (wrong == 0)).sum()),
+            "right": int((wrong == 0).sum()),
+            "gain": round(judge.gain, 1),
+        }
+
+
+def summary(folder: Path, settings: Settings) -> dict[str, Any]:
+    """One line: from which epoch on it acts, what it finds at the end, the most false alarms after any epoch."""
+    epochs = list(replay(folder, settings))
+    last, acting = epochs[-1], [one["epoch"] for one in epochs if one["acts"]]
+    return {
+        "replay": folder.name,
+        "epochs": len(epochs),
+        "acts_from": acting[0] if acting else "",
+        "acts_in": len(acting),
+        **{name: last[name] for name in ("found", "wrong", "false", "right")},
+        "most_false": max(one["false"] for one in epochs),
+        "largest_gain": max(one["gain"] for one in epochs),
+    }
+
+
+def variants() -> Iterator[tuple[str, Settings]]:
+    """The defaults, and each deciding setting times and over 1.5."""
+    yield "defaults", Settings()
+    for name in DECIDING:
+        value = getattr(Settings(), name)
+        for way, changed in (("x 1.5", value * FACTOR), ("/ 1.5", value / FACTOR)):
+            if value == 0:
+                changed = KNOWN_GAIN if way == "x 1.5" else -KNOWN_GAIN
+            changed = int(changed) if isinstance(value, int) else changed
+            yield f"{name} {way} = {changed:.3g}", dataclasses.replace(Settings(), **{name: changed})
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows with the commit that made them."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "commit"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(row | {"commit": commit_of(PACKAGE)} for row in rows)
+
+
+def rows_of(name: str) -> list[dict[str, str]]:
+    """Rows of a table that was written before; none where there is none."""
+    path = HERE / name
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def tables() -> dict[str, str]:
+    """The tables of the README, out of both files."""
+    head = ["replay", "acts from epoch", "found at the end", "right labels lost at the end", "at most after an epoch"]
+    lines = [
+        [row["replay"], row["acts_from"] or "-", f"{row['found']} of {row['wrong']}"]
+        + [f"{row[name]} of {row['right']}" for name in ("false", "most_false")]
+        for row in rows_of("replays.csv")
+    ]
+    changes: dict[str, dict[str, str]] = {}
+    for row in rows_of("settings.csv"):
+        found = f"{row['found']}/{row['wrong']}, " if row["wrong"] != "0" else ""
+        changes.setdefault(row["setting"], {})[row["replay"]] = f"{found}{row['false']} ({row['most_false']})"
+    names = list(changes.get("defaults", {}))
+    return {
+        "replays": markdown(head, lines),
+        "settings": markdown(
+            ["setting", *names], [[one, *(own[name] for name in names)] for one, own in changes.items()]
+        ),
+    }
+
+
+def short_table() -> str:
+    """What the README of the project shows of the replays."""
+    rows = {row["replay"]: row for row in rows_of("replays.csv")}
+    lines = [
+        [what, f"{rows[name]['found']} of {rows[name]['wrong']}"]
+        + [f"{rows[name][which]} of {rows[name]['right']}" for which in ("false", "most_false")]
+        for name, what in SHOWN.items()
+        if name in rows
+    ]
+    return markdown(["data", "wrong labels found", "right ones lost", "at most after any epoch"], lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("capture", "judge", "settings", "tables"))
+    parser.add_argument("cell", nargs="*", help="capture: data set, fault, seed")
+    options = parser.parse_args()
+    if options.what == "capture":
+        capture(options.cell[0], options.cell[1], int(options.cell[2]))
+        return
+    replays = REPLAYS.iterdir() if REPLAYS.exists() else ()
+    folders = sorted(folder for folder in replays if not options.cell or folder.name in options.cell)
+    if options.what == "judge":
+        write(HERE / "replays.csv", [summary(folder, Settings()) for folder in folders])
+    elif options.what == "settings":
+        rows = [{"setting": name} | summary(folder, own) for folder in folders for name, own in variants()]
+        write(HERE / "settings.csv", rows)
+    write_tables(HERE / "README.md", "real", tables())
+    write_tables(REPOSITORY / "README.md", "real", {"short": short_table()})
+
+
+if __name__ == "__main__":
+    main()
