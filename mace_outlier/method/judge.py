@@ -173,7 +173,8 @@ class HeadJudge:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Continue from a state."""
+        """Continue from a state, which holds nothing of the last epoch."""
+        self.seen = None
         own = state["populations"]
         self.populations = None if own is None else Populations.from_dict(own, self.settings)
         self.unit, self.gain, self.undecided, self._last_gain = state["numbers"]
