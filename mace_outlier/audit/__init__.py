@@ -4,9 +4,9 @@
 
 The loss of a configuration is that of MACE's `weighted`: energy_weight (dE / n)^2 + forces_weight mean |dF|^2, where dE
 is taken after a constant shift for each element (another code is not an error; --e0_shift=none leaves it in).
-z-scores and weights are those of a training's default: two populations (or more) of losses and energy errors if the
-data show them, compared among configurations of the same molecule. Fewer than 50 configurations are taken for one
-normal distribution of losses, with half the weight at 2 standard deviations.
+z-scores and weights are those of a training's default: the part of the errors that no function of the geometry (the
+model's own features) explains, in units of what is expected of such a configuration. Fewer than 8 configurations are
+taken for one normal distribution of losses, with half the weight at 2 standard deviations.
 A loss says that model and label disagree: which of them is wrong depends on how far the model can be trusted.
 """
 
