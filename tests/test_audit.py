@@ -134,7 +134,7 @@ def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
     assert table.weight[4] == 1
     assert (table.weight[[5, 6]] == 0).all()
     assert table.index[table.loss.isna()].tolist() == [5, 6]
-    assert table.weight[7] == 0
+    assert table.weight[7] < 1e-6
     assert table.weight[8] < 0.5  # not hidden by the gross error beside it
 
 

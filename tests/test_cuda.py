@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ase.io import write
-from conftest import within
+from conftest import PUBLISHED, within
 from mace.modules.loss import UniversalLoss, WeightedEnergyForcesLoss
 from structures import molecules, spoil, write_xyz
 from test_distributed_runs import torchrun
@@ -35,8 +35,7 @@ def agree(one, other):
 
 
 @pytest.mark.parametrize("flags", [
-    ["--ema_robust_distribution=mixture"], ["--ema_robust_distribution=gaussian"],
-    ["--ema_robust_distribution=mixture", "--ema_robust_scope=property"],
+    [], PUBLISHED[1:], ["--ema_robust_scope=property"],
 ])  # fmt: skip
 def test_a_training_weighs_as_on_the_cpu(spoilt, flags):
     here = spoilt.train("here", *ROBUST, *flags, "--max_num_epochs=8")
@@ -46,11 +45,10 @@ def test_a_training_weighs_as_on_the_cpu(spoilt, flags):
 
 def test_a_run_goes_on_on_the_other_device(spoilt):
     """Begun on a GPU, continued on a CPU, and the other way round."""
-    mixture = "--ema_robust_distribution=mixture"
     runs = []
     for name, first, then in (("here_there", "--device=cpu", ON_GPU), ("there_here", ON_GPU, "--device=cpu")):
-        spoilt.train(name, *ROBUST, mixture, "--max_num_epochs=4", first)
-        runs.append(spoilt.train(name, *ROBUST, mixture, "--max_num_epochs=8", "--restart_latest", then))
+        spoilt.train(name, *ROBUST, "--max_num_epochs=4", first)
+        runs.append(spoilt.train(name, *ROBUST, "--max_num_epochs=8", "--restart_latest", then))
         assert "Continuing with the loss statistics" in runs[-1].log
     agree(*runs)
 
@@ -66,7 +64,7 @@ def test_weights_of_1_train_the_stock_model(mace):
 
 def test_every_collective_goes_through_nccl(spoilt):
     """As one process of several: NCCL takes neither tensors of the CPU nor types that it doesn't know."""
-    flags = [*ROBUST, "--ema_robust_distribution=mixture", ON_GPU, "--max_num_epochs=12"]
+    flags = [*ROBUST, ON_GPU, "--max_num_epochs=12"]
     run = torchrun(spoilt, 1, "nccl", *flags, program=THROUGH_NCCL)
     assert re.search(r"^collectives: [1-9]", run.log, flags=re.M)
     table = read_results(spoilt.folder / "results" / "nccl_run-1").table
@@ -91,8 +89,8 @@ def test_a_step_waits_no_more_often_than_the_stock_loss(base, phase):
     ours = robust(base(), phase)
     ours.distribution.to(torch.device("cuda"))
     ours.records.to(torch.device("cuda"))
-    if phase == "by property":
-        ours.weigh_by_property()  # with what it keeps on the GPU
+    if ours.features is not None:
+        ours.features.to(torch.device("cuda"))
     allowed, found = waits(base()), waits(ours)
     assert found.total() <= allowed.total(), (found, allowed)
 

@@ -71,7 +71,7 @@ def test_the_training_was_worth_comparing(alone):
     wrong[list(ranks.NOT_FINITE)] = True
     assert weight[wrong].max() < 0.1
     assert weight[~wrong].min() > 0.5
-    assert alone["mixture"].state["statistics"]["stage_one"]["heads"][0]
+    assert alone["mixture"].state["statistics"]["stage_one"]["judges"][0]["populations"]
     assert alone["gaussian"].state["records"]["weight"].min() < 0.5
     assert alone["gaussian"].state["statistics"]["stage_one"]["seen"].tolist() == [200, 24]
     assert set(alone["failing"].state["safety"]["stage_one"]["refused"]) == set()  # it was, one epoch before

@@ -203,7 +203,7 @@ def test_what_a_run_leaves_behind(mace):
     assert (validation.last_epoch == 3).all()
     assert "Suspect: valid.xyz frame 5 (validation), weight=" in run.log
     assert about["arguments"]["batch_size"] == 4
-    assert about["options"]["threshold"] == 2.0
+    assert about["options"]["threshold"] == 8.0
     assert [entry["epoch"] for entry in about["history"]] == [0, 1, 2, 3]
     assert about["history"][-1]["location"] == about["distribution"][0]["location"]
     assert sum(about["history"][-1]["histogram"]) == about["history"][-1]["visited"] == 28  # batches of 4
@@ -326,32 +326,6 @@ def test_descriptions_of_two_processes_are_merged():
         assert rank.complete
 
 
-def test_outliers_that_are_a_whole_chemistry_are_told_from_wrong_labels():
-    descriptions = Descriptions(40)
-    for row in range(39):  # the last one is not known yet
-        descriptions.note(row, Tag("bulk", *2 * ("H2O" if row < 30 else "CH4",), 3))
-    outliers = np.arange(40) % 4 == 0
-    everywhere = np.ones(40, dtype=bool)
-    assert descriptions.whole_groups(outliers, everywhere) == (0.0, [])
-    outliers = (np.arange(40) >= 31) | (np.arange(40) < 4)
-    assert descriptions.whole_groups(outliers, everywhere) == (pytest.approx(8 / 13), ["CH4"])
-    assert descriptions.whole_groups(np.zeros(40, dtype=bool), everywhere) == (0.0, [])
-
-
-def test_the_same_chemistry_in_another_head_does_not_hide_that_a_whole_one_looks_wrong(monkeypatch):
-    from mace_outlier.options import Options
-    from mace_outlier.training import RobustTraining
-
-    run, size = RobustTraining(Options()), 40
-    run.provenance = Provenance(["a", "b"], [[Part("a.xyz", np.arange(size))], [Part("b.xyz", np.arange(size))]])
-    run.descriptions = Descriptions(2 * size)
-    for row in range(2 * size):
-        run.descriptions.note(row, Tag("hard" if row % size < 10 else "easy", *2 * ("H2O",), 3))
-    hard = torch.arange(2 * size) < 10  # those of the first head
-    assert not run._believable(hard)
-    assert run._believable((torch.arange(2 * size) % 4 == 0) & (torch.arange(2 * size) < size))
-
-
 def hard_frames(count=80):
     """Molecules of seven atoms, and as many of three with forces that this model can't learn."""
     frames = [frame for frame in molecules(240) if len(frame) == 7][:count]
@@ -364,21 +338,7 @@ def hard_frames(count=80):
 def test_a_hard_formula_keeps_its_weights(mace):
     frames, hard = hard_frames()
     write(mace.folder / "train.xyz", frames + hard)
-    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=0", "--max_num_epochs=6"]
-    run = mace.train("hard", *flags)
-    assert table_of(run).weight.mean() > 0.95
-
-
-def test_a_hard_config_type_keeps_its_weights(mace):
-    """The same formula: nothing but the config_type tells that these are harder than the others."""
-    frames, _ = hard_frames(120)
-    for i, frame in enumerate(frames[:40]):
-        frame.info["config_type"] = "hard"
-        frame.arrays["REF_forces"] = np.random.default_rng(i).normal(0, 30, (7, 3))
-    write(mace.folder / "train.xyz", frames)
-    flags = ["--loss=ema_robust", "--ema_robust_distribution=mixture", "--energy_weight=0", "--max_num_epochs=6"]
-    run = mace.train("hard", *flags)
-    assert "are whole groups of formula or config_type (hard): taken for harder than the others" in run.log
+    run = mace.train("hard", "--loss=ema_robust", "--energy_weight=0", "--max_num_epochs=6")
     assert table_of(run).weight.mean() > 0.95
 
 
@@ -391,10 +351,9 @@ def test_isomers_are_compared_with_their_own_kind(mace):
         frame.arrays["REF_forces"] = rng.normal(0, 0.1, (3, 3))
         frames.append(frame)
     write(mace.folder / "train.xyz", frames)
-    run = mace.train("isomers", "--loss=ema_robust", "--ema_robust_distribution=mixture")
+    run = mace.train("isomers", "--loss=ema_robust", "--max_num_epochs=4")
     assert set(table_of(run).formula) == {"H2O"}
-    results = read_results(run.folder / "results" / "isomers_run-1")
-    assert results.about["distribution"][0]["molecules"] == 2
+    assert table_of(run).weight.min() > 0.5
 
 
 def test_what_takes_time_is_left_out_of_tags_once_all_is_known():

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 import ranks
 import torch
+from made_up_seen import remembered
 
 from mace_outlier import training
 from mace_outlier.fit_in_log import populations, warn_of_refused_fit
-from mace_outlier.mixture import MixtureDistribution
+from mace_outlier.method.distribution import MixtureDistribution
 from mace_outlier.provenance import Descriptions, Part, Provenance
 from mace_outlier.records import Records
 from mace_outlier.safety import Safety, share_of_suspects
 from mace_outlier.selection import Selection
 from mace_outlier.validation import Validation
-from mace_outlier.weighting import GaussianDistribution, Remembered, Weighted, bounded
+from mace_outlier.weighting import GaussianDistribution, Weighted, bounded
 
 CASES = Path(__file__).parent.parent.parent / "shared" / "cases"
 HEADS = ["one", "two"]
@@ -41,7 +42,7 @@ class Scripted(GaussianDistribution):
         weights = torch.full_like(losses, self.weights) if isinstance(self.weights, float) else self.weights.clone()
         return Weighted(weights, torch.zeros_like(weights) if self.zscores is None else self.zscores)
 
-    def refit(self, seen, believable=None):
+    def refit(self, seen):
         self.fits += 1
         return self._say(seen.losses)
 
@@ -62,9 +63,8 @@ def seen(size=SIZE):
     """So many configurations of each head; the last of each has no label to be judged by."""
     losses = torch.ones(2 * size)
     losses[size - 1 :: size] = 0.0
-    heads, usable = torch.arange(2).repeat_interleave(size), torch.ones(2 * size, dtype=torch.bool)
-    kinds = np.ones((2 * size, 2), dtype=np.int64)
-    return Remembered(losses, torch.zeros(2 * size), heads, usable, torch.zeros(2 * size), kinds)
+    heads = torch.arange(2).repeat_interleave(size)
+    return remembered(2 * size, {"energy": np.zeros(2 * size)}, losses=losses, heads=heads)
 
 
 def weights(low=(), value=0.0, of=1.0):
@@ -246,12 +246,11 @@ def test_no_weight_of_a_batch_is_nan_either(monkeypatch):
 @pytest.mark.skipif(not CASES.exists(), reason="../shared/cases, small inputs of reported failures, is not there")
 @pytest.mark.parametrize("case", ["c27", "c08"])
 def test_fits_that_gave_nan_weights(case):
-    remembered = np.load(CASES / case / "nan_fit.npz")
-    losses, errors, usable, times, forces = (
-        torch.from_numpy(remembered[name]) for name in ("loss", "ee", "usable", "time", "forces")
-    )
+    of_then = np.load(CASES / case / "nan_fit.npz")
+    losses, usable, times = (torch.from_numpy(of_then[name]) for name in ("loss", "usable", "time"))
     heads, distribution = torch.zeros(len(losses), dtype=torch.long), MixtureDistribution()
-    what = Remembered(losses, errors, heads, usable, times, remembered["kinds"], forces)
+    known = {"losses": losses, "usable": usable, "times": times, "kinds": of_then["kinds"]}
+    what = remembered(len(losses), {"energy": of_then["ee"]}, **known)
     safety, records = Safety(), Records(len(losses))
     records.observe(torch.arange(len(losses)), heads, losses)
     for _ in range(3):
