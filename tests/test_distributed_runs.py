@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Run, command_line
+from conftest import PUBLISHED, Run, command_line
 from structures import molecules, spoil, write_xyz
 
 REHEARSAL = Path(__file__).parent.parent / "scripts" / "rehearse_on_cpu.py"
@@ -31,7 +31,7 @@ def torchrun(mace, processes, name, *flags, program=REHEARSAL):
 
 
 def test_a_run_of_two_processes_finds_the_wrong_frames_and_goes_on_in_one(folder):
-    flags = ["--loss=ema_robust", "--energy_weight=100", "--forces_weight=1", "--batch_size=3"]
+    flags = [*PUBLISHED, "--energy_weight=100", "--forces_weight=1", "--batch_size=3"]
     run = torchrun(folder, 2, "two", *flags)
     records = run.state["records"]
     assert sorted(torch.argsort(records["weight"])[:3].tolist()) == WRONG
@@ -59,6 +59,6 @@ def test_weights_of_1_train_the_stock_model_in_two_processes(mace):
 
 
 def test_lbfgs_in_two_processes(folder):
-    run = torchrun(folder, 2, "lbfgs", "--loss=ema_robust", "--lbfgs", "--max_num_epochs=2", "--batch_size=8")
+    run = torchrun(folder, 2, "lbfgs", *PUBLISHED, "--lbfgs", "--max_num_epochs=2", "--batch_size=8")
     assert run.state["records"]["times_seen"].eq(run.state["records"]["times_seen"].max()).all()
     assert run.state["records"]["weight"].min() < 0.9
