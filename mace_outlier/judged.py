@@ -1,10 +1,10 @@
 """What a judgement is made of: records, features and descriptions of configurations, put together."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .features import Features
+from .method.seen import Seen
 from .provenance import Descriptions
 from .residuals import COLUMN_OF
 from .weighting import Remembered
@@ -28,7 +28,7 @@ def remembered(
         features: table (N, EXTRA + K), see Features.
         descriptions: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
     """
-    force, conditions, pooled = Features.split(features)
+    force, conditions, pooled = (own.numpy() for own in Features.split(features))
     size = len(descriptions.n_atoms)
     at = np.arange(size) if rows is None else rows.cpu().numpy()
     known = (at >= 0) & (size > 0)
@@ -37,19 +37,20 @@ def remembered(
         """What is known of each configuration; 0: nothing."""
         return np.where(known, values[np.where(known, at, 0)], 0) if size else np.zeros(len(at), dtype=values.dtype)
 
-    return Remembered(
-        losses=losses.nan_to_num(0.0),
-        heads=heads,
-        usable=usable,
-        times=times,
-        errors={label: residuals[column] for label, column in COLUMN_OF.items() if column in residuals},
-        kinds=np.column_stack([of(column) for column in descriptions.kinds.T]),
-        composition={element: of(share) for element, share in descriptions.composition.items()},
-        atoms=of(descriptions.n_atoms.numpy()),
-        label_force=torch.from_numpy(of(descriptions.force.numpy())),
-        predicted_force=force,
-        conditions=conditions,
+    errors = {label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals}
+    seen = Seen(
+        errors=errors,
         features=pooled,
-        rows=rows,
-        size=size,
+        composition={element: of(share) for element, share in descriptions.composition.items()},
+        atoms=np.maximum(of(descriptions.n_atoms.numpy()), 1).astype(float),
+        predicted_force=force,
+        label_force=of(descriptions.force.numpy()).astype(float),
+        conditions=conditions,
+        times=_host(times),
+        molecules=of(descriptions.molecules),
     )
+    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
+
+
+def _host(values: Tensor) -> np.ndarray:
+    return np.asarray(values.double().cpu().numpy())

@@ -127,9 +127,9 @@ class Descriptions:
         return code
 
     @property
-    def kinds(self) -> np.ndarray:
-        """What a row is compared with, as numbers (N, 2): its formula and its molecule; 0: not known."""
-        return np.column_stack([self.texts[name].numpy() for name in ("formula", "molecule")])
+    def molecules(self) -> np.ndarray:
+        """Which rows are of the same molecule, as numbers (N,); 0: not known."""
+        return self.texts["molecule"].numpy()
 
     @property
     def complete(self) -> bool:

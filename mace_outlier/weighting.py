@@ -8,9 +8,10 @@ import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from .method.seen import Seen
 
 
 def widest(device: torch.device) -> torch.dtype:
@@ -53,15 +54,7 @@ class Remembered(NamedTuple):
     losses: Tensor  # (N,)
     heads: Tensor  # (N,) integer
     usable: Tensor  # (N,) boolean: finite, and seen
-    times: Tensor  # (N,) in epochs; all equal: evaluated by the same model
-    errors: dict[str, Tensor]  # (N,) by property; energy: prediction - label, eV/atom; others RMS; NaN: none
-    kinds: np.ndarray  # (N, 2) integer: equal for configurations of the same formula, and of the same molecule
-    composition: dict[str, np.ndarray]  # (N,) by element, its share of the atoms
-    atoms: np.ndarray  # (N,) number of atoms; 0: not known
-    label_force: Tensor  # (N,) RMS of the force labels, eV/A; 0: none
-    predicted_force: Tensor  # (N,) RMS of the predicted forces, eV/A, on the host; NaN: none
-    conditions: Tensor  # (N, C) total charge, spin, electronic temperature, on the host; NaN: not known
-    features: Tensor  # (N, K) pooled invariant features of the model, on the host; NaN: not known
+    seen: Seen  # what else, on the host
     rows: Tensor | None = None  # (N,) of a validation set of `size` configurations; -1: not known which
     size: int = 0
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from mace_outlier.method.seen import Seen
 from mace_outlier.weighting import Remembered
 
 
@@ -13,22 +14,28 @@ def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:
 
     Losses are those of weights of 1 for energies and of 100 for others.
     """
-    errors = {name: torch.as_tensor(np.asarray(own, dtype=float)) for name, own in errors.items()}
-    sizes = {name: own.nan_to_num(0.0).abs().clamp_max(1e17) for name, own in errors.items()}
+    errors = {name: np.asarray(own, dtype=float) for name, own in errors.items()}
+    sizes = {
+        name: np.abs(np.nan_to_num(own, nan=0.0, posinf=1e17, neginf=1e17)).clip(max=1e17)
+        for name, own in errors.items()
+    }
     losses = sum((1 if name == "energy" else 100) * own**2 for name, own in sizes.items())
-    filled = {
-        "losses": losses,
+    tensors = {
+        "losses": torch.as_tensor(losses),
         "heads": torch.zeros(size, dtype=torch.long),
         "usable": torch.ones(size, dtype=torch.bool),
-        "times": torch.zeros(size, dtype=torch.float64),
-        "errors": errors,
-        "kinds": np.ones((size, 2), dtype=np.int64),
-        "composition": {},
-        "atoms": np.full(size, 10),
-        "label_force": torch.ones(size, dtype=torch.float64),
-        "predicted_force": torch.full((size,), torch.nan, dtype=torch.float64),
-        "conditions": torch.full((size, 3), torch.nan, dtype=torch.float64),
-        "features": torch.empty(size, 0, dtype=torch.float64),
     }
-    assert set(known) <= set(filled), set(known) - set(filled)
-    return Remembered(**(filled | known))
+    seen = {
+        "errors": errors,
+        "features": np.empty((size, 0)),
+        "composition": {},
+        "atoms": np.full(size, 10.0),
+        "predicted_force": np.full(size, np.nan),
+        "label_force": np.ones(size),
+        "conditions": np.full((size, 3), np.nan),
+        "times": np.zeros(size),
+        "molecules": np.ones(size, dtype=np.int64),
+    }
+    assert set(known) <= {*tensors, *seen}, set(known) - {*tensors, *seen}
+    own = {name: known.get(name, value) for name, value in tensors.items()}
+    return Remembered(**own, seen=Seen(**{name: known.get(name, value) for name, value in seen.items()}))

@@ -6,6 +6,7 @@ validation set each); by default, as many as take a minute. `MACE_OUTLIER_FIRST_
 
 import os
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -67,31 +68,30 @@ def made_up(rng: np.random.Generator, size: int, others: int = 0) -> tuple:
         features[rng.random(total) < 0.02] *= 1e6
     if columns and rng.random() < 0.1:
         features[:, 0] = np.nan
-    kinds = rng.integers(0, rng.choice([1, 3, max(total // 3, 1)]), (total, 1)).repeat(2, axis=1)
-    elements = np.eye(3)[kinds[:, 0] % 3]
+    molecules = rng.integers(0, rng.choice([1, 3, max(total // 3, 1)]), total)
+    elements = np.eye(3)[molecules % 3]
     forces = np.abs(errors.get("forces", np.zeros(total)))
     label_force = np.where(np.isfinite(forces), np.exp(rng.normal(0, rng.uniform(0, 3), total)), 0.0)
     label_force *= rng.random(total) < rng.choice([1.0, 0.8, 0.0], p=(0.8, 0.1, 0.1))
     known = {
         "heads": torch.from_numpy(rng.integers(0, heads, total)),
         "usable": torch.from_numpy(rng.random(total) < rng.choice([1.0, 0.9, 0.0], p=(0.8, 0.15, 0.05))),
-        "times": torch.from_numpy(np.where(rng.random() < 0.8, rng.random(total) * 0.99, 0.0)),
-        "kinds": kinds,
+        "times": np.where(rng.random() < 0.8, rng.random(total) * 0.99, 0.0),
+        "molecules": molecules,
         "composition": dict(zip("HCO", elements.T, strict=True)) if rng.random() < 0.5 else {},
-        "atoms": rng.integers(0, rng.choice([1, 2, 200]), total),
-        "label_force": torch.from_numpy(label_force),
-        "predicted_force": torch.from_numpy(np.where(rng.random() < 0.8, label_force, np.nan)),
-        "conditions": torch.from_numpy(rng.choice([0.0, 1.0, np.nan][: rng.integers(1, 4)], (total, 3))),
-        "features": torch.from_numpy(features),
+        "atoms": rng.integers(0, rng.choice([1, 2, 200]), total).clip(1).astype(float),
+        "label_force": label_force,
+        "predicted_force": np.where(rng.random() < 0.8, label_force, np.nan),
+        "conditions": rng.choice([0.0, 1.0, np.nan][: rng.integers(1, 4)], (total, 3)),
+        "features": features,
     }
     return remembered(total, errors, **known), heads
 
 
 def part(seen, which):
     """Of what is remembered, some rows."""
-    dicts = {name: {key: own[which] for key, own in getattr(seen, name).items()} for name in ("errors", "composition")}
-    own = {name: values[which] for name, values in seen._asdict().items() if name not in (*dicts, "rows", "size")}
-    return seen._replace(**dicts, **own)
+    own = {name: getattr(seen, name)[which] for name in ("losses", "heads", "usable")}
+    return seen._replace(seen=seen.seen.part(which), **own)
 
 
 def check(weighted, which):
@@ -111,7 +111,7 @@ def fit(number: int) -> int:
     usable = training.usable & (training.losses > 0)
     records.observe(torch.arange(size), training.heads, torch.where(usable, 1.0, 0.0))
     for epoch in range(2):
-        again = training._replace(times=training.times + epoch)
+        again = training._replace(seen=replace(training.seen, times=training.seen.times + epoch))
         accepted = safety.refit(distribution, again)
         assert not [why for why in safety.refused.values() if "failed" in why or "not" in why], safety.refused
         if accepted is not None:

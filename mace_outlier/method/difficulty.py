@@ -77,11 +77,11 @@ class Difficulty:
 
         `explained` (N,): what geometry explains of the errors, in the same unit.
         """
-        sizes = np.hypot(residual, FLOOR)
+        sizes = np.minimum(np.hypot(residual, FLOOR), np.exp(self.log + TOO_FAR))
         near = self.neighbours.mean(np.log(sizes))
         near_columns = [NEIGHBOUR_SCALE * near, NEIGHBOUR_SCALE * np.maximum(near - 1.0, 0.0)]
         columns = np.column_stack((self.columns, _standard(np.log(np.hypot(explained, 1.0))), *near_columns))
-        self.log, alone = _log_means(columns, np.minimum(sizes, np.exp(self.log + TOO_FAR)))
+        self.log, alone = _log_means(columns, sizes)
         self.log = _around_typical(self.log)
         return np.exp(self.log), np.exp(_around_typical(alone))
 

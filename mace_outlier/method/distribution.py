@@ -9,7 +9,6 @@ from torch import Tensor
 
 from ..weighting import GaussianDistribution, LossDistribution, Remembered, Weighted, widest
 from .judge import HeadJudge, Verdict
-from .seen import Seen
 from .settings import Settings
 
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
@@ -72,7 +71,7 @@ class MixtureDistribution(LossDistribution):
         latest = _latest(seen)
         for number, head in enumerate(self.heads):
             rows = np.flatnonzero(latest & (seen.heads.cpu().numpy() == number))
-            judged = head.refit(rows, seen_of(seen, rows), len(latest)) if len(rows) else None
+            judged = head.refit(rows, seen.seen.part(rows), len(latest)) if len(rows) else None
             if judged is not None:
                 _put(result, *judged)
                 self._described[number] = head.describe() | _losses(seen, rows, judged)
@@ -85,7 +84,7 @@ class MixtureDistribution(LossDistribution):
         known = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
         for number, head in enumerate(self.heads):
             own = np.flatnonzero(usable & (seen.heads.cpu().numpy() == number) & (known >= 0))
-            verdict = head.judge(known[own], seen_of(seen, own), seen.size or len(usable)) if len(own) else None
+            verdict = head.judge(known[own], seen.seen.part(own), seen.size or len(usable)) if len(own) else None
             if verdict is not None:
                 _put(result, own, verdict)
         return self._unless_never(result)
@@ -136,12 +135,12 @@ class MixtureDistribution(LossDistribution):
 def _untouched(seen: Remembered) -> Weighted:
     """Weights of 1: when in doubt, a label is right."""
     one = torch.ones_like(seen.losses, dtype=widest(seen.losses.device))
-    return Weighted(one, torch.zeros_like(one), {name: one.clone() for name in seen.errors})
+    return Weighted(one, torch.zeros_like(one), {name: one.clone() for name in seen.seen.errors})
 
 
 def _latest(seen: Remembered) -> np.ndarray:
     """Which configurations (N,) were usable in the latest epoch."""
-    usable, times = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.times.cpu().numpy())
+    usable, times = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.seen.times)
     return usable & (times == times[usable].max()) if usable.any() else usable
 
 
@@ -156,26 +155,6 @@ def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
     put(result.zscore, verdict.zscore)
     for name, values in verdict.by_property.items():
         put(result.by_property[name], values)
-
-
-def seen_of(seen: Remembered, rows: np.ndarray) -> Seen:
-    """What is known of some rows, on the host."""
-    where = torch.from_numpy(rows).to(seen.times.device)
-
-    def host(values: Tensor) -> np.ndarray:
-        return np.asarray(values[where.to(values.device)].double().cpu().numpy())
-
-    return Seen(
-        errors={name: host(values) for name, values in seen.errors.items()},
-        features=host(seen.features),
-        composition={element: share[rows] for element, share in seen.composition.items()},
-        atoms=np.maximum(seen.atoms[rows], 1).astype(float),
-        predicted_force=host(seen.predicted_force),
-        label_force=host(seen.label_force),
-        conditions=host(seen.conditions),
-        times=host(seen.times),
-        molecules=seen.kinds[rows, 1],
-    )
 
 
 def _losses(seen: Remembered, rows: np.ndarray, judged: tuple[np.ndarray, Verdict]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class Evidence:
 
     def of(self, rows: np.ndarray) -> dict[str, Array]:
         """Evidence of some rows, from where it is densest; energies in widths of that."""
-        return {name: _centred(name, values[rows]) for name, values in self.values.items()}
+        return {name: _centred(name, values[rows], values) for name, values in self.values.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """State, for a checkpoint."""
@@ -60,8 +60,9 @@ class Evidence:
         self.values, self.epochs = ({n: np.array(v) for n, v in state[part].items()} for part in ("values", "epochs"))
 
 
-def _centred(name: str, values: Array) -> Array:
-    zero, width = densest(values)
+def _centred(name: str, values: Array, among: Array) -> Array:
+    """Evidence from where that of all is densest; energies in widths of that."""
+    zero, width = densest(among)
     return (values - zero) / (width if name == ENERGY else 1.0)
 
 
@@ -136,7 +137,9 @@ class HeadJudge:
         found, _ = unexplained(some.joined(seen), self.settings)
         own = {name: values[some.number :] for name, values in found.items()}
         self.others.add(rows, own, size)
-        return self._verdict({name: self.others.values[name][rows] for name in own})
+        return self._verdict(
+            {name: _centred(name, self.others.values[name][rows], self.evidence.values[name]) for name in own}
+        )
 
     def _verdict(self, values: dict[str, Array]) -> Verdict:
         assert self.populations is not None

@@ -46,6 +46,7 @@ class Populations:
         }
         self.can_be_wrong = [any(one[k] for one in classes) for k in range(len(self.names))]
         self.shares = dict.fromkeys(classes, 1.0 / len(classes))
+        self.joint = 0.5 / len(classes)  # share of those that are wrong in all properties at once
         self.log_likelihood = -math.inf
         self.probabilities = np.zeros((len(classes), len(cells.counts)))  # of the classes
 
@@ -80,21 +81,30 @@ class Populations:
         return self
 
     def _maximise(self) -> None:
-        totals = self.probabilities @ self.counts + 0.5
-        self.shares = dict(zip(self.classes, (totals / totals.sum()).tolist(), strict=True))
-        self._share_at_least_by_chance()
+        self._share(dict(zip(self.classes, (self.probabilities @ self.counts).tolist(), strict=True)))
         for k, own in enumerate(self.by_name.values()):
             right = sum(q for q, one in zip(self.probabilities, self.classes, strict=True) if not one[k])
             own.update(right, 1.0 - right if self.can_be_wrong[k] else None)
 
-    def _share_at_least_by_chance(self) -> None:
-        """No property is right the likelier because another one is wrong: weights never rise with an error."""
+    def _share(self, totals: dict[Class, float]) -> None:
+        """Shares by the configurations in each class.
+
+        Where any property may be wrong, they are so independently, or all at once: then no weight rises with any error.
+
+            share_c = joint [c = all wrong] + (1 - joint) prod_k (m_k if c_k else 1 - m_k)
+        """
+        number = sum(totals.values())
         if len(self.classes) < 4:
+            self.shares = {one: (own + 0.5) / (number + 0.5 * len(totals)) for one, own in totals.items()}
             return
-        margins = [sum(share for one, share in self.shares.items() if one[k]) for k in range(len(self.names))]
-        if self.shares[self.classes[-1]] < math.prod(margins):
-            for one in self.classes:
-                self.shares[one] = math.prod(m if bit else 1 - m for m, bit in zip(margins, one, strict=True))
+        every = self.classes[-1]
+        at_once = totals[every] * self.joint / self.shares[every]
+        self.joint = (at_once + 0.5) / (number + 1.0)
+        wrong = [sum(own for one, own in totals.items() if one[k]) - at_once for k in range(len(self.names))]
+        margins = [(own + 0.5) / (number - at_once + 1.0) for own in wrong]
+        for one in self.classes:
+            by_chance = math.prod(m if bit else 1 - m for m, bit in zip(margins, one, strict=True))
+            self.shares[one] = self.joint * (one == every) + (1 - self.joint) * by_chance
 
     def _expect(self) -> None:
         """Probabilities of the classes (classes, K), and the log-likelihood."""
@@ -128,6 +138,8 @@ class Populations:
             if self.can_be_wrong[k]:
                 inside = number * sum(share for one, share in self.shares.items() if one[k])
                 cost += own.PARAMETERS * math.log(max(inside, FEWEST))
+        if any(sum(one) > 1 for one in self.classes):
+            cost += self.settings.together
         return 2 * self.log_likelihood * number / max(self.number, 1.0) - cost
 
     # --- what follows from it ----------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def leave_one_out(design: Array, values: Array, scale: Array, penalty: float | N
         penalty: lambda; None: the one of PENALTIES with the best leave-one-out score (t distribution).
     """
     x, y = design / scale[:, None], values / scale
-    unit, weight = float(np.mean(np.square(1 / scale))), np.ones(len(y))
+    unit, weight = float(np.mean(np.square(1 / scale))), _reweighted(y - np.median(y))
     if penalty is None:
         scores = {}
         for candidate in PENALTIES:

@@ -11,12 +11,15 @@ import numpy as np
 
 from .densest import densest
 from .seen import Array
-from .tails import CERTAIN, TAILS
+from .tails import CERTAIN, CERTAIN_LOG, TAILS
 
 SHARED = (0.0, 0.25, 0.5, 0.75, 1.0)  # powers by which hard forces widen right energies, chosen by the data
 HARDEST = 2.0  # log of the force error over the expected one, beyond which it doesn't change the width of energies
 RANGE = 30.0  # e-folds over which gross errors are spread
 EACH = 4  # updates after which tails are chosen anew
+FURTHER = (
+    2.0  # asinh beyond typical wrong energies, from where they count as that far: a gross one says nothing of others
+)
 NARROW = 0.35  # spread that wrong energies may always have, in asinh
 PRIOR = 1.0  # configurations that the priors of the wrong populations count
 GRID = np.sinh(np.linspace(0.0, 14.0, 700))  # distances from right labels at which odds are known
@@ -32,6 +35,7 @@ class Population:
     """
 
     PARAMETERS = 0  # of wrong labels
+    CERTAIN = CERTAIN  # tail of right labels beside gross errors
 
     def __init__(self, values: Array, counts: Array, apart: float) -> None:
         self.known = np.isfinite(values)
@@ -51,7 +55,7 @@ class Population:
         there: Any = type(self)(self.centre + side * GRID, np.ones(len(GRID)), self.apart)
         there.__dict__.update(self.parameters())
         if not of_wrong:
-            there.tail = CERTAIN
+            there.tail = self.CERTAIN
         odds = (there.log_wrong() if of_wrong else there.log_gross()) - there.log_right()
         return np.interp(distance, GRID, np.maximum.accumulate(odds))
 
@@ -89,7 +93,7 @@ class Signed(Population):
     def log_wrong(self) -> Array:
         """Log density of wrong labels (N,); 0 without a label."""
         off = self.values - self.centre
-        self._folded = np.arcsinh(off)
+        self._folded = np.arcsinh(off).clip(-self.at - FURTHER, self.at + FURTHER)
         above = math.log(self.up) + _log_normal(self._folded, self.at, self.spread)
         total = np.logaddexp(above, math.log1p(-self.up) + _log_normal(self._folded, -self.at, self.spread))
         self._above = np.exp(above - total)
@@ -146,6 +150,7 @@ class Logarithmic(Population):
     """
 
     PARAMETERS = 2
+    CERTAIN = CERTAIN_LOG
 
     def __init__(self, values: Array, counts: Array, apart: float) -> None:
         super().__init__(values, counts, apart)

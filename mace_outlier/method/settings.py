@@ -13,6 +13,7 @@ class Settings:
     coarsened: int = (
         1000  # configurations that the likelihood counts at most (Miller and Dunson, 2019): no form is exact
     )
+    together: float = 10.0  # more gain, where labels look wrong in all properties at once, as hard configurations do
     agreement: float = 0.5  # of the suspects with those of the epoch before, beyond chance
     memory: float = 3.0  # epochs over which evidence is averaged
     energy_apart: float = 3.0  # least typical error of wrong energies, in widths of right ones

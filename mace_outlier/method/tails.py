@@ -59,4 +59,4 @@ TAILS = (
     scale_mixture(0.5),
     scale_mixture(0.8)._replace(log_prior=RARE),
 )
-CERTAIN = 1  # the tail that is taken for certain where a single error is to be called gross
+CERTAIN, CERTAIN_LOG = 1, 2  # tails that are taken for certain where a single error, or its log, is to be called gross
