@@ -16,6 +16,8 @@ BIN = 0.08  # of asinh of values in their widths
 CERTAIN = 100.0  # log odds, above which nothing becomes more certain
 FEWEST = 10.0  # configurations that a form costs at least: fewer are single gross errors, which need no population
 
+MOST_GROSS = 0.1  # share of errors of any size that need no population of their own
+
 Class = tuple[int, ...]  # for each property, 1: wrong
 
 
@@ -31,7 +33,8 @@ class Populations:
 
         p(x) = sum_c share_c prod_k p_k(x_k | c_k) + gross prod_k q_k(x_k)
 
-    c_k = 0: right, 1: wrong; q: errors of any size. A property without a label has density 1.
+    c_k = 0: right, 1: wrong; q: errors of any size, so that a few gross ones make no population. Their share is fitted,
+    at most MOST_GROSS; the posterior takes the one of the settings. A property without a label has density 1.
     """
 
     def __init__(self, cells: Cells, classes: list[Class], settings: Settings) -> None:
@@ -46,6 +49,7 @@ class Populations:
         }
         self.can_be_wrong = [any(one[k] for one in classes) for k in range(len(self.names))]
         self.shares = dict.fromkeys(classes, 1.0 / len(classes))
+        self.gross, self._gross = settings.gross, 0.0  # share and number of errors of any size
         self.joint = 0.5 / len(classes)  # share of those that are wrong in all properties at once
         self.log_likelihood = -math.inf
         self.probabilities = np.zeros((len(classes), len(cells.counts)))  # of the classes
@@ -81,6 +85,7 @@ class Populations:
         return self
 
     def _maximise(self) -> None:
+        self.gross = min(max(self._gross / max(self.number, 1.0), self.settings.gross), MOST_GROSS)
         self._share(dict(zip(self.classes, (self.probabilities @ self.counts).tolist(), strict=True)))
         for k, own in enumerate(self.by_name.values()):
             right = sum(q for q, one in zip(self.probabilities, self.classes, strict=True) if not one[k])
@@ -113,11 +118,12 @@ class Populations:
         properties = zip(self.by_name.values(), self.can_be_wrong, strict=True)
         logs = [(right := own.log_right(), own.log_wrong() if able else right) for own, able in properties]
         table = [math.log(self.shares[one]) + sum(logs[k][bit] for k, bit in enumerate(one)) for one in self.classes]
-        table.append(math.log(self.settings.gross) + sum(own.log_gross() for own in self.by_name.values()))
+        table.append(math.log(self.gross) + sum(own.log_gross() for own in self.by_name.values()))
         top = np.max(table, axis=0)
         density = np.exp(np.stack(table) - top)
         total = density.sum(axis=0)
         self.probabilities = density[:-1] / total
+        self._gross = float((density[-1] / total * self.counts).sum())
         self.log_likelihood = float((self.counts * (top + np.log(total))).sum())
 
     @property
