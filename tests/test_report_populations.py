@@ -33,7 +33,7 @@ def test_a_judgement_is_read_as_the_training_describes_it():
     rng, size = np.random.default_rng(0), 300
     energies = rng.normal(0, 0.003, size) + np.where(np.arange(size) < 45, 0.06, 0.0)
     forces, ones = np.exp(rng.normal(-3.0, 0.3, size)), np.ones(size)
-    of_geometry = {"features": np.zeros((size, 0)), "composition": ones[:, None], "atoms": 3 * ones}
+    of_geometry = {"features": np.zeros((size, 0)), "composition": {"O": ones}, "atoms": 3 * ones}
     others = {"predicted_force": ones, "label_force": ones, "conditions": np.zeros((size, 0)), "times": ones}
     errors = {"energy": energies, "forces": forces}
     seen = Seen(errors=errors, **of_geometry, **others, molecules=np.zeros(size, dtype=np.int64))
