@@ -292,7 +292,7 @@ def test_bars_are_met_or_not_by_the_rows_alone(tmp_path):
     assert fault.reached["ema_robust"] == "0.96 (Si), 0.90 (Si), 1.06 (Si energies)"
     assert fault.reached["landed"] == "0.96 (Si), 1.00 (Si), 1.00 (Si energies)"
     table = real_bars.judgement(worse)
-    assert table.startswith("4 of 5 bars are met.")
+    assert table.startswith("So far, from the trainings in `trainings.csv`, 4 of 5 bars are met.")
     assert "| pm60, Si: recall after epoch 6 | >= 0.8 | 0.90 | 0.90 | 0.90 | yes |" in table
 
 
@@ -318,6 +318,15 @@ def test_tables_and_figures_are_made_from_the_table_of_trainings(tmp_path):
     assert "| Si | clean | forces | 0.0 %, 1.0 % |" in tables["found"]
     real_results.draw(rows, tmp_path)
     assert all((tmp_path / name).stat().st_size > 10_000 for name in ("detection.png", "errors.png"))
+
+
+def test_where_nothing_can_be_found_there_is_no_empty_figure_nor_one_of_before(tmp_path):
+    (tmp_path / "detection.png").write_text("of before")
+    rows = results_of(made_up().drop(columns=["recall", "precision"]), tmp_path).drop(
+        columns=["recall", "precision"], errors="ignore"
+    )
+    real_results.draw(rows, tmp_path)
+    assert [path.name for path in tmp_path.glob("*.png")] == ["errors.png"]
 
 
 def test_the_readme_has_the_tables_of_the_committed_trainings(monkeypatch, tmp_path):

@@ -48,7 +48,7 @@ def judgement(found: list[Bar]) -> str:
     words = {True: "yes", False: "**no**", None: "-"}
     lines = [[one.title, one.wanted, *(one.reached[arm] for arm in SHOWN), words[one.met]] for one in found]
     met, known = sum(one.met is True for one in found), sum(one.met is not None for one in found)
-    return f"{met} of {known} bars are met.\n\n{markdown(head, lines)}"
+    return f"So far, from the trainings in `trainings.csv`, {met} of {known} bars are met.\n\n{markdown(head, lines)}"
 
 
 def bar(title: str, wanted: str, rows: Rows, measure: Measure) -> Bar:

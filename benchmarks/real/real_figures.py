@@ -32,9 +32,11 @@ def draw(rows: pandas.DataFrame, folder: Path) -> None:
 
 
 def draw_panels(rows: pandas.DataFrame, columns: dict[str, str], path: Path) -> None:
-    """One row of panels for each column; marks are single trainings."""
+    """One row of panels for each column; marks are single trainings. What has no figure to draw gets no panel."""
+    rows = rows[rows.reindex(columns=list(columns)).notna().any(axis=1)]
     sets, faults = [name for name in FOUR if name in set(rows.set)], list(dict.fromkeys(rows.fault))[::-1]
     if not sets:
+        path.unlink(missing_ok=True)  # else a figure of earlier results would stay
         return
     size = (2.8 * len(sets) + 1, (0.25 * len(faults) + 1) * len(columns))
     figure, panels = plt.subplots(
