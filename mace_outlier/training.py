@@ -35,8 +35,6 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "mixture": MixtureDistribution,
     "gaussian": GaussianDistribution,
 }
-
-
 SMALL_HEAD = 50  # configurations, below which a second population can't be proven
 
 
