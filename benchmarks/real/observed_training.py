@@ -4,9 +4,11 @@
 
 FOLDER/code.json says which code of the plugin ran; FOLDER/weights/epoch-000.npz and so on hold, for the training and
 the validation set, frame, weight and z-score (those of the validation set are of the evaluation before), and end.npz
-what there was at the end. FOLDER/failed.txt: the training raised an error after its first epoch, and why.
+what there was at the end; FOLDER/seen/epoch-000.npz and so on what the judgement was shown (real_replays.py judges it
+again). FOLDER/failed.txt: the training raised an error after its first epoch, and why.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -23,6 +25,7 @@ def main() -> None:
 
     (folder / "code.json").write_text(json.dumps(which_code(), indent=2) + "\n")
     observe(folder / "weights")
+    keep_seen(folder / "seen")
     try:
         run_train.main()
     except Exception as error:
@@ -75,6 +78,31 @@ def observe(folder: Path) -> None:
         return finish(self, *args, **kwargs)
 
     training.end_epoch, training.finish = end_epoch_and_keep, finish_and_keep
+
+
+def keep_seen(folder: Path) -> None:
+    """Keep what each epoch showed to the judgement of the (only) head; the code of before had none."""
+    judge = getattr(sys.modules.get("mace_outlier.method.judge"), "HeadJudge", None)
+    if judge is None:
+        return
+    folder.mkdir(exist_ok=True)
+    refit, epochs = judge.refit, iter(range(1_000_000))
+
+    def keep_and_refit(self, rows, seen, size):
+        np.savez(folder / f"epoch-{next(epochs):03d}.npz", rows=rows, size=size, **flat(seen))
+        return refit(self, rows, seen, size)
+
+    judge.refit = keep_and_refit
+
+
+def flat(seen) -> dict[str, np.ndarray]:
+    """What was seen, as arrays with names: "errors:energy" for one of several."""
+    found = {}
+    for field in dataclasses.fields(seen):
+        value = getattr(seen, field.name)
+        several = {f"{field.name}:{key}": own for key, own in value.items()} if isinstance(value, dict) else None
+        found |= several if several is not None else {field.name: value}
+    return found
 
 
 if __name__ == "__main__":

@@ -30,14 +30,14 @@ class Settings(NamedTuple):
     seconds: float  # an epoch on one core, for the estimate of --list
 
 
-SOLID = ("--r_max=5.0", "--batch_size=5")
+SOLID = ("--r_max=4.0", "--batch_size=5")
 MOLECULES = ("--r_max=4.0", "--batch_size=10")
 SETS = {
-    "Si": Settings(24, SOLID, 12),
-    "Mo": Settings(24, SOLID, 12),
+    "Si": Settings(24, SOLID, 6),
+    "Mo": Settings(24, SOLID, 6),
     "acac": Settings(40, MOLECULES, 3),
     "water": Settings(40, MOLECULES, 3),
-    "wbe": Settings(20, SOLID, 30),
+    "wbe": Settings(20, SOLID, 15),
     "dft_water": Settings(12, ("--r_max=4.5", "--batch_size=2"), 25),
     "spice": Settings(20, MOLECULES, 25),
 }

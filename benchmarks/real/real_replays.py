@@ -5,13 +5,13 @@
     python benchmarks/real/real_replays.py settings              # settings.csv: a factor of 1.5 in each setting
     python benchmarks/real/real_replays.py tables                # tables of the README only, from both files
 
-What is kept lies in build/real/replays/<set>-<fault>-<seed>, one .npz an epoch, with the truth beside it.
+What is kept lies in build/real/replays/<set>-<fault>-<seed>/seen, one .npz an epoch, with the truth beside it.
 """
 
 import argparse
 import csv
 import dataclasses
-import sys
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ import _real_paths  # noqa: F401 (first)
 import numpy as np
 from ase.io import read
 from readme_tables import markdown, write_tables
-from real_cells import SETS, WORK, Cell
+from real_cells import WORK, Cell
 from real_sets import REPOSITORY
 from source_commit import commit_of
 
@@ -51,37 +51,19 @@ FORCES_ONLY = ("flip", "kcal", "fnoise")  # faults that a frame without forces c
 
 
 def capture(name: str, fault: str, seed: int) -> None:
-    """Train one cell with all weights 1, in this process, and keep what every epoch saw."""
+    """Train one cell with all weights 1, and keep what every epoch saw."""
     training = Cell(name, fault, "forces", seed).training("ema_robust")
-    folder, original, epochs = REPLAYS / f"{name}-{fault}-{seed}", HeadJudge.refit, iter(range(SETS[name].epochs))
+    folder = REPLAYS / f"{name}-{fault}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    frames = read(training.data / "train.xyz", ":")
-    np.savez(
-        folder / "truth.npz", wrong=[frame.info.get("known_wrong", frame.info.get("planted", 0)) for frame in frames]
-    )
-
-    def refit(self: HeadJudge, rows: np.ndarray, seen: Seen, size: int) -> Any:
-        np.savez(folder / f"epoch-{next(epochs):03d}.npz", rows=rows, size=size, **flat(seen))
-        return original(self, rows, seen, size)
-
-    HeadJudge.refit = refit
-    import mace.cli.run_train as run_train
-
-    sys.argv = ["mace_run_train", *training.command()[3:], "--ema_robust_threshold=inf"]
-    run_train.main()
+    np.savez(folder / "truth.npz", wrong=truth(training.data))
+    command = dataclasses.replace(training, folder=folder).command()
+    subprocess.run([*command, "--ema_robust_threshold=inf"], check=True)
 
 
-def flat(seen: Seen) -> dict[str, np.ndarray]:
-    """What was seen, as arrays with names."""
-    found = {}
-    for field in dataclasses.fields(seen):
-        value = getattr(seen, field.name)
-        found |= (
-            {f"{field.name}:{key}": own for key, own in value.items()}
-            if isinstance(value, dict)
-            else {field.name: value}
-        )
-    return found
+def truth(data: Path) -> list[int]:
+    """Of each configuration, 1: wrong, 0: right, -1: not known."""
+    frames = read(data / "train.xyz", ":")
+    return [frame.info.get("known_wrong", frame.info.get("planted", 0)) for frame in frames]
 
 
 def seen_in(file: Path) -> tuple[np.ndarray, Seen, int]:
@@ -107,7 +89,7 @@ def explained(file: Path) -> tuple[dict[str, np.ndarray], float]:
 def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
     """What would have been called wrong, epoch by epoch."""
     wrong, judge = np.load(folder / "truth.npz")["wrong"], HeadJudge(settings)
-    for epoch, file in enumerate(sorted(folder.glob("epoch-*.npz"))):
+    for epoch, file in enumerate(sorted(folder.glob("seen/epoch-*.npz"))):
         rows, seen, size = seen_in(file)
         judging.unexplained = lambda *_, file=file: explained(file)
         judged = judge.refit(rows, seen, size)
