@@ -183,6 +183,24 @@ def test_wrong_labels_are_acted_on_once_two_epochs_agree():
     assert judged(epochs[:2])[0].some_are_wrong
 
 
+def test_a_label_needs_two_epochs_and_a_gross_one_a_single_epoch():
+    planted = Planted()
+    wrong = planted.some(0.15)
+    planted.off = 6.0 * wrong * planted.rng.choice([-1, 1], planted.size)
+    late, gross = np.flatnonzero(~wrong)[:2]
+    epochs = list(planted.epochs(3))
+    epochs[2].errors["energy"][late] += 30 * SIGMA
+    epochs[2].errors["energy"][gross] += 1e5 * SIGMA
+    judge, verdict = judged(epochs)
+    assert judge.looked.weights[""][late] < 0.01
+    assert verdict.weight[late] > 0.5
+    assert verdict.weight[gross] < 1e-3
+    assert verdict.by_property["energy"][gross] < 1e-3
+    rows = np.arange(planted.size)
+    _, again = judge.refit(rows, epochs[2], planted.size)
+    assert again.weight[late] < 0.01
+
+
 def test_more_than_half_that_look_wrong_are_left_alone():
     """They are off by different amounts, so that the right ones are the densest."""
     planted = Planted()

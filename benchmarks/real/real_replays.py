@@ -32,7 +32,7 @@ from mace_outlier.method.settings import Settings
 from mace_outlier.method.unexplained import unexplained
 
 REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
-DECIDING = ("gain", "gain_known", "coarsened", "agreement", "memory", "energy_apart", "error_apart", "gross", "most")
+DECIDING = ("gain", "gain_known", "coarsened", "together", "memory", "energy_apart", "error_apart", "gross", "most")
 SHOWN = {  # in the README of the project
     "Si-clean-1": "mlearn Si, clean",
     "Mo-clean-2": "mlearn Mo, clean",

@@ -1,4 +1,4 @@
-"""One head: evidence gathers over epochs; wrong labels are believed in once two epochs agree. Numpy only."""
+"""One head: evidence gathers over epochs; a label is taken for wrong once two epochs agree. Numpy only."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,10 @@ from .seen import ENERGY, Array, Seen
 from .settings import Settings
 from .unexplained import unexplained
 
+WHOLE = ""  # all labels of a configuration together
+Weights = tuple[
+    Array, dict[str, Array]
+]  # (N,): probability that all labels are right; and by property, that this one is
 REFERENCE = 5000  # training configurations, at random, beside which others are judged at most
 
 
@@ -23,6 +27,34 @@ class Verdict:
     weight: Array  # (N,) probability that all labels are right
     zscore: Array  # (N,) how far the worst property lies from right labels, in their widths
     by_property: dict[str, Array]  # (N,) probability that the label is right
+
+    def confirmed(self, before: "Weights", gross: "Weights") -> "Verdict":
+        """With the weights on which two epochs agree, the larger ones; `gross`: a gross error needs no second look."""
+
+        def both(own: Array, earlier: Array, certain: Array) -> Array:
+            return np.minimum(np.maximum(own, earlier), certain)
+
+        by_property = {
+            name: both(own, before[1].get(name, np.ones(len(own))), gross[1][name])
+            for name, own in self.by_property.items()
+        }
+        return Verdict(both(self.weight, before[0], gross[0]), self.zscore, by_property)
+
+
+class Looked:
+    """How likely each of N labels was right after the epoch before, believed or not; 1: not judged."""
+
+    def __init__(self) -> None:
+        self.weights: dict[str, Array] = {}  # (N,) by property; WHOLE: of all labels together
+
+    def exchanged(self, rows: np.ndarray, weights: "Weights", size: int) -> "Weights":
+        """Take in those of some rows of `size` ones, and return what they were before."""
+        earlier = {name: values[rows] for name, values in self.weights.items()}
+        self.weights = {}
+        for name, values in (weights[1] | {WHOLE: weights[0]}).items():
+            self.weights[name] = np.ones(size)
+            self.weights[name][rows] = values
+        return earlier.pop(WHOLE, np.ones(len(rows))), earlier
 
 
 class Evidence:
@@ -82,7 +114,7 @@ class HeadJudge:
         self.evidence = Evidence(settings.memory)
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # the last epoch
-        self._suspects = np.zeros(0, dtype=np.int64)  # rows that looked wrong in the last epoch, believed or not
+        self.looked = Looked()
 
     @property
     def some_are_wrong(self) -> bool:
@@ -105,27 +137,20 @@ class HeadJudge:
         values, at_once = self.evidence.of(judged), bool(np.ptp(seen.times) == 0)  # by one model: nothing changes
         right, best, gain, apart = decide(values, self.settings)
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
-        suspects = judged[best.posterior(values)[0] < 0.5]
-        believed = best is not right and apart and self.gain > self._needed
-        confirmed = at_once or self._agree(suspects, self._suspects, len(judged))
-        too_many = len(suspects) > self.settings.most * len(judged)
-        self._suspects = suspects
-        self.undecided = len(suspects) / len(judged) if believed and (too_many or not confirmed) else 0.0
+        looks, twice = best.posterior(values), at_once or bool(self.looked.weights)
+        share = float(np.mean(looks[0] < 0.5))
+        believed, too_many = best is not right and apart and self.gain > self._needed, share > self.settings.most
+        self.undecided = share if believed and (too_many or not twice) else 0.0
         if not (too_many and self.populations):  # then the last good weights stay
-            self.populations = best if believed and confirmed and not too_many else right
-        return judged, self._verdict(values)
+            self.populations = best if believed and twice and not too_many else right
+        verdict = self._verdict(self.populations, values)
+        before = self.looked.exchanged(judged, looks, size)
+        return judged, verdict if at_once else verdict.confirmed(before, gross=right.posterior(values))
 
     @property
     def _needed(self) -> float:
         """Evidence from which wrong labels are believed in: less, once they are, so that nothing flickers."""
         return self.settings.gain_known if self.some_are_wrong else self.settings.gain
-
-    def _agree(self, one: np.ndarray, other: np.ndarray, number: int) -> bool:
-        """Whether rows agree with others of so many, beyond chance."""
-        smaller, larger = sorted((len(one), len(other)))
-        by_chance = smaller * larger / number
-        both = len(np.intersect1d(one, other, assume_unique=True))
-        return both - by_chance > self.settings.agreement * (smaller - by_chance)
 
     def judge(self, rows: np.ndarray, seen: Seen, size: int) -> Verdict | None:
         """Judge other configurations (a validation set) beside those of the last epoch; None: there was none."""
@@ -138,13 +163,14 @@ class HeadJudge:
         own = {name: values[some.number :] for name, values in found.items()}
         self.others.add(rows, own, size)
         return self._verdict(
-            {name: _centred(name, self.others.values[name][rows], self.evidence.values[name]) for name in own}
+            self.populations,
+            {name: _centred(name, self.others.values[name][rows], self.evidence.values[name]) for name in own},
         )
 
-    def _verdict(self, values: dict[str, Array]) -> Verdict:
-        assert self.populations is not None
-        weight, by_property = self.populations.posterior(values)
-        far = [own.widths_from_right(values[name]) for name, own in self.populations.by_name.items()]
+    @staticmethod
+    def _verdict(populations: Populations, values: dict[str, Array]) -> Verdict:
+        weight, by_property = populations.posterior(values)
+        far = [own.widths_from_right(values[name]) for name, own in populations.by_name.items()]
         return Verdict(weight, np.max(np.nan_to_num(far), axis=0), by_property)
 
     def describe(self) -> dict[str, Any]:
@@ -172,7 +198,7 @@ class HeadJudge:
             "numbers": [self.unit, self.gain, self.undecided, self._last_gain],
             "evidence": self.evidence.to_dict(),
             "others": self.others.to_dict(),
-            "suspects": self._suspects,
+            "looked": dict(self.looked.weights),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -183,4 +209,4 @@ class HeadJudge:
         self.unit, self.gain, self.undecided, self._last_gain = state["numbers"]
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
-        self._suspects = np.array(state["suspects"], dtype=np.int64)
+        self.looked.weights = {name: np.array(own) for name, own in state["looked"].items()}

@@ -8,13 +8,12 @@ class Settings:
     """What the judgement depends on; `benchmarks/real` shows what a factor of 1.5 in each of the first group does."""
 
     # --- whether labels are believed to be wrong -------------------------------------------------------------------
-    gain: float = 10.0  # of the BIC over one population: "very strong" (Kass and Raftery, 1995)
+    gain: float = 6.0  # of the BIC over one population: "strong" (Kass and Raftery, 1995), in two epochs
     gain_known: float = 0.0  # the same, once wrong labels are known: less evidence, so that nothing flickers
     coarsened: int = (
         1000  # configurations that the likelihood counts at most (Miller and Dunson, 2019): no form is exact
     )
     together: float = 10.0  # more gain, where labels look wrong in all properties at once, as hard configurations do
-    agreement: float = 0.5  # of the suspects with those of the epoch before, beyond chance
     memory: float = 3.0  # epochs over which evidence is averaged
     energy_apart: float = 3.0  # least typical error of wrong energies, in widths of right ones
     error_apart: float = 0.5  # least ratio of the typical errors (log) of wrong and right forces, stresses, virials
