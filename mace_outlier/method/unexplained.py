@@ -19,14 +19,15 @@ def unexplained(seen: Seen, settings: Settings) -> tuple[dict[str, Array], float
     log of the error over the expected one.
     """
     columns, unit = covariates(seen, settings.components), 1.0
-    found = {}
+    found, compared = {}, np.zeros(0, dtype=np.int64)
     for name, errors in seen.errors.items():
         found[name] = np.full(len(errors), np.nan)
         known = np.flatnonzero(judgeable(name, seen, settings))
         if len(known) < settings.least:
             continue
-        own = columns.part(known)
-        near = Neighbours(own.place, settings.neighbours)
+        if not np.array_equal(known, compared):
+            own, compared = columns.part(known), known
+            near = Neighbours(own.place, settings.neighbours)
         if name == ENERGY:
             energies, unit = _energies(errors[known], own, near)
             found[name][known] = _by_molecule(energies, seen.molecules[known], settings.smallest_molecule)
