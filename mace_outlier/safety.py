@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .method.settings import Settings
 from .records import Records
 from .weighting import LossDistribution, Remembered, Weighted, bounded
 
-MOST = 0.5  # share of a head that may be taken for wrong: above it, who could say which part is?
+MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
 MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either
 FEW_IN_VALIDATION = 0.1  # share of suspects up to which a validation set may have any multiple
 ROUNDING = 1e-6  # by which a weight may miss [0, 1]

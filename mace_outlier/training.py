@@ -35,6 +35,7 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "mixture": MixtureDistribution,
     "gaussian": GaussianDistribution,
 }
+STATE_FORMAT = 2  # of what a checkpoint holds of the judgement; that of another one can't be continued
 SMALL_HEAD = 50  # configurations, below which a second population can't be proven
 
 
@@ -177,6 +178,7 @@ class RobustTraining:
         """Tensors and builtins only, so that torch.load reads it with weights_only=True, and without this package."""
         return {
             "version": __version__,
+            "format": STATE_FORMAT,
             "options": asdict(self.options),
             "heads": list(self.provenance.heads),
             "training_set": self.provenance.fingerprint(),
@@ -206,10 +208,11 @@ class RobustTraining:
             logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
             return
         known = state["options"].get("distribution") == self.options.distribution
-        if self.options.distribution == "mixture" and "features" not in state:
-            known = False  # of a version that judged otherwise
         if not known:
             logging.warning("The statistics of another distribution can't be continued: they start fresh")
+        elif state.get("format") != STATE_FORMAT:
+            known = False
+            logging.warning("The statistics of another version of mace-outlier can't be continued: they start fresh")
         for stage, statistics in state["statistics"].items():
             if stage in self.losses and known:
                 self.losses[stage].distribution.load_state_dict(statistics)
