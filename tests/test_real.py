@@ -230,6 +230,9 @@ def test_a_label_is_wrong_beyond_three_errors_of_the_oracle_right_if_not_touched
     assert real_measure.truth(off, oracle).tolist() == [0, -1, 1, -1, 1]
     assert real_measure.truth(off, {}).tolist() == [0, -1, -1, -1, -1]  # its oracle isn't trained yet
     assert real_measure.truth({"planted": np.array([0, 1, -1])}, oracle).tolist() == [0, 1, -1]  # W-Be
+    assert real_measure.touched({"planted": np.array([0, 1, -1])}).tolist() == [False, True, False]
+    vanishing = {"planted": np.array([0, 1, 1]), real_measure.FORCES: np.array([0.0, 0.0, 7.0])}
+    assert real_measure.touched(vanishing).tolist() == [False, False, True]
 
 
 def test_forces_that_vanish_by_symmetry_do_not_count(tmp_path):
@@ -269,9 +272,12 @@ def made_up(**better):
             row = {"set": "Si", "fault": fault, "train": "forces", "seed": 1, "arm": arm, "failed": 0, "commit": "0123"}
             row |= {"share": 0.0 if fault == "clean" else 0.15, real_measure.ENERGY: 5.0, real_measure.FORCES: 100.0}
             if arm in ("published", "landed", "ema_robust"):
-                row |= {"false": 0.0, "largest_false": 0.01, "false_by_epoch": "0 0.01"}
+                row |= {"false": 0.0, "largest_false": 0.01, "false_by_epoch": "0 0.01", "touched": 0, "wrong": 0}
+                spoiled = {"touched": 28, "touched_found": 26, "wrong": 25}
                 row |= (
-                    {"recall": 0.96, "precision": 1.0, "recall_by_epoch": "0 0 0 0.5 0.7 0.9"} if row["share"] else {}
+                    spoiled | {"recall": 0.96, "precision": 1.0, "recall_by_epoch": "0 0 0 0.5 0.7 0.9"}
+                    if row["share"]
+                    else {}
                 )
             rows.append(row | (better if (arm, fault) == ("ema_robust", "pm60") else {}))
     return pandas.DataFrame(rows)
@@ -313,7 +319,7 @@ def test_where_no_label_is_off_by_enough_the_errors_alone_decide(tmp_path):
 def test_tables_and_figures_are_made_from_the_table_of_trainings(tmp_path):
     rows = results_of(made_up(), tmp_path)
     tables = real_results.tables(rows)
-    assert "| Si | pm60 | forces | 0.96 / 1.00; 0.0 %, 1.0 % |" in tables["found"]
+    assert "| Si | pm60 | forces | 26 of 28; 0.96 / 1.00; 0.0 %, 1.0 % |" in tables["found"]
     assert "| Si | pm60 | forces | 1 | 5.0 / 100 | 1.00 / 1.00 |" in tables["errors"]
     assert "| Si | clean | forces | 0.0 %, 1.0 % |" in tables["found"]
     real_results.draw(rows, tmp_path)

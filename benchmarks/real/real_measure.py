@@ -22,7 +22,14 @@ NO_FORCES = 5e-3  # eV/A, root mean square: they vanish by symmetry, and so do m
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy")
 RIGHT, WRONG, NEITHER = 0, 1, -1
 FOUND, BY_EPOCH = ("right", "wrong", "false", "recall", "precision", "auroc", "auroc_z"), "_by_epoch"
-DETECTED = (*FOUND, *(f"valid_{name}" for name in FOUND), "largest_false", *(f"{name}{BY_EPOCH}" for name in FOUND[2:]))
+TOUCHED = ("touched", "touched_found")
+DETECTED = (
+    *FOUND,
+    *TOUCHED,
+    *(f"valid_{name}" for name in FOUND),
+    "largest_false",
+    *(f"{name}{BY_EPOCH}" for name in FOUND[2:]),
+)
 
 # --- a finished training ---------------------------------------------------------------------------------------------
 
@@ -122,6 +129,12 @@ def truth(off: dict[str, np.ndarray], oracle: dict[str, float]) -> np.ndarray:
     return np.where(planted == 0, RIGHT, np.where(np.any(beyond, axis=0), WRONG, NEITHER))
 
 
+def touched(off: dict[str, np.ndarray]) -> np.ndarray:
+    """Mask of the frames that the fault changed at all; forces that vanish by symmetry don't count."""
+    amounts = [off[name] for name in (ENERGY, FORCES, STRESS) if name in off]
+    return (off["planted"] == WRONG) & (np.any(np.array(amounts) > 0, axis=0) if amounts else True)
+
+
 # --- detection -------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +148,9 @@ def detection(folder: Path, data: Path, oracle: dict[str, float]) -> dict:
     train, valid = (truth(how_far_off(data / f"{split}.xyz"), oracle) for split in ("train", "valid"))
     found = told_apart(last, "train", train)
     found |= {f"valid_{name}": value for name, value in told_apart(last, "valid", valid).items()}
+    changed = touched(how_far_off(data / "train.xyz"))[last["train_frame"]]
+    suspect = ~(last["train_weight"] >= 0.5)
+    found |= dict(zip(TOUCHED, (int(changed.sum()), int((changed & suspect).sum())), strict=True))
     epochs = [told_apart(epoch, "train", train) for epoch in kept]
     found["largest_false"] = max(epoch["false"] for epoch in epochs)
     for name in FOUND[2:]:

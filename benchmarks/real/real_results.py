@@ -83,9 +83,10 @@ def found(rows: pandas.DataFrame) -> str:
         return "-"
     mean = rows.mean(numeric_only=True)
     false = f"{100 * mean.false:.1f} %, {100 * mean.largest_false:.1f} %"
-    if pandas.isna(mean.recall):
+    if not rows.touched.sum():
         return false
-    return f"{number(mean.recall)} / {number(mean.precision)}; {false}"
+    wrong = f"{number(mean.recall)} / {number(mean.precision)}; " if rows.wrong.sum() else ""
+    return f"{rows.touched_found.sum():.0f} of {rows.touched.sum():.0f}; {wrong}{false}"
 
 
 def errors_table(rows: pandas.DataFrame) -> str:
