@@ -48,4 +48,4 @@ def candidates(number: int) -> list[tuple[list[Class], bool]]:
     """Classes beside all right: one property is wrong; all are at once; any of them are. And how to start."""
     every = list(itertools.product((0, 1), repeat=number))
     found = [([every[0], one], False) for one in every if sum(one) == 1]
-    return found + ([([every[0], every[-1]], True), (every, False), (every, True)] if number > 1 else [])
+    return found + ([([every[0], every[-1]], True), (every, False)] if number > 1 else [])
