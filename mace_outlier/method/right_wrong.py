@@ -21,6 +21,7 @@ FURTHER = (
     2.0  # asinh beyond typical wrong energies, from where they count as that far: a gross one says nothing of others
 )
 NARROW = 0.35  # spread that wrong energies may always have, in asinh
+STRAGGLING = 0.25  # least spread of wrong forces over their distance from right ones: some are off by less
 PRIOR = 1.0  # configurations that the priors of the wrong populations count
 GRID = np.sinh(np.linspace(0.0, 14.0, 700))  # distances from right labels at which odds are known
 
@@ -213,7 +214,8 @@ class Logarithmic(Population):
             typical = float(((q * self.values).sum() + PRIOR * (self.centre + 1.0)) / number)
             self.at = max(typical, self.centre + self.apart)
             square = float((q * (self.values - self.at) ** 2).sum())
-            self.spread = float(np.sqrt((square + 0.2 * PRIOR) / number).clip(0.1, self.at - self.centre))
+            apart = self.at - self.centre
+            self.spread = float(np.sqrt((square + 0.2 * PRIOR) / number).clip(max(0.1, STRAGGLING * apart), apart))
 
 
 def _log_normal(values: Array, mean: float, width: float) -> Array:
