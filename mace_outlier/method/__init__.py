@@ -8,7 +8,10 @@ readout.py       the best readout of these, each configuration predicted without
 difficulty.py    how large an unexplained error is expected to be
 unexplained.py   errors that geometry doesn't explain, in units of what is expected
 right_wrong.py   densities of right and of wrong labels, one class for each kind of property
+tails.py         tails of the densities of right labels
 populations.py   one likelihood of all properties; its fit; the posterior
 decide.py        are there wrong labels at all?
-judge.py         one head: evidence over epochs, weights
+evidence.py      what is remembered from epoch to epoch
+judge.py         one head: wrong labels, once two epochs agree
+distribution.py  what a training sees of it
 """

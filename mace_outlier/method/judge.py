@@ -6,17 +6,13 @@ from typing import Any
 import numpy as np
 
 from .decide import decide
-from .densest import densest
+from .evidence import WHOLE, Evidence, Looks, Weights, centred, confirmed
 from .populations import Populations
 from .right_wrong import Logarithmic, Signed
-from .seen import ENERGY, Array, Seen
+from .seen import Array, Seen
 from .settings import Settings
 from .unexplained import unexplained
 
-WHOLE = ""  # all labels of a configuration together
-Weights = tuple[
-    Array, dict[str, Array]
-]  # (N,): probability that all labels are right; and by property, that this one is
 REFERENCE = 5000  # training configurations, at random, beside which others are judged at most
 
 
@@ -27,75 +23,6 @@ class Verdict:
     weight: Array  # (N,) probability that all labels are right
     zscore: Array  # (N,) how far the worst property lies from right labels, in their widths
     by_property: dict[str, Array]  # (N,) probability that the label is right
-
-    def confirmed(self, before: "Weights", gross: "Weights") -> "Verdict":
-        """With the weights on which two epochs agree, the larger ones; `gross`: a gross error needs no second look."""
-
-        def both(own: Array, earlier: Array, certain: Array) -> Array:
-            return np.minimum(np.maximum(own, earlier), certain)
-
-        by_property = {
-            name: both(own, before[1].get(name, np.ones(len(own))), gross[1][name])
-            for name, own in self.by_property.items()
-        }
-        return Verdict(both(self.weight, before[0], gross[0]), self.zscore, by_property)
-
-
-class Looked:
-    """How likely each of N labels was right after the epoch before, believed or not; 1: not judged."""
-
-    def __init__(self) -> None:
-        self.weights: dict[str, Array] = {}  # (N,) by property; WHOLE: of all labels together
-
-    def exchanged(self, rows: np.ndarray, weights: "Weights", size: int) -> "Weights":
-        """Take in those of some rows of `size` ones, and return what they were before."""
-        earlier = {name: values[rows] for name, values in self.weights.items()}
-        self.weights = {}
-        for name, values in (weights[1] | {WHOLE: weights[0]}).items():
-            self.weights[name] = np.ones(size)
-            self.weights[name][rows] = values
-        return earlier.pop(WHOLE, np.ones(len(rows))), earlier
-
-
-class Evidence:
-    """What is not explained of N configurations, averaged over the epochs with a memory.
-
-    x <- x + (new - x) / min(n, memory)          n: epochs in which it was found
-    """
-
-    def __init__(self, memory: float) -> None:
-        self.memory = memory
-        self.values: dict[str, Array] = {}  # (N,) by property; NaN: none
-        self.epochs: dict[str, Array] = {}  # (N,)
-
-    def add(self, rows: np.ndarray, found: dict[str, Array], size: int) -> None:
-        """Take in what was found of some rows of `size` ones."""
-        for name, new in found.items():
-            values = self.values.setdefault(name, np.full(size, np.nan))
-            epochs = self.epochs.setdefault(name, np.zeros(size))
-            some = np.isfinite(new)
-            own, new = rows[some], new[some]
-            epochs[own] += 1
-            before = np.where(np.isfinite(values[own]), values[own], new)
-            values[own] = before + (new - before) / np.minimum(epochs[own], self.memory)
-
-    def of(self, rows: np.ndarray) -> dict[str, Array]:
-        """Evidence of some rows, from where it is densest; energies in widths of that."""
-        return {name: _centred(name, values[rows], values) for name, values in self.values.items()}
-
-    def to_dict(self) -> dict[str, Any]:
-        """State, for a checkpoint."""
-        return {"values": dict(self.values), "epochs": dict(self.epochs)}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Continue from a state."""
-        self.values, self.epochs = ({n: np.array(v) for n, v in state[part].items()} for part in ("values", "epochs"))
-
-
-def _centred(name: str, values: Array, among: Array) -> Array:
-    """Evidence from where that of all is densest; energies in widths of that."""
-    zero, width = densest(among)
-    return (values - zero) / (width if name == ENERGY else 1.0)
 
 
 class HeadJudge:
@@ -114,7 +41,7 @@ class HeadJudge:
         self.evidence = Evidence(settings.memory)
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # the last epoch
-        self.looked = Looked()
+        self.looked = Looks()
 
     @property
     def some_are_wrong(self) -> bool:
@@ -137,15 +64,16 @@ class HeadJudge:
         values, at_once = self.evidence.of(judged), bool(np.ptp(seen.times) == 0)  # by one model: nothing changes
         right, best, gain, apart = decide(values, self.settings)
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
-        looks, twice = best.posterior(values), at_once or bool(self.looked.weights)
-        share = float(np.mean(looks[0] < 0.5))
+        looks, twice = _weights(best, values), at_once or bool(self.looked.weights)
+        share = float(np.mean(looks[WHOLE] < 0.5))
         believed, too_many = best is not right and apart and self.gain > self._needed, share > self.settings.most
         self.undecided = share if believed and (too_many or not twice) else 0.0
         if not (too_many and self.populations):  # then the last good weights stay
             self.populations = best if believed and twice and not too_many else right
-        verdict = self._verdict(self.populations, values)
-        before = self.looked.exchanged(judged, looks, size)
-        return judged, verdict if at_once else verdict.confirmed(before, gross=right.posterior(values))
+        weights, before = _weights(self.populations, values), self.looked.exchanged(judged, looks, size)
+        if not at_once:
+            weights = confirmed(weights, before, gross=_weights(right, values))
+        return judged, _verdict(self.populations, values, weights)
 
     @property
     def _needed(self) -> float:
@@ -162,16 +90,8 @@ class HeadJudge:
         found, _ = unexplained(some.joined(seen), self.settings)
         own = {name: values[some.number :] for name, values in found.items()}
         self.others.add(rows, own, size)
-        return self._verdict(
-            self.populations,
-            {name: _centred(name, self.others.values[name][rows], self.evidence.values[name]) for name in own},
-        )
-
-    @staticmethod
-    def _verdict(populations: Populations, values: dict[str, Array]) -> Verdict:
-        weight, by_property = populations.posterior(values)
-        far = [own.widths_from_right(values[name]) for name, own in populations.by_name.items()]
-        return Verdict(weight, np.max(np.nan_to_num(far), axis=0), by_property)
+        values = {name: centred(name, self.others.values[name][rows], self.evidence.values[name]) for name in own}
+        return _verdict(self.populations, values, _weights(self.populations, values))
 
     def describe(self) -> dict[str, Any]:
         """Return what the log and the report say of the populations, see LossDistribution.describe."""
@@ -210,3 +130,14 @@ class HeadJudge:
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
         self.looked.weights = {name: np.array(own) for name, own in state["looked"].items()}
+
+
+def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
+    weight, by_property = populations.posterior(values)
+    return by_property | {WHOLE: weight}
+
+
+def _verdict(populations: Populations, values: dict[str, Array], weights: Weights) -> Verdict:
+    far = [own.widths_from_right(values[name]) for name, own in populations.by_name.items()]
+    by_property = {name: own for name, own in weights.items() if name != WHOLE}
+    return Verdict(weights[WHOLE], np.max(np.nan_to_num(far), axis=0), by_property)
