@@ -46,7 +46,7 @@ def warn_of_doubts(distribution: dict[str, Any]) -> None:
         why = (
             f"more than {100 * MOST:.0f} %, so that nobody can say which are the wrong ones. Look at examples of both"
             if wrong.too_many
-            else "but not the same ones in two epochs. Train longer, or look at those with the largest z-scores"
+            else "but in one epoch only. Train longer, or look at those with the largest z-scores"
         )
         logging.warning(
             f"head {head}: undecided: {in_percent(wrong.undecided)} of the labels look wrong, {why}. "

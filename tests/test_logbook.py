@@ -179,7 +179,7 @@ def test_energies_are_shown_in_two_digits_at_least():
     ("fit", "said"),
     [
         (MANY, "41.0 % of the labels are taken for wrong. With so many it could be the others"),
-        (UNDECIDED, "undecided: 12.0 % of the labels look wrong, but not the same ones in two epochs. Train longer"),
+        (UNDECIDED, "undecided: 12.0 % of the labels look wrong, but in one epoch only. Train longer"),
         (TOO_MANY, "undecided: 55.0 % of the labels look wrong, more than 50 %, so that nobody can say"),
     ],
 )

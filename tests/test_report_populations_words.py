@@ -62,7 +62,7 @@ def test_no_wrong_labels_in_words():
 @pytest.mark.parametrize(
     ("fit", "shown"),
     [
-        (UNDECIDED, "12.0 % of the labels look wrong, but not the same ones in two epochs in a row, so that none"),
+        (UNDECIDED, "12.0 % of the labels look wrong, but in one epoch only: two have to agree"),
         (TOO_MANY, "55.0 % of the labels look wrong. That is more than 50.0 %, so that nobody can say which are the"),
         (MANY, "41.0 % of the labels are taken for wrong. With so many, it could be the others that are."),
         (BOTH | {"refused": "not\x1b finite"}, r"The last fit was refused (not\x1b finite): the weights are those of"),

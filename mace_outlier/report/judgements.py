@@ -69,8 +69,8 @@ def _undecided(wrong: WrongLabels) -> str:
             "them lost weight. Look at examples of both."
         )
     return (
-        f"{share}, but not the same ones in two epochs in a row, so that none of them lost weight. A longer training "
-        "would tell; until then, look at those with the largest z-scores."
+        f"{share}, but in one epoch only: two have to agree before any of them loses weight. A longer training would "
+        "tell; until then, look at those with the largest z-scores."
     )
 
 
