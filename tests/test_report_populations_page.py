@@ -50,7 +50,7 @@ def test_tiles_of_wrong_labels():
 
 def test_tiles_where_nothing_was_found_or_decided():
     alone = numbers(made_up_populations(400, NONE), about_populations(NONE))
-    assert alone["evidence for wrong labels, of the 10 that are needed"] == "3"
+    assert alone["evidence for wrong labels, of the 6 that are needed"] == "3"
     assert not [what for what in alone if "false alarms" in what or "chance" in what]
     undecided = numbers(made_up_populations(400, NONE), about_populations(UNDECIDED))
     assert undecided["look wrong, but undecided"] == "12.0 %"

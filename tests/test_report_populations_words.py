@@ -16,7 +16,7 @@ def test_wrong_labels_in_words():
     for shown in (
         "Of 400 labels, wrong ones stand out by errors that the geometry doesn't explain: energies of 14.9 % are off "
         "by some 60 meV/atom, too high and too low alike (right ones scatter by 3.0); forces of 3.0 % are off by some "
-        "2.4 x what is expected (right ones vary by a factor of 1.3). The evidence for them is 245, and 10 is very",
+        "2.4 x what is expected (right ones vary by a factor of 1.3). The evidence for them is 245, and 6 is strong",
         f"of {found.suspects} suspects {chance.about(odds.false_alarms)} are expected to be right (false alarms; the",
         f"of {400 - found.suspects} other configurations {chance.about(odds.missed)} to be wrong (missed)",
         f"{odds.ambiguous} of these 400 configurations", "Look at some suspects before you believe them.",
@@ -35,7 +35,7 @@ def test_wrong_labels_in_words():
         (FORCES, "explain: forces of 3.0 % are off by some 2.4 x what is expected (right ones vary by a factor of "
          "1.3). No wrong energies stand out."),
         (BOTH | {"properties": {"energy": WRONG_ENERGIES | {"too_low": 0.95}}}, "60 meV/atom, too low (right"),
-        (BOTH | {"gain": 4.2}, "The evidence for them is weak by now (4; they were believed in at 10)."),
+        (BOTH | {"gain": 4.2}, "The evidence for them is weak by now (4; they were believed in at 6)."),
     ],
 )  # fmt: skip
 def test_what_tells_them_apart_in_words(fit, shown):
@@ -45,7 +45,7 @@ def test_what_tells_them_apart_in_words(fit, shown):
 def test_no_wrong_labels_in_words():
     table = made_up_populations(400, NONE)
     text = said(table, about_populations(NONE))
-    assert "No wrong labels stand out among 400 labels (evidence 3 of the 10 that are needed)" in text
+    assert "No wrong labels stand out among 400 labels (evidence 3 of the 6 that are needed)" in text
     assert "don't show (energies: 3.0 meV/atom, forces: by a factor of 1.3)." in text
     assert "probability" not in text
     assert "gross" not in text

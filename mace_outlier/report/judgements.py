@@ -124,4 +124,4 @@ def _evidence(wrong: WrongLabels) -> str:
     """How strong the case for wrong labels is, for all of them together."""
     if wrong.gain < NEEDED:  # believed in before
         return f"The evidence for them is weak by now ({math.floor(wrong.gain)}; they were believed in at {NEEDED:g})."
-    return f"The evidence for them is {wrong.gain:,.0f}, and {NEEDED:g} is very strong (gain of the BIC)."
+    return f"The evidence for them is {wrong.gain:,.0f}, and {NEEDED:g} is strong (gain of the BIC)."
