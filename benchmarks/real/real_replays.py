@@ -33,19 +33,6 @@ from mace_outlier.method.unexplained import unexplained
 
 REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
 DECIDING = ("gain", "gain_known", "coarsened", "together", "memory", "energy_apart", "error_apart", "gross", "most")
-SHOWN = {  # in the README of the project
-    "Si-clean-1": "mlearn Si, clean",
-    "Mo-clean-2": "mlearn Mo, clean",
-    "acac-clean-1": "acetylacetone, 5 % of it at another temperature, clean",
-    "spice-clean-1": "mini-SPICE, clean",
-    "Si-flip-1": "Si, sign of the forces flipped in 20 %",
-    "Si-pm60-1": "Si, 15 % of the energies off by +60 or -60 meV/atom",
-    "Mo-pm60-1": "the same of Mo",
-    "acac-mild-1": "acetylacetone, 15 meV/atom and 0.1 eV/A of noise on 20 %",
-    "water-scf_43-1": "(H2O)5, 43 % unconverged",
-    "spice-scf_30-1": "mini-SPICE, 30 % unconverged, a quarter of them hardly wrong",
-    "wbe-own-1": "W-Be as published, labels proven wrong or right",
-}
 FACTOR, KNOWN_GAIN = 1.5, 5.0  # a gain of 0 has no multiple: it is exchanged for this and its negative
 FORCES_ONLY = ("flip", "kcal", "fnoise")  # faults that a frame without forces can't have
 
@@ -176,18 +163,6 @@ def tables() -> dict[str, str]:
     }
 
 
-def short_table() -> str:
-    """What the README of the project shows of the replays."""
-    rows = {row["replay"]: row for row in rows_of("replays.csv")}
-    lines = [
-        [what, f"{rows[name]['found']} of {rows[name]['wrong']}"]
-        + [f"{rows[name][which]} of {rows[name]['right']}" for which in ("false", "most_false")]
-        for name, what in SHOWN.items()
-        if name in rows
-    ]
-    return markdown(["data", "wrong labels found", "right ones lost", "at most after any epoch"], lines)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("capture", "judge", "settings", "tables"))
@@ -204,7 +179,6 @@ def main() -> None:
         rows = [{"setting": name} | summary(folder, own) for folder in folders for name, own in variants()]
         write(HERE / "settings.csv", rows)
     write_tables(HERE / "README.md", "real", tables())
-    write_tables(REPOSITORY / "README.md", "real", {"short": short_table()})
 
 
 if __name__ == "__main__":
