@@ -9,7 +9,8 @@ difficulty.py    how large an unexplained error is expected to be
 unexplained.py   errors that geometry doesn't explain, in units of what is expected
 right_wrong.py   densities of right and of wrong labels, one class for each kind of property
 tails.py         tails of the densities of right labels
-populations.py   one likelihood of all properties; its fit; the posterior
+populations.py   right and wrong labels of all properties; the posterior
+fit.py           their fit: one likelihood, expectation maximisation
 decide.py        are there wrong labels at all?
 evidence.py      what is remembered from epoch to epoch
 judge.py         one head: wrong labels, once two epochs agree

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .populations import Class, Populations, binned
+from .fit import Fit, binned
+from .populations import Class, Populations
 from .seen import Array
 from .settings import Settings
 
@@ -30,18 +31,18 @@ def decide(values: dict[str, Array], settings: Settings) -> Decision:
     Source: Schwarz (1978); coarsened: Miller and Dunson, arXiv:1506.06101.
     """
     cells = binned({name: own for name, own in values.items() if np.isfinite(own).sum() >= settings.least})
-    right = Populations(cells, [(0,) * len(cells.values)], settings).start(*NONE, together=False).climb(STEPS)
+    right = Fit(cells, [(0,) * len(cells.values)], settings).start(*NONE, together=False).climb(STEPS)
     without = right.criterion()
     found = []
     for classes, together in candidates(len(cells.values)):
-        trials = [Populations(cells, classes, settings).start(*widths, together).climb(TRIAL) for widths in STARTS]
+        trials = [Fit(cells, classes, settings).start(*widths, together).climb(TRIAL) for widths in STARTS]
         own = max(trials, key=lambda trial: trial.log_likelihood)
         if own.criterion() - without > HOPELESS:
             own.climb(STEPS)
-        found.append((own.are_apart, own.criterion() - without, own))
+        found.append((own.populations.are_apart, own.criterion() - without, own))
     better = [one for one in found if one[1] > 0]
     apart, gain, best = max(better, key=lambda one: one[:2], default=(True, 0.0, right))
-    return Decision(right, best, gain, apart)
+    return Decision(right.populations, best.populations, gain, apart)
 
 
 def candidates(number: int) -> list[tuple[list[Class], bool]]:

@@ -46,7 +46,7 @@ class HeadJudge:
     @property
     def some_are_wrong(self) -> bool:
         """Whether wrong labels are believed in."""
-        return self.populations is not None and len(self.populations.classes) > 1
+        return self.populations is not None and len(self.populations.shares) > 1
 
     def refit(self, rows: np.ndarray, seen: Seen, size: int) -> tuple[np.ndarray, Verdict] | None:
         """Judge by an epoch in which these rows, of `size` ones, were seen; return all rows that are judged.
