@@ -37,7 +37,7 @@ SETS = {
     "Mo": Settings(24, SOLID, 6),
     "acac": Settings(40, MOLECULES, 3),
     "water": Settings(40, MOLECULES, 3),
-    "wbe": Settings(20, SOLID, 15),
+    "wbe": Settings(20, ("--r_max=5.0", "--batch_size=5"), 30),
     "dft_water": Settings(12, ("--r_max=4.5", "--batch_size=2"), 25),
     "spice": Settings(20, MOLECULES, 25),
 }
