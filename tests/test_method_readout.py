@@ -76,7 +76,7 @@ def test_neighbours_are_the_nearest_and_never_oneself(count, most, monkeypatch):
 def test_far_from_all_others_expectations_are_uncertain():
     place = np.random.default_rng(3).normal(size=(200, 2))
     place[7] = 100.0
-    uncertainty = Neighbours(place, 5).uncertainty
+    uncertainty = Neighbours(place, 5).uncertainty(3.0)
     assert uncertainty.argmax() == 7
     assert uncertainty[7] > 10
     assert np.median(uncertainty) < 1.1

@@ -15,7 +15,6 @@ FLOOR = 0.35  # of an error, in widths of all: logarithms of smaller ones say no
 SMALLEST, LARGEST = -2.0, 8.0  # log of the expected size, relative to the typical one
 TOO_FAR = 3.0  # log of an error over the expected one, beyond which it doesn't count for more
 NEIGHBOUR_SCALE = 3.0  # of the neighbours' column: penalised less than the others
-NEAR = 3.0  # typical distances within which neighbours tell what to expect
 CHUNK = 4096
 
 
@@ -40,14 +39,13 @@ class Neighbours:
             mean = np.take_along_axis(apart, near, axis=1).clip(0.0).mean(axis=1)
             self.distance[first : first + CHUNK] = np.sqrt(mean)
 
-    @property
-    def uncertainty(self) -> Array:
-        """Factor (N,) by which an expectation may be off far from others, sqrt(1 + (distance / typical)^2 / 9).
+    def uncertainty(self, near: float) -> Array:
+        """Factor (N,) by which an expectation may be off far from others, sqrt(1 + (distance / (near typical))^2).
 
-        A geometry that nothing resembles can't be judged by others.
+        A geometry that nothing resembles can't be judged by others. `near`: typical distances within which others tell.
         """
         typical = max(float(np.median(self.distance)), 1e-12)
-        return np.asarray(np.hypot(1.0, self.distance / (NEAR * typical)))
+        return np.asarray(np.hypot(1.0, self.distance / (near * typical)))
 
     def mean(self, values: Array) -> Array:
         """Mean of the neighbours' values (N,)."""

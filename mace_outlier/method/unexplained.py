@@ -10,6 +10,7 @@ from .seen import ENERGY, FORCES, Array, Seen
 from .settings import Settings
 
 ROUNDS = 4  # of scale and readout in turn
+NEAR_ENERGY, NEAR_SIZE = 1.0, 3.0  # see Neighbours: a readout extrapolates energies; sizes of errors differ by less
 
 
 def unexplained(seen: Seen, settings: Settings) -> tuple[dict[str, Array], float]:
@@ -54,7 +55,7 @@ def _energies(errors: Array, columns: Covariates, near: Neighbours) -> tuple[Arr
         zero = densest(fit.studentised / scale)[0]
         residual = (fit.studentised - zero * scale) / width
         scale, alone = difficulty.expect(residual, (fit.predicted - densest(fit.predicted)[0]) / width)
-    found = residual / (alone * near.uncertainty)
+    found = residual / (alone * near.uncertainty(NEAR_ENERGY))
     zero, relative = densest(found)
     return (found - zero) / relative, width * relative
 
@@ -64,7 +65,7 @@ def _sizes(errors: Array, coarse: Array, near: Neighbours) -> Array:
     log, ones = np.log(errors + 1e-9), np.ones(len(errors))
     others = near.mean(in_widths(leave_one_out(coarse, log, ones).studentised).clip(-4.0, 4.0))
     residual = leave_one_out(np.column_stack((coarse, 3 * others)), log, ones).studentised
-    return np.asarray(residual - densest(residual)[0] - np.log(near.uncertainty))
+    return np.asarray(residual - densest(residual)[0] - np.log(near.uncertainty(NEAR_SIZE)))
 
 
 def in_widths(values: Array) -> Array:
