@@ -114,6 +114,13 @@ TABLE = [  # data sets, faults, what is trained: every combination
 ]
 SEEDS = (1, 2, 3)
 THREE_SEEDS = [*product(("clean", "own"), TRAINED), *product(("flip", "pm60", "mild"), ("forces",))]  # the others: one
+FIRST_ARMS = ("oracle", "weighted", "ema_robust")
+
+
+def importance(cell: "Cell", arm: str) -> tuple[bool, bool, int, int]:
+    """What is trained first: ours and what it is compared with; what the bars are about; seed by seed, set by set."""
+    later = (cell.fault, cell.train) not in THREE_SEEDS or cell.train != "forces"
+    return arm not in FIRST_ARMS, later, cell.seed, list(SETS).index(cell.set)
 
 
 def cells_of_table() -> list[Cell]:

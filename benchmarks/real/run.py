@@ -6,8 +6,8 @@
     python benchmarks/real/run.py --missing                  # only what trainings.csv doesn't have
     python benchmarks/real/real_results.py                   # table, README and figures, from what is finished
 
-Trainings run two at a time, one thread each. Data are read from ../shared/data and written to build/real/data; a data
-set that is not there is skipped, and the reason said.
+Trainings run two at a time, one thread each; what the bars are about comes first. Data are read from ../shared/data and
+written to build/real/data; a data set that is not there is skipped, and the reason said.
 """
 
 import argparse
@@ -19,7 +19,19 @@ import _real_paths  # noqa: F401 (first)
 import real_results
 from demo_arms import finished_result, run_all
 from finished_trainings import committed_trainings
-from real_cells import ARM_NAMES, OF_LANDED, SEEDS, SETS, TABLE, TRAINED, WORK, Cell, cells_of_table, check_out_landed
+from real_cells import (
+    ARM_NAMES,
+    OF_LANDED,
+    SEEDS,
+    SETS,
+    TABLE,
+    TRAINED,
+    WORK,
+    Cell,
+    cells_of_table,
+    check_out_landed,
+    importance,
+)
 from real_measure import collect
 from real_results import TRAININGS, WHICH
 from real_sets import missing
@@ -70,11 +82,13 @@ def chosen_trainings(options: argparse.Namespace) -> list[tuple[Cell, str]]:
 
 
 def run(wanted: list[tuple[Cell, str]], work: Path, table: Path, processes: int, epochs: int | None) -> None:
-    """Train seed by seed and set by set; after each there is something to look at."""
+    """Train set by set; after each there is something to look at."""
     if any(arm in OF_LANDED for _, arm in wanted):
         check_out_landed()
-    for (seed, name), group in groupby(wanted, key=lambda one: (one[0].seed, one[0].set)):
-        trainings = [cell.training(arm, work, epochs) for cell, arm in group]
+    for _, group in groupby(wanted, key=lambda one: importance(*one)):
+        chosen = list(group)
+        seed, name = chosen[0][0].seed, chosen[0][0].set
+        trainings = [cell.training(arm, work, epochs) for cell, arm in chosen]
         to_run = [training for training in trainings if finished_result(training) is None]
         finished = len(trainings) - len(to_run)
         print(f"seed {seed}, {name}: {len(to_run)} trainings to run, {finished} finished", flush=True)
@@ -84,7 +98,7 @@ def run(wanted: list[tuple[Cell, str]], work: Path, table: Path, processes: int,
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parse_arguments(words)
-    wanted = sorted(chosen_trainings(options), key=lambda one: (one[0].seed, list(SETS).index(one[0].set)))
+    wanted = sorted(chosen_trainings(options), key=lambda one: importance(*one))
     if options.list:
         for cell, arms in groupby(wanted, key=lambda one: one[0]):
             print(*cell, "-", *(arm for _, arm in arms))
