@@ -341,6 +341,19 @@ def test_the_readme_has_the_tables_of_the_committed_trainings(monkeypatch, tmp_p
     rows = real_results.finished(tmp_path, real_results.TRAININGS)
     real_results.write_tables(readme, "real", real_results.tables(rows))
     assert readme.read_text() == real_results.README.read_text()
+    readme.write_text((ROOT / "README.md").read_text())
+    real_results.write_tables(readme, "real", {"short": real_results.short_table(rows)})
+    assert readme.read_text() == (ROOT / "README.md").read_text()
+
+
+def test_what_the_bars_are_about_is_trained_first():
+    wanted = [(cell, arm) for cell in real_cells.cells_of_table() for arm in cell.arms]
+    ordered = sorted(wanted, key=lambda one: real_cells.importance(*one))
+    first = [(cell.fault, cell.train, arm) for cell, arm in ordered[:100]]
+    assert {fault for fault, _, _ in first} == {"clean", "own", "flip", "pm60", "mild"}
+    assert {train for _, train, _ in first} == {"forces"}
+    assert {arm for _, _, arm in first} == {"oracle", "weighted", "ema_robust"}
+    assert {arm for _, arm in ordered[-100:]} <= {"universal", "published", "landed"}
 
 
 # --- one training ----------------------------------------------------------------------------------------------------
