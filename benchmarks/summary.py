@@ -46,10 +46,9 @@ def cost() -> str:
     for name, numbers in overhead["results"].items():
         ratio, stock = numbers["median_of_ratios"], numbers["median_stock_ms"]
         lines.append(f"| training step, base loss {name} | {ratio:.3f} x stock ({stock:.0f} ms) |")
-    steps, end = numbers["steps_per_epoch"], numbers["median_end_of_epoch_ms"]
-    whole = max(own["ratio_with_end_of_epoch"] for own in overhead["results"].values())
-    lines.append(f"| fit at the end of an epoch of {10 * steps} configurations | {end:.0f} ms |")
-    lines.append(f"| epoch of {steps} steps, fit included, the slowest of these | {whole:.3f} x stock |")
+    for judged in load("overhead/end_of_epoch.json")["results"]:
+        number, seconds = judged["configurations"], judged["seconds"]
+        lines.append(f"| judgement at the end of an epoch of {number:,} configurations | {seconds:.2f} s |")
     lines += on_gpu()
     lines.append(f"| start of any Python program | {startup['import_us'] / 1e3:.2f} ms |")
     most = load("records/results.json")["results"][-1]

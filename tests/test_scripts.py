@@ -37,7 +37,10 @@ def test_demo_trains_both_arms_and_writes_table_and_figure_then_reuses_them(tmp_
 
 @pytest.mark.usefixtures("double_precision")
 @pytest.mark.parametrize(("script", "flags", "measured"), [
-    ("run", [], ["weighted, float32", "universal, float32", "weighted, float64", "universal, float64"]),
+    ("run", [], [
+        "weighted, float32", "universal, float32", "weighted, float64", "universal, float64",
+        "weighted, float32, 128x0e+128x1o",
+    ]),
     ("gpu", ["--device=cpu", "--models=small"], ["weighted, small", "universal, small"]),
 ])  # fmt: skip
 def test_overhead_benchmarks_run(tmp_path, monkeypatch, script, flags, measured):
@@ -49,6 +52,12 @@ def test_overhead_benchmarks_run(tmp_path, monkeypatch, script, flags, measured)
     results = json.loads(out.read_text())["results"]
     assert list(results) == measured
     assert all(numbers["median_of_ratios"] > 0 for numbers in results.values())
+
+
+def test_end_of_epoch_benchmark_runs(tmp_path):
+    out = tmp_path / "end_of_epoch.json"
+    run(sys.executable, ROOT / "benchmarks" / "overhead" / "end_of_epoch.py", "--sizes", "50", "--out", out)
+    assert json.loads(out.read_text())["results"][0]["seconds"] > 0
 
 
 def test_records_benchmark_runs(tmp_path):

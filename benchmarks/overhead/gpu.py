@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 import torch
 from launches import lines_that_wait
-from run import BASES, BATCH, SideBySide, compare, make_model, parse_sizes, water_cluster
+from run import BASES, BATCH, WIDE, SideBySide, compare, make_model, parse_sizes, water_cluster
 from torch.profiler import ProfilerActivity, profile
 
 HERE = Path(__file__).parent
 MODELS: dict[str, dict[str, Any]] = {
     "small": {"irreps": "16x0e", "r_max": 4.0},
-    "large": {"irreps": "128x0e + 128x1o", "correlation": 3, "max_ell": 3, "r_max": 5.0},
+    "large": WIDE,
 }
 PROFILED = 5  # steps
 CALLS = {  # of the CUDA runtime
