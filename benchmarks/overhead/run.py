@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 BASES = {"weighted": modules.WeightedEnergyForcesLoss, "universal": modules.UniversalLoss}
 BATCH = 10
 WIDE = {"irreps": "128x0e + 128x1o", "correlation": 3, "max_ell": 3, "r_max": 5.0}
-FEW_STEPS = 48  # of the wide model, three epochs
+FEW_STEPS = 24  # of the wide model, three epochs
 
 
 def water_cluster(rng: np.random.Generator, cutoff: float = 4.0) -> data.AtomicData:
