@@ -40,7 +40,7 @@ WHAT_IS_WRONG = {  # of the faults that the README of the project shows
     "others": "energies of other frames, 15 %",
     "pm60": "energies +60 or -60 meV/atom, 15 %",
     "p60_30": "energies +60 meV/atom, 30 %",
-    "block": "the same in one block, 20 %",
+    "block": "energies +60 meV/atom in one block, 20 %",
     "mild": "noise: 15 meV/atom, 0.1 eV/A, 20 %",
     "scf_30": "unconverged, 30 %",
     "scf_43": "unconverged, 43 %",
