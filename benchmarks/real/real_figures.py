@@ -15,7 +15,7 @@ STYLES = {arm: OTHERS[arm] for arm in ("weighted", "universal", "published")}
 STYLES |= {"landed": ("ema_robust, landed before", "#56B4E9", "v"), "ema_robust": OTHERS["default"]}  # Okabe and Ito
 FOUND = {"recall": "recall at the end", "precision": "precision at the end"}
 RATIOS = {"energy_ratio": "energy RMSE / oracle's", "force_ratio": "force RMSE / oracle's"}
-LARGEST = 10.0  # ratio that is drawn; larger ones lie on the edge
+SMALLEST, LARGEST = 0.3, 10.0  # ratios that are drawn; others lie on the edge
 
 
 def draw(rows: pandas.DataFrame, folder: Path) -> None:
@@ -59,13 +59,13 @@ def draw_panel(axes: plt.Axes, rows: pandas.DataFrame, column: str, faults: list
         name, colour, marker = STYLES[arm]
         own = rows[rows.arm == arm]
         height = [faults.index(fault) + 0.6 * (0.5 - (number + 0.5) / len(arms)) for fault in own.fault]
-        values = own[column].clip(upper=LARGEST) if column in RATIOS else own[column]
+        values = own[column].clip(SMALLEST, LARGEST) if column in RATIOS else own[column]
         axes.plot(values, height, marker, color=colour, label=name, ms=4, alpha=0.8, ls="none", clip_on=False)
     axes.set_yticks(range(len(faults)), labels=faults)
     if column in RATIOS:
         axes.set_xscale("log")
-        axes.set_xlim(0.8, LARGEST)
-        axes.set_xticks([1, 2, 5, 10], labels=["1", "2", "5", ">= 10"])
+        axes.set_xlim(SMALLEST, LARGEST)
+        axes.set_xticks([0.5, 1, 2, 5, 10], labels=["0.5", "1", "2", "5", ">= 10"])
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.axvline(1.05, color="#777777", lw=0.8)
     else:
