@@ -36,7 +36,6 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "gaussian": GaussianDistribution,
 }
 STATE_FORMAT = 2  # of what a checkpoint holds of the judgement; that of another one can't be continued
-SMALL_HEAD = 50  # configurations, below which a second population can't be proven
 
 
 class RobustTraining:
@@ -280,5 +279,5 @@ def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
     for head, size in zip(heads, sizes.tolist(), strict=True):
         if size < Settings().least:
             logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
-        elif size < SMALL_HEAD:
+        elif size < Settings().few:
             logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

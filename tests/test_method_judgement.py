@@ -201,6 +201,16 @@ def test_a_label_needs_two_epochs_and_a_gross_one_a_single_epoch():
     assert again.weight[late] < 0.01
 
 
+@pytest.mark.parametrize(("size", "some_are_found"), [(45, False), (60, True)])
+def test_in_small_heads_only_gross_errors_are_found(size, some_are_found):
+    planted = Planted(size=size)
+    wrong, gross = planted.some(0.2), np.arange(size) == 0
+    planted.off = np.where(gross, 1e5, 12.0 * wrong)
+    _, verdict = judged(planted.epochs(4))
+    assert suspects(verdict)[0]
+    assert suspects(verdict)[1:].any() == some_are_found
+
+
 def test_more_than_half_that_look_wrong_are_left_alone():
     """They are off by different amounts, so that the right ones are the densest."""
     planted = Planted()

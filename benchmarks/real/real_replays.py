@@ -32,7 +32,18 @@ from mace_outlier.method.settings import Settings
 from mace_outlier.method.unexplained import unexplained
 
 REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
-DECIDING = ("gain", "gain_known", "coarsened", "together", "memory", "energy_apart", "error_apart", "gross", "most")
+DECIDING = (
+    "gain",
+    "gain_known",
+    "coarsened",
+    "together",
+    "memory",
+    "energy_apart",
+    "error_apart",
+    "gross",
+    "few",
+    "most",
+)
 FACTOR, KNOWN_GAIN = 1.5, 5.0  # a gain of 0 has no multiple: it is exchanged for this and its negative
 FORCES_ONLY = ("flip", "kcal", "fnoise")  # faults that a frame without forces can't have
 

@@ -26,12 +26,14 @@ class Decision(NamedTuple):
 
 
 def decide(values: dict[str, Array], settings: Settings) -> Decision:
-    """Choose the populations of what is not explained, by a coarsened criterion, see Populations.
+    """Choose the populations of what is not explained, by a coarsened criterion, see Fit.
 
     Source: Schwarz (1978); coarsened: Miller and Dunson, arXiv:1506.06101.
     """
     cells = binned({name: own for name, own in values.items() if np.isfinite(own).sum() >= settings.least})
     right = Fit(cells, [(0,) * len(cells.values)], settings).start(*NONE, together=False).climb(STEPS)
+    if right.number < settings.few:
+        return Decision(right.populations, right.populations, 0.0, True)
     without = right.criterion()
     found = []
     for classes, together in candidates(len(cells.values)):

@@ -18,6 +18,7 @@ class Settings:
     energy_apart: float = 3.0  # least typical error of wrong energies, in widths of right ones
     error_apart: float = 0.5  # least ratio of the typical errors (log) of wrong and right forces, stresses, virials
     gross: float = 1e-5  # prior share of errors of any size, which need no population of their own
+    few: int = 50  # configurations of a head, below which only gross errors can be told from hard geometries
     most: float = 0.5  # of a head, beyond which nobody can say which are the wrong ones
 
     # --- how expectations are made ---------------------------------------------------------------------------------
