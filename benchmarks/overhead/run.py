@@ -221,7 +221,7 @@ def main() -> None:
     results["weighted, float32, 128x0e+128x1o"] = wide(arguments)
     versions = {name: version(name) for name in ("mace-torch", "torch", "mace-outlier")}
     report = {
-        "command": "python benchmarks/overhead/run.py",
+        "command": " ".join(["python benchmarks/overhead/run.py", *sys.argv[1:]]),
         "versions": versions | {"python": platform.python_version()},
         "threads": arguments.threads,
         "batch_size": BATCH,
