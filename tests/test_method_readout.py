@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.spatial import cKDTree
 from scipy.stats import norm, t
 
 from mace_outlier.method import difficulty, readout
@@ -54,23 +53,44 @@ def test_what_no_geometry_explains_is_penalised_most():
     assert noise > leave_one_out(design, design[:, 1:] @ rng.normal(size=30), scale).penalty
 
 
+def test_the_largest_penalty_leaves_the_model_as_it_is():
+    """A model that knows all but the noise: no correction by features is better, and it has to be among the choices."""
+    design, _, scale = problem(60, 30)
+    values = np.random.default_rng(2).normal(size=60)
+    found = leave_one_out(design, values, scale, max(readout.PENALTIES))
+    assert found.studentised == pytest.approx(values - np.mean(values), abs=0.2)
+    assert np.ptp(found.predicted) < 0.2
+
+
 @pytest.mark.parametrize(("count", "most"), [(40, 2000), (3000, 2000), (500, 100)])
 def test_neighbours_are_the_nearest_and_never_oneself(count, most, monkeypatch):
     monkeypatch.setattr(difficulty, "REFERENCES", most)
-    monkeypatch.setattr(difficulty, "CHUNK", 128)
     place = np.random.default_rng(2).normal(size=(count, 3))
     found = Neighbours(place, 5)
     references = np.unique(found.of) if count > most else np.arange(count)
     assert len(references) <= most
-    distances, indices = cKDTree(place[references]).query(place, 6)
-    for i in range(count):
-        near = [int(j) for j in references[indices[i]] if j != i][:5]
-        assert i not in found.of[i]
-        if count <= most:
-            assert sorted(found.of[i]) == sorted(near)
-        far = [float(np.linalg.norm(place[i] - place[j])) for j in found.of[i]]
-        assert found.distance[i] == pytest.approx(np.sqrt(np.mean(np.square(far))), abs=1e-6)
-        assert max(far) <= distances[i][-1] + 1e-9
+    for i in range(0, count, 1 + count // 500):
+        others = references[references != i]
+        apart = np.linalg.norm(place[i] - place[others], axis=1)
+        nearest = others[np.argsort(apart)[:5]]
+        assert sorted(found.of[i]) == sorted(nearest)
+        assert found.distance[i] == pytest.approx(np.sqrt(np.mean(np.square(np.sort(apart)[:5]))))
+
+
+@pytest.mark.parametrize("place", [np.zeros((50, 3)), np.zeros((50, 0))], ids=["one place", "no features"])
+def test_configurations_that_are_all_alike_have_others_for_neighbours(place):
+    found = Neighbours(place, 5)
+    assert found.of.shape == (50, 5)
+    assert not (found.of == np.arange(50)[:, None]).any()
+    assert not found.distance.any()
+
+
+def test_a_few_wrong_labels_make_no_hard_region_and_a_hard_region_does():
+    near, values = Neighbours(np.zeros((17, 1)), 16), np.zeros(17)
+    values[1:5] = 9.0
+    assert near.middle_mean(values)[0] == 0.0
+    values[1:] = 2.0
+    assert near.middle_mean(values)[0] == 2.0
 
 
 def test_far_from_all_others_expectations_are_uncertain():

@@ -10,10 +10,10 @@ from .populations import Class, Populations
 from .seen import Array
 from .settings import Settings
 
-STARTS = ((3.0, 2.5), (1.8, 1.5))  # widths beyond which energies, others are taken for wrong at first
+START = (1.8, 1.5)  # widths beyond which energies, others are taken for wrong at first
 NONE = (np.inf, np.inf)
-TRIAL, STEPS = 8, 80  # steps from each start, and at most of the best
-HOPELESS = -40.0  # gain after a trial, below which no further steps would help
+TRIAL, STEPS = 8, 80  # steps of a trial, and at most beyond it
+HOPELESS = -20.0  # gain after a trial, below which no further steps would help
 
 
 class Decision(NamedTuple):
@@ -37,8 +37,7 @@ def decide(values: dict[str, Array], settings: Settings) -> Decision:
     without = right.criterion()
     found = []
     for classes, together in candidates(len(cells.values)):
-        trials = [Fit(cells, classes, settings).start(*widths, together).climb(TRIAL) for widths in STARTS]
-        own = max(trials, key=lambda trial: trial.log_likelihood)
+        own = Fit(cells, classes, settings).start(*START, together).climb(TRIAL)
         if own.criterion() - without > HOPELESS:
             own.climb(STEPS)
         found.append((own.populations.are_apart, own.criterion() - without, own))

@@ -5,6 +5,7 @@ to explain, and what configurations of similar features suffer. Numpy only.
 """
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from .densest import TINY
 from .seen import Array
@@ -15,29 +16,22 @@ FLOOR = 0.35  # of an error, in widths of all: logarithms of smaller ones say no
 SMALLEST, LARGEST = -2.0, 8.0  # log of the expected size, relative to the typical one
 TOO_FAR = 3.0  # log of an error over the expected one, beyond which it doesn't count for more
 NEIGHBOUR_SCALE = 3.0  # of the neighbours' column: penalised less than the others
-CHUNK = 4096
 
 
 class Neighbours:
     """The nearest configurations of each of N, by where they are (N, d) in the space of the features; never itself."""
 
     def __init__(self, place: Array, count: int) -> None:
+        place = place if place.shape[1] else np.zeros((len(place), 1))  # no features: all are alike
         references = np.arange(len(place))
         if len(place) > REFERENCES:
             references = np.sort(np.random.default_rng(0).permutation(len(place))[:REFERENCES])
         count = max(1, min(count, len(references) - 1))
-        self.of = np.empty((len(place), count), dtype=np.int64)  # indices
-        self.distance = np.empty(len(place))
-        there = place[references]
-        squares = np.square(there).sum(axis=1)
-        for first in range(0, len(place), CHUNK):
-            here = place[first : first + CHUNK]
-            apart = np.square(here).sum(axis=1)[:, None] + squares - 2 * here @ there.T
-            apart[references == np.arange(first, first + len(here))[:, None]] = np.inf
-            near = np.argpartition(apart, count - 1, axis=1)[:, :count]
-            self.of[first : first + CHUNK] = references[near]
-            mean = np.take_along_axis(apart, near, axis=1).clip(0.0).mean(axis=1)
-            self.distance[first : first + CHUNK] = np.sqrt(mean)
+        apart, near = cKDTree(place[references]).query(place, count + 1)
+        other = references[near] != np.arange(len(place))[:, None]
+        other[other.all(axis=1), -1] = False  # not among the references, or beside as many at the same place
+        self.of = references[near][other].reshape(-1, count)  # indices
+        self.distance = np.sqrt(np.square(apart[other].reshape(-1, count)).mean(axis=1))
 
     def uncertainty(self, near: float) -> Array:
         """Factor (N,) by which an expectation may be off far from others, sqrt(1 + (distance / (near typical))^2).
@@ -50,6 +44,12 @@ class Neighbours:
     def mean(self, values: Array) -> Array:
         """Mean of the neighbours' values (N,)."""
         return np.asarray(values[self.of].mean(axis=1))
+
+    def middle_mean(self, values: Array) -> Array:
+        """Mean of the middle half of the neighbours' values (N,): a few wrong labels make no hard region."""
+        ordered = np.sort(values[self.of], axis=1)
+        cut = ordered.shape[1] // 4
+        return np.asarray(ordered[:, cut : ordered.shape[1] - cut].mean(axis=1))
 
 
 class Difficulty:
@@ -76,7 +76,7 @@ class Difficulty:
         `explained` (N,): what geometry explains of the errors, in the same unit.
         """
         sizes = np.minimum(np.hypot(residual, FLOOR), np.exp(self.log + TOO_FAR))
-        near = self.neighbours.mean(np.log(sizes))
+        near = self.neighbours.middle_mean(np.log(sizes))
         near_columns = [NEIGHBOUR_SCALE * near, NEIGHBOUR_SCALE * np.maximum(near - 1.0, 0.0)]
         columns = np.column_stack((self.columns, _standard(np.log(np.hypot(explained, 1.0))), *near_columns))
         self.log, alone = _log_means(columns, sizes)

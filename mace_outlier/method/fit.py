@@ -11,7 +11,7 @@ from .seen import ENERGY, FORCES, Array
 from .settings import Settings
 from .tails import TAILS
 
-EACH, ENOUGH = 4, 3e-4  # steps after which progress is looked at, and the least for each configuration that goes on
+EACH, ENOUGH = 4, 1e-3  # steps after which progress is looked at, and the least for each configuration that goes on
 FEW = 5000  # configurations that are taken one by one; more are binned
 BIN = 0.08  # of asinh of values in their widths
 FEWEST = 10.0  # configurations that a form costs at least: fewer are single gross errors, which need no population

@@ -70,9 +70,10 @@ class HeadJudge:
         self.undecided = share if believed and (too_many or not twice) else 0.0
         if not (too_many and self.populations):  # then the last good weights stay
             self.populations = best if believed and twice and not too_many else right
-        weights, before = _weights(self.populations, values), self.looked.exchanged(judged, looks, size)
+        weights = looks if self.populations is best else _weights(self.populations, values)
+        before = self.looked.exchanged(judged, looks, size)
         if not at_once:
-            weights = confirmed(weights, before, gross=_weights(right, values))
+            weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
         return judged, _verdict(self.populations, values, weights)
 
     @property

@@ -11,9 +11,9 @@ import numpy as np
 from .densest import spread_about_zero
 from .seen import Array
 
-PENALTIES = (0.03, 0.3, 3.0, 30.0)  # in configurations: features are whitened
+PENALTIES = (0.03, 0.3, 3.0, 30.0, 300.0, 3000.0)  # in configurations: features are whitened; the largest: no readout
 TAIL = 3.0  # degrees of freedom of the t distribution of what is not explained
-PASSES = 3  # reweightings once the penalty is known
+PASSES = 2  # reweightings once the penalty is known
 FULL = 0.999  # largest leverage
 
 

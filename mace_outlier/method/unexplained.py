@@ -9,7 +9,7 @@ from .readout import leave_one_out
 from .seen import ENERGY, FORCES, Array, Seen
 from .settings import Settings
 
-ROUNDS = 4  # of scale and readout in turn
+ROUNDS = 3  # of scale and readout in turn
 NEAR_ENERGY, NEAR_SIZE = 1.0, 3.0  # see Neighbours: a readout extrapolates energies; sizes of errors differ by less
 
 
