@@ -173,7 +173,7 @@ def told_apart(kept: dict[str, np.ndarray], split: str, truth_of_frame: np.ndarr
 
 
 def auroc(score: np.ndarray, wrong: np.ndarray, right: np.ndarray) -> float:
-    """How often a wrong label has a higher score than a right one; NaN where a score isn't finite."""
-    if not np.isfinite(score[wrong | right]).all():
+    """How often a wrong label has a higher score than a right one; NaN where a score isn't finite, or none is wrong."""
+    if not np.isfinite(score[wrong | right]).all() or not wrong.any():
         return float("nan")
     return float(mannwhitneyu(score[wrong], score[right]).statistic / (wrong.sum() * right.sum()))

@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import _real_paths  # noqa: F401 (first)
 import numpy as np
 from ase.io import read
 from readme_tables import markdown, write_tables
 from real_cells import WORK, Cell
+from real_measure import auroc
 from real_sets import REPOSITORY
 from source_commit import commit_of
 
@@ -32,18 +34,8 @@ from mace_outlier.method.settings import Settings
 from mace_outlier.method.unexplained import unexplained
 
 REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
-DECIDING = (
-    "gain",
-    "gain_known",
-    "coarsened",
-    "together",
-    "memory",
-    "energy_apart",
-    "error_apart",
-    "gross",
-    "few",
-    "most",
-)
+DECIDING = ("gain", "gain_known", "coarsened", "together", "memory")
+DECIDING += ("energy_apart", "error_apart", "gross", "few", "most")
 FACTOR, KNOWN_GAIN = 1.5, 5.0  # a gain of 0 has no multiple: it is exchanged for this and its negative
 FORCES_ONLY = ("flip", "kcal", "fnoise")  # faults that a frame without forces can't have
 
@@ -89,11 +81,11 @@ def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
     wrong, judge = np.load(folder / "truth.npz")["wrong"], HeadJudge(settings)
     for epoch, file in enumerate(sorted(folder.glob("seen/epoch-*.npz"))):
         rows, seen, size = seen_in(file)
-        judging.unexplained = lambda *_, file=file: explained(file)
-        judged = judge.refit(rows, seen, size)
-        weight = np.ones(size)
+        with patch.object(judging, "unexplained", lambda *_, file=file: explained(file)):
+            judged = judge.refit(rows, seen, size)
+        weight, zscore = np.ones(size), np.zeros(size)
         if judged is not None:
-            weight[judged[0]] = judged[1].weight
+            weight[judged[0]], zscore[judged[0]] = judged[1].weight, judged[1].zscore
         can = np.ones(size, dtype=bool)
         if folder.name.split("-")[1] in FORCES_ONLY:  # forces that vanish by symmetry can't be wrong in sign or unit
             can[rows] = seen.label_force > settings.least_force
@@ -106,6 +98,7 @@ def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
             "false": int((below & (wrong == 0)).sum()),
             "right": int((wrong == 0).sum()),
             "gain": round(judge.gain, 1),
+            "auroc": round(auroc(zscore, (wrong == 1) & can, wrong == 0), 3),
         }
 
 
@@ -118,6 +111,7 @@ def summary(folder: Path, settings: Settings) -> dict[str, Any]:
         "epochs": len(epochs),
         "acts_from": acting[0] if acting else "",
         "acts_in": len(acting),
+        "auroc_first": epochs[0]["auroc"],
         **{name: last[name] for name in ("found", "wrong", "false", "right")},
         "most_false": max(one["false"] for one in epochs),
         "largest_gain": max(one["gain"] for one in epochs),
@@ -155,9 +149,11 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 def tables() -> dict[str, str]:
     """The tables of the README, out of both files."""
-    head = ["replay", "acts from epoch", "found at the end", "right labels lost at the end", "at most after an epoch"]
+    head = ["replay", "AUROC after the first epoch", "acts from epoch", "found at the end"]
+    head += ["right labels lost at the end", "at most after an epoch"]
     lines = [
-        [row["replay"], row["acts_from"] or "-", f"{row['found']} of {row['wrong']}"]
+        [row["replay"], row["auroc_first"].replace("nan", "-"), row["acts_from"] or "-"]
+        + [f"{row['found']} of {row['wrong']}"]
         + [f"{row[name]} of {row['right']}" for name in ("false", "most_false")]
         for row in rows_of("replays.csv")
     ]

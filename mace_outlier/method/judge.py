@@ -74,7 +74,7 @@ class HeadJudge:
         before = self.looked.exchanged(judged, looks, size)
         if not at_once:
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
-        return judged, _verdict(self.populations, values, weights)
+        return judged, _verdict(self.populations if too_many else best, values, weights)
 
     @property
     def _needed(self) -> float:

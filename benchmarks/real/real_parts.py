@@ -1,0 +1,101 @@
+"""What each part of the method is good for: the replays, judged without it.
+
+    python benchmarks/real/real_parts.py    # some 15 minutes; writes parts.csv and the README's table
+
+A part is left out by exchanging one constant or function of `mace_outlier.method` for the time of its replays.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+from unittest.mock import patch
+
+import _real_paths  # noqa: F401 (first)
+import numpy as np
+import real_replays
+from readme_tables import markdown, write_tables
+from real_heavy import lost
+from real_replays import HERE, REPLAYS, explained, rows_of, summary, write
+
+from mace_outlier.method import covariates, decide, difficulty, fit, judge, readout, right_wrong, unexplained
+from mace_outlier.method.settings import Settings
+
+SHOWN = ("Mo-clean-2", "Mo-pm60-1", "Si-clean-1", "Si-flip-1", "Si-pm60-1", "acac-clean-1", "acac-mild-1")
+SHOWN += ("spice-scf_30-1", "water-scf_30-1", "water-scf_43-1", "wbe-own-1")
+HEAVY = [(1000, 0.6, forces, seed) for forces in (True, False) for seed in range(6)]
+FAR = 1e9  # nothing is as far
+Exchange = tuple[Any, str, Any]  # module or class, name, and what stands there meanwhile
+
+
+def no_neighbours(self: difficulty.Neighbours, values: np.ndarray) -> np.ndarray:
+    return np.zeros(len(values))
+
+
+def no_components(columns: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((len(columns), 0)), np.ones(0)
+
+
+def without(kept: Callable[[list, bool], bool]) -> Callable[[int], list]:
+    """The candidates that are kept."""
+    every = decide.candidates
+    return lambda number: [one for one in every(number) if kept(*one)]
+
+
+PARTS: dict[str, list[Exchange]] = {
+    "as it is": [],
+    "no readout: the model's own errors": [(readout, "PENALTIES", (FAR,))],
+    "always a readout: no penalty above 30": [(readout, "PENALTIES", readout.PENALTIES[:4])],
+    "no features": [(covariates, "_components", no_components)],
+    "no predicted forces": [(covariates, "FORCE_KNOTS", 1)],
+    "no time in the epoch": [(covariates, "TIME_KNOTS", 1)],
+    "no neighbours": [(difficulty.Neighbours, name, no_neighbours) for name in ("mean", "middle_mean")],
+    "mean of all neighbours": [(difficulty.Neighbours, "middle_mean", difficulty.Neighbours.mean)],
+    "far geometries are as certain": [(unexplained, name, FAR) for name in ("NEAR_ENERGY", "NEAR_SIZE")],
+    "expected sizes once, not in turn": [(unexplained, "ROUNDS", 1)],
+    "t distributions only": [(module, "TAILS", fit.TAILS[:5]) for module in (fit, right_wrong)],
+    "hard forces widen no energies": [(right_wrong, "SHARED", (0.0,) * 5)],
+    "wrong forces don't straggle": [(right_wrong, "STRAGGLING", 0.0)],
+    "no class of any property": [(decide, "candidates", without(lambda classes, at_once: at_once or len(classes) < 4))],
+    "no class of all at once": [(decide, "candidates", without(lambda classes, at_once: not at_once))],
+    "one epoch is enough": [(judge, "confirmed", lambda weights, before, gross: weights)],
+    "no memory": [(real_replays, "Settings", lambda: Settings(memory=1.0))],
+}
+
+
+def rows(replays: list[str]) -> Iterator[dict[str, Any]]:
+    """A row for each part and replay, and for each part one of the sets with heavy tails (share lost, per mille)."""
+    for name, exchanges in PARTS.items():
+        explained.cache_clear()
+        with ExitStack() as stack:
+            for exchange in exchanges:
+                stack.enter_context(patch.object(*exchange))
+            settings = real_replays.Settings()
+            for replay in replays:
+                yield {"part": name} | summary(REPLAYS / replay, settings)
+            shares = [lost(*which, settings) for which in HEAVY]
+            ends = {"false": round(1000 * np.mean([one[-1] for one in shares]), 2), "most_false": 1000 * np.max(shares)}
+            yield {"part": name, "replay": "heavy", "found": 0, "wrong": 0, "right": 1000} | ends
+        print(name, flush=True)
+
+
+def table() -> str:
+    """Found of the wrong ones, right ones lost at the end (at most after any epoch), by part and replay."""
+    parts: dict[str, dict[str, str]] = {}
+    for row in rows_of("parts.csv"):
+        found = f"{row['found']}/{row['wrong']}, " if row["wrong"] != "0" else ""
+        lost_ones = f"{float(row['false']):g} ({float(row['most_false']):g})"
+        parts.setdefault(row["part"], {})[row["replay"]] = found + lost_ones
+    names = [*SHOWN, "heavy"]
+    return markdown(["", *names], [[part, *(own.get(name, "-") for name in names)] for part, own in parts.items()])
+
+
+def main() -> None:
+    replays = sorted(folder.name for folder in REPLAYS.iterdir())
+    found = list(rows(replays))
+    names = list(found[0])
+    write(HERE / "parts.csv", [{name: row.get(name, "") for name in names} for row in found])
+    write_tables(HERE / "README.md", "real", {"parts": table()})
+
+
+if __name__ == "__main__":
+    main()
