@@ -22,7 +22,7 @@ from mace_outlier.method.settings import Settings
 
 SHOWN = ("Mo-clean-2", "Mo-pm60-1", "Si-clean-1", "Si-flip-1", "Si-pm60-1", "acac-clean-1", "acac-mild-1")
 SHOWN += ("spice-scf_30-1", "water-scf_30-1", "water-scf_43-1", "wbe-own-1")
-HEAVY = [(1000, 0.6, forces, seed) for forces in (True, False) for seed in range(6)]
+HEAVY = [(1000, sd, forces, seed) for sd in (0.6, 0.8) for forces in (True, False) for seed in range(6)]
 FAR = 1e9  # nothing is as far
 Exchange = tuple[Any, str, Any]  # module or class, name, and what stands there meanwhile
 

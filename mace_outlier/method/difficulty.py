@@ -15,6 +15,7 @@ PENALTY = 10.0
 FLOOR = 0.35  # of an error, in widths of all: logarithms of smaller ones say nothing
 SMALLEST, LARGEST = -2.0, 8.0  # log of the expected size, relative to the typical one
 TOO_FAR = 3.0  # log of an error over the expected one, beyond which it doesn't count for more
+LITTLE = 0.1  # of logarithms
 NEIGHBOUR_SCALE = 3.0  # of the neighbours' column: penalised less than the others
 
 
@@ -89,7 +90,8 @@ def _around_typical(log: Array) -> Array:
 
 
 def _standard(values: Array) -> Array:
-    return (values - values.mean()) / max(float(values.std()), 1e-12)
+    """Of zero mean and unit variance; what hardly varies (LITTLE) is not blown up: it may tell of the own error."""
+    return (values - values.mean()) / max(float(values.std()), LITTLE)
 
 
 def _log_means(columns: Array, sizes: Array, steps: int = 8) -> tuple[Array, Array]:

@@ -52,21 +52,6 @@ def centred(name: str, values: Array, among: Array) -> Array:
     return (values - zero) / (width if name == ENERGY else 1.0)
 
 
-class Looks:
-    """How N labels looked after the last epoch, whether wrong labels were believed in or not."""
-
-    def __init__(self) -> None:
-        self.weights: Weights = {}  # 1: not judged
-
-    def exchanged(self, rows: np.ndarray, weights: Weights, size: int) -> Weights:
-        """Take in those of some rows of `size` ones, and return what they were before."""
-        before = {name: values[rows] for name, values in self.weights.items()}
-        self.weights = {name: np.ones(size) for name in weights}
-        for name, values in weights.items():
-            self.weights[name][rows] = values
-        return before
-
-
 def confirmed(weights: Weights, before: Weights, gross: Weights) -> Weights:
     """Weights on which two epochs agree, min(max(w, before), gross): a gross error needs no second look."""
     none = np.ones(len(weights[WHOLE]))

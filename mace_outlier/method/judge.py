@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .decide import decide
-from .evidence import WHOLE, Evidence, Looks, Weights, centred, confirmed
+from .evidence import WHOLE, Evidence, Weights, centred, confirmed
 from .populations import Populations
 from .right_wrong import Logarithmic, Signed
 from .seen import Array, Seen
@@ -41,7 +41,7 @@ class HeadJudge:
         self.evidence = Evidence(settings.memory)
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # the last epoch
-        self.looked = Looks()
+        self.looked: Weights = {}  # after the last epoch, whether wrong labels were believed in or not; 1: not judged
 
     @property
     def some_are_wrong(self) -> bool:
@@ -64,16 +64,17 @@ class HeadJudge:
         values, at_once = self.evidence.of(judged), bool(np.ptp(seen.times) == 0)  # by one model: nothing changes
         right, best, gain, apart = decide(values, self.settings)
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
-        looks, twice = _weights(best, values), at_once or bool(self.looked.weights)
+        looks, twice = _weights(best, values), at_once or bool(self.looked)
         share = float(np.mean(looks[WHOLE] < 0.5))
         believed, too_many = best is not right and apart and self.gain > self._needed, share > self.settings.most
         self.undecided = share if believed and (too_many or not twice) else 0.0
         if not (too_many and self.populations):  # then the last good weights stay
             self.populations = best if believed and twice and not too_many else right
         weights = looks if self.populations is best else _weights(self.populations, values)
-        before = self.looked.exchanged(judged, looks, size)
         if not at_once:
+            before = {name: own[judged] for name, own in self.looked.items()}
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
+        self.looked = {name: _placed(own, judged, size) for name, own in looks.items()}
         return judged, _verdict(self.populations if too_many else best, values, weights)
 
     @property
@@ -119,7 +120,7 @@ class HeadJudge:
             "numbers": [self.unit, self.gain, self.undecided, self._last_gain],
             "evidence": self.evidence.to_dict(),
             "others": self.others.to_dict(),
-            "looked": dict(self.looked.weights),
+            "looked": dict(self.looked),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -130,12 +131,19 @@ class HeadJudge:
         self.unit, self.gain, self.undecided, self._last_gain = state["numbers"]
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
-        self.looked.weights = {name: np.array(own) for name, own in state["looked"].items()}
+        self.looked = {name: np.array(own) for name, own in state["looked"].items()}
 
 
 def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
     weight, by_property = populations.posterior(values)
     return by_property | {WHOLE: weight}
+
+
+def _placed(weights: Array, rows: np.ndarray, size: int) -> Array:
+    """Weights of some rows among `size` ones; of others, 1."""
+    every = np.ones(size)
+    every[rows] = weights
+    return every
 
 
 def _verdict(populations: Populations, values: dict[str, Array], weights: Weights) -> Verdict:
