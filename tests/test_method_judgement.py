@@ -60,7 +60,7 @@ def test_heavy_tailed_errors_of_right_labels_cost_no_weight(sd, size, forces):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_without_anything_that_tells_how_hard_it_is_no_label_explains_its_own_error(seed):
-    """Judged at once, by one model, as in an audit: not even the time is a column. A label left out tells what it was."""
+    """By one model, as in an audit: not even the time is a column. What the others say of a label tells what it was."""
     epoch = next(real_heavy.heavy_tailed(1000, 0.8, False, seed))
     _, verdict = judged([dataclasses.replace(epoch, times=np.zeros(1000))])
     assert not suspects(verdict).any()
