@@ -50,6 +50,8 @@ PARTS: dict[str, list[Exchange]] = {
     "no time in the epoch": [(covariates, "TIME_KNOTS", 1)],
     "no neighbours": [(difficulty.Neighbours, name, no_neighbours) for name in ("mean", "middle_mean")],
     "mean of all neighbours": [(difficulty.Neighbours, "middle_mean", difficulty.Neighbours.mean)],
+    "middle mean for forces too": [(difficulty.Neighbours, "mean", difficulty.Neighbours.middle_mean)],
+    "other penalties (0.1, 1 ... 1,000)": [(readout, "PENALTIES", (0.1, 1.0, 10.0, 100.0, 1000.0))],
     "far geometries are as certain": [(unexplained, name, FAR) for name in ("NEAR_ENERGY", "NEAR_SIZE")],
     "expected sizes once, not in turn": [(unexplained, "ROUNDS", 1)],
     "t distributions only": [(module, "TAILS", fit.TAILS[:5]) for module in (fit, right_wrong)],

@@ -18,9 +18,7 @@ THINNED = 20_000  # configurations that the components are made from, at most
 class Covariates(NamedTuple):
     """Columns of N configurations."""
 
-    design: (
-        Array  # (N, p): 1, size, composition, conditions, predicted force, time, whitened components of the features
-    )
+    design: Array  # (N, p): 1, size, composition, conditions, predicted force, time, whitened components of features
     coarse: Array  # (N, q): without time, and with the first components only: what the size of an error depends on
     place: Array  # (N, d): components in their own widths, where near neighbours are sought
 

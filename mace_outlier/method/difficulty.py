@@ -1,7 +1,7 @@
 """How large an unexplained error is expected to be, by the geometry alone: no label is judged by its own error.
 
 A configuration is as hard as its kind: coarse features, how few others resemble it, how much of its error geometry has
-to explain, and what configurations of similar features suffer. Numpy only.
+to explain, and what configurations of similar features suffer. Numpy and scipy only.
 """
 
 import numpy as np
@@ -58,7 +58,7 @@ class Difficulty:
 
         log s_i = z_i b,    b by quasi-likelihood for the mean of |r|: sum_i (|r_i| / s_i - 1) z_i = penalty b
 
-    z: coarse columns (N, q), leverage, distance to the neighbours, mean log |r| of these, size of what is explained.
+    z: coarse columns (N, q), leverage, distance to the neighbours, middle mean of their log |r|, what is explained.
     Each is expected without its own error (one step of leaving it out).
     """
 

@@ -16,9 +16,7 @@ from .tails import CERTAIN, CERTAIN_LOG, TAILS
 SHARED = (0.0, 0.25, 0.5, 0.75, 1.0)  # powers by which hard forces widen right energies, chosen by the data
 HARDEST = 2.0  # log of the force error over the expected one, beyond which it doesn't change the width of energies
 RANGE = 30.0  # e-folds over which gross errors are spread
-FURTHER = (
-    2.0  # asinh beyond typical wrong energies, from where all count as that far: a gross one tells nothing of others
-)
+FURTHER = 2.0  # asinh beyond typical wrong energies, from where all are as far: a gross one tells nothing of others
 NARROW = 0.35  # spread that wrong energies may always have, in asinh
 STRAGGLING = 0.25  # least spread of wrong forces over their distance from right ones: some are off by less
 PRIOR = 1.0  # configurations that the priors of the wrong populations count
