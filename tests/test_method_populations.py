@@ -30,7 +30,7 @@ def made_up(names, seed=0, count=400, share=0.2, missing=0.0, one_side=False):
 
 
 def fitted(values, classes, together=False):
-    return Fit(binned(values), classes, SETTINGS).start(3.0, 2.5, together)
+    return Fit(binned(values), classes, SETTINGS, together)
 
 
 ALL = [(names, *candidate) for number, names in NAMES.items() for candidate in candidates(number)]

@@ -10,8 +10,6 @@ from .populations import Class, Populations
 from .seen import Array
 from .settings import Settings
 
-START = (1.8, 1.5)  # widths beyond which energies, others are taken for wrong at first
-NONE = (np.inf, np.inf)
 TRIAL, STEPS = 8, 80  # steps of a trial, and at most beyond it
 HOPELESS = -20.0  # gain after a trial, below which no further steps would help
 
@@ -31,13 +29,13 @@ def decide(values: dict[str, Array], settings: Settings) -> Decision:
     Source: Schwarz (1978); coarsened: Miller and Dunson, arXiv:1506.06101.
     """
     cells = binned({name: own for name, own in values.items() if np.isfinite(own).sum() >= settings.least})
-    right = Fit(cells, [(0,) * len(cells.values)], settings).start(*NONE, together=False).climb(STEPS)
+    right = Fit(cells, [(0,) * len(cells.values)], settings).climb(STEPS)
     if right.number < settings.few:
         return Decision(right.populations, right.populations, 0.0, True)
     without = right.criterion()
     found = []
     for classes, together in candidates(len(cells.values)):
-        own = Fit(cells, classes, settings).start(*START, together).climb(TRIAL)
+        own = Fit(cells, classes, settings, together).climb(TRIAL)
         if own.criterion() - without > HOPELESS:
             own.climb(STEPS)
         found.append((own.populations.are_apart, own.criterion() - without, own))

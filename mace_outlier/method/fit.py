@@ -11,6 +11,7 @@ from .seen import ENERGY, FORCES, Array
 from .settings import Settings
 from .tails import TAILS
 
+START_ENERGY, START_OTHERS = 1.8, 1.5  # widths beyond which labels are taken for wrong at first
 EACH, ENOUGH = 4, 1e-3  # steps after which progress is looked at, and the least for each configuration that goes on
 FEW = 5000  # configurations that are taken one by one; more are binned
 BIN = 0.08  # of asinh of values in their widths
@@ -34,7 +35,8 @@ class Fit:
     at most MOST_GROSS; the posterior takes the one of the settings. A property without a label has density 1.
     """
 
-    def __init__(self, cells: Cells, classes: list[Class], settings: Settings) -> None:
+    def __init__(self, cells: Cells, classes: list[Class], settings: Settings, together: bool = False) -> None:
+        """Start with what lies START widths off as wrong; `together`: where all properties do."""
         self.known = {name: np.isfinite(own) for name, own in cells.values.items()}
         self.values = {name: np.where(self.known[name], own, 0.0) for name, own in cells.values.items()}
         self.counts, self.classes, self.number = cells.counts, classes, float(cells.counts.sum())
@@ -47,21 +49,20 @@ class Fit:
         self.gross, self._gross = settings.gross, 0.0  # share and number of errors of any size
         self.joint = 0.5 / len(classes)  # share of those that are wrong in all properties at once
         self.log_likelihood, self._steps = -math.inf, 0
-        self.probabilities = np.zeros((len(classes), len(cells.counts)))  # of the classes
+        self.probabilities = self._start(together)  # (classes, K)
 
-    def start(self, energies: float, others: float, together: bool) -> "Fit":
-        """Start with what lies so many widths off as wrong; `together`: where all properties do."""
+    def _start(self, together: bool) -> Array:
         far = []
         for name, own in self.populations.by_name.items():
-            widths = energies if name == ENERGY else others
+            widths = START_ENERGY if name == ENERGY else START_OTHERS
             far.append(self.known[name] & (own.widths_from_right(self.values[name]) > widths))
         if together:
             every = [own | ~known for own, known in zip(far, self.known.values(), strict=True)]
             far = [np.logical_and.reduce(every)] * len(far)
         bits = np.stack([own & able for own, able in zip(far, self.can_be_wrong, strict=True)])
         close = np.stack([(bits == np.array(one)[:, None]).sum(axis=0) for one in self.classes])
-        self.probabilities = (close == close.max(axis=0)) / (close == close.max(axis=0)).sum(axis=0)
-        return self
+        closest = close == close.max(axis=0)
+        return closest / closest.sum(axis=0)
 
     def climb(self, steps: int) -> "Fit":
         """Maximise the likelihood by at most so many steps of expectation maximisation."""
