@@ -3,7 +3,7 @@
     python benchmarks/overhead/end_of_epoch.py   # about a minute; writes end_of_epoch.json beside this file
 
 Made-up configurations of one molecule with 64 features: errors of energies that the features explain in part, and of
-forces; 15 % of the energies are wrong. Three epochs each (seed 0), and the median of the last two: the first finds nothing yet.
+forces; 15 % of the energies are wrong. Three epochs each (seed 0), the median of the last two: the first finds nothing.
 """
 
 import argparse
