@@ -17,7 +17,18 @@ from readme_tables import markdown, write_tables
 from real_heavy import lost
 from real_replays import HERE, REPLAYS, explained, rows_of, summary, write
 
-from mace_outlier.method import covariates, decide, difficulty, fit, judge, readout, right_wrong, unexplained
+from mace_outlier.method import (
+    covariates,
+    decide,
+    difficulty,
+    fit,
+    judge,
+    logarithmic,
+    readout,
+    right_wrong,
+    signed,
+    unexplained,
+)
 from mace_outlier.method.settings import Settings
 
 SHOWN = ("Mo-clean-2", "Mo-pm60-1", "Si-clean-1", "Si-flip-1", "Si-pm60-1", "acac-clean-1", "acac-mild-1")
@@ -54,9 +65,9 @@ PARTS: dict[str, list[Exchange]] = {
     "other penalties (0.1, 1 ... 1,000)": [(readout, "PENALTIES", (0.1, 1.0, 10.0, 100.0, 1000.0))],
     "far geometries are as certain": [(unexplained, name, FAR) for name in ("NEAR_ENERGY", "NEAR_SIZE")],
     "expected sizes once, not in turn": [(unexplained, "ROUNDS", 1)],
-    "t distributions only": [(module, "TAILS", fit.TAILS[:5]) for module in (fit, right_wrong)],
-    "hard forces widen no energies": [(right_wrong, "SHARED", (0.0,) * 5)],
-    "wrong forces don't straggle": [(right_wrong, "STRAGGLING", 0.0)],
+    "t distributions only": [(module, "TAILS", fit.TAILS[:5]) for module in (fit, logarithmic, right_wrong, signed)],
+    "hard forces widen no energies": [(signed, "SHARED", (0.0,) * 5)],
+    "wrong forces don't straggle": [(logarithmic, "STRAGGLING", 0.0)],
     "no class of any property": [(decide, "candidates", without(lambda classes, at_once: at_once or len(classes) < 4))],
     "no class of all at once": [(decide, "candidates", without(lambda classes, at_once: not at_once))],
     "one epoch is enough": [(judge, "confirmed", lambda weights, before, gross: weights)],

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .logarithmic import Logarithmic
 from .populations import Class, Populations
-from .right_wrong import Logarithmic, Signed
 from .seen import ENERGY, FORCES, Array
 from .settings import Settings
+from .signed import Signed
 from .tails import TAILS
 
 START_ENERGY, START_OTHERS = 1.8, 1.5  # widths beyond which labels are taken for wrong at first

@@ -7,10 +7,11 @@ import numpy as np
 
 from .decide import decide
 from .evidence import WHOLE, Evidence, Weights, centred, confirmed
+from .logarithmic import Logarithmic
 from .populations import Populations
-from .right_wrong import Logarithmic, Signed
 from .seen import Array, Seen
 from .settings import Settings
+from .signed import Signed
 from .unexplained import unexplained
 
 REFERENCE = 5000  # training configurations, at random, beside which others are judged at most

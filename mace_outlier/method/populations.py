@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from .right_wrong import Logarithmic, Signed
+from .logarithmic import Logarithmic
 from .seen import ENERGY, Array
 from .settings import Settings
+from .signed import Signed
 
 CERTAIN = 100.0  # log odds, above which nothing becomes more certain
 
