@@ -65,6 +65,7 @@ def test_the_largest_penalty_leaves_the_model_as_it_is():
 @pytest.mark.parametrize(("count", "most"), [(40, 2000), (3000, 2000), (500, 100)])
 def test_neighbours_are_the_nearest_and_never_oneself(count, most, monkeypatch):
     monkeypatch.setattr(difficulty, "REFERENCES", most)
+    monkeypatch.setattr(difficulty, "CHUNK", 128)
     place = np.random.default_rng(2).normal(size=(count, 3))
     found = Neighbours(place, 5)
     references = np.unique(found.of) if count > most else np.arange(count)

@@ -15,6 +15,7 @@ PENALTY = 10.0
 FLOOR = 0.35  # of an error, in widths of all: logarithms of smaller ones say nothing
 SMALLEST, LARGEST = -2.0, 8.0  # log of the expected size, relative to the typical one
 TOO_FAR = 3.0  # log of an error over the expected one, beyond which it doesn't count for more
+CHUNK = 65_536  # configurations whose neighbours are sought together: bounds the memory
 LITTLE = 0.1  # of logarithms
 NEIGHBOUR_SCALE = 3.0  # of the neighbours' column: penalised less than the others
 
@@ -28,11 +29,16 @@ class Neighbours:
         if len(place) > REFERENCES:
             references = np.sort(np.random.default_rng(0).permutation(len(place))[:REFERENCES])
         count = max(1, min(count, len(references) - 1))
-        apart, near = cKDTree(place[references]).query(place, count + 1)
-        other = references[near] != np.arange(len(place))[:, None]
-        other[other.all(axis=1), -1] = False  # not among the references, or beside as many at the same place
-        self.of = references[near][other].reshape(-1, count)  # indices
-        self.distance = np.sqrt(np.square(apart[other].reshape(-1, count)).mean(axis=1))
+        tree = cKDTree(place[references])
+        self.of = np.empty((len(place), count), dtype=np.int32)  # indices
+        self.distance = np.empty(len(place))
+        for first in range(0, len(place), CHUNK):
+            own = np.arange(first, min(first + CHUNK, len(place)))
+            apart, near = tree.query(place[own], count + 1)
+            other = references[near] != own[:, None]
+            other[other.all(axis=1), -1] = False  # not a reference itself, or beside as many at the same place
+            self.of[own] = references[near][other].reshape(-1, count)
+            self.distance[own] = np.sqrt(np.square(apart[other].reshape(-1, count)).mean(axis=1))
 
     def uncertainty(self, near: float) -> Array:
         """Factor (N,) by which an expectation may be off far from others, sqrt(1 + (distance / (near typical))^2).
