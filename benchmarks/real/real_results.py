@@ -124,6 +124,8 @@ def errors_table(rows: pandas.DataFrame) -> str:
     """The oracle's errors (clean data: the stock training's), and those of the arms in units of these."""
     lines = []
     for (name, fault, train), own in rows.groupby(["set", "fault", "train"], sort=False):
+        ours = own[own.arm == "ema_robust"]
+        own = own[own.seed.isin(ours.seed)] if len(ours) else own  # all arms by the same seeds
         best = own[own.arm == ("weighted" if fault == "clean" else "oracle")].mean(numeric_only=True)
         seeds = own.groupby("arm").size().max()
         absolute = f"{number(best.get(ENERGY), 1)} / {number(best.get(FORCES), 0)}"
