@@ -29,11 +29,11 @@ SEEDS = {300: 20, 1000: 10, 5000: 4, 20_000: 2}
 EPOCHS = 3
 
 
-def heavy_tailed(size: int, sd: float, forces: bool, seed: int, epochs: int = EPOCHS) -> Iterator[Seen]:
+def heavy_tailed(size: int, sd: float, forces: bool, seed: int) -> Iterator[Seen]:
     """What epochs show of configurations that are as hard in each of them; no features tell how hard."""
     rng = np.random.default_rng(seed)
     difficulty = np.exp(sd * rng.normal(size=size))
-    for _ in range(epochs):
+    for _ in range(EPOCHS):
         errors = {"energy": 0.01 * difficulty * rng.normal(size=size)}
         if forces:
             errors["forces"] = 0.1 * difficulty * np.sqrt(rng.chisquare(60, size) / 60)
@@ -50,9 +50,9 @@ def heavy_tailed(size: int, sd: float, forces: bool, seed: int, epochs: int = EP
         )
 
 
-def lost(size: int, sd: float, forces: bool, seed: int, settings: Settings = Settings()) -> list[float]:  # noqa: B008
+def lost(size: int, sd: float, forces: bool, seed: int) -> list[float]:
     """Share of the labels with a weight below 1/2, after each epoch."""
-    judge = HeadJudge(settings)
+    judge = HeadJudge(Settings())
     verdicts = (judge.refit(np.arange(size), seen, size) for seen in heavy_tailed(size, sd, forces, seed))
     return [float(np.mean(verdict[1].weight < 0.5)) for verdict in verdicts if verdict]
 

@@ -1,6 +1,6 @@
 """What each part of the method is good for: the replays, judged without it.
 
-    python benchmarks/real/real_parts.py    # some 15 minutes; writes parts.csv and the README's table
+    python benchmarks/real/real_parts.py    # some 10 minutes; writes parts.csv and the README's table
 
 A part is left out by exchanging one constant or function of `mace_outlier.method` for the time of its replays.
 """
@@ -12,7 +12,6 @@ from unittest.mock import patch
 
 import _real_paths  # noqa: F401 (first)
 import numpy as np
-import real_replays
 from readme_tables import markdown, write_tables
 from real_heavy import lost
 from real_replays import HERE, REPLAYS, explained, rows_of, summary, write
@@ -29,6 +28,7 @@ from mace_outlier.method import (
     signed,
     unexplained,
 )
+from mace_outlier.method.evidence import Evidence
 from mace_outlier.method.settings import Settings
 
 SHOWN = ("Mo-clean-2", "Mo-pm60-1", "Si-clean-1", "Si-flip-1", "Si-pm60-1", "acac-clean-1", "acac-mild-1")
@@ -71,21 +71,20 @@ PARTS: dict[str, list[Exchange]] = {
     "no class of any property": [(decide, "candidates", without(lambda classes, at_once: at_once or len(classes) < 4))],
     "no class of all at once": [(decide, "candidates", without(lambda classes, at_once: not at_once))],
     "one epoch is enough": [(judge, "confirmed", lambda weights, before, gross: weights)],
-    "no memory": [(real_replays, "Settings", lambda: Settings(memory=1.0))],
+    "no memory": [(judge, "Evidence", lambda memory: Evidence(1.0))],
 }
 
 
-def rows(replays: list[str]) -> Iterator[dict[str, Any]]:
+def rows(parts: dict[str, list[Exchange]]) -> Iterator[dict[str, Any]]:
     """A row for each part and replay, and for each part one of the sets with heavy tails (share lost, per mille)."""
-    for name, exchanges in PARTS.items():
+    for name, exchanges in parts.items():
         explained.cache_clear()
         with ExitStack() as stack:
             for exchange in exchanges:
                 stack.enter_context(patch.object(*exchange))
-            settings = real_replays.Settings()
-            for replay in replays:
-                yield {"part": name} | summary(REPLAYS / replay, settings)
-            shares = [lost(*which, settings) for which in HEAVY]
+            for replay in SHOWN:
+                yield {"part": name} | summary(REPLAYS / replay, Settings())
+            shares = [lost(*which) for which in HEAVY]
             ends = {"false": round(1000 * np.mean([one[-1] for one in shares]), 2), "most_false": 1000 * np.max(shares)}
             yield {"part": name, "replay": "heavy", "found": 0, "wrong": 0, "right": 1000} | ends
         print(name, flush=True)
@@ -103,8 +102,7 @@ def table() -> str:
 
 
 def main() -> None:
-    replays = sorted(folder.name for folder in REPLAYS.iterdir())
-    found = list(rows(replays))
+    found = list(rows(PARTS))
     names = list(found[0])
     write(HERE / "parts.csv", [{name: row.get(name, "") for name in names} for row in found])
     write_tables(HERE / "README.md", "real", {"parts": table()})
