@@ -40,6 +40,17 @@ def test_infinite_threshold_trains_the_stock_model(mace):
     assert differ(weighted.parameters, stock.parameters)
 
 
+def test_default_trains_the_stock_model_where_no_label_is_wrong(mace):
+    """No label is believed to be wrong: all weights are exactly 1, and what differs is the order of sums."""
+    write_xyz(mace.folder, molecules(64), molecules(16, seed=1))
+    flags = ["--max_num_epochs=4", "--num_channels=4"]
+    stock = mace.train("stock", "--loss=weighted", *flags)
+    ours = mace.train("ours", "--loss=ema_robust", *flags)
+    same(ours.parameters, stock.parameters, rtol=1e-8, atol=1e-10)
+    assert ours.state["records"]["weight"].eq(1).all()
+    assert all(weight == 1 and robust == pytest.approx(loss) for robust, loss, weight in ours.validations)
+
+
 def test_plain_run_is_bit_identical_with_and_without_the_plugin(mace, mace_run_train):
     from conftest import Run, command_line
 

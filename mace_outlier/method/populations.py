@@ -38,8 +38,9 @@ class Populations:
 
         By a ratio of densities for each property that never falls with its error (for energies, at forces as expected),
         and shares that never make a property right because another is wrong: so that no weight rises with an error.
+        Where no wrong labels are believed in, all but likely gross errors get exactly 1: a loss as in stock MACE.
         """
-        known = [np.isfinite(values[name]) for name in self.by_name]
+        known, some_wrong = [np.isfinite(values[name]) for name in self.by_name], any(self.can_be_wrong)
         odds, gross = [], []
         for (name, own), able, has in zip(self.by_name.items(), self.can_be_wrong, known, strict=True):
             there = np.where(has, values[name], 0.0)
@@ -47,7 +48,8 @@ class Populations:
                 np.exp(own.log_odds(there, of_wrong=which).clip(None, CERTAIN)) for which in (True, False)
             )
             odds.append(np.where(has & able, wrong, 1.0))
-            gross.append(np.where(has, self.settings.gross * any_size, 0.0))
+            far_off = self.settings.gross * any_size
+            gross.append(np.where(has & (some_wrong | (far_off > 1.0)), far_off, 0.0))
         shares = list(self.shares.items())
         terms = {one: share * np.prod([odds[k] ** bit for k, bit in enumerate(one)], axis=0) for one, share in shares}
         total, right, by_property = np.sum(list(terms.values()), axis=0), np.zeros(len(known[0])), {}
