@@ -28,6 +28,7 @@ from real_sets import REPOSITORY
 from source_commit import commit_of
 
 from mace_outlier.method import judge as judging
+from mace_outlier.method.evidence import WHOLE
 from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
@@ -99,6 +100,7 @@ def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
             "right": int((wrong == 0).sum()),
             "gain": round(judge.gain, 1),
             "auroc": round(auroc(zscore, (wrong == 1) & can, wrong == 0), 3),
+            "auroc_held_back": round(auroc(-judge.looked.get(WHOLE, np.ones(size)), (wrong == 1) & can, wrong == 0), 3),
         }
 
 
@@ -112,6 +114,7 @@ def summary(folder: Path, settings: Settings) -> dict[str, Any]:
         "acts_from": acting[0] if acting else "",
         "acts_in": len(acting),
         "auroc_first": epochs[0]["auroc"],
+        "auroc_held_back": epochs[0]["auroc_held_back"],
         **{name: last[name] for name in ("found", "wrong", "false", "right")},
         "most_false": max(one["false"] for one in epochs),
         "largest_gain": max(one["gain"] for one in epochs),
@@ -149,10 +152,11 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 def tables() -> dict[str, str]:
     """The tables of the README, out of both files."""
-    head = ["replay", "AUROC after the first epoch", "acts from epoch", "found at the end"]
+    head = ["replay", "AUROC after the first epoch: of z, of weights held back", "acts from epoch", "found at the end"]
     head += ["right labels lost at the end", "at most after an epoch"]
     lines = [
-        [row["replay"], row["auroc_first"].replace("nan", "-"), row["acts_from"] or "-"]
+        [row["replay"], ", ".join(_auroc(row[name]) for name in ("auroc_first", "auroc_held_back"))]
+        + [row["acts_from"] or "-"]
         + [f"{row['found']} of {row['wrong']}"]
         + [f"{row[name]} of {row['right']}" for name in ("false", "most_false")]
         for row in rows_of("replays.csv")
@@ -168,6 +172,11 @@ def tables() -> dict[str, str]:
             ["setting", *names], [[one, *(own[name] for name in names)] for one, own in changes.items()]
         ),
     }
+
+
+def _auroc(written: str) -> str:
+    """As it is read: "-" where nothing is wrong, or nothing was thought of anything."""
+    return "-" if written in ("nan", "0.5") else written
 
 
 def main() -> None:
