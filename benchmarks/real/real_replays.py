@@ -38,8 +38,8 @@ REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "
 DECIDING = ("gain", "gain_known", "coarsened", "together", "memory")
 DECIDING += ("energy_apart", "error_apart", "gross", "few", "most")
 FACTOR, KNOWN_GAIN = 1.5, 5.0  # a gain of 0 has no multiple: it is exchanged for this and its negative
-SHOWN = ("Mo-clean-2", "Mo-pm60-1", "Si-clean-1", "Si-flip-1", "Si-fnoise-1", "Si-pm60-1", "acac-clean-1", "acac-mild-1")
-SHOWN += ("spice-scf_30-1", "water-scf_43-1", "wbe-own-1")  # in the table of settings; settings.csv has all
+SHOWN = ("Mo-clean-2", "Mo-pm60-1", "Si-clean-1", "Si-flip-1", "Si-fnoise-1", "Si-pm60-1", "acac-clean-1")
+SHOWN += ("acac-mild-1", "spice-scf_30-1", "water-scf_43-1", "wbe-own-1")  # of settings.csv, in the table
 FORCES_ONLY = ("flip", "kcal", "fnoise")  # faults that a frame without forces can't have
 
 
