@@ -7,12 +7,12 @@ __version__ = "0.1.0"
 MARK = "__mace_outlier__"  # attribute of whatever we put in place of a host's function: doing so twice is harmless
 
 _PUBLIC = {
-    "GaussianDistribution": "weighting",
-    "LossDistribution": "weighting",
-    "soft_weight": "weighting",
-    "Records": "records",
-    "RobustLoss": "loss",
-    "Options": "options",
+    "GaussianDistribution": "weights.running",
+    "LossDistribution": "weights.running",
+    "soft_weight": "weights.running",
+    "Records": "weights.records",
+    "RobustLoss": "losses.robust",
+    "Options": "run.options",
 }
 __all__ = ["GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "soft_weight"]
 

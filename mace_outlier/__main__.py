@@ -5,14 +5,14 @@ import importlib
 import sys
 
 from . import __version__, _boot
-from .output import may_be_unread
+from .cli.output import may_be_unread
 
 # command -> (module with `add_arguments(parser)` and `run(arguments)`, help); loaded only when asked for
 COMMANDS = {
     "report": ("report", "which configurations look wrong: a table here, and a page with figures"),
-    "export": ("export", "the training set as two files: suspects, and trusted configurations"),
-    "audit": ("audit", "the same scores for a data set and a trained model, without training"),
-    "doctor": ("doctor", "versions, how the plugin is activated, and whether a run would work"),
+    "export": ("cli.export", "the training set as two files: suspects, and trusted configurations"),
+    "audit": ("cli.audit", "the same scores for a data set and a trained model, without training"),
+    "doctor": ("cli.doctor", "versions, how the plugin is activated, and whether a run would work"),
 }
 
 
@@ -51,7 +51,8 @@ def train(arguments: list[str]) -> None:
         )
     _boot.install()
     importlib.import_module(_boot.TRAINING)
-    from mace_outlier.plugin import applying, start_training
+    from mace_outlier.mace import applying
+    from mace_outlier.mace.hooks import start_training
 
     if _boot.host_loads_plugins():
         plugins = sys.modules[_boot.PLUGINS]

@@ -51,11 +51,11 @@ def register(extend):  # type: ignore[no-untyped-def]
     if disabled():
         return
     try:
-        from mace_outlier.plugin import applying
+        from mace_outlier.mace import applying
 
         applying.register(extend, sys.modules[PLUGINS].extensible_functions)
     except Exception as error:
-        from . import refusal
+        from .mace import refusal
 
         refusal.register(str(error), extend)
         _say_why_not(str(error))
@@ -66,11 +66,11 @@ def _apply(_module: object) -> None:
     if host_loads_plugins():
         return
     try:
-        from mace_outlier import plugin
+        from mace_outlier.mace import applying
 
-        plugin.apply()
+        applying.apply()
     except Exception as error:
-        from . import refusal
+        from .mace import refusal
 
         refusal.exchange(str(error))
         _say_why_not(str(error))
@@ -101,10 +101,10 @@ def _extend_parser_when_called(module):  # type: ignore[no-untyped-def]
         except Exception:  # then there is no training, and stock MACE says so where it matters
             return original(*args, **kwargs)
         if refused:
-            from .refusal import parser_with_the_name
+            from .mace.refusal import parser_with_the_name
 
             return parser_with_the_name(original, *args, **kwargs)
-        return sys.modules["mace_outlier.plugin"].build_default_arg_parser(original, *args, **kwargs)
+        return sys.modules["mace_outlier.mace.hooks"].build_default_arg_parser(original, *args, **kwargs)
 
     build_default_arg_parser.__dict__.update({"__wrapped__": original, MARK: True})
     module.build_default_arg_parser = build_default_arg_parser

@@ -1,7 +1,7 @@
 """The statistics file of a training (that of mace_prepare_data), and the summary; the rows of one shard in memory.
 
 Wrong labels must not spoil what a model starts from: configurations whose labels are NaN, or so far from all others
-that no chemistry explains them (`mace_outlier.gross`), are left out of E0s, mean and scale. They stay in the data.
+that no chemistry explains them (`mace_outlier.data.gross`), are left out of E0s, mean and scale. They stay in the data.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from spice_folder import Folder
 from spice_plan import SPLITS, Shard
 from spice_reading import open_spice
 
-from mace_outlier.gross import Limits, limits
-from mace_outlier.shift import fit_shifts
+from mace_outlier.data.gross import Limits, limits
+from mace_outlier.data.shift import fit_shifts
 
 SAMPLE = 50_000  # configurations, from which limits are taken
 ISOLATED = "isolated_atom_energy_hartree"  # an attribute of some files: {atomic number: hartree}

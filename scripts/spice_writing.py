@@ -26,8 +26,8 @@ from spice_folder import METADATA, Folder
 from spice_plan import Shard
 from spice_reading import Block, Labels, Molecule, open_spice, read_block
 
-from mace_outlier.extxyz import write_frame
-from mace_outlier.sources import read_frames
+from mace_outlier.data.extxyz import write_frame
+from mace_outlier.data.sources import read_frames
 
 WEIGHTED = ("energy", "forces", "stress", "virials", "dipole", "charges", "polarizability")  # 1 in MACE if not written
 LABELS = ("energy", "forces")  # that SPICE has; MACE's names

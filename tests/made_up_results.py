@@ -12,7 +12,7 @@ from made_up_fits import BOTH, MANY, NONE, energies_of, forces_of, population_en
 from scipy.stats import norm
 
 from mace_outlier.report.summary import Summary, summarise, with_categories
-from mace_outlier.results import Results, sample_path, write_results
+from mace_outlier.results.files import Results, sample_path, write_results
 
 HOSTILE = (
     "<script>alert(1)</script>", "[red]x[/red]", "\x1b[31mred", "q\"uo'te $x^$ \\frac", "new\nline\r", "x" * 5000,

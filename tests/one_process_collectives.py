@@ -6,7 +6,7 @@ torchrun --nproc_per_node=1 tests/one_process_collectives.py --distributed --lau
 import torch
 from mace.cli import run_train
 
-from mace_outlier import distributed
+from mace_outlier.run import distributed
 
 
 def main() -> None:

@@ -8,11 +8,11 @@ import torch
 from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 
-from mace_outlier import distributed
-from mace_outlier.options import Options
-from mace_outlier.probe import LABELS, MadeUpBatch
-from mace_outlier.provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
-from mace_outlier.training import RobustTraining
+from mace_outlier.data.provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
+from mace_outlier.losses.probe import LABELS, MadeUpBatch
+from mace_outlier.run import distributed
+from mace_outlier.run.options import Options
+from mace_outlier.run.training import RobustTraining
 
 FEATURES, UNION = 5, 8  # of an atom; configurations of a step, over all processes
 GOOD, OTHER_HEAD = 104, 12

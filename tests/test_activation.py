@@ -84,7 +84,7 @@ def test_disable_switch():
     import mace.cli.run_train
     from mace.tools import build_default_arg_parser
     assert "ema_robust" not in build_default_arg_parser().format_help()
-    assert not [name for name in sys.modules if name.startswith("mace_outlier.plugin")]
+    assert not [name for name in sys.modules if name.startswith("mace_outlier.mace")]
     """
     done = warm(code, env={"MACE_OUTLIER_DISABLE": "1"})
     assert done.returncode == 0, done.stderr
@@ -112,10 +112,10 @@ def test_applying_it_twice_is_harmless():
         _boot.install(); _boot.install()
         assert sum(type(finder).__name__ == "_Trigger" for finder in sys.meta_path) == 1
         import mace.cli.run_train as run_train
-        from mace_outlier import plugin, seams
-        functions = [seams.locate(place)[2] for place in plugin.shared.SEAMS]
-        plugin.apply(); _boot.install()
-        assert functions == [seams.locate(place)[2] for place in plugin.shared.SEAMS]
+        from mace_outlier.mace import applying, seams
+        functions = [seams.locate(place)[2] for place in applying.SEAMS]
+        applying.apply(); _boot.install()
+        assert functions == [seams.locate(place)[2] for place in applying.SEAMS]
         assert run_train.get_loss_fn.__wrapped__.__module__ == "mace.tools.scripts_utils"
         assert not hasattr(run_train.get_loss_fn.__wrapped__, "__wrapped__")
         text = run_train.tools.build_default_arg_parser().format_usage()
@@ -158,7 +158,7 @@ def test_a_program_that_does_not_use_mace_loads_nothing():
         assert ours == ["mace_outlier", "mace_outlier._boot"], ours
         assert not {"torch", "numpy", "importlib.util", "argparse", "dataclasses"} & set(sys.modules)
         import ase
-        assert "mace_outlier.plugin" not in sys.modules
+        assert "mace_outlier.mace" not in sys.modules
     """)
     assert done.returncode == 0, done.stderr
 
@@ -172,7 +172,7 @@ FAULTS = {
     ),
     "no reducer": ("del mace.modules.loss.reduce_loss", "there is no mace.modules.loss.reduce_loss"),
     "old version": ("mace.__version__ = '0.3.12'", "ema_robust needs mace-torch >= 0.3.13, found 0.3.12"),
-    "our own fault": ("sys.modules['mace_outlier.options'] = None", "mace_outlier.options"),
+    "our own fault": ("sys.modules['mace_outlier.run.options'] = None", "mace_outlier.run.options"),
 }
 
 

@@ -9,8 +9,8 @@ from conftest import within
 from structures import molecules, spoil, write_xyz
 
 from mace_outlier.__main__ import main
-from mace_outlier.results import read_results
-from mace_outlier.shift import fit_shifts
+from mace_outlier.data.shift import fit_shifts
+from mace_outlier.results.files import read_results
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_losses_are_those_of_mace(tmp_path, model):
     """Each frame alone, by MACE's own loss and model."""
     from mace import modules
 
-    from mace_outlier.plugin.models import Predictor
+    from mace_outlier.mace.models import Predictor
 
     frames = write_planted(tmp_path, [3], count=6)
     table = audit(tmp_path, model, "--energy_weight=3", "--forces_weight=7", "--e0_shift=none", "--batch_size=4").table

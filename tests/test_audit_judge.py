@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mace_outlier.audit.evaluate import Scores
-from mace_outlier.audit.judge import judge
-from mace_outlier.features import Features
-from mace_outlier.provenance import Descriptions, Part, Provenance, Tag
-from mace_outlier.results import COLUMNS
+from mace_outlier.cli.audit.evaluate import Scores
+from mace_outlier.cli.audit.judge import judge
+from mace_outlier.data.provenance import Descriptions, Part, Provenance, Tag
+from mace_outlier.results.files import COLUMNS
+from mace_outlier.weights.features import Features
 
 ARGUMENTS = SimpleNamespace(e0_shift="none", energy_weight=1.0, forces_weight=100.0)
 FORMULAS = {"H2O": (2, 1), "H4O2": (4, 2), "HO": (1, 1)}

@@ -10,9 +10,7 @@ import mace
 import pytest
 import warm_python
 
-import mace_outlier.plugin  # noqa: F401 (registers the seams)
-from mace_outlier import seams
-from mace_outlier.plugin import applying
+from mace_outlier.mace import applying, seams
 
 ALL = applying.all_seams()
 

@@ -5,7 +5,7 @@ import ranks
 import torch
 import torch.multiprocessing as multiprocessing
 
-from mace_outlier import distributed
+from mace_outlier.run import distributed
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

@@ -66,7 +66,7 @@ def test_without_the_hook_a_patched_mace_loads_us_by_its_entry_point(copied_mace
 
 
 def test_a_command_is_of_the_python_that_it_starts(tmp_path):
-    from mace_outlier.doctor import is_of_this_python
+    from mace_outlier.cli.doctor import is_of_this_python
 
     for line, mine in (
         (f"#!{sys.executable}", True),

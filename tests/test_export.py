@@ -13,8 +13,8 @@ from frames import assert_same_frame, configurations, keys, row, run_export, sav
 from mace.data import load_from_xyz
 from structures import molecules
 
-from mace_outlier import export
-from mace_outlier.sources import read_frames
+from mace_outlier.cli import export
+from mace_outlier.data.sources import read_frames
 
 
 def run_on(folder: Path, rows: list[dict[str, Any]], *flags: str) -> tuple[list[Atoms], list[Atoms]]:

@@ -8,8 +8,8 @@ from ase import Atoms
 from frames import row, run_export, save
 from structures import molecules
 
-from mace_outlier import export
-from mace_outlier.results import read_results
+from mace_outlier.cli import export
+from mace_outlier.results.files import read_results
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from ase.constraints import FixAtoms, FixBondLengths, FixCartesian
 from frames import assert_same_frame
 from structures import molecule
 
-from mace_outlier.extxyz import write_frame
+from mace_outlier.data.extxyz import write_frame
 
 
 def round_trip(path: Path, *frames: Atoms) -> tuple[list[Atoms], list[str]]:

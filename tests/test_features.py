@@ -5,9 +5,9 @@ import pytest
 import torch
 from mace import modules
 
-from mace_outlier.features import EXTRA, WIDEST, Features
-from mace_outlier.plugin.invariants import scalar_columns
-from mace_outlier.probe import MadeUpBatch
+from mace_outlier.losses.probe import MadeUpBatch
+from mace_outlier.mace.invariants import scalar_columns
+from mace_outlier.weights.features import EXTRA, WIDEST, Features
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

@@ -8,7 +8,7 @@ import pytest
 from mace import data, tools
 from structures import molecules, write_xyz
 
-from mace_outlier.gross import Limits, Plausible, SelectedBatches, SelectingCollater, limits, plausible_energies
+from mace_outlier.data.gross import Limits, Plausible, SelectedBatches, SelectingCollater, limits, plausible_energies
 
 E0S = np.array([[-1.0, -2.0]])
 KEYS = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})

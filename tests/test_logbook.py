@@ -17,15 +17,15 @@ from made_up_fits import (
     population_entry,
 )
 
-from mace_outlier import logbook, sample
-from mace_outlier.fit_in_log import populations, warn_of_doubts
-from mace_outlier.logbook import Logbook
-from mace_outlier.options import Options
-from mace_outlier.provenance import Descriptions, Part, Provenance, Tag
-from mace_outlier.records import Records
-from mace_outlier.results import COLUMNS, read_results
-from mace_outlier.validation import Validation
-from mace_outlier.wrong_labels import in_milli
+from mace_outlier.data.provenance import Descriptions, Part, Provenance, Tag
+from mace_outlier.results.files import COLUMNS, read_results
+from mace_outlier.results.wrong_labels import in_milli
+from mace_outlier.run import logbook, sample
+from mace_outlier.run.fit_in_log import populations, warn_of_doubts
+from mace_outlier.run.logbook import Logbook
+from mace_outlier.run.options import Options
+from mace_outlier.run.validation import Validation
+from mace_outlier.weights.records import Records
 
 NAN = float("nan")
 

@@ -8,13 +8,13 @@ import torch
 from mace.modules import loss as mace_losses
 from test_reduction import BASES, part
 
-from mace_outlier.features import Features
-from mace_outlier.loss import RobustLoss
-from mace_outlier.probe import made_up_batch
-from mace_outlier.records import Records
-from mace_outlier.reduction import PerConfigurationLoss
-from mace_outlier.selection import weighted_validation_loss
-from mace_outlier.weighting import GaussianDistribution
+from mace_outlier.losses.probe import made_up_batch
+from mace_outlier.losses.reduction import PerConfigurationLoss
+from mace_outlier.losses.robust import RobustLoss
+from mace_outlier.losses.selection import weighted_validation_loss
+from mace_outlier.weights.features import Features
+from mace_outlier.weights.records import Records
+from mace_outlier.weights.running import GaussianDistribution
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from made_up_seen import remembered
 
-from mace_outlier.fit_in_log import populations
-from mace_outlier.method.distribution import MixtureDistribution
-from mace_outlier.records import Records
-from mace_outlier.safety import Safety, share_of_suspects
+from mace_outlier.run.fit_in_log import populations
+from mace_outlier.weights.mixture import MixtureDistribution
+from mace_outlier.weights.records import Records
+from mace_outlier.weights.safety import Safety, share_of_suspects
 
 FITS = int(os.environ.get("MACE_OUTLIER_FITS", "240"))
 FIRST = int(os.environ.get("MACE_OUTLIER_FIRST_FIT", "0"))

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.neighborlist import natural_cutoffs, neighbor_list
 
-from mace_outlier.molecules import LARGEST, ROUNDS, bonds_code, molecule_name
+from mace_outlier.data.molecules import LARGEST, ROUNDS, bonds_code, molecule_name
 
 ISOMERS = ["CH3CH2OH", "CH3OCH3", "CH3COOH", "HCOOCH3", "CH3CHO", "C6H6", "H2O", "CO2", "H2"]
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from mace.tools import build_default_arg_parser, check_args
 
-from mace_outlier import plugin
-from mace_outlier.options import Options, default_of, flag
+from mace_outlier.mace import hooks, shared
+from mace_outlier.mace.base_loss import base_losses
+from mace_outlier.run.options import Options, default_of, flag
 
 REQUIRED = ["--name=test", "--train_file=train.xyz", "--valid_fraction=0.1"]
 
@@ -20,7 +21,7 @@ def parse(*flags):
 
 
 def options(*flags):
-    return Options.from_arguments(parse(*flags), plugin.base_losses())
+    return Options.from_arguments(parse(*flags), base_losses())
 
 
 def test_every_option_is_a_flag_with_help_and_its_default():
@@ -57,7 +58,7 @@ def test_yaml_keys_are_the_same(tmp_path):
         "name: test\ntrain_file: train.xyz\nloss: ema_robust\nema_robust_threshold: .inf\nema_robust_base_loss: huber\n"
     )
     arguments = build_default_arg_parser().parse_args([f"--config={config}"])
-    chosen = Options.from_arguments(arguments, plugin.base_losses())
+    chosen = Options.from_arguments(arguments, base_losses())
     assert chosen == Options("huber", threshold=math.inf)
 
 
@@ -107,9 +108,9 @@ def test_mace_sees_the_base_loss_and_the_caller_keeps_its_namespace():
     seen, _ = check_args(arguments)
     assert seen.loss == "stress"
     assert arguments.loss == "ema_robust"
-    assert plugin.shared.run is not None
+    assert shared.run is not None
     check_args(parse("--loss=stress"))
-    assert plugin.shared.run is None
+    assert shared.run is None
 
 
 CONFIGS = {  # what the YAML file says, the flags beside it -> the base loss
@@ -127,7 +128,7 @@ def test_the_loss_of_a_yaml_file_is_the_one_that_is_weighed(case, tmp_path):
     (tmp_path / "water.yaml").write_text(text + "\n")
     seen, _ = check_args(parse(f"--config={tmp_path / 'water.yaml'}", *flags))
     assert seen.loss == expected
-    assert plugin.shared.run.options.base_loss == expected
+    assert shared.run.options.base_loss == expected
 
 
 @pytest.mark.parametrize("config", [None, "nowhere.yaml", 7, "broken.yaml", "list.yaml"])
@@ -165,4 +166,4 @@ def test_a_foreign_loss_that_cannot_be_split_stops_the_run():
 
     check_args(parse("--loss=ema_robust"))
     with pytest.raises(RuntimeError, match=r"Foreign.*mace\.modules\.loss\.reduce_loss.*ema_robust"):
-        plugin.get_loss_fn(lambda *_: Foreign(), argparse.Namespace(loss="weighted"), False, False)
+        hooks.get_loss_fn(lambda *_: Foreign(), argparse.Namespace(loss="weighted"), False, False)

@@ -151,12 +151,12 @@ def test_the_start_up_hook_does_nothing_where_mace_has_a_seam(copied_mace):
     code = """
 import sys
 import mace.tools.scripts_utils as utils
-assert "mace_outlier.plugin" not in sys.modules
+assert "mace_outlier.mace" not in sys.modules
 assert not hasattr(utils.get_loss_fn, "__mace_outlier__")
 from mace.tools import build_default_arg_parser
 text = build_default_arg_parser().format_help()
 assert "ema_robust_threshold" in text
-from mace_outlier.plugin import applying
+from mace_outlier.mace import applying
 assert applying.applied
 build_default_arg_parser()
 """
@@ -174,8 +174,9 @@ def test_mace_outlier_train_registers_where_the_entry_point_is_not_found(found, 
     code = f"""
 from mace import plugins
 {no_entry_points}
-from mace_outlier import __main__, plugin
-plugin.start_training = print
+from mace_outlier import __main__
+from mace_outlier.mace import hooks
+hooks.start_training = print
 __main__.main(["train", "--loss=ema_robust"])
 from mace.tools import build_default_arg_parser
 assert "ema_robust_threshold" in build_default_arg_parser().format_help()

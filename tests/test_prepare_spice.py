@@ -19,7 +19,7 @@ from mace.modules import compute_statistics
 from mace.tools import AtomicNumberTable, torch_geometric
 from mace.tools.run_train_utils import load_dataset_for_path
 
-from mace_outlier.sources import read_frames
+from mace_outlier.data.sources import read_frames
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -11,11 +11,11 @@ from mace import data, tools
 from structures import molecules, spoil, write_xyz
 from torch.utils.data import ConcatDataset
 
-import mace_outlier.plugin  # noqa: F401 (applies the seams)
-from mace_outlier import provenance
-from mace_outlier.dataset import NumberedDataset
-from mace_outlier.provenance import Descriptions, Part, Provenance, Tag
-from mace_outlier.results import read_results
+import mace_outlier.mace.applying  # noqa: F401 (applies the seams)
+from mace_outlier.data import provenance
+from mace_outlier.data.dataset import NumberedDataset
+from mace_outlier.data.provenance import Descriptions, Part, Provenance, Tag
+from mace_outlier.results.files import read_results
 
 LOSS = ["--loss=ema_robust", "--energy_weight=100", "--forces_weight=1", "--batch_size=4"]
 NO_XYZ = "--atomic_numbers=[1,8]"
@@ -260,8 +260,8 @@ def test_a_full_disk_does_not_end_the_training(mace, monkeypatch):
     def full(*args, **kwargs):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("mace_outlier.results.write_results", full)
-    monkeypatch.setattr("mace_outlier.sample.write_sample", full)
+    monkeypatch.setattr("mace_outlier.results.files.write_results", full)
+    monkeypatch.setattr("mace_outlier.run.sample.write_sample", full)
     run = mace.train("full", *LOSS)
     assert "left_run-1" not in run.log
     assert "could not be written: No space left on device" in run.log
@@ -373,7 +373,7 @@ def test_what_takes_time_is_left_out_of_tags_once_all_is_known():
 
 
 def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
-    from mace_outlier.plugin.data import trace
+    from mace_outlier.mace.data import trace
 
     class Foreign(torch.utils.data.Dataset):
         def __len__(self):

@@ -8,8 +8,8 @@ import torch
 from mace import data, tools
 from structures import molecules
 
-from mace_outlier.dataset import NumberedDataset, TaggingCollater, nonfinite_labels, tagged
-from mace_outlier.records import Records
+from mace_outlier.data.dataset import NumberedDataset, TaggingCollater, nonfinite_labels, tagged
+from mace_outlier.weights.records import Records
 
 
 def observe(records, ids, losses, weights=None, zscores=None, residuals=None, head=0):

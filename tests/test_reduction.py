@@ -7,12 +7,7 @@ import pytest
 import torch
 from mace.modules import loss as mace_losses
 
-from mace_outlier.reduction import (
-    LABELS,
-    PerConfigurationLoss,
-    UnsupportedLossError,
-    made_up_batch,
-)
+from mace_outlier.losses.reduction import LABELS, PerConfigurationLoss, UnsupportedLossError, made_up_batch
 
 BASES = [
     cls for _, cls in inspect.getmembers(mace_losses, inspect.isclass)

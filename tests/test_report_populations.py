@@ -12,7 +12,7 @@ from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
 from mace_outlier.report import losses, words
-from mace_outlier.wrong_labels import WrongProperty, read_wrong_labels
+from mace_outlier.results.wrong_labels import WrongProperty, read_wrong_labels
 
 MIXTURE = {"distribution": "mixture", "threshold": 8.0}
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas
 import pytest
 
-from mace_outlier import results
 from mace_outlier.files import replacing
-from mace_outlier.results import COLUMNS, ResultsError, read_results, write_results
+from mace_outlier.results import files as results
+from mace_outlier.results.files import COLUMNS, ResultsError, read_results, write_results
 
 ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
 
@@ -132,7 +132,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_last_complete_table(tmp_path
         from pyarrow import csv
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         from test_results import table
-        from mace_outlier.results import write_results
+        from mace_outlier.results.files import write_results
         write_csv = csv.write_csv
         def half(table, file, options):
             write_csv(table[: len(table) // 2], file, options)

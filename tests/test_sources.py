@@ -18,10 +18,10 @@ from mace.tools import AtomicNumberTable
 from mace.tools.fairchem_dataset.lmdb_dataset_tools import LMDBDatabase
 from structures import molecules
 
-from mace_outlier import sources
-from mace_outlier.extxyz import write_frame
-from mace_outlier.results import UNKNOWN_SOURCE
-from mace_outlier.sources import find_source, read_frames
+from mace_outlier.data import sources
+from mace_outlier.data.extxyz import write_frame
+from mace_outlier.data.sources import find_source, read_frames
+from mace_outlier.results.files import UNKNOWN_SOURCE
 
 
 def with_results(frames: list[Atoms]) -> list[Atoms]:
@@ -227,7 +227,7 @@ def test_errors_name_the_file_and_the_frame(tmp_path, case):
 
 
 def test_torch_is_not_loaded():
-    program = "import sys, mace_outlier.sources, mace_outlier.export; sys.exit('torch' in sys.modules)"
+    program = "import sys, mace_outlier.data.sources, mace_outlier.cli.export; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program]).returncode == 0
 
 

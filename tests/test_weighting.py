@@ -8,7 +8,7 @@ import torch
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from mace_outlier.weighting import GaussianDistribution, soft_weight
+from mace_outlier.weights.running import GaussianDistribution, soft_weight
 
 
 class Reference:

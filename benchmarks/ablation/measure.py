@@ -10,8 +10,8 @@ from scipy.stats import mannwhitneyu
 from source_commit import commit_of
 from training_files import write_json_atomically
 
-from mace_outlier.results import read_results
-from mace_outlier.wrong_labels import read_wrong_labels
+from mace_outlier.results.files import read_results
+from mace_outlier.results.wrong_labels import read_wrong_labels
 
 
 def collect(training: Training, seconds: float, more: dict | None = None) -> dict:

@@ -21,15 +21,15 @@ from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mace_outlier.features import Features
-from mace_outlier.judged import remembered
-from mace_outlier.loss import RobustLoss
-from mace_outlier.method.distribution import MixtureDistribution
-from mace_outlier.probe import made_up_batch
-from mace_outlier.provenance import Descriptions
-from mace_outlier.records import Records
-from mace_outlier.reduction import PerConfigurationLoss
-from mace_outlier.weighting import GaussianDistribution, LossDistribution
+from mace_outlier.data.provenance import Descriptions
+from mace_outlier.losses.probe import made_up_batch
+from mace_outlier.losses.reduction import PerConfigurationLoss
+from mace_outlier.losses.robust import RobustLoss
+from mace_outlier.weights.features import Features
+from mace_outlier.weights.mixture import MixtureDistribution
+from mace_outlier.weights.records import Records
+from mace_outlier.weights.remembered import remembered
+from mace_outlier.weights.running import GaussianDistribution, LossDistribution
 
 HERE = Path(__file__).parent
 SCALARS, ROWS = 8, 400  # node features that are invariant, of 11; configurations

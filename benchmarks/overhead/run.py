@@ -24,15 +24,15 @@ from ase import Atoms
 from ase.build import molecule
 from mace import data, modules, tools
 
-from mace_outlier.dataset import NumberedDataset, TaggingCollater
-from mace_outlier.features import Features
-from mace_outlier.judged import remembered
-from mace_outlier.loss import RobustLoss
-from mace_outlier.method.distribution import MixtureDistribution
-from mace_outlier.plugin.invariants import scalar_columns
-from mace_outlier.provenance import Descriptions, Tag
-from mace_outlier.records import Records
-from mace_outlier.reduction import PerConfigurationLoss
+from mace_outlier.data.dataset import NumberedDataset, TaggingCollater
+from mace_outlier.data.provenance import Descriptions, Tag
+from mace_outlier.losses.reduction import PerConfigurationLoss
+from mace_outlier.losses.robust import RobustLoss
+from mace_outlier.mace.invariants import scalar_columns
+from mace_outlier.weights.features import Features
+from mace_outlier.weights.mixture import MixtureDistribution
+from mace_outlier.weights.records import Records
+from mace_outlier.weights.remembered import remembered
 
 HERE = Path(__file__).parent
 BASES = {"weighted": modules.WeightedEnergyForcesLoss, "universal": modules.UniversalLoss}

@@ -32,11 +32,11 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     """Fill the records of a training set, end an epoch, and save; the cost of each."""
     import torch
 
-    from mace_outlier.logbook import Logbook
-    from mace_outlier.options import Options
-    from mace_outlier.provenance import Descriptions, Part, Provenance
-    from mace_outlier.records import Records
-    from mace_outlier.weighting import GaussianDistribution
+    from mace_outlier.data.provenance import Descriptions, Part, Provenance
+    from mace_outlier.run.logbook import Logbook
+    from mace_outlier.run.options import Options
+    from mace_outlier.weights.records import Records
+    from mace_outlier.weights.running import GaussianDistribution
 
     torch.set_num_threads(1)
     before = peak_megabytes()
@@ -82,9 +82,9 @@ def fit(records: Any, descriptions: Any) -> tuple[float, float]:
     """Seconds of the fit of an epoch, when wrong labels are known from the one before, and the share that it finds."""
     import torch
 
-    from mace_outlier.features import Features
-    from mace_outlier.judged import remembered
-    from mace_outlier.method.distribution import MixtureDistribution
+    from mace_outlier.weights.features import Features
+    from mace_outlier.weights.mixture import MixtureDistribution
+    from mace_outlier.weights.remembered import remembered
 
     distribution, size = MixtureDistribution(), len(records)
     generator = torch.Generator().manual_seed(1)
@@ -108,7 +108,7 @@ def describe(descriptions: Any, size: int) -> None:
     """config_types, formulas and sizes for all rows, without making two million samples first."""
     import torch
 
-    from mace_outlier.provenance import Tag
+    from mace_outlier.data.provenance import Tag
 
     def note(row: int, kind: int) -> None:
         carbon, hydrogen = 1 + kind % 40, 1 + kind // 40

@@ -28,9 +28,9 @@ sys.path.insert(0, str(HERE.parent / "overhead"))
 
 from launches import robust, training_batch
 
-from mace_outlier.dataset import NumberedDataset
-from mace_outlier.provenance import Descriptions, Part, Provenance
-from mace_outlier.records import Records
+from mace_outlier.data.dataset import NumberedDataset
+from mace_outlier.data.provenance import Descriptions, Part, Provenance
+from mace_outlier.weights.records import Records
 
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
 GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]

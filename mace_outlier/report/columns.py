@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from ..wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
+from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
 from .chance import about
 from .heads import Head, judged_by_threshold
 from .losses import LOGNORMAL, MIXTURE, Losses

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from ..wrong_labels import number
+from ..results.wrong_labels import number
 from .figures import (
     BLACK,
     GREY,

@@ -2,7 +2,7 @@
 
 import math
 
-from ..wrong_labels import MOST, NEEDED, WrongLabels, WrongProperty, in_milli
+from ..results.wrong_labels import MOST, NEEDED, WrongLabels, WrongProperty, in_milli
 from .heads import Head
 from .losses import MIXTURE
 from .summary import Summary

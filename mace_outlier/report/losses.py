@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ..wrong_labels import MANY, WrongLabels, number, read_wrong_labels
+from ..results.wrong_labels import MANY, WrongLabels, number, read_wrong_labels
 
 NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
 

@@ -11,8 +11,8 @@ from ase import Atoms
 from jinja2 import Environment, StrictUndefined
 
 from ..files import replacing
-from ..results import Results
-from ..wrong_labels import number
+from ..results.files import Results
+from ..results.wrong_labels import number
 from . import text
 from .bars import draw_groups
 from .columns import head_columns

@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from ..results import TEXT, VALID, Results, worst_first
+from ..results.files import TEXT, VALID, Results, worst_first
 from .heads import Head, find_heads
 from .text import common_folder
 

@@ -2,7 +2,7 @@
 
 import math
 
-from ..wrong_labels import NEEDED, WrongProperty
+from ..results.wrong_labels import NEEDED, WrongProperty
 from . import text
 from .groups import Groups
 from .heads import Head, by_chance, judged_by_threshold, total_odds

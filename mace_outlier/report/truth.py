@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from ..results import Results
-from ..sources import read_frames
+from ..data.sources import read_frames
+from ..results.files import Results
 from .summary import Summary
 from .text import clean
 

@@ -1,0 +1,1 @@
+"""The commands of `mace_outlier`, a module each."""

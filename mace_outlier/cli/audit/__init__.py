@@ -1,0 +1,97 @@
+"""Score a data set by a trained model, without training: which labels don't fit, as `report` shows after a training.
+
+    mace_outlier audit --model mace.model --data new_data.xyz
+
+The loss of a configuration is that of MACE's `weighted`: energy_weight (dE / n)^2 + forces_weight mean |dF|^2, where dE
+is taken after a constant shift for each element (another code is not an error; --e0_shift=none leaves it in).
+z-scores and weights are those of a training's default: the part of the errors that no function of the geometry (the
+model's own features) explains, in units of what is expected of such a configuration. Fewer than 8 configurations are
+taken for one normal distribution of losses, with half the weight at 2 standard deviations.
+A loss says that model and label disagree: which of them is wrong depends on how far the model can be trusted.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+SHARDS = ("*.h5", "*.hdf5", "*.lmdb", "*.aselmdb")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command; names are those of MACE's training."""
+    parser.add_argument("--model", type=Path, required=True, help="trained model, <name>.model")
+    parser.add_argument("--data", nargs="+", required=True, help="files that MACE trains on (a folder: its shards)")
+    parser.add_argument("--out", type=Path, help="prefix of the results (default: <data>_audit in this folder)")
+    parser.add_argument("--head", default="", help="head of the model, if it has several")
+    parser.add_argument("--energy_key", default="REF_energy", help="default: %(default)s")
+    parser.add_argument("--forces_key", default="REF_forces", help="default: %(default)s")
+    parser.add_argument("--energy_weight", type=float, default=1.0, help="default: %(default)s")
+    parser.add_argument("--forces_weight", type=float, default=100.0, help="default: %(default)s")
+    parser.add_argument("--e0_shift", choices=("fit", "none"), default="fit", help="default: %(default)s")
+    parser.add_argument("--batch_size", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--device", default="auto", help="cpu, cuda ... (default: cuda where there is one)")
+    parser.add_argument("--default_dtype", choices=("float32", "float64"), default="", help="default: the model's")
+    parser.add_argument("--truth", metavar="KEY", help="info key that says which labels are known to be wrong")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluate, write the results, and show the report; raises ValueError where something doesn't fit."""
+    check(arguments)
+    sources = list(dict.fromkeys(source for name in arguments.data for source in shards(name)))  # each once
+    prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
+    from ...data.sources import find_source
+    from ...results.files import set_aside, write_results
+    from .evaluate import Evaluation
+    from .judge import about, judge
+
+    for source in sources:
+        find_source(source)  # all of them, before the first is read
+    evaluation = Evaluation(load(arguments), sources, arguments.energy_key, arguments.forces_key, arguments.batch_size)
+    scores = evaluation.score()
+    verdict = judge(scores, arguments)
+    for path in set_aside(prefix):
+        print(f"The results of an earlier audit are now {path}")
+    write_results(prefix, verdict.table, about(prefix, scores, verdict, arguments))
+    evaluation.save_sample(prefix, verdict.table)
+    show(prefix, arguments.truth)
+
+
+def check(arguments: argparse.Namespace) -> None:
+    """Raise ValueError for numbers that make no sense."""
+    if arguments.batch_size < 1:
+        raise ValueError(f"--batch_size {arguments.batch_size}: must be 1 or more")
+    weights = arguments.energy_weight, arguments.forces_weight
+    if not all(map(math.isfinite, weights)) or min(weights) < 0 or sum(weights) == 0:
+        raise ValueError("--energy_weight and --forces_weight must be numbers, not negative, and not both 0")
+
+
+def shards(name: str) -> list[str]:
+    """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted."""
+    if not Path(name).is_dir():
+        return [name]
+    found = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
+    if not found:
+        raise ValueError(f"--data {name}: no {', '.join(SHARDS)} in this folder")
+    return found
+
+
+def load(arguments: argparse.Namespace) -> Any:
+    """Return the model, ready to evaluate."""
+    import torch
+
+    from ...mace.models import Predictor
+
+    device = arguments.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Predictor(arguments.model, device, arguments.default_dtype, arguments.head)
+
+
+def show(prefix: Path, truth: str | None) -> None:
+    """Report on the results."""
+    from ... import report
+
+    parser = argparse.ArgumentParser()
+    report.add_arguments(parser)
+    report.run(parser.parse_args([str(prefix), *(["--truth", truth] if truth else [])]))

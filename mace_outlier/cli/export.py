@@ -1,0 +1,232 @@
+"""Write the configurations of a run as two files of extended XYZ: suspects, and trusted ones.
+
+    mace_outlier export results/demo_run-1 --suspects s.xyz --trusted t.xyz
+
+Each configuration keeps its info, arrays, results and fixed atoms, to the last bit, and gets what the training found,
+as far as it is known: info outlier_weight, outlier_mean_weight, outlier_zscore (sigmas), outlier_loss,
+outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), outlier_stress_rmse (eV/A^3), outlier_split (train,
+valid; audit), outlier_source, outlier_frame and, where there are several heads, outlier_head.
+
+Suspects have a weight below --below, or a label or loss that isn't finite. All others are trusted, also those that the
+training never came to. Both files together are the training and the validation set, in the order of their files; info
+outlier_split tells one from the other. Isolated atoms, of which MACE took E0s, go unchanged to the trusted; frames that
+the training did not use go nowhere. A file without configurations is written all the same, and is empty: ase.io.read
+refuses such a file.
+
+Labels stay under their keys. Those of HDF5 and LMDB data get MACE's default keys (REF_energy, REF_forces ...; dipoles:
+REF_dipole), and config_weight of HDF5 data already contains --config_type_weights. MACE sees no key-value pairs of ASE
+databases, and neither does this command.
+"""
+
+import argparse
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+import pandas
+from ase import Atoms
+from tqdm import tqdm
+
+from ..data.extxyz import write_frame
+from ..data.sources import find_source, read_frames
+from ..files import replacing
+from ..results.files import VALID, read_results
+
+SUFFIXES = (".xyz", ".extxyz")
+NUMBERS = (
+    "weight", "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse", "stress_rmse",
+)  # fmt: skip
+KEYS = {f"outlier_{name}" for name in (*NUMBERS, "split", "source", "frame", "head")}
+
+
+@dataclass
+class Export:
+    """Where configurations go, and how many went there."""
+
+    suspects: TextIO
+    trusted: TextIO
+    below: float  # weight
+    name_heads: bool
+    counts: Counter[str] = field(default_factory=Counter)  # suspects, trusted, isolated, never seen, validation ...
+    notes: Counter[str] = field(default_factory=Counter)  # what extended XYZ changes: in how many configurations
+
+    def add(self, atoms: Atoms, row: Any) -> None:
+        """Write a configuration with what is known of it, to the suspects or the trusted."""
+        seen = row.times_seen > 0
+        suspect = row.weight < self.below or (seen and not math.isfinite(row.loss))
+        self.counts["suspects" if suspect else "trusted"] += 1
+        self.counts["never seen"] += not seen
+        self.counts["validation"] += row.split == VALID
+        self.counts["validation suspects"] += suspect and row.split == VALID
+        for key in KEYS & atoms.info.keys():  # of an earlier export
+            del atoms.info[key]
+        values = {name: float(getattr(row, name)) for name in NUMBERS if hasattr(row, name)}
+        atoms.info |= {f"outlier_{name}": value for name, value in values.items() if not math.isnan(value)}
+        atoms.info |= {"outlier_split": row.split, "outlier_source": row.source, "outlier_frame": int(row.frame)}
+        atoms.info |= {"outlier_head": row.head} if self.name_heads else {}
+        self._write(self.suspects if suspect else self.trusted, atoms)
+
+    def add_without_row(self, atoms: Atoms) -> None:
+        """Keep what MACE took for an isolated atom; other frames were not used."""
+        isolated = len(atoms) == 1 and atoms.info.get("config_type") == "IsolatedAtom"
+        self.counts["isolated" if isolated else "without a row"] += 1
+        if isolated:
+            self._write(self.trusted, atoms)
+
+    def _write(self, file: TextIO, atoms: Atoms) -> None:
+        self.notes.update(write_frame(file, atoms))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("run", help="results of the training: its folder, <results_dir>/<tag>, or one of its files")
+    parser.add_argument("--suspects", type=Path, required=True, metavar="S.xyz", help="file for the suspects")
+    parser.add_argument("--trusted", type=Path, required=True, metavar="T.xyz", help="file for all others")
+    parser.add_argument(
+        "--below", type=float, default=0.5, metavar="W", help="suspects have a weight below this (default: %(default)s)"
+    )
+    parser.add_argument("--head", metavar="NAME", help="configurations of this head only")
+    parser.add_argument("--force", action="store_true", help="replace files that exist")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write both files, or none; raises ValueError where the arguments or the training files don't fit."""
+    outputs = {"--suspects": arguments.suspects, "--trusted": arguments.trusted}
+    check_outputs(outputs, arguments.force)
+    if not 0 <= arguments.below <= 1:
+        raise ValueError(f"--below {arguments.below}: weights are between 0 and 1")
+    results = read_results(arguments.run)
+    table = rows_of_head(results.table, arguments.head)
+    directory = results.about.get("directory")
+    sources = [find_source(source, directory) for source in table["source"].unique()]
+    keep_inputs(outputs, [*sources, results.sample])
+    with (
+        replacing(arguments.suspects) as suspects,
+        replacing(arguments.trusted) as trusted,
+        suspects.open("w") as suspects_file,
+        trusted.open("w") as trusted_file,
+    ):
+        export = Export(suspects_file, trusted_file, arguments.below, results.table["head"].nunique() > 1)
+        export_table(export, table, directory)
+    print("\n".join(summary(export, arguments, table)))
+
+
+# --- checks before anything is read ----------------------------------------------------------------------------------
+
+
+def check_outputs(outputs: dict[str, Path], force: bool) -> None:
+    """Raise ValueError unless these are two files of extended XYZ that may be written."""
+    for flag, path in outputs.items():
+        if path.suffix not in SUFFIXES:
+            raise ValueError(f"{flag} {path}: only extended XYZ is written; name it {path.with_suffix('.xyz')}")
+        if path.is_dir():
+            raise ValueError(f"{flag} {path} is a folder: name a file")
+        if path.exists() and not force:
+            raise ValueError(f"{flag} {path} exists: name another file, or give --force to replace it")
+    suspects, trusted = outputs.values()
+    if _same(suspects, trusted):
+        raise ValueError(f"--suspects and --trusted are the same file, {suspects}: name two")
+
+
+def keep_inputs(outputs: dict[str, Path], inputs: list[Path]) -> None:
+    """Raise ValueError where an output would replace what the export or the report is made of."""
+    for flag, path in outputs.items():
+        if any(_same(path, other) for other in inputs):
+            raise ValueError(f"{flag} {path} is a file of the training, which is never replaced: name another one")
+
+
+def _same(path: Path, other: Path) -> bool:
+    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
+
+
+def rows_of_head(table: pandas.DataFrame, head: str | None) -> pandas.DataFrame:
+    """Return the rows of a head, or all; raises ValueError for a head that the training did not have."""
+    if head is None:
+        return table
+    heads = list(table["head"].unique())
+    if head not in heads:
+        raise ValueError(f"--head {head}: the training had {', '.join(heads)}")
+    return table[table["head"] == head]
+
+
+# --- reading and writing ---------------------------------------------------------------------------------------------
+
+
+def export_table(export: Export, table: pandas.DataFrame, directory: str | None) -> None:
+    """Write all configurations of the table, source by source, in the order of the table."""
+    with tqdm(total=len(table), unit="configurations", disable=None) as progress:
+        for (_, source), rows in table.groupby(["head", "source"], sort=False, observed=True):
+            for atoms, own in matched(source, rows, directory):
+                if not own:
+                    export.add_without_row(atoms)
+                for row in own:
+                    export.add(atoms, row)
+                    progress.update()
+
+
+def matched(source: str, rows: pandas.DataFrame, directory: str | None) -> Iterator[tuple[Atoms, list[Any]]]:
+    """Yield each frame of a source with its rows of the table: none, one, or one for each split that it belongs to.
+
+    Raises:
+        ValueError: frames and rows don't fit.
+    """
+    in_order = rows.sort_values("frame", kind="stable").itertuples()
+    row = next(in_order, None)
+    frame = -1
+    for frame, atoms in enumerate(read_frames(source, directory)):
+        own = []
+        while row is not None and row.frame == frame:
+            check_fit(atoms, row)
+            own.append(row)
+            row = next(in_order, None)
+        yield atoms, own
+    if row is not None:
+        raise ValueError(
+            f"{find_source(source, directory)} has {frame + 1} frames, but the training used frame {row.frame}: it "
+            "changed since the training; put the file back that was trained on"
+        )
+
+
+def check_fit(atoms: Atoms, row: Any) -> None:
+    """Raise ValueError unless the frame has the atoms that the table says; it doesn't of what was never read."""
+    formula = atoms.get_chemical_formula()
+    if row.formula not in ("", formula):
+        raise ValueError(
+            f"{row.source}: frame {row.frame} is {formula}, but was {row.formula} in the training: the file changed "
+            "since; put the file back that was trained on"
+        )
+
+
+# --- what is said at the end -----------------------------------------------------------------------------------------
+
+
+def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFrame) -> list[str]:
+    """Say what went where."""
+    counts = export.counts
+    lines = [
+        f"{arguments.suspects}: {counts['suspects']} of {len(table)} configurations have a weight below "
+        f"{arguments.below:g} or a loss that is not finite" + ("" if counts["suspects"] else ": the file is empty"),
+        f"{arguments.trusted}: {counts['trusted']} configurations"
+        + (f", and {counts['isolated']} isolated atoms as they were" if counts["isolated"] else "")
+        + ("" if counts["trusted"] or counts["isolated"] else ": the file is empty"),
+    ]
+    if counts["never seen"]:
+        lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")
+    if counts["validation"]:
+        lines.append(
+            f"{counts['validation']} of them are validation configurations (info outlier_split={VALID}), "
+            f"{counts['validation suspects']} of these suspects: keep them out of the training set"
+        )
+    if counts["without a row"]:
+        not_used = "used" if counts["validation"] else "trained on (validation split)"
+        lines.append(f"{counts['without a row']} frames were not {not_used} and are in neither file")
+    shared = int(table.drop_duplicates(["head", "source", "frame"]).duplicated(["source", "frame"]).sum())
+    if export.name_heads and arguments.head is None:
+        lines.append(
+            "Several heads (info outlier_head): --head NAME exports one of them"
+            + (f"; {shared} configurations belong to more than one and are written for each" if shared else "")
+        )
+    return lines + [f"note: {note} ({count} configurations)" for note, count in export.notes.most_common()]

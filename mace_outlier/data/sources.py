@@ -1,0 +1,157 @@
+"""The configurations of a training file, in the order and numbering in which MACE sees them. No torch but for LMDB.
+
+Training files are what ASE reads (extended XYZ, ASE databases, trajectories ...), MACE's preprocessed HDF5, and LMDB.
+One configuration is in memory at a time; ASE holds 100 bytes for each frame of an XYZ file, and JSON files as a whole.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+
+from ..results.files import UNKNOWN_SOURCE
+
+HDF5 = (".h5", ".hdf5")
+LMDB = (".lmdb", ".aselmdb", ".mdb")
+BLOCK = 1000  # rows of an ASE database that are in memory at a time
+# MACE's name of a property -> the key that MACE reads by default. But ASE's reader takes "dipole" for a result of a
+# calculator, where MACE doesn't look, so that dipoles need --dipole_key=REF_dipole.
+KEYS = {name: f"REF_{name}" for name in ("energy", "forces", "stress", "virials", "charges", "dipole")}
+PER_ATOM = ("forces", "charges")
+PER_CONFIGURATION = (
+    "energy", "stress", "virials", "dipole", "polarizability", "head", "elec_temp", "total_charge", "total_spin",
+)  # fmt: skip
+
+
+def find_source(source: str, directory: str | Path | None = None) -> Path:
+    """Return the file of a source: seen from here, or else from `directory`, where the training ran.
+
+    An "@selection" is dropped: MACE asks ASE for all frames, which overrides it.
+
+    Raises:
+        ValueError: there is no such file, or the training could not tell which it was.
+    """
+    if source == UNKNOWN_SOURCE:
+        raise ValueError(
+            "the training had data of a kind that mace-outlier doesn't know: the table counts their positions in the "
+            "training set, and not the frames of a file"
+        )
+    path = Path(source)
+    if "@" in path.name and path.suffix.lower() not in (*HDF5, *LMDB):
+        path = path.with_name(path.name.rsplit("@", 1)[0])
+    folders = [Path(), *([Path(directory)] if directory else [])]
+    for folder in folders:
+        if (folder / path).is_file():
+            return folder / path
+    looked = " or ".join(str(folder.absolute()) for folder in folders)
+    raise ValueError(
+        f"there is no training file {path}" + ("" if path.is_absolute() else f" in {looked}") + ": put it back, or run "
+        "this in the folder from which it can be found by this name"
+    )
+
+
+def read_frames(source: str, directory: str | Path | None = None) -> Iterator[Atoms]:
+    """Yield the configurations of a training source; number `frame` is that of the table.
+
+    Labels stay where the file has them; those of HDF5 and LMDB are under the keys that MACE reads by default.
+
+    Raises:
+        ValueError: the file is missing, cut short, or not what its suffix says.
+    """
+    path = find_source(source, directory)
+    frames = _reader(path)
+    for number in itertools.count():
+        try:
+            atoms = next(frames)
+        except StopIteration:
+            return
+        except Exception as error:  # the readers of so many formats raise anything
+            raise ValueError(
+                f"{path}: frame {number} can't be read ({type(error).__name__}: {error}): is the file complete, and "
+                "the one that was trained on?"
+            ) from error
+        yield atoms
+
+
+def _reader(path: Path) -> Iterator[Atoms]:
+    suffix = path.suffix.lower()
+    if suffix in HDF5:
+        return _read_hdf5(path)
+    if suffix in LMDB:
+        return _read_lmdb(path)
+    if suffix == ".db":
+        return _read_database(path)
+    return ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True)
+
+
+def _read_database(path: Path) -> Iterator[Atoms]:
+    """ASE holds all rows that it was asked for, so ask block by block."""
+    for start in itertools.count(0, BLOCK):
+        block = ase.io.iread(str(path), index=slice(start, start + BLOCK), do_not_split_by_at_sign=True)
+        read = 0
+        for read, atoms in enumerate(block, start=1):  # noqa: B007, the count is used
+            yield atoms
+        if read < BLOCK:
+            return
+
+
+def _read_lmdb(path: Path) -> Iterator[Atoms]:
+    from ..mace.databases import read_lmdb
+
+    return read_lmdb(path)
+
+
+# --- MACE's HDF5 -----------------------------------------------------------------------------------------------------
+
+
+def _read_hdf5(path: Path) -> Iterator[Atoms]:
+    """Frame k * batch_size + i is config_batch_<k>/config_<i>, whatever the order in the file."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        if "config_batch_0" not in file:
+            raise ValueError("no HDF5 file of mace_prepare_data: it has no group config_batch_0")
+        batch_size = len(file["config_batch_0"])
+        for batch in range(len(file)):
+            for index in range(batch_size):
+                yield _from_hdf5(file[f"config_batch_{batch}/config_{index}"])
+
+
+def _from_hdf5(group: Any) -> Atoms:
+    """A configuration with the info and arrays of which MACE's `config_from_atoms` makes the same one again."""
+    atoms = Atoms(
+        numbers=group["atomic_numbers"][()],
+        positions=group["positions"][()],
+        cell=_value(group["cell"]),
+        pbc=_value(group["pbc"]),
+    )
+    weights = group["property_weights"]
+    for name, dataset in group["properties"].items():
+        value = _value(dataset)
+        if value is None:
+            continue
+        place: dict[str, Any] = atoms.arrays if _is_per_atom(name, value, len(atoms)) else atoms.info
+        place[KEYS.get(name, name)] = value
+        if name in weights and np.any(np.asarray(_value(weights[name])) != 1.0):
+            atoms.info[f"config_{name}_weight"] = _value(weights[name])
+    config_type, weight = _value(group["config_type"]), _value(group["weight"])
+    atoms.info |= {} if config_type is None else {"config_type": config_type}
+    atoms.info |= {} if weight in (None, 1.0) else {"config_weight": weight}
+    return atoms
+
+
+def _is_per_atom(name: str, value: Any, n_atoms: int) -> bool:
+    if name in PER_ATOM or name in PER_CONFIGURATION:  # the stress of three atoms has as many rows as atoms
+        return name in PER_ATOM
+    return np.ndim(value) > 0 and len(value) == n_atoms
+
+
+def _value(dataset: Any) -> Any:
+    """MACE writes None as the text "None", and texts are bytes when read."""
+    value = dataset[()]
+    value = value.decode() if isinstance(value, bytes) else value
+    return None if isinstance(value, str) and value == "None" else value

@@ -1,0 +1,225 @@
+"""The robust loss: a base loss and a loss distribution make one scalar. Knows no MACE."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
+from ..data.provenance import Descriptions
+from ..weights.features import Features
+from ..weights.records import Records
+from ..weights.running import LossDistribution, bounded
+from ..weights.safety import Safety
+from .reduction import ConfigurationLosses, PerConfigurationLoss
+from .residuals import COLUMN_OF, residuals
+from .selection import Selection
+
+LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite
+
+
+class RobustLoss(nn.Module):
+    """Base loss with every configuration weighted by how its loss compares to those of the others.
+
+        L = (1/B) sum_i w_i^2 c_i
+
+    c_i: contribution of configuration i, whose mean over the batch is the base loss; w_i: weight by the distribution
+    of the losses l_i, without gradient (see `reduction` for c_i and l_i). All weights 1 give the base loss and its
+    gradient. A configuration with a non-finite label or loss has w_i = 0, no gradient, and leaves the statistics alone.
+
+    A batch without `configuration_id` is not a training batch: it gets the base loss itself, and nothing is learnt.
+
+    Args:
+        per_configuration: the base loss, split into configurations.
+        distribution: the loss distribution; must have one entry for each head of the batches.
+        records: rows for all training configurations.
+        sum_over_ranks: in a distributed run, sums a tensor over the processes; called once a step, in all alike.
+
+    Source: arXiv:2602.08849.
+    """
+
+    def __init__(
+        self,
+        per_configuration: PerConfigurationLoss,
+        distribution: LossDistribution | None = None,
+        records: Records | None = None,
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        super().__init__()
+        self.base = per_configuration.base  # a submodule, so that the host moves its buffers as it always does
+        self.per_configuration = per_configuration
+        self.sum_over_ranks = sum_over_ranks
+        self._frozen = False
+        self.inherits = False  # while True, no weight is above the one that is remembered
+        self._selection: Selection | None = None
+        self.by_property = False  # True: only the labels of a property that look wrong lose weight
+        self.features: Features | None = None
+        if distribution is not None and records is not None:
+            self.attach(distribution, records)
+
+    def attach(
+        self,
+        distribution: LossDistribution,
+        records: Records,
+        descriptions: Descriptions | None = None,
+        heads: Sequence[str] = (),
+        features: Features | None = None,
+        by_property: bool = False,
+    ) -> None:
+        """Set where the statistics live; they are no submodules, because hosts move and alias those as they like.
+
+        `heads`: their names, for the log. `features`: None: none are noted. `by_property`: weights are those of each
+        label, not of configurations:
+
+            L = (1/B) sum_i sum_k w_ki^2 c_ki        k: property of a term; of others than RESIDUALS, w_i
+        """
+        self.distribution, self.records, self.descriptions = distribution, records, descriptions
+        self.features, self.by_property = features, by_property
+        self.safety = Safety(records.num_heads, heads)
+
+    def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
+        """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
+        ids = read_ids(ref)
+        if ids is None:
+            if self._selection is not None:
+                self._note_validation(ref, pred)
+            return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
+        if self.descriptions is not None:
+            note_tags(ref, self.descriptions)
+        factors = self._factors_by_label(ids.rows)
+        losses = self.per_configuration(ref, pred, factors, distributed=self.sum_over_ranks is not None)
+        with torch.no_grad():
+            too_large = ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
+            bad = too_large if ids.nonfinite is None else ids.nonfinite | too_large
+            sums = self._sums(losses.judged, bad, ref["head"])
+        contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
+        with torch.no_grad():
+            errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
+            weight = self._weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
+            factor = weight.square().to(contribution.dtype)
+            if self.features is not None:
+                self.features.observe(ids.rows, ref, pred)
+        contribution = contribution.masked_fill(bad, 0.0)
+        return contribution.mean() if factors else (factor * contribution).mean()
+
+    def _sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
+        """What the statistics are to learn from the batch; None where they learn nothing.
+
+        Where processes share it, whether the distribution is settled doesn't matter here: each of them has found that
+        by a fit of its own, and were they to disagree, by a last bit, they would wait for each other for ever.
+        """
+        if self._frozen or (self.distribution.settled and self.sum_over_ranks is None):
+            return None
+        # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
+        judged = judged.masked_fill(bad, 0.0)
+        return self.distribution.sums(judged, heads, judged > 0)
+
+    def _of_all_ranks(
+        self, losses: ConfigurationLosses, atoms: int, sums: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Contributions (B,) and sums as all processes see them, by one collective; in one process, the same."""
+        if self.sum_over_ranks is None:
+            return losses.contribution, sums
+        place, size = losses.judged.device, len(losses.judged)
+        # filled on the device: to make a tensor of a list of numbers and copy it there would wait for it
+        own = [torch.full((1,), n, dtype=torch.float64, device=place) for n in (1, size, atoms)]
+        ranks, all_sizes, all_atoms, *_ = total = self.sum_over_ranks(
+            torch.cat(own if sums is None else [*own, sums.flatten()])
+        )
+        contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
+        return contribution, None if sums is None else total[3:].view_as(sums)
+
+    def _factors_by_label(self, ids: Tensor) -> dict[str, Tensor] | None:
+        """Factors (B,) of the terms of each label; None where whole configurations are weighed."""
+        if not self.by_property or not self.distribution.settled:
+            return None
+        records = self.records
+        whole, own = records.weight[ids].square(), records.by_property[ids].square()
+        columns = {label: COLUMN_OF.get(label) for label in self.per_configuration.labels}
+        return {
+            label: own[:, records.residuals.index(column)] if column in records.residuals else whole
+            for label, column in columns.items()
+        }
+
+    def _weigh(
+        self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, sums: Tensor | None, errors: list[Tensor]
+    ) -> Tensor:
+        """Weights (B,) of the configurations; 0 for the bad ones.
+
+        From statistics that have just learnt from them, by `sums`, or, without, those that are remembered.
+        """
+        if sums is None or self.distribution.settled:
+            weight = self.records.weight[ids]
+            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, residuals=errors)
+            return weight.masked_fill(bad, 0.0)
+        self.distribution.absorb(sums)
+        judged = judged.masked_fill(bad, 0.0)
+        weight, zscore, _ = self.distribution.weigh(judged, heads)
+        if self.inherits:
+            weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
+        weight = bounded(weight).masked_fill(bad, 0.0)
+        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
+        return weight
+
+    @contextmanager
+    def frozen_weights(self) -> Iterator[None]:
+        """Hold all weights within an optimiser step that evaluates the loss many times (LBFGS).
+
+        Inside, a configuration keeps the weight that it had before the step. Afterwards its latest loss enters the
+        statistics, all configurations in one update, and the weights of the next step follow.
+        """
+        self._frozen = True
+        try:
+            yield
+        finally:
+            self._frozen = False
+        self._judge_all()
+
+    @torch.no_grad()
+    def _judge_all(self) -> None:
+        """Update the statistics and all weights from the remembered losses of the configurations seen so far."""
+        records = self.records
+        if self.sum_over_ranks is not None:
+            records.merge(self.sum_over_ranks)
+        if self.distribution.settled:
+            return
+        heads, losses = records.head.long(), records.loss
+        seen, bad = records.last_epoch >= 0, records.nonfinite
+        judged = losses.masked_fill(bad, 0.0)
+        self.distribution.update(judged, heads, seen & (judged > 0))
+        weight, zscore, _ = self.distribution.weigh(judged, heads)
+        records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
+
+    # --- validation --------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def selecting(self) -> Iterator["Selection"]:
+        """Within the context, remember what batches without ids of training configurations lose."""
+        self._selection = selection = Selection()
+        try:
+            yield selection
+        finally:
+            self._selection = None
+
+    @torch.no_grad()
+    def _note_validation(self, ref: Any, pred: dict[str, Tensor]) -> None:
+        """Remember the losses of a validation batch, from which nothing is learnt."""
+        assert self._selection is not None
+        if not self._selection.is_new(ref):
+            return
+        losses = self.per_configuration(ref, pred, distributed=self.sum_over_ranks is not None)
+        contribution, judged = self._of_all_ranks(losses, len(ref["batch"]))[0], losses.judged
+        bad = ~(judged + contribution < LARGEST_LOSS)
+        ids = read_ids(ref, VALIDATION_FIELD)
+        errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
+        columns = [judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad), *errors]
+        if self.features is not None:
+            columns += self.features.measure(ref, pred).unbind(1)
+        rows = torch.full_like(ref["head"], -1) if ids is None else ids.rows
+        self._selection.add(rows, ref["head"], columns)
+        self._selection.tags += getattr(ref, TAGS_FIELD, ())
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.base!r})"

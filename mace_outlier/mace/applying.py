@@ -1,0 +1,72 @@
+"""Wrapping the seams: by exchanging MACE's functions, or through MACE's own seam for plugins where it has one."""
+
+import importlib
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..run.options import LOSS_NAME
+from . import data, hooks, scales, seams  # noqa: F401 (register their seams)
+from .shared import SEAMS
+
+OLDEST_MACE = (0, 3, 13)
+USED = {  # functions that are not wrapped, but exchanged for the time of a loss
+    "mace.modules.loss:reduce_loss": seams.Seam(None, takes=("raw_loss", "ddp"), called_in="mace.modules.loss")
+}
+
+applied = False  # True once all seams are wrapped
+
+
+def all_seams() -> dict[str, seams.Seam]:
+    """What is wrapped, and what is used."""
+    return SEAMS | USED
+
+
+def apply() -> None:
+    """Exchange all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
+    global applied
+    check_host()
+    seams.wrap_all(all_seams())
+    applied = True
+
+
+def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Callable[[], list[str]]) -> None:
+    """Wrap all seams, or none, through those of MACE, where it has some, see patches/: `extend(function, wrapper)`.
+
+    `extensible` returns the names of the functions that can be wrapped so, of the modules that are imported.
+
+    Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
+    """
+    global applied
+    check_host()
+    wrappers = seams.by_name(SEAMS)
+    missing = sorted(set(wrappers) - set(extensible()))
+    if missing:
+        raise seams.UnsupportedHostError(
+            f"MACE loads plugins, but {', '.join(missing)} can't be extended: was a part of the patch lost?"
+        )
+    for name, wrapper in wrappers.items():
+        extend(name, wrapper)
+    applied = True
+
+
+def check_host() -> None:
+    """Raise UnsupportedHostError where MACE is too old, or a seam has changed."""
+    check_version()
+    try:
+        seams.check_all(all_seams())
+    except seams.UnsupportedHostError as error:
+        raise seams.UnsupportedHostError(f"mace-torch {mace_version()} is unknown to {LOSS_NAME}: {error}") from None
+
+
+def check_version() -> None:
+    """Raise UnsupportedHostError where MACE is too old."""
+    found = mace_version()
+    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_MACE:  # forks: 0.3.14+site, 0.4.0rc1
+        oldest = ".".join(map(str, OLDEST_MACE))
+        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {found}")
+
+
+def mace_version() -> str:
+    """Of the MACE that is imported."""
+    return str(importlib.import_module("mace").__version__)

@@ -1,0 +1,185 @@
+"""Seams of MACE's data sets: which file and frame each training sample comes from.
+
+MACE keeps neither: a file becomes a list of Configurations (isolated atoms taken out, split at random, repeated), and
+each of these an AtomicData. A tag travels along, on attributes that MACE does not look at. HDF5 and LMDB data sets make
+their samples when they are asked for, by position in a file; for these the data set itself says where a position lies.
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.symbols import Symbols
+
+from ..data import provenance
+from ..data.molecules import molecule_name
+from ..data.provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag, force_size
+from ..results.files import UNKNOWN_SOURCE
+from .shared import seam, tagging
+
+ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
+
+
+@seam(
+    "mace.data.utils:load_from_xyz",
+    "mace.data:load_from_xyz",
+    when=tagging,
+    takes=("file_path",),
+    called_in="mace.tools.scripts_utils",
+)
+def load_from_xyz(original: Callable[..., Any], file_path: str, *args: Any, **kwargs: Any) -> Any:
+    """Number the frames of a file as MACE reads it."""
+    with frames_numbered(file_path):
+        return original(file_path, *args, **kwargs)
+
+
+@contextmanager
+def frames_numbered(source: str) -> Iterator[None]:
+    """Have `ase.io.read` number the frames that it returns: the number is lost when isolated atoms are taken out."""
+    read = ase.io.read
+
+    def numbered(*args: Any, **kwargs: Any) -> Any:
+        frames = read(*args, **kwargs)
+        for i, atoms in enumerate(frames if isinstance(frames, list) else [frames]):
+            setattr(atoms, ORIGIN_FIELD, (str(source), i))
+        return frames
+
+    ase.io.read = numbered
+    try:
+        yield
+    finally:
+        ase.io.read = read
+
+
+@seam(
+    "mace.data.utils:config_from_atoms",
+    "mace.data:config_from_atoms",
+    when=tagging,
+    takes=("atoms",),
+    called_in="mace.data.utils",
+)
+def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **kwargs: Any) -> Any:
+    """Pass the number of the frame on."""
+    configuration = original(atoms, *args, **kwargs)
+    origin = getattr(atoms, ORIGIN_FIELD, None)
+    if origin is not None:
+        setattr(configuration, ORIGIN_FIELD, origin)
+    return configuration
+
+
+@seam(
+    "mace.data.atomic_data:AtomicData.from_config",
+    when=tagging,
+    takes=("cls", "config"),
+    called_in="mace.cli.run_train",
+)
+def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any, **kwargs: Any) -> Any:
+    """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
+    sample = original(cls, config, *args, **kwargs)
+    numbers = np.asarray(config.atomic_numbers)
+    origin = getattr(config, ORIGIN_FIELD, (None, -1))
+    name = formula(numbers.tobytes(), numbers.dtype)
+    known = not provenance.describing
+    kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
+    force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
+    setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))
+    return sample
+
+
+@lru_cache(maxsize=4096)
+def formula(numbers: bytes, dtype: Any) -> str:
+    """Chemical formula in Hill order of the atomic numbers in a buffer."""
+    return str(Symbols(np.frombuffer(numbers, dtype=dtype)).get_chemical_formula("hill"))
+
+
+@seam("mace.data.hdf5_dataset:HDF5Dataset.__getitem__", when=tagging, takes=("self", "index"))
+def hdf5_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
+    """Name the file and the frame of a sample: where files of several kinds are mixed, MACE makes one list of all."""
+    sample = original(dataset, index, *rest, **kwargs)
+    return with_origin(sample, lambda: (str(dataset.file_path), index % len(dataset)))
+
+
+@seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__", when=tagging, takes=("self", "index"))
+def lmdb_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
+    """As for HDF5."""
+    sample = original(dataset, index, *rest, **kwargs)
+    return with_origin(sample, lambda: place_in_database(dataset, index % len(dataset)))
+
+
+def with_origin(sample: Any, origin: Callable[[], tuple[str, int]]) -> Any:
+    """Put source and frame into the tag of a sample that has one."""
+    tag = getattr(sample, TAG_FIELD, None)
+    if tag is not None:
+        source, frame = origin()
+        setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame))
+    return sample
+
+
+# --- the training set as a whole -------------------------------------------------------------------------------------
+
+
+def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, Descriptions]:
+    """Return the rows of one data set of MACE for each of `heads`, and what is known of them without reading them."""
+    parts, first = [], 0
+    for dataset in datasets:
+        own: list[Part] = []
+        for leaf in leaves(dataset):
+            own += parts_of(leaf, first)
+            first += len(leaf)
+        parts.append(own)
+    rows = Provenance(heads, parts)
+    descriptions, position = Descriptions(len(rows)), 0
+    for leaf in (leaf for dataset in datasets for leaf in leaves(dataset)):
+        if isinstance(leaf, list):
+            for row, sample in zip(rows.row_of_position[position : position + len(leaf)].tolist(), leaf, strict=True):
+                descriptions.note(row, getattr(sample, TAG_FIELD))
+        position += len(leaf)
+    return rows, descriptions
+
+
+def leaves(dataset: Any) -> Iterator[Any]:
+    """The data sets that a nested concatenation consists of, in the order of positions."""
+    if hasattr(dataset, "datasets"):
+        for part in dataset.datasets:
+            yield from leaves(part)
+    else:
+        yield dataset
+
+
+def parts_of(leaf: Any, first: int) -> list[Part]:
+    """Sources and frames of the positions of one data set, the first of which is `first` in the training set."""
+    if isinstance(leaf, list):
+        return runs_of([getattr(sample, TAG_FIELD) for sample in leaf], first)
+    if isinstance(leaf, sys.modules["mace.data.hdf5_dataset"].HDF5Dataset):
+        return [Part(str(leaf.file_path), np.arange(len(leaf)))]
+    if isinstance(leaf, sys.modules["mace.data.lmdb_dataset"].LMDBDataset):
+        counts = [len(ids) for ids in leaf.AseDB.db_ids]
+        return [Part(path, np.arange(n)) for path, n in zip(database_paths(leaf), counts, strict=True)]
+    return [Part(UNKNOWN_SOURCE, np.arange(first, first + len(leaf)))]
+
+
+def runs_of(tags: list[Tag], first: int) -> list[Part]:
+    """Tags of single samples as parts: consecutive samples of one source together."""
+    sources = [UNKNOWN_SOURCE if tag.source is None else tag.source for tag in tags]
+    frames = np.array([first + i if tag.source is None else tag.frame for i, tag in enumerate(tags)], dtype=np.int64)
+    starts = [i for i in range(len(tags)) if i == 0 or sources[i] != sources[i - 1]]
+    return [
+        Part(sources[start], frames[start:end]) for start, end in zip(starts, [*starts[1:], len(tags)], strict=True)
+    ]
+
+
+def database_paths(dataset: Any) -> list[str]:
+    """The files behind an LMDBDataset: it opens all of a folder, sorted."""
+    return [str(getattr(database, "filename", UNKNOWN_SOURCE)) for database in dataset.AseDB.dbs]
+
+
+def place_in_database(dataset: Any, index: int) -> tuple[str, int]:
+    """The file and the frame in it of a position of an LMDBDataset."""
+    ends = dataset.AseDB._idlen_cumulative
+    number = int(np.searchsorted(ends, index, side="right"))
+    return database_paths(dataset)[number], index - (ends[number - 1] if number else 0)

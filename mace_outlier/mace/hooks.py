@@ -1,0 +1,190 @@
+"""The only package that knows MACE: it wraps MACE's own functions ("seams") so that `--loss=ema_robust` works.
+
+Every seam is a function below, named after the MACE function that it wraps and called with the original first. Where
+the run didn't ask for `ema_robust`, only the first two are called (`shared.seam`). What was checked in MACE's sources,
+version by version, is in CONTRIBUTING.md ("When MACE moves").
+"""
+
+import argparse
+import contextlib
+import copy
+import importlib
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..run.options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_options
+from ..run.training import RobustTraining
+from . import seams, shared
+from .base_loss import base_losses, loss_of_config, say_what_is_unused
+from .data import trace
+from .invariants import scalar_columns
+from .shared import always, current, seam, training
+
+RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
+CHECKPOINT_KEY = "mace_outlier"
+
+
+# --- the seams -------------------------------------------------------------------------------------------------------
+
+
+@seam(
+    "mace.tools.arg_parser:build_default_arg_parser",
+    "mace.tools:build_default_arg_parser",
+    when=always,
+    called_in=RUN_TRAIN,
+)
+def build_default_arg_parser(original: Callable[..., Any], *args: Any, **kwargs: Any) -> argparse.ArgumentParser:
+    """Make the loss and its options known to `mace_run_train` and to the YAML file of `--config`."""
+    parser = original(*args, **kwargs)
+    add_arguments(parser)
+    return parser
+
+
+@seam(
+    "mace.tools.arg_parser_tools:check_args",
+    "mace.tools:check_args",
+    when=always,
+    takes=("args",),
+    called_in=RUN_TRAIN,
+)
+def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> Any:
+    """Translate `--loss=ema_robust` into its base loss, so that all of MACE that looks at `args.loss` goes on working.
+
+    The caller's namespace stays as it is: `run` may be called with it again.
+    """
+    shared.set_run(None)
+    if getattr(args, "loss", None) == LOSS_NAME:
+        args, losses = copy.copy(args), base_losses()
+        if not hasattr(args, flag("base_loss")) and (named := loss_of_config(args)) in losses:
+            setattr(args, flag("base_loss"), named)
+        options = Options.from_arguments(args, losses)
+        args.loss = options.base_loss
+        shared.set_run(RobustTraining(options))
+    else:
+        refuse_stray_options(args)
+    result = original(args, *rest, **kwargs)
+    if shared.run is not None:
+        shared.run.arguments = dict(vars(result[0]))
+    return result
+
+
+@seam("mace.tools.scripts_utils:get_loss_fn", takes=("args",), called_in=RUN_TRAIN)
+def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> torch.nn.Module:
+    """Put the robust loss around the loss of stage one."""
+    base = original(args, *rest, **kwargs)
+    current().note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
+    robust = current().wrap(base, sys.modules["mace.modules.loss"], "stage_one")
+    unused = say_what_is_unused(args, robust.per_configuration.labels)
+    if unused:
+        logging.warning(unused)
+    return robust
+
+
+@seam("mace.tools.scripts_utils:get_swa", called_in=RUN_TRAIN)
+def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Put the robust loss around the loss of stage two, with statistics of its own."""
+    result = original(*args, **kwargs)
+    swa = result[0]
+    swa.loss_fn = current().wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
+    return result
+
+
+@seam(
+    "mace.tools.train:train",
+    "mace.tools:train",
+    needs=(
+        "model",
+        "train_loader",
+        "valid_loaders",
+        "device",
+        "log_wandb",
+        "ema",
+        "output_args",
+        "logger",
+        "rank",
+    ),
+    called_in=RUN_TRAIN,
+)
+def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Tag the training samples, and only them, for the time of the training; report at its end."""
+    run, given = current(), seams.arguments_of(original, args, kwargs)
+    loader = given["train_loader"]
+    validation = given["valid_loaders"]
+    rows, descriptions = trace(loader.dataset.datasets, heads=list(validation))
+    validation_rows = trace([own.dataset for own in validation.values()], heads=list(validation))
+    place = given["device"], results_prefix(given), given["log_wandb"]
+    scalars = scalar_columns(given["model"])
+    run.start(loader.dataset, rows, descriptions, *place, validation=validation_rows, scalars=scalars)
+    with run.tagging(loader, list(validation.values())), shared.tagging_until_the_end():
+        result = original(*args, **kwargs)
+    with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
+        run.finish(given["model"], loader, given["output_args"])
+    return result
+
+
+def results_prefix(given: dict[str, Any]) -> Path | None:
+    """`<results_dir>/<tag>`, beside MACE's own results; None on a process that writes none."""
+    return Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
+
+
+@seam("mace.tools.train:train_one_epoch", needs=("epoch", "loss_fn", "data_loader"), called_in=LOOP)
+def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Tell the run which epoch it is, and log the weights after it."""
+    given = seams.arguments_of(original, args, kwargs)
+    current().begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
+    result = original(*args, **kwargs)
+    current().end_epoch(given["loss_fn"])
+    return result
+
+
+@seam("mace.tools.train:evaluate", when=training, needs=("loss_fn",), called_in=LOOP)
+def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Give the training loop, which chooses checkpoints by it, a weighted validation loss.
+
+    Only within the loop: error tables, which come after it, stay stock.
+    """
+    loss = seams.arguments_of(original, args, kwargs)["loss_fn"]
+    return current().select(loss, lambda: original(*args, **kwargs))
+
+
+@seam("mace.tools.train:take_step_lbfgs", needs=("loss_fn",), called_in=LOOP)
+def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Hold the weights while LBFGS evaluates the loss over and over within one step."""
+    with seams.arguments_of(original, args, kwargs)["loss_fn"].frozen_weights():
+        return original(*args, **kwargs)
+
+
+@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint", when=training, called_in="mace.tools.checkpoint")
+def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
+    checkpoint = original(*args, **kwargs)
+    checkpoint[CHECKPOINT_KEY] = current().state_dict()
+    current().logbook.save()
+    return checkpoint
+
+
+@seam(
+    "mace.tools.checkpoint:CheckpointBuilder.load_checkpoint",
+    needs=("checkpoint",),
+    called_in="mace.tools.checkpoint",
+)
+def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Keep our part of a checkpoint that MACE continues from."""
+    result = original(*args, **kwargs)
+    current().remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
+    return result
+
+
+# --- details ---------------------------------------------------------------------------------------------------------
+
+
+def start_training(arguments: list[str]) -> None:
+    """Run MACE's training command with these arguments."""
+    run_train = importlib.import_module("mace.cli.run_train")
+    sys.argv = ["mace_run_train", *arguments]
+    run_train.main()

@@ -1,0 +1,59 @@
+"""What the log says of a head's labels, at the end of every epoch and of a run."""
+
+import logging
+from typing import Any
+
+from ..results.wrong_labels import MANY, MOST, WrongLabels, in_percent, read_wrong_labels
+
+
+def populations(distribution: dict[str, Any]) -> str:
+    """What is believed of a head's labels, for the log; where its fit was refused, what stays, and why."""
+    if "refused" in distribution:
+        before = {name: value for name, value in distribution.items() if name != "refused"}
+        return f"fit refused ({distribution['refused']}), that of before stays: {populations(before)}"
+    wrong = read_wrong_labels(distribution)
+    if wrong is None:
+        return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
+    if wrong.believed:
+        each = (f"{own.labels} of {in_percent(own.share)} {own.off}" for own in wrong.believed)
+        return f"{in_percent(wrong.share)} wrong: {'; '.join(each)}"
+    said = _undecided(wrong) if wrong.undecided else f"no wrong labels found ({wrong.evidence})"
+    return said + (f", but {in_percent(wrong.share)} gross errors" if wrong.share else "")
+
+
+def _undecided(wrong: WrongLabels) -> str:
+    """What looks wrong and is not acted on."""
+    if wrong.too_many:
+        return f"undecided: {in_percent(wrong.undecided)} look wrong, more than half: which are the wrong ones?"
+    return f"undecided: {in_percent(wrong.undecided)} look wrong, which the next epoch has to confirm"
+
+
+def warn_of_refused_fit(distribution: dict[str, Any]) -> None:
+    """Say that the last fit of a run was refused, so that its weights are older ones."""
+    if "refused" in distribution:
+        logging.warning(
+            f"head {distribution['head']}: the last fit was refused ({distribution['refused']}): "
+            "the weights are those of before"
+        )
+
+
+def warn_of_doubts(distribution: dict[str, Any]) -> None:
+    """Say at the end of a run what was left undecided, and where so many are taken for wrong that it may be wrong."""
+    wrong, head = read_wrong_labels(distribution), distribution["head"]
+    if wrong is None:
+        return
+    if wrong.undecided:
+        why = (
+            f"more than {100 * MOST:.0f} %, so that nobody can say which are the wrong ones. Look at examples of both"
+            if wrong.too_many
+            else "but in one epoch only. Train longer, or look at those with the largest z-scores"
+        )
+        logging.warning(
+            f"head {head}: undecided: {in_percent(wrong.undecided)} of the labels look wrong, {why}. "
+            "NO configuration was down-weighted for it"
+        )
+    if wrong.share > MANY:
+        logging.warning(
+            f"head {head}: {in_percent(wrong.share)} of the labels are taken for wrong. With so many it could be the "
+            "others that are wrong: look at examples of both"
+        )

@@ -1,0 +1,78 @@
+"""What is known of the configurations of a run, as the columns of `results.COLUMNS`."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.provenance import Descriptions, Provenance
+from ..results.files import TRAIN
+from ..weights.records import Records
+
+Columns = dict[str, Any]
+
+
+class Split(NamedTuple):
+    """The configurations of the training set, or of the validation set; rows as in `provenance`."""
+
+    name: str  # see results.TRAIN
+    provenance: Provenance
+    descriptions: Descriptions
+    records: Records
+
+    def configuration(self, row: int) -> str:
+        """A configuration as the user knows it."""
+        name = self.provenance.name(row)
+        return name if self.name == TRAIN else f"{name} (validation)"
+
+
+def columns_of(split: Split) -> Columns:
+    """Return the columns of a split; nothing is known of the validation set but its last evaluation."""
+    rows, records, training = split.provenance, split.records, split.name == TRAIN
+    values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
+    last_epoch = np.floor(values["time"]).astype(np.int32)
+    columns = {
+        **identity(split.name, rows, split.descriptions),
+        "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
+        "last_epoch": last_epoch,
+        "weight": values["weight"],
+        "mean_weight": values["mean_weight"] if training else values["weight"],
+        "zscore": np.where(np.isnan(values["loss"]), np.float32(np.nan), values["zscore"]),
+        "loss": values["loss"],
+        "energy_error_per_atom": values["energy_error"],
+        "force_rmse": values["force_rmse"],
+    }
+    return columns | {name: values[name] for name in records.residuals[2:]}
+
+
+def identity(split: str, rows: Provenance, descriptions: Descriptions) -> Columns:
+    """Return the columns that say which configuration a row is."""
+    return {
+        "head": text_column(rows.head, rows.heads),
+        "split": text_column(np.zeros(len(rows), dtype=np.int8), [split]),
+        "source": text_column(rows.source, rows.sources),
+        "frame": rows.frame,
+        "config_type": text_column(*descriptions.categories("config_type")),
+        "formula": text_column(*descriptions.categories("formula")),
+        "n_atoms": descriptions.n_atoms.numpy(),
+    }
+
+
+def joined(splits: list[Columns]) -> Columns:
+    """Return the rows of all splits, one after the other."""
+    if len(splits) == 1:
+        return splits[0]
+    import pandas
+
+    def column(name: str) -> Any:
+        parts = [split[name] for split in splits]
+        texts = isinstance(parts[0], pandas.Categorical)
+        return pandas.api.types.union_categoricals(parts) if texts else np.concatenate(parts)
+
+    return {name: column(name) for name in splits[0]}
+
+
+def text_column(codes: np.ndarray, texts: list[str]) -> Any:
+    """A column of texts, each held once."""
+    import pandas
+
+    return pandas.Categorical.from_codes(codes, texts)

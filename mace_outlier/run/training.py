@@ -1,0 +1,284 @@
+"""One training run with outlier weighting: what its losses share, what the log says, what a checkpoint holds.
+
+Knows no MACE: `plugin` calls these methods from MACE's own functions, another code could call them from its loop.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from .. import __version__
+from ..data.dataset import NumberedDataset, tagged
+from ..data.provenance import Descriptions, Provenance
+from ..losses.reduction import PerConfigurationLoss
+from ..losses.robust import RobustLoss
+from ..method.settings import Settings
+from ..weights.features import Features
+from ..weights.mixture import MixtureDistribution
+from ..weights.records import Records
+from ..weights.remembered import remembered
+from ..weights.running import GaussianDistribution, LossDistribution
+from . import distributed
+from .logbook import Logbook
+from .nonfinite import NonfiniteNames
+from .options import LOSS_NAME, Options
+from .validation import Validation
+
+DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
+    "mixture": MixtureDistribution,
+    "gaussian": GaussianDistribution,
+}
+STATE_FORMAT = 2  # of what a checkpoint holds of the judgement; that of another one can't be continued
+
+
+class RobustTraining:
+    """State of one training run: a robust loss for each stage, and the records that they share.
+
+    Each stage keeps statistics of its own, because another loss has another scale: stage two weighs energies some
+    thousand times more.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.arguments: dict[str, Any] = {}  # the host's settings
+        self.losses: dict[str, RobustLoss] = {}  # by stage: "stage_one", "stage_two"
+        self.dataset: Any = None  # the training set: anything with a length and items
+        self._checkpoint: dict[str, Any] | None = None
+        self._restarted = False
+        self._first_epoch: dict[RobustLoss, int] = {}  # of each stage
+
+    @property
+    def started(self) -> bool:
+        """True once the training loop has been entered."""
+        return self.dataset is not None
+
+    def wrap(self, base: nn.Module, host: ModuleType, stage: str) -> RobustLoss:
+        """Return the robust loss around the host's loss for a stage of the training."""
+        share = distributed.sum_over_ranks if distributed.active() else None
+        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host), sum_over_ranks=share)
+        return self.losses[stage]
+
+    def note_base_loss(self, name: str) -> None:
+        """Log where MACE has exchanged the base loss behind the user's back; the weighting stays on."""
+        if name != self.options.base_loss:
+            logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that the losses of all stages use."""
+        used = {label for loss in self.losses.values() for label in loss.per_configuration.labels}
+        return tuple(sorted(used))
+
+    # --- the course of a run -----------------------------------------------------------------------------------------
+
+    def start(
+        self,
+        dataset: Any,
+        provenance: Provenance,
+        descriptions: Descriptions,
+        device: torch.device,
+        prefix: Path | None = None,
+        wandb: bool = False,
+        validation: tuple[Provenance, Descriptions] | None = None,
+        scalars: torch.Tensor | None = None,
+    ) -> None:
+        """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
+
+        `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
+        `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
+        """
+        self.dataset, self.provenance, self.descriptions = dataset, provenance, descriptions
+        heads, trained = provenance.heads, [name in self.labels for name in ("stress", "virials")]
+        self.records = Records(len(provenance), device, len(heads), *trained)
+        rows, described = validation or (Provenance(heads, [[] for _ in heads]), Descriptions(0))
+        self.validation = Validation(rows, described, Records(len(rows), device, len(heads), *trained))
+        needed = self.options.distribution == "mixture"
+        self.features = Features(len(provenance), scalars).to(device) if needed else None
+        self.logbook = Logbook(
+            self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb, self.validation
+        )
+        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
+        for loss in self.losses.values():
+            judge, by_property = self._new_distribution().to(device), self.options.scope == "property"
+            loss.attach(judge, self.records, descriptions, heads, self.features, by_property)
+        logging.info("===========OUTLIER WEIGHTING===========")
+        logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
+        logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
+        if needed:
+            log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
+        if self._restarted:
+            self._restore()
+        else:
+            self.logbook.set_earlier_results_aside()
+
+    @contextmanager
+    def tagging(self, loader: Any, validation: Sequence[Any] = ()) -> Iterator[NumberedDataset]:
+        """Make the batches of the loaders, within the context, say which configurations they hold.
+
+        `loader` is that of the training, `validation` those of the heads in their order.
+        """
+        with ExitStack() as stack:
+            numbered = tagged(loader, self.labels, self.provenance.row_of_position)
+            self._numbered = stack.enter_context(numbered)
+            self._numbered.needs_tags = not self.descriptions.complete
+            self.validation.tag(validation, self.labels, stack)
+            yield self._numbered
+
+    def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
+        """Count the visits of this epoch, of so many steps, under its number.
+
+        A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
+        """
+        self.records.begin_epoch(epoch, steps)
+        self.validation.begin_epoch(epoch)
+        if self.features is not None:
+            self.features.begin_epoch()
+        stages = list(self._first_epoch)
+        first = self._first_epoch.setdefault(loss, epoch)
+        loss.inherits = epoch == first and len(self._first_epoch) > 1
+        if loss not in stages and stages:
+            loss.distribution.follow(stages[-1].distribution)
+
+    def end_epoch(self, loss: RobustLoss) -> None:
+        """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
+        share, mine = distributed.sum_over_ranks if distributed.active() else None, self.records.visited
+        if share is not None:
+            self.records.merge(share)
+        if self.features is not None:
+            self.features.end_epoch(mine, share)
+        self.records.end_epoch()
+        self._complete_descriptions()
+        self._refit(loss)
+        self.records.check_weights()
+        stage = next(name for name, own in self.losses.items() if own is loss)
+        self.logbook.end_epoch(stage, loss.safety.describe())
+        self._nonfinite.name_new(self.records.nonfinite)
+
+    def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
+        """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
+        return self.validation.select(loss, evaluate, robust=self.options.selection == "robust")
+
+    def finish(self, model: Any, loader: Any, output_args: dict[str, bool]) -> None:
+        """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
+        self.logbook.log_summary()
+        self.logbook.save(finished=True)
+        self.logbook.save_sample(model, self._batches_of_rows(loader), output_args)
+
+    # --- checkpoints -------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Tensors and builtins only, so that torch.load reads it with weights_only=True, and without this package."""
+        return {
+            "version": __version__,
+            "format": STATE_FORMAT,
+            "options": asdict(self.options),
+            "heads": list(self.provenance.heads),
+            "training_set": self.provenance.fingerprint(),
+            "statistics": {stage: loss.distribution.state_dict() for stage, loss in self.losses.items()},
+            "safety": {stage: loss.safety.state_dict() for stage, loss in self.losses.items()},
+            "records": self.records.state_dict(),
+            "features": None if self.features is None else self.features.state_dict(),
+            "history": self.logbook.history,
+        }
+
+    def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
+        """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""
+        if not self.started:
+            self._restarted, self._checkpoint = True, state
+
+    def _restore(self) -> None:
+        state = self._checkpoint
+        if state is None:
+            logging.warning(f"The checkpoint comes from a run without {LOSS_NAME}: the statistics start fresh")
+            return
+        for name, before in state["options"].items():
+            now = asdict(self.options).get(name)
+            if before != now:
+                logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {before}, this run continues with {now}")
+        heads = self.provenance.heads
+        if state["heads"] != heads:
+            logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
+            return
+        known = state["options"].get("distribution") == self.options.distribution
+        if not known:
+            logging.warning("The statistics of another distribution can't be continued: they start fresh")
+        elif state.get("format") != STATE_FORMAT:
+            known = False
+            logging.warning("The statistics of another version of mace-outlier can't be continued: they start fresh")
+        for stage, statistics in state["statistics"].items():
+            if stage in self.losses and known:
+                self.losses[stage].distribution.load_state_dict(statistics)
+                if stage in state.get("safety", {}):
+                    self.losses[stage].safety.load_state_dict(state["safety"][stage])
+        self.logbook.history = list(state.get("history", []))
+        if state.get("training_set") == self.provenance.fingerprint():
+            self.records.load_state_dict(state["records"])
+        else:
+            logging.warning("The training set has changed since the checkpoint: its records start fresh")
+        if known and self.features is not None:
+            self.features.load_state_dict(state["features"])
+        if known:
+            logging.info("Continuing with the loss statistics of the checkpoint")
+
+    # --- details -----------------------------------------------------------------------------------------------------
+
+    def _new_distribution(self) -> LossDistribution:
+        options = self.options
+        settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
+        heads = len(self.provenance.heads)
+        return DISTRIBUTIONS[options.distribution](heads, **settings)
+
+    def _refit(self, loss: RobustLoss) -> None:
+        """Fit to the losses of this stage (those of the stage before have another scale), and weigh by the fit.
+
+        What can't be right is refused, see Safety; the processes of a distributed run agree on that.
+        """
+        records, share = self.records, distributed.sum_over_ranks if distributed.active() else None
+        usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
+        seen = remembered(
+            records.loss,
+            records.head.long(),
+            usable,
+            records.time,
+            {name: records.column(name) for name in records.residuals},
+            torch.empty(len(records), 0) if self.features is None else self.features.known,
+            self.descriptions,
+        )
+        accepted = loss.safety.refit(loss.distribution, seen, share)
+        if accepted is not None:
+            records.judge(accepted.which, *accepted.judged)
+
+    def _complete_descriptions(self) -> None:
+        """Take what the other processes have learnt, until all is known; they agree on when that is."""
+        if self._numbered.needs_tags:
+            if distributed.active():
+                self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, self.records.table.device)
+            self._numbered.needs_tags = not self.descriptions.complete
+
+    def _batches_of_rows(self, loader: Any) -> Any:
+        """Return a function that makes the host's batches of some rows."""
+
+        def batches(rows: Any) -> Iterator[Any]:
+            positions = self.provenance.position_of_row[rows].tolist()
+            for first in range(0, len(positions), loader.batch_size):
+                chunk = positions[first : first + loader.batch_size]
+                yield loader.collate_fn([self.dataset[position] for position in chunk])
+
+        return batches
+
+
+def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
+    """Say at the start what becomes of heads that have few configurations."""
+    for head, size in zip(heads, sizes.tolist(), strict=True):
+        if size < Settings().least:
+            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
+        elif size < Settings().few:
+            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

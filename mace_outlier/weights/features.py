@@ -1,0 +1,157 @@
+"""Invariant features of the model, pooled over the atoms of each configuration: by them, geometry explains errors.
+
+Noted at every step without reading anything back. Where the model has more than WIDEST features, they are projected
+onto their principal components of the epoch before.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .running import widest
+
+WIDEST = 96  # columns of pooled features that are kept
+CONDITIONS = (
+    "total_charge",
+    "total_spin",
+    "elec_temp",
+)  # what else determines a label, where the host's batches say it
+EXTRA = 1 + len(CONDITIONS)  # columns before the features: the predicted force is the first
+
+
+class Features:
+    """One row for each configuration: predicted force, conditions, pooled features; float32.
+
+        pooled = (mean over atoms of h,  standard deviation over atoms of h)          h: invariant node features
+
+    `table` (N, EXTRA + K) is made when a batch is first seen. NaN: not known.
+
+    Args:
+        size: N.
+        scalars: columns of the host's node features that are invariant; None: they are not used.
+        most: columns of pooled features that are kept.
+    """
+
+    def __init__(self, size: int, scalars: Tensor | None = None, most: int = WIDEST) -> None:
+        self.size, self.scalars, self.most = size, scalars, most
+        self.table: Tensor | None = None
+        self.projection: Tensor | None = None  # (2 d, WIDEST), of this epoch
+        self._chosen: Tensor | None = None  # of the next: a validation set is projected as the training set was
+        self._moments: Tensor | None = None  # (2 d + 1, 2 d + 1) of the wide columns of this epoch, and 1
+
+    @torch.no_grad()
+    def observe(self, rows: Tensor, ref: Any, pred: dict[str, Tensor]) -> None:
+        """Note the features of the configurations `rows` (B,) of a training batch."""
+        own = self.measure(ref, pred, learn=True)
+        if self.table is None:
+            self.table = own.new_full((self.size, own.shape[1]), torch.nan)
+        self.table[rows] = own
+
+    @torch.no_grad()
+    def measure(self, ref: Any, pred: dict[str, Tensor], learn: bool = False) -> Tensor:
+        """Return the rows (B, EXTRA + K) of a batch; `learn`: they count for the projection of the next epoch."""
+        atoms = ref["ptr"].diff()
+        parts = [self._extra(ref, pred, atoms)]
+        if self.scalars is not None and pred.get("node_feats") is not None:
+            parts.append(self._narrow(self._pooled(ref, pred["node_feats"], atoms), learn))
+        return torch.cat([part.float() for part in parts], dim=1)
+
+    def _extra(self, ref: Any, pred: dict[str, Tensor], atoms: Tensor) -> Tensor:
+        unknown = torch.full_like(ref["weight"], torch.nan)
+        force = unknown
+        if pred.get("forces") is not None:
+            squares = pred["forces"].detach().square().mean(1)
+            force = (squares.new_zeros(len(atoms)).index_add_(0, ref["batch"], squares) / atoms).sqrt()
+        conditions = [self._condition(ref, name, unknown) for name in CONDITIONS]
+        return torch.stack([force, *(own.to(force.dtype) for own in conditions)], dim=1)
+
+    def _condition(self, ref: Any, name: str, unknown: Tensor) -> Tensor:
+        value = getattr(ref, name, None)
+        return unknown if value is None or value.numel() != len(unknown) else value.reshape(-1)
+
+    def _pooled(self, ref: Any, node_features: Tensor, atoms: Tensor) -> Tensor:
+        assert self.scalars is not None
+        own = node_features.detach()
+        if own.shape[1] != len(self.scalars):
+            own = own[:, self.scalars]
+        sums = own.new_zeros(len(atoms), 2 * own.shape[1])
+        sums.index_add_(0, ref["batch"], torch.cat((own, own.square()), dim=1))
+        mean, square = (sums / atoms.unsqueeze(1).to(own.dtype)).chunk(2, dim=1)
+        return torch.cat((mean, (square - mean.square()).clamp_min(0.0).sqrt()), dim=1)
+
+    def _narrow(self, pooled: Tensor, learn: bool) -> Tensor:
+        """Pooled features (B, 2 d) as they are kept: projected if they are many; zeros while it isn't known how."""
+        if pooled.shape[1] <= self.most:
+            return pooled
+        if learn:
+            one = torch.cat((pooled, pooled.new_ones(len(pooled), 1)), dim=1).to(widest(pooled.device))
+            if self._moments is None:
+                self._moments = one.new_zeros(one.shape[1], one.shape[1])
+            self._moments.addmm_(one.T, one)
+        if self.projection is None:
+            return pooled.new_zeros(len(pooled), self.most)
+        return pooled @ self.projection.to(pooled)
+
+    # --- once an epoch -----------------------------------------------------------------------------------------------
+
+    def begin_epoch(self) -> None:
+        """Project by what the epoch before has chosen."""
+        self.projection = self._chosen
+
+    def end_epoch(self, mine: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] | None = None) -> None:
+        """Take over what others saw of rows that are not in the mask `mine` (N,), and choose the next projection.
+
+        All processes have to call this.
+        """
+        if sum_over_ranks is not None and self.table is not None:
+            here = mine.unsqueeze(1)
+            known = torch.cat((self.table.nan_to_num(0.0), here, self.table.isfinite() & here), dim=1)
+            total = sum_over_ranks(torch.where(here, known, 0.0))
+            width = self.table.shape[1]
+            visits, finite = total[:, width : width + 1], total[:, width + 1 :]
+            mean = torch.where(finite > 0, total[:, :width] / finite, torch.nan)
+            self.table = torch.where(visits > 0, mean, self.table)
+        if self._moments is not None:
+            moments = self._moments if sum_over_ranks is None else sum_over_ranks(self._moments)
+            self._chosen, self._moments = _components(moments, self.most), None
+
+    @staticmethod
+    def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Predicted force (N,), conditions (N, C) and features (N, K) of a table, on the host; waits for the device.
+
+        A table without columns, where none are noted, says that nothing is known.
+        """
+        host = table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan).double()
+        return host[:, 0], host[:, 1:EXTRA], host[:, EXTRA:]
+
+    @property
+    def known(self) -> Tensor:
+        """The table, also where no batch was seen."""
+        return torch.full((self.size, EXTRA), torch.nan) if self.table is None else self.table
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next epoch depends on: the table is made anew in it."""
+        return {"projection": None if self._chosen is None else self._chosen.clone()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`."""
+        self._chosen = self.projection = state["projection"]
+
+    def to(self, device: torch.device) -> "Features":
+        """Move to `device`, in place."""
+        for name in ("table", "projection", "_chosen", "scalars"):
+            own = getattr(self, name)
+            setattr(self, name, None if own is None else own.to(device))
+        return self
+
+
+def _components(moments: Tensor, most: int) -> Tensor:
+    """Directions (2 d, most) of the largest variance, by sums of products of the columns and 1, each scaled to it."""
+    count = moments[-1, -1].clamp_min(1.0)
+    mean = moments[-1, :-1] / count
+    covariance = moments[:-1, :-1] / count - torch.outer(mean, mean)
+    width = covariance.diagonal().clamp_min(1e-12).sqrt()
+    _, directions = torch.linalg.eigh(covariance / torch.outer(width, width))
+    return directions[:, -most:] / width.unsqueeze(1)

@@ -1,0 +1,186 @@
+"""The default of a training: labels are judged once an epoch, by what geometry can't explain. Torch around numpy."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..method.judge import HeadJudge, Verdict
+from ..method.settings import Settings
+from .running import GaussianDistribution, LossDistribution, Remembered, Weighted, widest
+
+FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
+
+
+class MixtureDistribution(LossDistribution):
+    """Right and wrong labels of each head, told apart by what no function of the geometry explains; see `method`.
+
+        w = probability that all labels of a configuration are right,    by property: that this one is
+
+    Judged at the end of every epoch, for the next one; within the first, gross errors alone lose weight: log losses are
+    taken for normal, tracked by a moving average, and weigh each batch.
+
+    Args:
+        num_heads: H.
+        threshold: t in the first epoch; `inf` never down-weights.
+        alpha, variance, warmup: in the first epoch, see GaussianDistribution.
+        settings: of the judgement.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 1,
+        threshold: float = FIRST_THRESHOLD,
+        alpha: float = 0.9,
+        variance: str = "running",
+        warmup: int = 0,
+        settings: Settings = Settings(),  # noqa: B008 (immutable)
+    ) -> None:
+        self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup)
+        self.never = threshold == torch.inf
+        self.heads = [HeadJudge(settings) for _ in range(num_heads)]
+        self._described: list[dict[str, Any]] = [{} for _ in range(num_heads)]
+
+    @property
+    def settled(self) -> bool:
+        """See LossDistribution."""
+        return any(head.populations is not None for head in self.heads)
+
+    @property
+    def some_are_wrong(self) -> bool:
+        """See LossDistribution."""
+        return not self.never and any(head.some_are_wrong for head in self.heads)
+
+    def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
+        """See the class."""
+        return self.first.sums(_log(losses), heads, usable)
+
+    def absorb(self, sums: Tensor) -> None:
+        """See the class."""
+        self.first.absorb(sums)
+
+    def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
+        """See the class."""
+        return self.first.weigh(_log(losses), heads)
+
+    def refit(self, seen: Remembered) -> Weighted | None:
+        """See the class; waits for the device."""
+        result = _untouched(seen)
+        latest = _latest(seen)
+        for number, head in enumerate(self.heads):
+            rows = np.flatnonzero(latest & (seen.heads.cpu().numpy() == number))
+            judged = head.refit(rows, seen.seen.part(rows), len(latest)) if len(rows) else None
+            if judged is not None:
+                _put(result, *judged)
+                self._described[number] = head.describe() | _losses(seen, rows, judged)
+        return self._unless_never(result) if self.settled else None
+
+    def judge(self, seen: Remembered) -> Weighted:
+        """See the class."""
+        result = _untouched(seen)
+        usable = seen.usable.cpu().numpy()
+        known = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
+        for number, head in enumerate(self.heads):
+            own = np.flatnonzero(usable & (seen.heads.cpu().numpy() == number) & (known >= 0))
+            verdict = head.judge(known[own], seen.seen.part(own), seen.size or len(usable)) if len(own) else None
+            if verdict is not None:
+                _put(result, own, verdict)
+        return self._unless_never(result)
+
+    def _unless_never(self, result: Weighted) -> Weighted:
+        if not self.never:
+            return result
+        return Weighted(torch.ones_like(result.weight), result.zscore)
+
+    def follow(self, before: LossDistribution) -> None:
+        """See the class: errors don't depend on the stage."""
+        if isinstance(before, MixtureDistribution):
+            for own, other in zip(self.heads, before.heads, strict=True):
+                seen = other.seen
+                own.load(other.to_dict())
+                own.seen = seen
+            self._described = list(before._described)
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return kind "mixture" and what `HeadJudge.describe` says for each head, "lognormal" until it is judged."""
+        return [
+            {"kind": "mixture"} | own if own else early | {"kind": "lognormal"}
+            for early, own in zip(self.first.describe(), self._described, strict=True)
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the running distribution, and what is known of each head."""
+        heads = [
+            _exchanged(head.to_dict(), np.ndarray, lambda own: torch.from_numpy(own.copy())) for head in self.heads
+        ]
+        return {"first": self.first.state_dict(), "judges": heads, "described": [dict(own) for own in self._described]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError where it is of another distribution or number of heads."""
+        if len(state.get("judges", ())) != len(self.heads):
+            raise ValueError(f"loss distribution: not of this kind, or not of {len(self.heads)} head(s)")
+        self.first.load_state_dict(state["first"])
+        for head, own in zip(self.heads, state["judges"], strict=True):
+            head.load(_exchanged(own, Tensor, lambda tensor: tensor.cpu().numpy()))
+        self._described = [dict(own) for own in state["described"]]
+
+    def to(self, device: torch.device) -> "MixtureDistribution":
+        """Move to `device`, in place."""
+        self.first.to(device)
+        return self
+
+
+def _untouched(seen: Remembered) -> Weighted:
+    """Weights of 1: when in doubt, a label is right."""
+    one = torch.ones_like(seen.losses, dtype=widest(seen.losses.device))
+    return Weighted(one, torch.zeros_like(one), {name: one.clone() for name in seen.seen.errors})
+
+
+def _latest(seen: Remembered) -> np.ndarray:
+    """Which configurations (N,) were usable in the latest epoch."""
+    usable, times = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.seen.times)
+    return usable & (times == times[usable].max()) if usable.any() else usable
+
+
+def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
+    assert result.by_property is not None
+    there = torch.from_numpy(rows).to(result.weight.device)
+
+    def put(into: Tensor, values: np.ndarray) -> None:
+        into[there] = torch.from_numpy(values).to(into)
+
+    put(result.weight, verdict.weight)
+    put(result.zscore, verdict.zscore)
+    for name, values in verdict.by_property.items():
+        put(result.by_property[name], values)
+
+
+def _losses(seen: Remembered, rows: np.ndarray, judged: tuple[np.ndarray, Verdict]) -> dict[str, Any]:
+    """Where the log losses of right labels lie, and how many suspects there are, how sure: for log and report."""
+    log = _log(seen.losses).double().cpu().numpy()
+    where, verdict = judged
+    right = where[verdict.weight >= 0.5]
+    values = log[np.intersect1d(rows, right)]
+    middle = float(np.median(values)) if len(values) else 0.0
+    suspects = verdict.weight < 0.5
+    return {
+        "location": middle,
+        "scale": 1.4826 * float(np.median(np.abs(values - middle))) if len(values) else 1.0,
+        "share": float(suspects.mean()),
+        "certainty": float(1 - verdict.weight[suspects].mean()) if suspects.any() else 1.0,
+        "judged": len(where),
+    }
+
+
+def _exchanged(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+    """A state with everything of a kind exchanged."""
+    if isinstance(value, dict):
+        return {name: _exchanged(own, kind, by) for name, own in value.items()}
+    return by(value) if isinstance(value, kind) else value
+
+
+def _log(losses: Tensor) -> Tensor:
+    """Logarithm of losses, in double precision where there is one; that of 0 is very low, but finite."""
+    return losses.to(widest(losses.device)).clamp_min(1e-30).log()

@@ -1,0 +1,196 @@
+"""What is known of each training configuration: one row each, updated without reading anything back.
+
+Memory is O(N) for N training configurations (39 bytes each, 47 where stress is trained), whatever the number of epochs.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..losses.residuals import COLUMN_OF
+from .running import bounded
+
+MEMORY = 10  # epochs over which the mean weight of a configuration is taken
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BINS = 20  # of the histogram of the weights, over [0, 1]
+BESIDE = ("head", "times_seen", "mean_weight", "by_property")  # tensors beside the table
+
+
+class HeadSummary(NamedTuple):
+    """The weights of the configurations of one head that were visited in one epoch."""
+
+    visited: int
+    mean_weight: float
+    share_below_half: float  # in [0, 1]
+    quantiles: list[float]  # see QUANTILES; empty if none was visited
+    histogram: list[int]  # BINS counts over [0, 1]
+
+
+class Records:
+    """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
+
+    Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
+    (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
+    last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
+    `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where they are trained,
+    `stress_rmse` (eV/A^3) and `virials_rmse` (eV/atom); NaN without a label. There is one table, so that a step writes
+    once. Beside it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
+    over the first MEMORY epochs, then an exponential moving average of that memory) and `by_property` (N, residuals),
+    weights of the labels of each property.
+
+    Args:
+        size: N.
+        num_heads: heads of the host's model.
+        stress, virials: whether there is a column for it.
+    """
+
+    RESIDUALS = ("energy_error", "force_rmse", "stress_rmse", "virials_rmse")
+    UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(RESIDUALS, torch.nan)
+
+    def __init__(
+        self,
+        size: int,
+        device: torch.device | str = "cpu",
+        num_heads: int = 1,
+        stress: bool = False,
+        virials: bool = False,
+    ) -> None:
+        left_out = {"stress_rmse": not stress, "virials_rmse": not virials}
+        self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
+        unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
+        self.table = unseen.repeat(size, 1)
+        self.head = torch.zeros(size, dtype=torch.uint8, device=device)
+        self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
+        self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
+        self.by_property = torch.ones(size, len(self.residuals), dtype=torch.float32, device=device)
+        self.num_heads = num_heads
+        self.epoch, self.steps, self.step = 0, 1, 0
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def column(self, name: str) -> Tensor:
+        """Return a column of the table (N,), by name; raises ValueError where there is none."""
+        return self.table[:, self.columns.index(name)]
+
+    loss = property(lambda self: self.column("loss"))
+    weight = property(lambda self: self.column("weight"))
+    zscore = property(lambda self: self.column("zscore"))
+    time = property(lambda self: self.column("time"))
+    last_epoch = property(lambda self: self.time.floor())
+    residuals = property(lambda self: self.columns[4:])  # names
+    nonfinite = property(lambda self: torch.isnan(self.loss))
+    visited = property(lambda self: self.last_epoch == self.epoch)
+
+    def observe(
+        self,
+        ids: Tensor,
+        heads: Tensor,
+        losses: Tensor,
+        weights: Tensor | None = None,
+        zscores: Tensor | None = None,
+        residuals: Sequence[Tensor] = (),
+    ) -> None:
+        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order."""
+        times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
+        weights = self.weight[ids] if weights is None else weights
+        zscores = self.zscore[ids] if zscores is None else zscores
+        missing = [torch.full_like(losses, torch.nan)] * (len(self.residuals) - len(residuals))
+        rows = torch.stack(
+            (losses, weights, zscores, times, *residuals, *missing), dim=1
+        )  # (B, C), the widest of their types
+        self.table[ids] = rows.to(self.table.dtype)
+        if self.num_heads > 1:
+            self.head[ids] = heads.to(self.head.dtype)
+        self.step += 1
+
+    def judge(
+        self, which: Tensor, weights: Tensor, zscores: Tensor, by_property: dict[str, Tensor] | None = None
+    ) -> None:
+        """Set the weights (N,), z-scores (N,) and weights by property of the configurations in the mask `which` (N,).
+
+        Losses read the weights from here: none that is NaN or not in [0, 1] gets in.
+        """
+        self.weight.copy_(torch.where(which, bounded(weights).to(self.table.dtype), self.weight))
+        self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
+        for name, own in (by_property or {}).items():
+            column = self.by_property[:, self.residuals.index(COLUMN_OF[name])]
+            column.copy_(torch.where(which, bounded(own).to(column.dtype), column))
+
+    def begin_epoch(self, epoch: int, steps: int) -> None:
+        """Count the visits that follow as those of an epoch of so many steps."""
+        self.epoch, self.steps, self.step = epoch, max(steps, 1), 0
+
+    # --- once an epoch -----------------------------------------------------------------------------------------------
+
+    def merge(self, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        """Take over what the other processes saw in this epoch; all of them have to call it.
+
+        A configuration that several processes saw, because a sampler repeats some to fill its last batches, gets the
+        mean of what they noted.
+        """
+        mine = self.visited.unsqueeze(1)
+        rows = torch.cat((self.table, self.head.unsqueeze(1), torch.ones_like(mine)), dim=1)  # (N, C + 2)
+        total = sum_over_ranks(torch.where(mine, rows, 0.0))
+        visits = total[:, -1:]
+        mean = torch.where(visits > 0, total / visits, rows)
+        self.table = mean[:, :-2].contiguous()
+        self.head = mean[:, -2].to(self.head.dtype)
+
+    def end_epoch(self) -> None:
+        """Count this epoch's visits, and take their weights into the mean weight."""
+        visited = self.visited
+        self.times_seen += visited
+        rate = visited / self.times_seen.clamp(1, MEMORY)
+        self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
+
+    def check_weights(self) -> None:
+        """Assert that all weights are in [0, 1]; waits for the device, so call it once an epoch."""
+        for weights in (self.weight, self.by_property):
+            assert bool(((weights >= 0.0) & (weights <= 1.0)).all()), "a weight is not in [0, 1]"
+
+    def summary(self, head: int) -> HeadSummary:
+        """Summarise the weights of this epoch's visits to `head`; waits for the device, so call it once an epoch."""
+        weights = self.weight[self.visited & (self.head == head)].sort().values.cpu()
+        if not len(weights):
+            return HeadSummary(0, torch.nan, torch.nan, [], [0] * BINS)
+        places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
+        values = (
+            weights.mean(dtype=torch.float64),
+            (weights < 0.5).double().mean(),
+            *weights[places],
+        )
+        mean, below, *quantiles = torch.stack([value.double() for value in values]).tolist()
+        histogram = torch.histc(weights, BINS, 0.0, 1.0).int().tolist()
+        return HeadSummary(len(weights), mean, below, quantiles, histogram)
+
+    # --- state -------------------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all columns, as tensors of shape (N,)."""
+        columns = {name: self.column(name).clone() for name in self.columns}
+        return columns | {name: getattr(self, name).clone() for name in BESIDE}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
+
+        A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
+        """
+        state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residuals} | state
+        if state.get("by_property", torch.empty(0)).shape != self.by_property.shape:  # another loss was trained
+            state["by_property"] = torch.ones_like(self.by_property)
+        for name in (*self.columns, *BESIDE):
+            if name not in state or len(state[name]) != len(self):
+                raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
+        state["weight"] = bounded(state["weight"])
+        self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
+        for name in BESIDE:
+            setattr(self, name, state[name].to(getattr(self, name)).clone())
+
+    def to(self, device: torch.device) -> "Records":
+        """Move to `device`, in place."""
+        for name in ("table", *BESIDE):
+            setattr(self, name, getattr(self, name).to(device))
+        return self

@@ -1,0 +1,56 @@
+"""What a judgement is made of: records, features and descriptions of configurations, put together."""
+
+import numpy as np
+from torch import Tensor
+
+from ..data.provenance import Descriptions
+from ..losses.residuals import COLUMN_OF
+from ..method.seen import Seen
+from .features import Features
+from .running import Remembered
+
+
+def remembered(
+    losses: Tensor,
+    heads: Tensor,
+    usable: Tensor,
+    times: Tensor,
+    residuals: dict[str, Tensor],
+    features: Tensor,
+    descriptions: Descriptions,
+    rows: Tensor | None = None,
+) -> Remembered:
+    """Put together what is known of N configurations.
+
+    Args:
+        losses, heads, usable, times: (N,), see Remembered.
+        residuals: (N,) by column of the records.
+        features: table (N, EXTRA + K), see Features.
+        descriptions: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
+    """
+    force, conditions, pooled = (own.numpy() for own in Features.split(features))
+    size = len(descriptions.n_atoms)
+    at = np.arange(size) if rows is None else rows.cpu().numpy()
+    known = (at >= 0) & (size > 0)
+
+    def of(values: np.ndarray) -> np.ndarray:
+        """What is known of each configuration; 0: nothing."""
+        return np.where(known, values[np.where(known, at, 0)], 0) if size else np.zeros(len(at), dtype=values.dtype)
+
+    errors = {label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals}
+    seen = Seen(
+        errors=errors,
+        features=pooled,
+        composition={element: of(share) for element, share in descriptions.composition.items()},
+        atoms=np.maximum(of(descriptions.n_atoms.numpy()), 1).astype(float),
+        predicted_force=force,
+        label_force=of(descriptions.force.numpy()).astype(float),
+        conditions=conditions,
+        times=_host(times),
+        molecules=of(descriptions.molecules),
+    )
+    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
+
+
+def _host(values: Tensor) -> np.ndarray:
+    return np.asarray(values.double().cpu().numpy())
