@@ -8,7 +8,7 @@ MARK = "__mace_outlier__"  # attribute of whatever we put in place of a host's f
 
 _PUBLIC = {
     "GaussianDistribution": "weights.running",
-    "LossDistribution": "weights.running",
+    "LossDistribution": "weights.distribution",
     "soft_weight": "weights.running",
     "Records": "weights.records",
     "RobustLoss": "losses.robust",

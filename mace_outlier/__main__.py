@@ -51,13 +51,13 @@ def train(arguments: list[str]) -> None:
         )
     _boot.install()
     importlib.import_module(_boot.TRAINING)
-    from mace_outlier.mace import applying
+    from mace_outlier.mace.context import CONTEXT
     from mace_outlier.mace.hooks import start_training
 
     if _boot.host_loads_plugins():
         plugins = sys.modules[_boot.PLUGINS]
         plugins.load_plugins()
-        if not applying.applied:
+        if not CONTEXT.applied:
             _boot.register(plugins.extend)  # where our entry point is not found, as under `pip --target`
     start_training(arguments)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mace_outlier.method.seen import Seen
-from mace_outlier.weights.running import Remembered
+from mace_outlier.weights.distribution import Remembered
 
 
 def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:

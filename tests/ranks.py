@@ -8,8 +8,11 @@ import torch
 from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 
-from mace_outlier.data.provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag
-from mace_outlier.losses.probe import LABELS, MadeUpBatch
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.labels import LABELS
+from mace_outlier.data.provenance import Part, Provenance
+from mace_outlier.data.tagging import TAG_FIELD, Tag
+from mace_outlier.losses.probe import MadeUpBatch
 from mace_outlier.run import distributed
 from mace_outlier.run.options import Options
 from mace_outlier.run.training import RobustTraining

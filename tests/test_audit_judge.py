@@ -7,7 +7,9 @@ import pytest
 
 from mace_outlier.cli.audit.evaluate import Scores
 from mace_outlier.cli.audit.judge import judge
-from mace_outlier.data.provenance import Descriptions, Part, Provenance, Tag
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.provenance import Part, Provenance
+from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS
 from mace_outlier.weights.features import Features
 

@@ -17,7 +17,9 @@ from made_up_fits import (
     population_entry,
 )
 
-from mace_outlier.data.provenance import Descriptions, Part, Provenance, Tag
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.provenance import Part, Provenance
+from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS, read_results
 from mace_outlier.results.wrong_labels import in_milli
 from mace_outlier.run import logbook, sample

@@ -9,11 +9,18 @@ import pytest
 import torch
 from mace.tools import build_default_arg_parser, check_args
 
-from mace_outlier.mace import hooks, shared
+from mace_outlier.mace import hooks
 from mace_outlier.mace.base_loss import base_losses
+from mace_outlier.mace.context import CONTEXT
 from mace_outlier.run.options import Options, default_of, flag
 
 REQUIRED = ["--name=test", "--train_file=train.xyz", "--valid_fraction=0.1"]
+
+
+@pytest.fixture(autouse=True)
+def _no_run_is_left():
+    yield
+    CONTEXT.begin(None)
 
 
 def parse(*flags):
@@ -108,9 +115,9 @@ def test_mace_sees_the_base_loss_and_the_caller_keeps_its_namespace():
     seen, _ = check_args(arguments)
     assert seen.loss == "stress"
     assert arguments.loss == "ema_robust"
-    assert shared.run is not None
+    assert CONTEXT.run is not None
     check_args(parse("--loss=stress"))
-    assert shared.run is None
+    assert CONTEXT.run is None
 
 
 CONFIGS = {  # what the YAML file says, the flags beside it -> the base loss
@@ -128,7 +135,7 @@ def test_the_loss_of_a_yaml_file_is_the_one_that_is_weighed(case, tmp_path):
     (tmp_path / "water.yaml").write_text(text + "\n")
     seen, _ = check_args(parse(f"--config={tmp_path / 'water.yaml'}", *flags))
     assert seen.loss == expected
-    assert shared.run.options.base_loss == expected
+    assert CONTEXT.run.options.base_loss == expected
 
 
 @pytest.mark.parametrize("config", [None, "nowhere.yaml", 7, "broken.yaml", "list.yaml"])

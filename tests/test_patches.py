@@ -156,8 +156,8 @@ assert not hasattr(utils.get_loss_fn, "__mace_outlier__")
 from mace.tools import build_default_arg_parser
 text = build_default_arg_parser().format_help()
 assert "ema_robust_threshold" in text
-from mace_outlier.mace import applying
-assert applying.applied
+from mace_outlier.mace.context import CONTEXT
+assert CONTEXT.applied
 build_default_arg_parser()
 """
     done = python(code, copied_mace)

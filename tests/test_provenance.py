@@ -12,9 +12,10 @@ from structures import molecules, spoil, write_xyz
 from torch.utils.data import ConcatDataset
 
 import mace_outlier.mace.applying  # noqa: F401 (applies the seams)
-from mace_outlier.data import provenance
 from mace_outlier.data.dataset import NumberedDataset
-from mace_outlier.data.provenance import Descriptions, Part, Provenance, Tag
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.provenance import Part, Provenance
+from mace_outlier.data.tagging import TAG_FIELD, TAGGING, Tag
 from mace_outlier.results.files import read_results
 
 LOSS = ["--loss=ema_robust", "--energy_weight=100", "--forces_weight=1", "--batch_size=4"]
@@ -359,17 +360,17 @@ def test_isomers_are_compared_with_their_own_kind(mace):
 def test_what_takes_time_is_left_out_of_tags_once_all_is_known():
     class OnDisk(list):
         def __getitem__(self, position):
-            return provenance.describing
+            return TAGGING.in_full
 
     numbered = NumberedDataset(OnDisk([0, 0]))
     assert numbered[0].item is True
     numbered.needs_tags = False
     assert numbered[1].item is False
-    assert provenance.describing  # of whatever is made next
+    assert TAGGING.in_full  # of whatever is made next
     numbered.dataset = []
     with pytest.raises(IndexError):
         numbered[0]
-    assert provenance.describing
+    assert TAGGING.in_full
 
 
 def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
@@ -379,7 +380,7 @@ def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
         def __len__(self):
             return 3
 
-    monkeypatch.setattr(provenance, "tagging", True)
+    monkeypatch.setattr(TAGGING, "on", True)
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
     table = tools.AtomicNumberTable([1, 8])
     samples = [data.AtomicData.from_config(data.config_from_atoms(f, keys), table, cutoff=3.0) for f in molecules(2)]
@@ -390,9 +391,9 @@ def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
 
 def test_plain_samples_carry_no_tag(mace):
     mace.train("before", *LOSS, "--max_num_epochs=1")
-    assert not provenance.tagging  # it ends with the training
+    assert not TAGGING.on  # it ends with the training
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
     table = tools.AtomicNumberTable([1, 8])
     (frame,) = molecules(1)
     sample = data.AtomicData.from_config(data.config_from_atoms(frame, keys), z_table=table, cutoff=3.0)
-    assert not hasattr(sample, provenance.TAG_FIELD)
+    assert not hasattr(sample, TAG_FIELD)

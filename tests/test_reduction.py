@@ -7,7 +7,10 @@ import pytest
 import torch
 from mace.modules import loss as mace_losses
 
-from mace_outlier.losses.reduction import LABELS, PerConfigurationLoss, UnsupportedLossError, made_up_batch
+from mace_outlier.data.labels import LABELS
+from mace_outlier.losses.probe import made_up_batch
+from mace_outlier.losses.reducer import UnsupportedLossError
+from mace_outlier.losses.reduction import PerConfigurationLoss
 
 BASES = [
     cls for _, cls in inspect.getmembers(mace_losses, inspect.isclass)

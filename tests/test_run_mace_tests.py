@@ -15,8 +15,8 @@ import argparse, mace.tools.scripts_utils
 from mace import tools
 args = tools.build_default_arg_parser().parse_args(["--name=x", "--train_file=y", "--loss=huber"])
 print("LOSS", tools.check_args(args)[0].loss, getattr(args, "ema_robust_base_loss", "unknown"))
-from mace_outlier.mace import shared
-print("RUN", shared.run is not None)
+from mace_outlier.mace.context import CONTEXT
+print("RUN", CONTEXT.run is not None)
 '''
 
 @functools.cache

@@ -10,14 +10,16 @@ import ranks
 import torch
 from made_up_seen import remembered
 
-from mace_outlier.data.provenance import Descriptions, Part, Provenance
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.losses.selection import Selection
 from mace_outlier.run import training
 from mace_outlier.run.fit_in_log import populations, warn_of_refused_fit
 from mace_outlier.run.validation import Validation
+from mace_outlier.weights.distribution import Weighted, bounded
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.running import GaussianDistribution, Weighted, bounded
+from mace_outlier.weights.running import GaussianDistribution
 from mace_outlier.weights.safety import Safety, share_of_suspects
 
 CASES = Path(__file__).parent.parent.parent / "shared" / "cases"

@@ -5,11 +5,12 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from mace_outlier.data.provenance import Descriptions, Provenance
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.provenance import Provenance
 from mace_outlier.losses.selection import BestSoFar, Selection, typical_ratio
 from mace_outlier.run.validation import Validation
+from mace_outlier.weights.distribution import Weighted
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.running import Weighted
 from mace_outlier.weights.safety import Safety
 
 ROWS = torch.arange(4)

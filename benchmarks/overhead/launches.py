@@ -21,15 +21,16 @@ from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mace_outlier.data.provenance import Descriptions
+from mace_outlier.data.descriptions import Descriptions
 from mace_outlier.losses.probe import made_up_batch
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
+from mace_outlier.weights.distribution import LossDistribution
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.remembered import remembered
-from mace_outlier.weights.running import GaussianDistribution, LossDistribution
+from mace_outlier.weights.running import GaussianDistribution
 
 HERE = Path(__file__).parent
 SCALARS, ROWS = 8, 400  # node features that are invariant, of 11; configurations

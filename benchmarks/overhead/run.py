@@ -25,7 +25,8 @@ from ase.build import molecule
 from mace import data, modules, tools
 
 from mace_outlier.data.dataset import NumberedDataset, TaggingCollater
-from mace_outlier.data.provenance import Descriptions, Tag
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.tagging import Tag
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
 from mace_outlier.mace.invariants import scalar_columns

@@ -32,7 +32,8 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     """Fill the records of a training set, end an epoch, and save; the cost of each."""
     import torch
 
-    from mace_outlier.data.provenance import Descriptions, Part, Provenance
+    from mace_outlier.data.descriptions import Descriptions
+    from mace_outlier.data.provenance import Part, Provenance
     from mace_outlier.run.logbook import Logbook
     from mace_outlier.run.options import Options
     from mace_outlier.weights.records import Records
@@ -108,7 +109,7 @@ def describe(descriptions: Any, size: int) -> None:
     """config_types, formulas and sizes for all rows, without making two million samples first."""
     import torch
 
-    from mace_outlier.data.provenance import Tag
+    from mace_outlier.data.tagging import Tag
 
     def note(row: int, kind: int) -> None:
         carbon, hydrogen = 1 + kind % 40, 1 + kind // 40

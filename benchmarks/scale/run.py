@@ -29,7 +29,8 @@ sys.path.insert(0, str(HERE.parent / "overhead"))
 from launches import robust, training_batch
 
 from mace_outlier.data.dataset import NumberedDataset
-from mace_outlier.data.provenance import Descriptions, Part, Provenance
+from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.weights.records import Records
 
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]

@@ -68,8 +68,8 @@ def inactive(waiting: bool) -> str:
         return f"{_boot.DISABLE}={os.environ[_boot.DISABLE]} is set, which switches the plugin off; unset it"
     if _boot.host_loads_plugins():
         sys.modules[PLUGINS].load_plugins()
-    applying = sys.modules.get("mace_outlier.mace.applying")
-    if applying is not None and applying.applied:
+    context = sys.modules.get("mace_outlier.mace.context")
+    if context is not None and context.CONTEXT.applied:
         return ""
     if _boot.refused:
         return _boot.refused

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..losses.probe import LABELS
-from . import provenance
-from .provenance import TAG_FIELD, Descriptions, Tag
+from .descriptions import Descriptions
+from .labels import LABELS
+from .tagging import TAG_FIELD, TAGGING, Tag
 
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
 # stock loss. Validation batches have the fourth.
@@ -66,7 +66,7 @@ class NumberedDataset:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Arrive in a worker process, where the host's samples have to be tagged as well."""
         self.__dict__.update(state)
-        provenance.tagging = True
+        TAGGING.on = True
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at `position`."""
@@ -84,11 +84,8 @@ class NumberedDataset:
 
     def _made(self, position: int) -> Any:
         """Return the host's sample; a data set on disk makes it anew every time."""
-        provenance.describing = self.needs_tags
-        try:
+        with TAGGING.described(in_full=self.needs_tags):
             return self.dataset[position]
-        finally:
-            provenance.describing = True
 
     def _note_absent(self, position: int, item: Any) -> None:
         absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)

@@ -5,15 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# label of a configuration -> the field of the batch that weighs it (0: this configuration has no such label)
-LABELS = {
-    "energy": "energy_weight",
-    "forces": "forces_weight",
-    "stress": "stress_weight",
-    "virials": "virials_weight",
-    "dipole": "dipole_weight",
-    "polarizability": "polarizability_weight",
-}
+from ..data.labels import LABELS
 
 
 class MadeUpBatch(dict[str, Any]):

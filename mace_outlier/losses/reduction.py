@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .probe import LABELS, made_up_batch
+from ..data.labels import LABELS
+from .probe import made_up_batch
 from .reducer import Reducer, UnsupportedLossError, reducing
 
 SHORT_CUTS = ("loss", "loss / weight")  # judged loss = l_i, or l_i over the configuration's weight

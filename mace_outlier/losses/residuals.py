@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ..data.dataset import Ids
-from .probe import LABELS
+from ..data.labels import LABEL_OF, LABELS
 
 
 def residuals(
@@ -27,10 +27,10 @@ def residuals(
 
 
 def _column(ref: Any, pred: dict[str, Tensor], column: str, labels: Sequence[str], ids: Ids | None) -> Tensor:
-    label, evaluate = RESIDUALS[column]
+    label = LABEL_OF[column]
     if label not in labels:
         return torch.full_like(ref["weight"], torch.nan)
-    values = evaluate(ref, pred)
+    values = RESIDUALS[label](ref, pred)
     if ids is not None and ids.absent is not None:
         values = values.masked_fill(ids.absent[:, tuple(LABELS).index(label)], torch.nan)
     return values if ids is None or ids.nonfinite is None else values.masked_fill(ids.nonfinite, torch.nan)
@@ -54,10 +54,4 @@ def _virials_rmse(ref: Any, pred: dict[str, Tensor]) -> Tensor:
     return (pred["virials"] - ref["virials"]).square().mean((1, 2)).sqrt() / ref["ptr"].diff()
 
 
-RESIDUALS = {
-    "energy_error": ("energy", _energy_error),
-    "force_rmse": ("forces", _force_rmse),
-    "stress_rmse": ("stress", _stress_rmse),
-    "virials_rmse": ("virials", _virials_rmse),
-}
-COLUMN_OF = {label: column for column, (label, _) in RESIDUALS.items()}
+RESIDUALS = {"energy": _energy_error, "forces": _force_rmse, "stress": _stress_rmse, "virials": _virials_rmse}

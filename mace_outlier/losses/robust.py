@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
-from ..data.provenance import Descriptions
+from ..data.descriptions import Descriptions
+from ..data.labels import COLUMN_OF
+from ..weights.distribution import LossDistribution, bounded
 from ..weights.features import Features
 from ..weights.records import Records
-from ..weights.running import LossDistribution, bounded
 from ..weights.safety import Safety
 from .reduction import ConfigurationLosses, PerConfigurationLoss
-from .residuals import COLUMN_OF, residuals
+from .residuals import residuals
 from .selection import Selection
 
 LARGEST_LOSS = 1e38  # what the records can hold; anything above counts as not finite

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.provenance import Tag
-from ..weights.running import widest
+from ..data.tagging import Tag
+from ..weights.distribution import widest
 
 
 class Selection:

@@ -7,14 +7,12 @@ from typing import Any
 
 from ..run.options import LOSS_NAME
 from . import data, hooks, scales, seams  # noqa: F401 (register their seams)
-from .shared import SEAMS
+from .context import CONTEXT, SEAMS
 
 OLDEST_MACE = (0, 3, 13)
 USED = {  # functions that are not wrapped, but exchanged for the time of a loss
     "mace.modules.loss:reduce_loss": seams.Seam(None, takes=("raw_loss", "ddp"), called_in="mace.modules.loss")
 }
-
-applied = False  # True once all seams are wrapped
 
 
 def all_seams() -> dict[str, seams.Seam]:
@@ -24,10 +22,9 @@ def all_seams() -> dict[str, seams.Seam]:
 
 def apply() -> None:
     """Exchange all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
-    global applied
     check_host()
     seams.wrap_all(all_seams())
-    applied = True
+    CONTEXT.applied = True
 
 
 def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Callable[[], list[str]]) -> None:
@@ -37,7 +34,6 @@ def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Call
 
     Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
     """
-    global applied
     check_host()
     wrappers = seams.by_name(SEAMS)
     missing = sorted(set(wrappers) - set(extensible()))
@@ -47,7 +43,7 @@ def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Call
         )
     for name, wrapper in wrappers.items():
         extend(name, wrapper)
-    applied = True
+    CONTEXT.applied = True
 
 
 def check_host() -> None:

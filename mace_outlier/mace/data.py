@@ -16,11 +16,12 @@ import numpy as np
 from ase import Atoms
 from ase.symbols import Symbols
 
-from ..data import provenance
+from ..data.descriptions import Descriptions
 from ..data.molecules import molecule_name
-from ..data.provenance import TAG_FIELD, Descriptions, Part, Provenance, Tag, force_size
+from ..data.provenance import Part, Provenance
+from ..data.tagging import TAG_FIELD, TAGGING, Tag, force_size
 from ..results.files import UNKNOWN_SOURCE
-from .shared import seam, tagging
+from .context import seam, tagging
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
 
@@ -84,7 +85,7 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
     numbers = np.asarray(config.atomic_numbers)
     origin = getattr(config, ORIGIN_FIELD, (None, -1))
     name = formula(numbers.tobytes(), numbers.dtype)
-    known = not provenance.describing
+    known = not TAGGING.in_full
     kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
     force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
     setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))

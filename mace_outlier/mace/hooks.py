@@ -1,7 +1,7 @@
 """The only package that knows MACE: it wraps MACE's own functions ("seams") so that `--loss=ema_robust` works.
 
 Every seam is a function below, named after the MACE function that it wraps and called with the original first. Where
-the run didn't ask for `ema_robust`, only the first two are called (`shared.seam`). What was checked in MACE's sources,
+the run didn't ask for `ema_robust`, only the first two are called (`context.seam`). What was checked in MACE's sources,
 version by version, is in CONTRIBUTING.md ("When MACE moves").
 """
 
@@ -17,13 +17,14 @@ from typing import Any
 
 import torch
 
+from ..data.tagging import TAGGING
 from ..run.options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_options
 from ..run.training import RobustTraining
-from . import seams, shared
+from . import seams
 from .base_loss import base_losses, loss_of_config, say_what_is_unused
+from .context import CONTEXT, always, seam, training
 from .data import trace
 from .invariants import scalar_columns
-from .shared import always, current, seam, training
 
 RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
 CHECKPOINT_KEY = "mace_outlier"
@@ -57,19 +58,19 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: An
 
     The caller's namespace stays as it is: `run` may be called with it again.
     """
-    shared.set_run(None)
+    CONTEXT.begin(None)
     if getattr(args, "loss", None) == LOSS_NAME:
         args, losses = copy.copy(args), base_losses()
         if not hasattr(args, flag("base_loss")) and (named := loss_of_config(args)) in losses:
             setattr(args, flag("base_loss"), named)
         options = Options.from_arguments(args, losses)
         args.loss = options.base_loss
-        shared.set_run(RobustTraining(options))
+        CONTEXT.begin(RobustTraining(options))
     else:
         refuse_stray_options(args)
     result = original(args, *rest, **kwargs)
-    if shared.run is not None:
-        shared.run.arguments = dict(vars(result[0]))
+    if CONTEXT.run is not None:
+        CONTEXT.run.arguments = dict(vars(result[0]))
     return result
 
 
@@ -77,8 +78,8 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: An
 def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> torch.nn.Module:
     """Put the robust loss around the loss of stage one."""
     base = original(args, *rest, **kwargs)
-    current().note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
-    robust = current().wrap(base, sys.modules["mace.modules.loss"], "stage_one")
+    CONTEXT.current.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
+    robust = CONTEXT.current.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
     unused = say_what_is_unused(args, robust.per_configuration.labels)
     if unused:
         logging.warning(unused)
@@ -90,7 +91,7 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Put the robust loss around the loss of stage two, with statistics of its own."""
     result = original(*args, **kwargs)
     swa = result[0]
-    swa.loss_fn = current().wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
+    swa.loss_fn = CONTEXT.current.wrap(swa.loss_fn, sys.modules["mace.modules.loss"], "stage_two")
     return result
 
 
@@ -112,7 +113,7 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 )
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
-    run, given = current(), seams.arguments_of(original, args, kwargs)
+    run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
     validation = given["valid_loaders"]
     rows, descriptions = trace(loader.dataset.datasets, heads=list(validation))
@@ -120,7 +121,7 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     place = given["device"], results_prefix(given), given["log_wandb"]
     scalars = scalar_columns(given["model"])
     run.start(loader.dataset, rows, descriptions, *place, validation=validation_rows, scalars=scalars)
-    with run.tagging(loader, list(validation.values())), shared.tagging_until_the_end():
+    with run.tagging(loader, list(validation.values())), TAGGING.until_the_end():
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
         run.finish(given["model"], loader, given["output_args"])
@@ -136,9 +137,9 @@ def results_prefix(given: dict[str, Any]) -> Path | None:
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, and log the weights after it."""
     given = seams.arguments_of(original, args, kwargs)
-    current().begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
+    CONTEXT.current.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
     result = original(*args, **kwargs)
-    current().end_epoch(given["loss_fn"])
+    CONTEXT.current.end_epoch(given["loss_fn"])
     return result
 
 
@@ -149,7 +150,7 @@ def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     Only within the loop: error tables, which come after it, stay stock.
     """
     loss = seams.arguments_of(original, args, kwargs)["loss_fn"]
-    return current().select(loss, lambda: original(*args, **kwargs))
+    return CONTEXT.current.select(loss, lambda: original(*args, **kwargs))
 
 
 @seam("mace.tools.train:take_step_lbfgs", needs=("loss_fn",), called_in=LOOP)
@@ -163,8 +164,8 @@ def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
     checkpoint = original(*args, **kwargs)
-    checkpoint[CHECKPOINT_KEY] = current().state_dict()
-    current().logbook.save()
+    checkpoint[CHECKPOINT_KEY] = CONTEXT.current.state_dict()
+    CONTEXT.current.logbook.save()
     return checkpoint
 
 
@@ -176,7 +177,7 @@ def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -
 def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Keep our part of a checkpoint that MACE continues from."""
     result = original(*args, **kwargs)
-    current().remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
+    CONTEXT.current.remember_checkpoint(seams.arguments_of(original, args, kwargs)["checkpoint"].get(CHECKPOINT_KEY))
     return result
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..data import gross
-from .shared import seam
+from .context import seam
 
 
 @seam(

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..data.provenance import Descriptions, Provenance
+from ..data.descriptions import Descriptions
+from ..data.provenance import Provenance
 from ..results import files as results
 from ..results.files import TRAIN, VALID
 from ..weights.records import BINS, QUANTILES, Records

@@ -10,8 +10,8 @@ import torch
 from ase import Atoms
 from ase.io import write
 
+from ..data.labels import LABELS
 from ..files import replacing
-from ..losses.probe import LABELS
 from ..results.files import worst_first
 
 SUSPECTS, OTHERS = 100, 400

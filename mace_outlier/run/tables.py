@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.provenance import Descriptions, Provenance
+from ..data.descriptions import Descriptions
+from ..data.provenance import Provenance
 from ..results.files import TRAIN
 from ..weights.records import Records
 

@@ -17,15 +17,17 @@ from torch import nn
 
 from .. import __version__
 from ..data.dataset import NumberedDataset, tagged
-from ..data.provenance import Descriptions, Provenance
+from ..data.descriptions import Descriptions
+from ..data.provenance import Provenance
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
 from ..method.settings import Settings
+from ..weights.distribution import LossDistribution
 from ..weights.features import Features
 from ..weights.mixture import MixtureDistribution
 from ..weights.records import Records
 from ..weights.remembered import remembered
-from ..weights.running import GaussianDistribution, LossDistribution
+from ..weights.running import GaussianDistribution
 from . import distributed
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from ..data.dataset import NumberedDataset, tagged_for_validation
-from ..data.provenance import Descriptions, Provenance, Tag
+from ..data.descriptions import Descriptions
+from ..data.provenance import Provenance
+from ..data.tagging import Tag
 from ..losses.robust import RobustLoss
 from ..losses.selection import BestSoFar, Selection
 from ..weights.records import Records

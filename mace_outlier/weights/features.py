@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .running import widest
+from .distribution import widest
 
 WIDEST = 96  # columns of pooled features that are kept
 CONDITIONS = (

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from ..method.judge import HeadJudge, Verdict
 from ..method.settings import Settings
-from .running import GaussianDistribution, LossDistribution, Remembered, Weighted, widest
+from .distribution import LossDistribution, Remembered, Weighted, widest
+from .running import GaussianDistribution
 
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..losses.residuals import COLUMN_OF
-from .running import bounded
+from ..data.labels import COLUMN_OF
+from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

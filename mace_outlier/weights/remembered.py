@@ -3,11 +3,11 @@
 import numpy as np
 from torch import Tensor
 
-from ..data.provenance import Descriptions
-from ..losses.residuals import COLUMN_OF
+from ..data.descriptions import Descriptions
+from ..data.labels import COLUMN_OF
 from ..method.seen import Seen
+from .distribution import Remembered
 from .features import Features
-from .running import Remembered
 
 
 def remembered(

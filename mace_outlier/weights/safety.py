@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..method.settings import Settings
+from .distribution import LossDistribution, Remembered, Weighted, bounded
 from .records import Records
-from .running import LossDistribution, Remembered, Weighted, bounded
 
 MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
 MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either

@@ -9,9 +9,11 @@ import torch
 from ase import Atoms
 from tqdm import tqdm
 
+from ...data.descriptions import Descriptions
 from ...data.molecules import molecule_name
-from ...data.provenance import Descriptions, Part, Provenance, Tag, force_size
+from ...data.provenance import Part, Provenance
 from ...data.sources import read_frames
+from ...data.tagging import Tag, force_size
 from ...losses.residuals import residuals
 from ...results.files import sample_path
 from ...run import sample

@@ -13,9 +13,10 @@ from ...data.shift import fit_shifts
 from ...results.files import AUDIT
 from ...run.logbook import description, plain
 from ...run.tables import identity
+from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
 from ...weights.remembered import remembered
-from ...weights.running import GaussianDistribution, LossDistribution, Remembered, Weighted
+from ...weights.running import GaussianDistribution
 from .evaluate import Scores
 
 

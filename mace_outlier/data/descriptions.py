@@ -1,0 +1,79 @@
+"""What is known of each row besides its labels: config_type, formula, molecule, number of atoms, size of its forces."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from ase.formula import Formula
+from torch import Tensor
+
+from .tagging import Tag
+
+
+class Descriptions:
+    """What each row is, on the host: config_type, formula, molecule, number of atoms, size of its force labels.
+
+    Learnt when a sample is first made.
+
+    Large data sets are read sample by sample in the order of the training, so that what is known of them grows in the
+    first epoch. Texts are held once, by a 64-bit hash, so that the processes of a distributed run can merge what each
+    has seen without agreeing on an order: 32 bytes a row.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.n_atoms = torch.zeros(size, dtype=torch.int32)  # 0: not seen yet
+        self.force = torch.zeros(size, dtype=torch.float32)  # 0: none
+        self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula", "molecule")}
+        self.vocabulary: dict[int, str] = {0: ""}
+
+    def note(self, row: int, tag: Tag) -> None:
+        """Take in what a sample says of its row."""
+        self.n_atoms[row], self.force[row] = tag.n_atoms, tag.force
+        for name, codes in self.texts.items():
+            codes[row] = self._code(getattr(tag, name))
+
+    def _code(self, text: str) -> int:
+        code = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+        self.vocabulary[code] = text
+        return code
+
+    @property
+    def molecules(self) -> np.ndarray:
+        """Which rows are of the same molecule, as numbers (N,); 0: not known."""
+        return self.texts["molecule"].numpy()
+
+    @property
+    def complete(self) -> bool:
+        """True when every row is known."""
+        return bool((self.n_atoms > 0).all())
+
+    def merge(
+        self,
+        largest_over_ranks: Callable[[Tensor], Tensor],
+        gather: Callable[[Any], list[Any]],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Take over what the other processes have seen; all of them have to call it."""
+        force = self.force.view(torch.int32)  # the bits of numbers that are not negative are in their order
+        codes = torch.stack((self.n_atoms.long(), force.long(), *self.texts.values())).to(device)
+        merged = largest_over_ranks(codes).cpu()  # what nobody has seen is 0, and the others agree
+        self.n_atoms, self.force = merged[0].int(), merged[1].int().view(torch.float32)
+        self.texts = dict(zip(self.texts, merged[2:], strict=True))
+        for vocabulary in gather(self.vocabulary):
+            self.vocabulary.update(vocabulary)
+
+    @property
+    def composition(self) -> dict[str, np.ndarray]:
+        """Share of each element among the atoms of the rows (N,), by element; 0: not known."""
+        unique, codes = np.unique(self.texts["formula"].numpy(), return_inverse=True)
+        counts = [Formula(self.vocabulary[int(code)]).count() for code in unique]
+        shares = [{element: own[element] / sum(own.values()) for element in own} for own in counts]
+        elements = sorted({element for own in counts for element in own})
+        return {element: np.array([own.get(element, 0.0) for own in shares])[codes] for element in elements}
+
+    def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Codes (N,) of a text column and the texts that they stand for."""
+        unique, codes = np.unique(self.texts[name].numpy(), return_inverse=True)
+        return codes, [self.vocabulary[int(code)] for code in unique]

@@ -1,0 +1,103 @@
+"""How losses are distributed, one distribution for each head: what a training asks of any. Torch only; knows no host.
+
+Symbols: B configurations in a batch, H heads, l loss of a configuration (the unit of the host's loss), z in sigmas,
+w in [0, 1] with 1 = trusted and 0 = outlier.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..method.seen import Seen
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The most precise type of a device: float64, but float32 on Apple's MPS, which has no other."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+class Weighted(NamedTuple):
+    """What a distribution says of a batch of configurations."""
+
+    weight: Tensor  # (B,) in [0, 1]
+    zscore: Tensor  # (B,) in sigmas
+    by_property: dict[str, Tensor] | None = None  # (B,) each in [0, 1]; None: properties are not told apart
+
+
+def bounded(weights: Tensor) -> Tensor:
+    """Weights as a loss may have them: in [0, 1], and 1 in place of NaN; doesn't wait for the device."""
+    return weights.nan_to_num(1.0).clamp(0.0, 1.0)
+
+
+class Remembered(NamedTuple):
+    """What is known of N configurations after their last visit."""
+
+    losses: Tensor  # (N,)
+    heads: Tensor  # (N,) integer
+    usable: Tensor  # (N,) boolean: finite, and seen
+    seen: Seen  # what else, on the host
+    rows: Tensor | None = None  # (N,) of a validation set of `size` configurations; -1: not known which
+    size: int = 0
+
+
+class LossDistribution(ABC):
+    """The distribution of the per-configuration losses, one for each head.
+
+    Callers: `update` and `weigh` at every optimiser step, `refit` at the end of an epoch, from what is remembered of
+    every training configuration, and `judge` for validation configurations, from which nothing is learnt.
+    """
+
+    @property
+    def settled(self) -> bool:
+        """Whether a training step takes the weights of the last `refit` instead of weighing its batch."""
+        return False
+
+    @property
+    def some_are_wrong(self) -> bool:
+        """Whether the data are known to hold wrong labels, of which not all may be found."""
+        return False
+
+    def update(self, losses: Tensor, heads: Tensor, usable: Tensor) -> None:
+        """Learn from one batch: finite losses (B,), heads (B,) integer, usable (B,) boolean; others are ignored."""
+        self.absorb(self.sums(losses, heads, usable))
+
+    @abstractmethod
+    def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
+        """What `absorb` needs to know of a batch; the sum over the processes of a distributed run is that of theirs."""
+
+    @abstractmethod
+    def absorb(self, sums: Tensor) -> None:
+        """Learn from a batch by its `sums`."""
+
+    @abstractmethod
+    def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
+        """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
+
+    def refit(self, seen: Remembered) -> Weighted | None:
+        """Learn from all remembered configurations at the end of an epoch, and judge them; None: nothing to do so."""
+        return None
+
+    def judge(self, seen: Remembered) -> Weighted:
+        """Weights and z-scores (N,) of other configurations, which one model has evaluated."""
+        return self.weigh(seen.losses, seen.heads)
+
+    def follow(self, before: "LossDistribution") -> None:  # noqa: B027 (optional on purpose)
+        """Take over what holds in the next stage of a training as well, where losses have another scale."""
+
+    @abstractmethod
+    def describe(self) -> list[dict[str, Any]]:
+        """What the report draws, for each head: "kind", "location", "scale" and what belongs to that kind; waits."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next step depends on: tensors and builtins only."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError, with nothing changed, where it doesn't fit."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> "LossDistribution":
+        """Move the state to `device`, in place."""
