@@ -12,7 +12,7 @@ from mace.tools.fairchem_dataset.lmdb_dataset_tools import LMDBDatabase
 from structures import molecules
 
 from mace_outlier.__main__ import main
-from mace_outlier.results.files import write_results
+from mace_outlier.results.writing import write_results
 
 SUSPECTS = {1, 2}  # frames, in the tables that `row` makes
 

@@ -12,7 +12,9 @@ from made_up_fits import BOTH, MANY, NONE, energies_of, forces_of, population_en
 from scipy.stats import norm
 
 from mace_outlier.report.summary import Summary, summarise, with_categories
-from mace_outlier.results.files import Results, sample_path, write_results
+from mace_outlier.results.files import sample_path
+from mace_outlier.results.reading import Results
+from mace_outlier.results.writing import write_results
 
 HOSTILE = (
     "<script>alert(1)</script>", "[red]x[/red]", "\x1b[31mred", "q\"uo'te $x^$ \\frac", "new\nline\r", "x" * 5000,

@@ -10,7 +10,7 @@ from structures import molecules, spoil, write_xyz
 
 from mace_outlier.__main__ import main
 from mace_outlier.data.shift import fit_shifts
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from ase.io import read
 from conftest import KEYS, Mace, Run, within
 
 from mace_outlier.__main__ import main
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 CASES = Path(__file__).parent.parent.parent / "shared" / "cases"
 pytestmark = pytest.mark.skipif(

@@ -14,7 +14,7 @@ from structures import molecules, spoil, write_xyz
 from test_distributed_runs import torchrun
 
 from mace_outlier.__main__ import main
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "overhead"))
 from launches import PHASES, lines_that_wait, robust, training_batch

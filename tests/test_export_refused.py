@@ -9,7 +9,7 @@ from frames import row, run_export, save
 from structures import molecules
 
 from mace_outlier.cli import export
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from made_up_fits import (
 from mace_outlier.data.descriptions import Descriptions
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
-from mace_outlier.results.files import COLUMNS, read_results
+from mace_outlier.results.files import COLUMNS
+from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import in_milli
 from mace_outlier.run import logbook, sample
 from mace_outlier.run.fit_in_log import populations, warn_of_doubts

@@ -16,7 +16,7 @@ from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.descriptions import Descriptions
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import TAG_FIELD, TAGGING, Tag
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 LOSS = ["--loss=ema_robust", "--energy_weight=100", "--forces_weight=1", "--batch_size=4"]
 NO_XYZ = "--atomic_numbers=[1,8]"
@@ -261,7 +261,7 @@ def test_a_full_disk_does_not_end_the_training(mace, monkeypatch):
     def full(*args, **kwargs):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("mace_outlier.results.files.write_results", full)
+    monkeypatch.setattr("mace_outlier.results.writing.write_results", full)
     monkeypatch.setattr("mace_outlier.run.sample.write_sample", full)
     run = mace.train("full", *LOSS)
     assert "left_run-1" not in run.log

@@ -10,7 +10,7 @@ from made_up_results import made_up_sample, made_up_table, summarised, water_clu
 
 from mace_outlier.report import figures, sample, scatter, structures, summary
 from mace_outlier.report.epochs import history_of
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 
 def parity_sample(frames: list[Atoms], count: int) -> tuple[sample.Sample, summary.Summary]:

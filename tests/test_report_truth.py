@@ -11,7 +11,7 @@ from made_up_results import made_up_about, made_up_table, summarised, write_run
 
 from mace_outlier.__main__ import main
 from mace_outlier.report import truth
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 
 def printed(capsys, *arguments: object) -> str:

@@ -12,8 +12,10 @@ import pandas
 import pytest
 
 from mace_outlier.files import replacing
-from mace_outlier.results import files as results
-from mace_outlier.results.files import COLUMNS, ResultsError, read_results, write_results
+from mace_outlier.results import files
+from mace_outlier.results.files import COLUMNS, TEXT, worst_first
+from mace_outlier.results.reading import ResultsError, read_results
+from mace_outlier.results.writing import set_aside, write_results
 
 ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
 
@@ -30,7 +32,7 @@ def table(rows=10, **changes):
 
 @pytest.mark.parametrize("largest", [200_000, 5], ids=["csv", "parquet"])
 def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
-    monkeypatch.setattr(results, "LARGEST_CSV", largest)
+    monkeypatch.setattr(files, "LARGEST_CSV", largest)
     loss = np.array([np.nan, np.inf, 1e-30, 1e38, *np.random.default_rng(0).random(6)], dtype=np.float32)
     written = table(loss=loss, stress_rmse=loss[::-1])
     path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
@@ -38,7 +40,7 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     read = read_results(tmp_path / "deep")
     assert list(read.table.columns) == list(written)
     for name, values in written.items():
-        if name in results.TEXT:
+        if name in TEXT:
             assert read.table[name].tolist() == list(values)
         else:
             np.testing.assert_array_equal(read.table[name].to_numpy().astype(np.asarray(values).dtype), values)
@@ -48,13 +50,13 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
 @pytest.mark.parametrize("texts", [["NA", "001", "", "nan"], ["two, of them", 'a "quoted" one', "two\nlines", "b"]])
 def test_a_csv_table_is_that_of_pandas_but_for_quotes(tmp_path, texts):
     numbers = np.array([np.nan, np.inf, 1e-7, -3.0], dtype=np.float32)
-    written = table(rows=4, **{name: pandas.Categorical(texts) for name in results.TEXT}, loss=numbers)
+    written = table(rows=4, **{name: pandas.Categorical(texts) for name in TEXT}, loss=numbers)
     path = write_results(tmp_path / "x", written, {})
     pandas.DataFrame(written).to_csv(tmp_path / "pandas.csv", index=False)
     read = [pandas.read_csv(file, dtype=str, keep_default_na=False) for file in (path, tmp_path / "pandas.csv")]
     for name in written:
         own, theirs = (one[name].tolist() for one in read)
-        assert own == theirs if name in results.TEXT else list(map(number, own)) == list(map(number, theirs)), name
+        assert own == theirs if name in TEXT else list(map(number, own)) == list(map(number, theirs)), name
     assert ('"' in path.read_text()) == ("b" in texts)
 
 
@@ -119,9 +121,9 @@ def test_errors(tmp_path, prepare, run, message):
 def test_earlier_results_get_the_first_free_number(tmp_path):
     for expected in (".1", ".2"):
         write_results(tmp_path / "x", table(), {})
-        moved = results.set_aside(tmp_path / "x")
+        moved = set_aside(tmp_path / "x")
         assert sorted(path.name for path in moved) == [f"x_outliers{expected}.csv", f"x_outliers{expected}.json"]
-    assert results.set_aside(tmp_path / "x") == []
+    assert set_aside(tmp_path / "x") == []
 
 
 def test_a_kill_in_the_middle_of_writing_leaves_the_last_complete_table(tmp_path):
@@ -132,7 +134,7 @@ def test_a_kill_in_the_middle_of_writing_leaves_the_last_complete_table(tmp_path
         from pyarrow import csv
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         from test_results import table
-        from mace_outlier.results.files import write_results
+        from mace_outlier.results.writing import write_results
         write_csv = csv.write_csv
         def half(table, file, options):
             write_csv(table[: len(table) // 2], file, options)
@@ -166,7 +168,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("largest", [200_000, 5], ids=["csv", "parquet"])
 def test_a_table_of_before_the_validation_set_was_judged_is_of_the_training_set(tmp_path, monkeypatch, largest):
-    monkeypatch.setattr(results, "LARGEST_CSV", largest)
+    monkeypatch.setattr(files, "LARGEST_CSV", largest)
     written = table()
     del written["split"]
     write_results(tmp_path / "x", written, {})
@@ -177,5 +179,5 @@ def test_suspects_are_ordered_as_far_as_their_weights_are_shown():
     weights = np.array([1e-9, 1e-30, 0.2, 0.0004, 0.2, 0.0, 0.0])
     zscores = np.array([400.0, 9.0, 2.0, 30.0, 3.0, 1.0, np.nan])
     nonfinite = np.arange(7) == 5
-    assert results.worst_first(weights, zscores, nonfinite).tolist() == [5, 0, 3, 1, 6, 4, 2]
-    assert results.worst_first(*(np.zeros(0) for _ in range(2)), np.zeros(0, dtype=bool)).tolist() == []
+    assert worst_first(weights, zscores, nonfinite).tolist() == [5, 0, 3, 1, 6, 4, 2]
+    assert worst_first(*(np.zeros(0) for _ in range(2)), np.zeros(0, dtype=bool)).tolist() == []

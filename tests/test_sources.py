@@ -20,8 +20,7 @@ from structures import molecules
 
 from mace_outlier.data import sources
 from mace_outlier.data.extxyz import write_frame
-from mace_outlier.data.sources import find_source, read_frames
-from mace_outlier.results.files import UNKNOWN_SOURCE
+from mace_outlier.data.sources import UNKNOWN_SOURCE, find_source, read_frames
 
 
 def with_results(frames: list[Atoms]) -> list[Atoms]:

@@ -11,7 +11,7 @@ from mace import __version__ as mace_version
 from packaging.version import Version
 from structures import molecules, spoil, write_xyz
 
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 
 def same(a, b, **tolerance):

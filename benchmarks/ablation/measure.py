@@ -10,7 +10,7 @@ from scipy.stats import mannwhitneyu
 from source_commit import commit_of
 from training_files import write_json_atomically
 
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import read_wrong_labels
 
 

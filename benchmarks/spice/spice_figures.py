@@ -16,7 +16,7 @@ from mini_spice import WORK, labelled
 from spice_cells import ROUNDS
 from training_files import write_json_atomically
 
-from mace_outlier.results.files import read_results
+from mace_outlier.results.reading import read_results
 
 STYLES = figures.STYLES | {f"{REFINED}{ROUNDS}": (f"refinement, {ROUNDS + 1} trainings", "#009E73", "v")}
 TICKS = {"energy_rmse_meV_per_atom": [7, 10, 15, 20, 30], "force_rmse_meV_per_A": [100, 120, 150, 200]}

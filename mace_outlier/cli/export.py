@@ -33,7 +33,8 @@ from tqdm import tqdm
 from ..data.extxyz import write_frame
 from ..data.sources import find_source, read_frames
 from ..files import replacing
-from ..results.files import VALID, read_results
+from ..results.files import VALID
+from ..results.reading import read_results
 
 SUFFIXES = (".xyz", ".extxyz")
 NUMBERS = (

@@ -13,10 +13,9 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from ..results.files import UNKNOWN_SOURCE
-
 HDF5 = (".h5", ".hdf5")
 LMDB = (".lmdb", ".aselmdb", ".mdb")
+UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: position in it, counted over all heads
 BLOCK = 1000  # rows of an ASE database that are in memory at a time
 # MACE's name of a property -> the key that MACE reads by default. But ASE's reader takes "dipole" for a result of a
 # calculator, where MACE doesn't look, so that dipoles need --dipole_key=REF_dipole.

@@ -19,8 +19,8 @@ from ase.symbols import Symbols
 from ..data.descriptions import Descriptions
 from ..data.molecules import molecule_name
 from ..data.provenance import Part, Provenance
+from ..data.sources import UNKNOWN_SOURCE
 from ..data.tagging import TAG_FIELD, TAGGING, Tag, force_size
-from ..results.files import UNKNOWN_SOURCE
 from .context import seam, tagging
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the report of a run and write its page; raises ValueError for what the user can mend."""
     _check(arguments)
     from ..cli.output import may_be_unread
-    from ..results.files import read_results
+    from ..results.reading import read_results
     from .groups import find_groups
     from .summary import summarise, with_categories, worst
     from .terminal import console, show

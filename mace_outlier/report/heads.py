@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import expon, norm
 
-from ..results.files import VALID, Results
+from ..results.files import VALID
+from ..results.reading import Results
 from .losses import MIXTURE, Losses, beyond, read_losses
 
 AMBIGUOUS = (0.1, 0.9)  # probabilities between these leave open whether a label is right

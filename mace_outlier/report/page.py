@@ -11,7 +11,7 @@ from ase import Atoms
 from jinja2 import Environment, StrictUndefined
 
 from ..files import replacing
-from ..results.files import Results
+from ..results.reading import Results
 from ..results.wrong_labels import number
 from . import text
 from .bars import draw_groups

@@ -8,7 +8,7 @@ import pandas
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..results.files import Results
+from ..results.reading import Results
 from .summary import Summary
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
-from ..results.files import TEXT, VALID, Results, worst_first
+from ..results.files import TEXT, VALID, worst_first
+from ..results.reading import Results
 from .heads import Head, find_heads
 from .text import common_folder
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from ..data.sources import read_frames
-from ..results.files import Results
+from ..results.reading import Results
 from .summary import Summary
 from .text import clean
 

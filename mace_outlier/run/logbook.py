@@ -12,8 +12,8 @@ import numpy as np
 
 from ..data.descriptions import Descriptions
 from ..data.provenance import Provenance
-from ..results import files as results
-from ..results.files import TRAIN, VALID
+from ..results import writing
+from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..weights.records import BINS, QUANTILES, Records
 from . import sample
 from .fit_in_log import populations, warn_of_doubts, warn_of_refused_fit
@@ -111,7 +111,7 @@ class Logbook:
         if self.prefix is None:
             return
         try:
-            results.write_results(self.prefix, self.table(), self.about(finished))
+            writing.write_results(self.prefix, self.table(), self.about(finished))
         except Exception as error:
             logging.error(f"The table of configurations {self.prefix}_outliers.* could not be written: {error}")
 
@@ -119,7 +119,7 @@ class Logbook:
         """Keep the results of an earlier run under the same name."""
         if self.prefix is None:
             return
-        for path in results.set_aside(self.prefix):
+        for path in writing.set_aside(self.prefix):
             logging.info(f"The results of an earlier run of this name are now {path}")
 
     def save_sample(self, model: Any, batches_of: Any, output_args: dict[str, bool]) -> None:
@@ -131,7 +131,7 @@ class Logbook:
         rows, device = np.concatenate(chosen), self.records.table.device
         try:
             frames = sample.evaluate(model, batches_of(rows), device, output_args)
-            sample.write_sample(results.sample_path(self.prefix), frames, rows, len(chosen[0]))
+            sample.write_sample(sample_path(self.prefix), frames, rows, len(chosen[0]))
         except Exception as error:
             logging.error(f"The sample for the report's figures could not be evaluated: {error}")
 
@@ -158,10 +158,10 @@ def worst(splits: list[Split], count: int) -> list[tuple[float, float, Split, in
     for split in splits:
         weight, zscore, loss = (getattr(split.records, name).cpu().numpy() for name in ("weight", "zscore", "loss"))
         rows = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
-        rows = rows[results.worst_first(weight[rows], zscore[rows], np.isnan(loss[rows]))][:count]
+        rows = rows[worst_first(weight[rows], zscore[rows], np.isnan(loss[rows]))][:count]
         found += [(float(weight[row]), float(zscore[row]), split, int(row)) for row in rows]
     weights, zscores = (np.array([suspect[i] for suspect in found]) for i in (0, 1))
-    order = results.worst_first(weights, zscores, np.zeros(len(found), dtype=bool))
+    order = worst_first(weights, zscores, np.zeros(len(found), dtype=bool))
     return [found[i] for i in order[:count]]
 
 

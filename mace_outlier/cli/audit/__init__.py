@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     sources = list(dict.fromkeys(source for name in arguments.data for source in shards(name)))  # each once
     prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
     from ...data.sources import find_source
-    from ...results.files import set_aside, write_results
+    from ...results.writing import set_aside, write_results
     from .evaluate import Evaluation
     from .judge import about, judge
 

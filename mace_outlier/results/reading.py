@@ -1,0 +1,88 @@
+"""Finding and reading the results of a run. No torch."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas
+
+from .files import COLUMNS, OPTIONAL_COLUMNS, TEXT, TRAIN, WHOLE, about_path, sample_path
+
+
+class ResultsError(ValueError):
+    """The results of a run can't be found or read; the message says where was looked and what to do."""
+
+
+class Results(NamedTuple):
+    """The saved results of one run."""
+
+    prefix: Path  # of its files: <results_dir>/<tag>
+    table: pandas.DataFrame  # a row for each configuration: COLUMNS; training first, by heads, sources and frames
+    about: dict[str, Any]
+
+    @property
+    def sample(self) -> Path:
+        """Suspects and others with labels and predictions; may not exist (a run that was killed)."""
+        return sample_path(self.prefix)
+
+
+def read_results(run: str | Path) -> Results:
+    """Read the results of a run: one of its files, its `<results_dir>/<tag>`, or a folder that holds one run.
+
+    Raises:
+        ResultsError: there is none, there are several, or the files are not ours.
+    """
+    prefix = find_prefix(Path(run))
+    try:
+        about = json.loads(about_path(prefix).read_text())
+        path = prefix.with_name(about["table"])
+        table = _read_table(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"the results {prefix}_outliers.* can't be read: {error}") from error
+    if about.get("rows", len(table)) != len(table):
+        raise ResultsError(
+            f"{path} has {len(table)} rows, but {about_path(prefix).name} says {about['rows']}: "
+            "one of them was cut, or is of another run"
+        )
+    if "split" not in table:  # of a version that knew the training set only
+        table["split"] = pandas.Categorical.from_codes(np.zeros(len(table), dtype=np.int8), [TRAIN])
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise ResultsError(f"{path} has no column {', '.join(missing)}: it is no table of mace-outlier")
+    return Results(prefix, table, about)
+
+
+def find_prefix(run: Path) -> Path:
+    """Return `<results_dir>/<tag>` for a file, a tag or a folder; raises ResultsError."""
+    if run.is_dir():
+        return _only(run)
+    name = run.name
+    if "_outliers" in name and run.suffix in (".csv", ".parquet", ".json", ".xyz", ".html"):
+        name = name[: name.rindex("_outliers")]
+    for folder in (run.parent, run.parent / "results"):
+        if about_path(folder / name).exists():
+            return folder / name
+    raise ResultsError(
+        f"there is no {about_path(run.with_name(name))}: give the folder of the training, <results_dir>/<tag> or the "
+        "table that the training wrote there"
+    )
+
+
+def _only(folder: Path) -> Path:
+    found = sorted([*folder.glob("*_outliers.json"), *folder.glob("results/*_outliers.json")])
+    if not found:
+        raise ResultsError(f"no *_outliers.json in {folder} or {folder / 'results'}: was it trained with ema_robust?")
+    prefixes = [path.with_name(path.name.removesuffix("_outliers.json")) for path in found]
+    if len(prefixes) > 1:
+        raise ResultsError(f"several runs in {folder}, name one of them: {', '.join(map(str, prefixes))}")
+    return prefixes[0]
+
+
+def _read_table(path: Path) -> pandas.DataFrame:
+    if path.suffix == ".parquet":
+        return pandas.read_parquet(path)
+    # a config_type may be called "NA" or "001": text stays as it is
+    types: dict[str, Any] = dict.fromkeys(TEXT, str) | dict.fromkeys(WHOLE, np.int64)
+    numbers = {name: [""] for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name not in TEXT}
+    return pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)

@@ -1,0 +1,59 @@
+"""Writing the table and the description of a run, each as a whole. No torch."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from ..files import replacing
+from .files import FORMAT, LARGEST_CSV, TEXT, about_path, sample_path, table_path
+
+
+def write_results(prefix: Path, table: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
+    """Write the table (columns by name, see COLUMNS) and the description; return the table's path."""
+    frame = pandas.DataFrame(dict(table), copy=False)
+    path = table_path(prefix, len(frame))
+    with replacing(path) as temporary:
+        if path.suffix == ".csv":
+            _write_csv(frame, temporary)
+        else:
+            frame.to_parquet(temporary, index=False, compression="zstd")
+    with replacing(about_path(prefix)) as temporary:
+        temporary.write_text(json.dumps({"format": FORMAT, "table": path.name, **about}, indent=1, default=str) + "\n")
+    return path
+
+
+def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
+    """By pyarrow, which takes a tenth of pandas's time; texts are quoted only where one of them needs it."""
+    import pyarrow
+    from pyarrow import compute, csv
+
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    texts = {name: table[name].cast(pyarrow.string()) for name in TEXT if name in frame}
+    special = any(compute.any(compute.match_substring_regex(own, '[",\r\n]')).as_py() for own in texts.values())
+    options = csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
+    with path.open("wb") as file:
+        file.write((",".join(frame) + "\n").encode())
+        csv.write_csv(pyarrow.table({name: texts.get(name, table[name]) for name in frame}), file, options)
+
+
+def set_aside(prefix: Path) -> list[Path]:
+    """Rename results that an earlier run under the same name left, so that nothing is lost; return their new paths."""
+    found = [path for path in _all_paths(prefix) if path.exists()]
+    number = 1
+    while any(_numbered(path, number).exists() for path in _all_paths(prefix)):
+        number += 1
+    for path in found:
+        os.replace(path, _numbered(path, number))
+    return [_numbered(path, number) for path in found]
+
+
+def _all_paths(prefix: Path) -> list[Path]:
+    return [table_path(prefix, 0), table_path(prefix, LARGEST_CSV + 1), about_path(prefix), sample_path(prefix)]
+
+
+def _numbered(path: Path, number: int) -> Path:
+    return path.with_name(f"{path.stem}.{number}{path.suffix}")
