@@ -9,7 +9,7 @@ from .cli.output import may_be_unread
 
 # command -> (module with `add_arguments(parser)` and `run(arguments)`, help); loaded only when asked for
 COMMANDS = {
-    "report": ("report", "which configurations look wrong: a table here, and a page with figures"),
+    "report": ("cli.report", "which configurations look wrong: a table here, and a page with figures"),
     "export": ("cli.export", "the training set as two files: suspects, and trusted configurations"),
     "audit": ("cli.audit", "the same scores for a data set and a trained model, without training"),
     "doctor": ("cli.doctor", "versions, how the plugin is activated, and whether a run would work"),

@@ -14,6 +14,7 @@ from mace.data import load_from_xyz
 from structures import molecules
 
 from mace_outlier.cli import export
+from mace_outlier.cli.exported import KEYS
 from mace_outlier.data.sources import read_frames
 
 
@@ -62,7 +63,7 @@ def test_both_files_together_are_the_training_set(tmp_path, name):
     assert numbers(suspects) == [1, 2]
     assert numbers(trusted) == [0, 3, 4]
     for atoms in suspects + trusted:
-        assert_same_frame(atoms, originals[atoms.info["outlier_frame"]], without=export.KEYS)
+        assert_same_frame(atoms, originals[atoms.info["outlier_frame"]], without=KEYS)
 
 
 def test_configurations_carry_what_the_training_found(tmp_path):

@@ -10,6 +10,7 @@ from structures import molecules
 
 from mace_outlier.data.dataset import NumberedDataset, TaggingCollater, nonfinite_labels, tagged
 from mace_outlier.weights.records import Records
+from mace_outlier.weights.summary import summarise
 
 
 def observe(records, ids, losses, weights=None, zscores=None, residuals=None, head=0):
@@ -35,12 +36,12 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.column("force_rmse")[2:].tolist() == pytest.approx([0.3, 0.5])
     assert records.column("energy_error")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
-    summary = records.summary(1)
+    summary = summarise(records.visited_weights(1))
     assert summary[:3] == (2, 0.5, 0.5)
     assert summary.quantiles == [0.25, 0.25, 0.25, 0.75, 0.75]
     assert sum(summary.histogram) == 2
     assert summary.histogram[5] == summary.histogram[15] == 1
-    assert records.summary(0).visited == 0
+    assert summarise(records.visited_weights(0)).visited == 0
 
 
 def test_the_mean_weight_is_a_mean_first_and_forgets_later():

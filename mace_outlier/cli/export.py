@@ -19,66 +19,17 @@ databases, and neither does this command.
 """
 
 import argparse
-import math
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
 
 import pandas
-from ase import Atoms
-from tqdm import tqdm
 
-from ..data.extxyz import write_frame
-from ..data.sources import find_source, read_frames
+from ..data.sources import find_source
 from ..files import replacing
 from ..results.files import VALID
 from ..results.reading import read_results
+from .exported import Export, export_table
 
 SUFFIXES = (".xyz", ".extxyz")
-NUMBERS = (
-    "weight", "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse", "stress_rmse",
-)  # fmt: skip
-KEYS = {f"outlier_{name}" for name in (*NUMBERS, "split", "source", "frame", "head")}
-
-
-@dataclass
-class Export:
-    """Where configurations go, and how many went there."""
-
-    suspects: TextIO
-    trusted: TextIO
-    below: float  # weight
-    name_heads: bool
-    counts: Counter[str] = field(default_factory=Counter)  # suspects, trusted, isolated, never seen, validation ...
-    notes: Counter[str] = field(default_factory=Counter)  # what extended XYZ changes: in how many configurations
-
-    def add(self, atoms: Atoms, row: Any) -> None:
-        """Write a configuration with what is known of it, to the suspects or the trusted."""
-        seen = row.times_seen > 0
-        suspect = row.weight < self.below or (seen and not math.isfinite(row.loss))
-        self.counts["suspects" if suspect else "trusted"] += 1
-        self.counts["never seen"] += not seen
-        self.counts["validation"] += row.split == VALID
-        self.counts["validation suspects"] += suspect and row.split == VALID
-        for key in KEYS & atoms.info.keys():  # of an earlier export
-            del atoms.info[key]
-        values = {name: float(getattr(row, name)) for name in NUMBERS if hasattr(row, name)}
-        atoms.info |= {f"outlier_{name}": value for name, value in values.items() if not math.isnan(value)}
-        atoms.info |= {"outlier_split": row.split, "outlier_source": row.source, "outlier_frame": int(row.frame)}
-        atoms.info |= {"outlier_head": row.head} if self.name_heads else {}
-        self._write(self.suspects if suspect else self.trusted, atoms)
-
-    def add_without_row(self, atoms: Atoms) -> None:
-        """Keep what MACE took for an isolated atom; other frames were not used."""
-        isolated = len(atoms) == 1 and atoms.info.get("config_type") == "IsolatedAtom"
-        self.counts["isolated" if isolated else "without a row"] += 1
-        if isolated:
-            self._write(self.trusted, atoms)
-
-    def _write(self, file: TextIO, atoms: Atoms) -> None:
-        self.notes.update(write_frame(file, atoms))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -151,54 +102,6 @@ def rows_of_head(table: pandas.DataFrame, head: str | None) -> pandas.DataFrame:
     if head not in heads:
         raise ValueError(f"--head {head}: the training had {', '.join(heads)}")
     return table[table["head"] == head]
-
-
-# --- reading and writing ---------------------------------------------------------------------------------------------
-
-
-def export_table(export: Export, table: pandas.DataFrame, directory: str | None) -> None:
-    """Write all configurations of the table, source by source, in the order of the table."""
-    with tqdm(total=len(table), unit="configurations", disable=None) as progress:
-        for (_, source), rows in table.groupby(["head", "source"], sort=False, observed=True):
-            for atoms, own in matched(source, rows, directory):
-                if not own:
-                    export.add_without_row(atoms)
-                for row in own:
-                    export.add(atoms, row)
-                    progress.update()
-
-
-def matched(source: str, rows: pandas.DataFrame, directory: str | None) -> Iterator[tuple[Atoms, list[Any]]]:
-    """Yield each frame of a source with its rows of the table: none, one, or one for each split that it belongs to.
-
-    Raises:
-        ValueError: frames and rows don't fit.
-    """
-    in_order = rows.sort_values("frame", kind="stable").itertuples()
-    row = next(in_order, None)
-    frame = -1
-    for frame, atoms in enumerate(read_frames(source, directory)):
-        own = []
-        while row is not None and row.frame == frame:
-            check_fit(atoms, row)
-            own.append(row)
-            row = next(in_order, None)
-        yield atoms, own
-    if row is not None:
-        raise ValueError(
-            f"{find_source(source, directory)} has {frame + 1} frames, but the training used frame {row.frame}: it "
-            "changed since the training; put the file back that was trained on"
-        )
-
-
-def check_fit(atoms: Atoms, row: Any) -> None:
-    """Raise ValueError unless the frame has the atoms that the table says; it doesn't of what was never read."""
-    formula = atoms.get_chemical_formula()
-    if row.formula not in ("", formula):
-        raise ValueError(
-            f"{row.source}: frame {row.frame} is {formula}, but was {row.formula} in the training: the file changed "
-            "since; put the file back that was trained on"
-        )
 
 
 # --- what is said at the end -----------------------------------------------------------------------------------------

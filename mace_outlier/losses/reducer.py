@@ -59,3 +59,10 @@ class Reducer:
         sums = entries.new_zeros(size).index_add(0, self.batch, entries)
         self.means.append(sums.detach() / self.atoms)
         return sums / self.atoms_per_configuration
+
+
+def for_entries(mask: Tensor, value: Tensor, batch: Tensor) -> Tensor:
+    """Broadcast a mask over configurations, (B,) or (B, ...), to the shape of a label, (B, ...) or (N, ...)."""
+    if len(mask) != len(value):
+        mask = mask[batch]
+    return mask.reshape(mask.shape + (1,) * (value.dim() - mask.dim())).expand_as(value)

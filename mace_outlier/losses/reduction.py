@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from ..data.labels import LABELS
 from .probe import made_up_batch
-from .reducer import Reducer, UnsupportedLossError, reducing
+from .reducer import Reducer, UnsupportedLossError, for_entries, reducing
 
 SHORT_CUTS = ("loss", "loss / weight")  # judged loss = l_i, or l_i over the configuration's weight
 
@@ -133,7 +133,7 @@ class PerConfigurationLoss:
         view = copy.copy(ref)
         view["weight"] = torch.ones_like(ref["weight"])
         for label in self.labels:
-            has_label = _for_entries(ref[LABELS[label]] != 0, ref[label], ref["batch"])
+            has_label = for_entries(ref[LABELS[label]] != 0, ref[label], ref["batch"])
             view[label] = torch.where(has_label, ref[label], pred[label].detach().view_as(ref[label]))
         reducer = Reducer(view)
         self._evaluate(reducer, view, pred)
@@ -198,10 +198,3 @@ class PerConfigurationLoss:
     def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
         self.short_cut = way
         return torch.allclose(self(probe, output).judged, self._judge_afresh(probe, output), rtol=1e-6, atol=0.0)
-
-
-def _for_entries(mask: Tensor, value: Tensor, batch: Tensor) -> Tensor:
-    """Broadcast a mask over configurations, (B,) or (B, ...), to the shape of a label, (B, ...) or (N, ...)."""
-    if len(mask) != len(value):
-        mask = mask[batch]
-    return mask.reshape(mask.shape + (1,) * (value.dim() - mask.dim())).expand_as(value)

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
 from ..data.descriptions import Descriptions
-from ..data.labels import COLUMN_OF
 from ..weights.distribution import LossDistribution, bounded
 from ..weights.features import Features
 from ..weights.records import Records
@@ -89,7 +88,8 @@ class RobustLoss(nn.Module):
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
         if self.descriptions is not None:
             note_tags(ref, self.descriptions)
-        factors = self._factors_by_label(ids.rows)
+        by_property = self.by_property and self.distribution.settled
+        factors = self.records.factors(ids.rows, self.per_configuration.labels) if by_property else None
         losses = self.per_configuration(ref, pred, factors, distributed=self.sum_over_ranks is not None)
         with torch.no_grad():
             too_large = ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
@@ -131,18 +131,6 @@ class RobustLoss(nn.Module):
         )
         contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
         return contribution, None if sums is None else total[3:].view_as(sums)
-
-    def _factors_by_label(self, ids: Tensor) -> dict[str, Tensor] | None:
-        """Factors (B,) of the terms of each label; None where whole configurations are weighed."""
-        if not self.by_property or not self.distribution.settled:
-            return None
-        records = self.records
-        whole, own = records.weight[ids].square(), records.by_property[ids].square()
-        columns = {label: COLUMN_OF.get(label) for label in self.per_configuration.labels}
-        return {
-            label: own[:, records.residuals.index(column)] if column in records.residuals else whole
-            for label, column in columns.items()
-        }
 
     def _weigh(
         self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, sums: Tensor | None, errors: list[Tensor]

@@ -2,9 +2,7 @@
 
 import logging
 import sys
-import time
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,16 @@ from ..data.descriptions import Descriptions
 from ..data.provenance import Provenance
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
-from ..weights.records import BINS, QUANTILES, Records
+from ..weights.records import Records
+from ..weights.summary import BINS, QUANTILES, summarise
 from . import sample
+from .about import description, plain
 from .fit_in_log import populations, warn_of_doubts, warn_of_refused_fit
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
 from .validation import Validation
 
 SUSPECTS_IN_SUMMARY = 5
-PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
 
 
 class Logbook:
@@ -59,7 +58,7 @@ class Logbook:
         self.history = [entry for entry in self.history if entry["epoch"] < epoch]  # a restart trains one epoch again
         self.distribution = [{"head": head} | own for head, own in zip(heads, distribution, strict=True)]
         for index, own in enumerate(self.distribution):
-            summary = self.records.summary(index)
+            summary = summarise(self.records.visited_weights(index))
             if summary.visited == 0:
                 continue
             head, mu, sigma = own["head"], own["location"], own["scale"]
@@ -170,46 +169,6 @@ def _counted(split: Split) -> str:
     weight = split.records.weight.cpu().numpy()
     below, kind = int((weight < 0.5).sum()), {TRAIN: "training", VALID: "validation"}[split.name]
     return f"{below} of {len(weight)} {kind} configurations ({100 * below / max(len(weight), 1):.2f} %)"
-
-
-def description(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
-    """What every kind of result says of itself."""
-    return {
-        "kind": kind,
-        "name": prefix.name,
-        "rows": rows,
-        "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "directory": str(Path.cwd()),
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    found = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
-
-
-def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Settings as JSON can hold them: infinite numbers and anything unusual become texts."""
-    return {
-        name: plain(value)
-        if isinstance(value, dict)
-        else value
-        if value is None or isinstance(value, bool | int | str) or is_finite(value)
-        else str(value)
-        for name, value in values.items()
-    }
-
-
-def is_finite(value: Any) -> bool:
-    """True for a finite float."""
-    return isinstance(value, float) and bool(np.isfinite(value))
 
 
 def _wandb_histogram(counts: list[int]) -> Any:

@@ -6,7 +6,6 @@ Knows no MACE: `plugin` calls these methods from MACE's own functions, another c
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +28,7 @@ from ..weights.records import Records
 from ..weights.remembered import remembered
 from ..weights.running import GaussianDistribution
 from . import distributed
+from .checkpoint import restore, state_of
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
@@ -38,7 +38,6 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
     "mixture": MixtureDistribution,
     "gaussian": GaussianDistribution,
 }
-STATE_FORMAT = 2  # of what a checkpoint holds of the judgement; that of another one can't be continued
 
 
 class RobustTraining:
@@ -117,7 +116,7 @@ class RobustTraining:
         if needed:
             log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
         if self._restarted:
-            self._restore()
+            restore(self, self._checkpoint)
         else:
             self.logbook.set_earlier_results_aside()
 
@@ -174,61 +173,14 @@ class RobustTraining:
         self.logbook.save(finished=True)
         self.logbook.save_sample(model, self._batches_of_rows(loader), output_args)
 
-    # --- checkpoints -------------------------------------------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and builtins only, so that torch.load reads it with weights_only=True, and without this package."""
-        return {
-            "version": __version__,
-            "format": STATE_FORMAT,
-            "options": asdict(self.options),
-            "heads": list(self.provenance.heads),
-            "training_set": self.provenance.fingerprint(),
-            "statistics": {stage: loss.distribution.state_dict() for stage, loss in self.losses.items()},
-            "safety": {stage: loss.safety.state_dict() for stage, loss in self.losses.items()},
-            "records": self.records.state_dict(),
-            "features": None if self.features is None else self.features.state_dict(),
-            "history": self.logbook.history,
-        }
+        """Our part of a checkpoint, see `checkpoint.state_of`."""
+        return state_of(self)
 
     def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
         """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""
         if not self.started:
             self._restarted, self._checkpoint = True, state
-
-    def _restore(self) -> None:
-        state = self._checkpoint
-        if state is None:
-            logging.warning(f"The checkpoint comes from a run without {LOSS_NAME}: the statistics start fresh")
-            return
-        for name, before in state["options"].items():
-            now = asdict(self.options).get(name)
-            if before != now:
-                logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {before}, this run continues with {now}")
-        heads = self.provenance.heads
-        if state["heads"] != heads:
-            logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
-            return
-        known = state["options"].get("distribution") == self.options.distribution
-        if not known:
-            logging.warning("The statistics of another distribution can't be continued: they start fresh")
-        elif state.get("format") != STATE_FORMAT:
-            known = False
-            logging.warning("The statistics of another version of mace-outlier can't be continued: they start fresh")
-        for stage, statistics in state["statistics"].items():
-            if stage in self.losses and known:
-                self.losses[stage].distribution.load_state_dict(statistics)
-                if stage in state.get("safety", {}):
-                    self.losses[stage].safety.load_state_dict(state["safety"][stage])
-        self.logbook.history = list(state.get("history", []))
-        if state.get("training_set") == self.provenance.fingerprint():
-            self.records.load_state_dict(state["records"])
-        else:
-            logging.warning("The training set has changed since the checkpoint: its records start fresh")
-        if known and self.features is not None:
-            self.features.load_state_dict(state["features"])
-        if known:
-            logging.info("Continuing with the loss statistics of the checkpoint")
 
     # --- details -----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Memory is O(N) for N training configurations (39 bytes each, 47 where stress is 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,19 +13,7 @@ from ..data.labels import COLUMN_OF
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-BINS = 20  # of the histogram of the weights, over [0, 1]
 BESIDE = ("head", "times_seen", "mean_weight", "by_property")  # tensors beside the table
-
-
-class HeadSummary(NamedTuple):
-    """The weights of the configurations of one head that were visited in one epoch."""
-
-    visited: int
-    mean_weight: float
-    share_below_half: float  # in [0, 1]
-    quantiles: list[float]  # see QUANTILES; empty if none was visited
-    histogram: list[int]  # BINS counts over [0, 1]
 
 
 class Records:
@@ -119,6 +107,15 @@ class Records:
             column = self.by_property[:, self.residuals.index(COLUMN_OF[name])]
             column.copy_(torch.where(which, bounded(own).to(column.dtype), column))
 
+    def factors(self, ids: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
+        """Squared weights (B,) of each label of the configurations `ids`; that of all where it has none of its own."""
+        whole, own = self.weight[ids].square(), self.by_property[ids].square()
+        columns = {label: COLUMN_OF.get(label) for label in labels}
+        return {
+            label: own[:, self.residuals.index(column)] if column in self.residuals else whole
+            for label, column in columns.items()
+        }
+
     def begin_epoch(self, epoch: int, steps: int) -> None:
         """Count the visits that follow as those of an epoch of so many steps."""
         self.epoch, self.steps, self.step = epoch, max(steps, 1), 0
@@ -146,25 +143,14 @@ class Records:
         rate = visited / self.times_seen.clamp(1, MEMORY)
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
 
+    def visited_weights(self, head: int) -> Tensor:
+        """Weights of this epoch's visits to `head`."""
+        return self.weight[self.visited & (self.head == head)]
+
     def check_weights(self) -> None:
         """Assert that all weights are in [0, 1]; waits for the device, so call it once an epoch."""
         for weights in (self.weight, self.by_property):
             assert bool(((weights >= 0.0) & (weights <= 1.0)).all()), "a weight is not in [0, 1]"
-
-    def summary(self, head: int) -> HeadSummary:
-        """Summarise the weights of this epoch's visits to `head`; waits for the device, so call it once an epoch."""
-        weights = self.weight[self.visited & (self.head == head)].sort().values.cpu()
-        if not len(weights):
-            return HeadSummary(0, torch.nan, torch.nan, [], [0] * BINS)
-        places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
-        values = (
-            weights.mean(dtype=torch.float64),
-            (weights < 0.5).double().mean(),
-            *weights[places],
-        )
-        mean, below, *quantiles = torch.stack([value.double() for value in values]).tolist()
-        histogram = torch.histc(weights, BINS, 0.0, 1.0).int().tolist()
-        return HeadSummary(len(weights), mean, below, quantiles, histogram)
 
     # --- state -------------------------------------------------------------------------------------------------------
 

@@ -9,14 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ..method.settings import Settings
 from .distribution import LossDistribution, Remembered, Weighted, bounded
+from .faults import fault_of_fit, fault_of_validation
 from .records import Records
 
-MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
-MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either
-FEW_IN_VALIDATION = 0.1  # share of suspects up to which a validation set may have any multiple
-ROUNDING = 1e-6  # by which a weight may miss [0, 1]
 NOT_DESCRIBED = {"kind": "lognormal", "location": math.nan, "scale": math.nan, "threshold": math.nan}
 
 Share = Callable[[Tensor], Tensor]  # sums a tensor over the processes of a distributed run
@@ -126,7 +122,7 @@ class Safety:
         for head in seen.heads.unique().tolist():
             own = seen.heads == head
             usable = own & seen.usable
-            fault = _fault_of_validation(weight[usable], zscore[usable], share_of_suspects(training, head))
+            fault = fault_of_validation(weight[usable], zscore[usable], share_of_suspects(training, head))
             if fault:
                 weight, stock = weight.masked_fill(own, 1.0), True
                 self._warn_of_validation(head, fault)
@@ -184,34 +180,6 @@ class Safety:
                 f"head {self.names[head]}: {fault}: models are chosen by the stock loss of the validation set where "
                 "that is so, and none of it is called wrong (said once)"
             )
-
-
-def fault_of_fit(weight: Tensor, zscore: Tensor) -> str | None:
-    """Why the weights and z-scores (N,) of all usable configurations of a head can't be right; None: they may be."""
-    if not len(weight):
-        return None
-    if not bool((weight.isfinite() & zscore.isfinite()).all()):
-        return "weights or z-scores are not finite"
-    if float(weight.min()) < -ROUNDING or float(weight.max()) > 1 + ROUNDING:
-        return "weights are not in [0, 1]"
-    below, size = int((weight < 0.5).sum()), len(weight)
-    if below > MOST * size:
-        none_left = " and none be trusted" if below == size else ""
-        return f"undecided: {below} of {size} labels ({100 * below / size:.0f} %) would be taken for wrong{none_left}"
-    return None
-
-
-def _fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> str | None:
-    """The same of a validation set, by the share of suspects of the training set."""
-    if not len(weight):
-        return None
-    in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below
-    if not bool(in_order.all()):
-        return "weights or z-scores of the validation set are no numbers in their range"
-    own = float((weight < 0.5).double().mean())
-    if own > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
-        return f"{100 * own:.0f} % of the validation set look wrong, but {100 * in_training:.1f} % of the training set"
-    return None
 
 
 def share_of_suspects(records: Records, head: int) -> float:

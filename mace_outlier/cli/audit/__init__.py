@@ -90,7 +90,7 @@ def load(arguments: argparse.Namespace) -> Any:
 
 def show(prefix: Path, truth: str | None) -> None:
     """Report on the results."""
-    from ... import report
+    from .. import report
 
     parser = argparse.ArgumentParser()
     report.add_arguments(parser)

@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 
 from ...data.shift import fit_shifts
 from ...results.files import AUDIT
-from ...run.logbook import description, plain
+from ...run.about import description, plain
 from ...run.tables import identity
 from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
