@@ -12,9 +12,10 @@ _PUBLIC = {
     "soft_weight": "weights.running",
     "Records": "weights.records",
     "RobustLoss": "losses.robust",
+    "RobustWeights": "weights.robust_weights",
     "Options": "run.options",
 }
-__all__ = ["GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "soft_weight"]
+__all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> object:

@@ -21,10 +21,11 @@ from mace_outlier.data.descriptions import Descriptions
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS
+from mace_outlier.results.in_words import populations
 from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import in_milli
 from mace_outlier.run import logbook, sample
-from mace_outlier.run.fit_in_log import populations, warn_of_doubts
+from mace_outlier.run.fit_in_log import warn_of_doubts
 from mace_outlier.run.logbook import Logbook
 from mace_outlier.run.options import Options
 from mace_outlier.run.validation import Validation

@@ -13,7 +13,7 @@ import pytest
 import torch
 from made_up_seen import remembered
 
-from mace_outlier.run.fit_in_log import populations
+from mace_outlier.results.in_words import populations
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.safety import Safety, share_of_suspects

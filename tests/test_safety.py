@@ -13,8 +13,9 @@ from made_up_seen import remembered
 from mace_outlier.data.descriptions import Descriptions
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.losses.selection import Selection
+from mace_outlier.results.in_words import populations
 from mace_outlier.run import training
-from mace_outlier.run.fit_in_log import populations, warn_of_refused_fit
+from mace_outlier.run.fit_in_log import warn_of_refused_fit
 from mace_outlier.run.validation import Validation
 from mace_outlier.weights.distribution import Weighted, bounded
 from mace_outlier.weights.mixture import MixtureDistribution

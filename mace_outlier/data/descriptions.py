@@ -1,7 +1,7 @@
 """What is known of each row besides its labels: config_type, formula, molecule, number of atoms, size of its forces."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,15 @@ class Descriptions:
         self.force = torch.zeros(size, dtype=torch.float32)  # 0: none
         self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula", "molecule")}
         self.vocabulary: dict[int, str] = {0: ""}
+
+    @classmethod
+    def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Descriptions":
+        """What is known of rows by their formulas ("H2O"); of none where there are none."""
+        described = cls(size)
+        for row, formula in enumerate(map(Formula, formulas)):
+            name = formula.format("hill")
+            described.note(row, Tag("", name, name, len(formula)))
+        return described
 
     def note(self, row: int, tag: Tag) -> None:
         """Take in what a sample says of its row."""

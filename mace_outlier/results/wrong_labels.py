@@ -12,7 +12,7 @@ NEEDED = Settings().gain  # evidence from which wrong labels are believed in
 MOST = Settings().most  # share of a head beyond which nobody can say which are the wrong ones
 MANY = 0.35  # share from which a user should look at examples of both
 ONE_SIDE, ALIKE = 0.9, 0.65  # share of wrong energies on the larger side: from here nearly all; up to here as many
-PLURALS = {"energy": "energies", "forces": "forces", "stress": "stresses", "virials": "virials"}
+PLURALS = {"energy": "energies", "forces": "forces", "stress": "stresses", "virials": "virials", "loss": "losses"}
 
 
 class WrongProperty(NamedTuple):

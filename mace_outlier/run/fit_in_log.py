@@ -1,31 +1,9 @@
-"""What the log says of a head's labels, at the end of every epoch and of a run."""
+"""What the log says of a head's labels at the end of a run."""
 
 import logging
 from typing import Any
 
-from ..results.wrong_labels import MANY, MOST, WrongLabels, in_percent, read_wrong_labels
-
-
-def populations(distribution: dict[str, Any]) -> str:
-    """What is believed of a head's labels, for the log; where its fit was refused, what stays, and why."""
-    if "refused" in distribution:
-        before = {name: value for name, value in distribution.items() if name != "refused"}
-        return f"fit refused ({distribution['refused']}), that of before stays: {populations(before)}"
-    wrong = read_wrong_labels(distribution)
-    if wrong is None:
-        return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
-    if wrong.believed:
-        each = (f"{own.labels} of {in_percent(own.share)} {own.off}" for own in wrong.believed)
-        return f"{in_percent(wrong.share)} wrong: {'; '.join(each)}"
-    said = _undecided(wrong) if wrong.undecided else f"no wrong labels found ({wrong.evidence})"
-    return said + (f", but {in_percent(wrong.share)} gross errors" if wrong.share else "")
-
-
-def _undecided(wrong: WrongLabels) -> str:
-    """What looks wrong and is not acted on."""
-    if wrong.too_many:
-        return f"undecided: {in_percent(wrong.undecided)} look wrong, more than half: which are the wrong ones?"
-    return f"undecided: {in_percent(wrong.undecided)} look wrong, which the next epoch has to confirm"
+from ..results.wrong_labels import MANY, MOST, in_percent, read_wrong_labels
 
 
 def warn_of_refused_fit(distribution: dict[str, Any]) -> None:

@@ -12,11 +12,12 @@ from ..data.descriptions import Descriptions
 from ..data.provenance import Provenance
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
+from ..results.in_words import populations
 from ..weights.records import Records
 from ..weights.summary import BINS, QUANTILES, summarise
 from . import sample
 from .about import description, plain
-from .fit_in_log import populations, warn_of_doubts, warn_of_refused_fit
+from .fit_in_log import warn_of_doubts, warn_of_refused_fit
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
 from .validation import Validation

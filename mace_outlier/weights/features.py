@@ -44,7 +44,16 @@ class Features:
     @torch.no_grad()
     def observe(self, rows: Tensor, ref: Any, pred: dict[str, Tensor]) -> None:
         """Note the features of the configurations `rows` (B,) of a training batch."""
-        own = self.measure(ref, pred, learn=True)
+        self._put(rows, self.measure(ref, pred, learn=True))
+
+    @torch.no_grad()
+    def note(self, rows: Tensor, pooled: Tensor | None, force: Tensor) -> None:
+        """Note pooled features (B, K), the same in every call or None, and the RMS of the predicted forces (B,)."""
+        parts = [force.unsqueeze(1), force.new_full((len(rows), len(CONDITIONS)), torch.nan)]
+        parts += [] if pooled is None else [self._narrow(pooled.to(force), learn=True)]
+        self._put(rows, torch.cat(parts, dim=1).float())
+
+    def _put(self, rows: Tensor, own: Tensor) -> None:
         if self.table is None:
             self.table = own.new_full((self.size, own.shape[1]), torch.nan)
         self.table[rows] = own

@@ -63,8 +63,9 @@ class MixtureDistribution(LossDistribution):
         self.first.absorb(sums)
 
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
-        """See the class."""
-        return self.first.weigh(_log(losses), heads)
+        """See the class; what isn't likely to be gross has weight 1 exactly, as in stock training."""
+        weight, zscore, _ = self.first.weigh(_log(losses), heads)
+        return Weighted(weight.masked_fill(weight >= 0.5, 1.0), zscore)
 
     def refit(self, seen: Remembered) -> Weighted | None:
         """See the class; waits for the device."""

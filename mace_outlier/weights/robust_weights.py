@@ -1,0 +1,217 @@
+"""Weights for any training loop: `RobustWeights`. Torch only; knows no host."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from ..data.descriptions import Descriptions
+from ..data.labels import COLUMN_OF
+from ..method.settings import Settings
+from .distribution import Remembered, bounded
+from .features import Features
+from .mixture import MixtureDistribution
+from .records import Records
+from .remembered import remembered
+from .safety import Safety
+from .suspects import in_words, worst_first
+
+if TYPE_CHECKING:
+    import pandas
+
+ARGUMENTS = {"energy_error": "energy", "force_error": "forces", "stress_error": "stress", "virials_error": "virials"}
+STEPS = 1000  # that the first epoch is taken to have: at which of them a batch was seen explains errors
+LOSS = "loss"  # the property that is judged where only losses are given
+
+
+class RobustWeights:
+    """Weights of N configurations, by which a training survives wrong labels; no MACE needed.
+
+        weights = RobustWeights(len(dataset))
+        for epoch in range(epochs):
+            for ids, batch in loader:
+                out = model(batch)
+                loss = (weights(ids, energy_error=..., force_error=..., features=...) * per_configuration_loss).mean()
+                ...
+            weights.end_epoch()
+
+    What a call returns is w^2 (B,), without gradient; w: the probability that all labels of a configuration are right,
+    judged at the end of each epoch for the next one, see `mace_outlier.method`. Within the first epoch, only gross
+    errors lose weight. Where a loss is not finite, or an error is infinite, the weight is 0; mask such a loss
+    (`torch.where`), since 0 times NaN is NaN.
+
+    Args:
+        size: N; configurations are the rows 0 to N - 1.
+        formulas: (N,) chemical formulas ("H2O"): their composition and size explain errors; configurations of the same
+            formula are compared with one another.
+        heads: (N,) which of several data sets a configuration is of; each is judged by itself.
+        device: where the errors will be.
+        sum_over_ranks: in a distributed run, returns the sum of a tensor over all processes; it is called once a step,
+            in all alike, and at the end of an epoch. Every process holds all N rows.
+        settings: of the judgement.
+
+    Raises:
+        ValueError: `formulas` or `heads` are not of N configurations.
+
+    Source: arXiv:2602.08849, and `mace_outlier.method` beyond it.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        formulas: Sequence[str] | None = None,
+        heads: Sequence[int] | None = None,
+        device: torch.device | str = "cpu",
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
+        settings: Settings = Settings(),  # noqa: B008 (immutable)
+    ) -> None:
+        for name, own in (("formulas", formulas), ("heads", heads)):
+            if own is not None and len(own) != size:
+                raise ValueError(f"{name}: {len(own)} given for {size} configurations")
+        place = torch.device(device)
+        self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
+        number = int(self.heads.max()) + 1 if size else 1
+        self.records = Records(size, place, number, stress=True, virials=True)
+        self.records.head = self.heads.to(self.records.head.dtype)
+        self.features = Features(size).to(place)
+        self.descriptions = Descriptions.of_formulas(size, formulas or ())
+        self.distribution = MixtureDistribution(number, settings=settings).to(place)
+        self.safety, self.sum_over_ranks = Safety(number), sum_over_ranks
+        self._begin(0, STEPS)
+        self._given: tuple[str, ...] = ()  # arguments of the calls of this epoch
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        ids: Tensor,
+        *,
+        energy_error: Tensor | None = None,
+        force_error: Tensor | None = None,
+        stress_error: Tensor | None = None,
+        virials_error: Tensor | None = None,
+        loss: Tensor | None = None,
+        features: Tensor | None = None,
+        predicted_force: Tensor | None = None,
+    ) -> Tensor:
+        """Return the factors w^2 (B,) of the losses of a training batch, and note what was seen of it.
+
+        Args:
+            ids: (B,) rows.
+            energy_error: (B,) prediction - label, eV/atom.
+            force_error, stress_error, virials_error: (B,) root mean square over the components; eV/A, eV/A^3, eV/atom.
+            loss: (B,) losses without weights; needed where there are no errors.
+            features: (B, K) what the model knows of each geometry, for instance the mean of its node features; without
+                them hard geometries can't be told from wrong labels as well.
+            predicted_force: (B,) root mean square of the predicted forces' components, eV/A.
+
+        An error of NaN says that a configuration has no such label.
+
+        Raises:
+            ValueError: nothing to judge by, another kind of errors than in the calls before, or not one for each row.
+        """
+        values = {"energy_error": energy_error, "force_error": force_error, "stress_error": stress_error}
+        values |= {"virials_error": virials_error, LOSS: loss}
+        given = {name: own.detach() for name, own in values.items() if own is not None}
+        self._check(ids, given)
+        errors = [given.get(name, torch.full_like(next(iter(given.values())), torch.nan)) for name in ARGUMENTS]
+        judged = given[LOSS] if LOSS in given else torch.stack([own.nan_to_num(0.0).square() for own in errors]).sum(0)
+        bad = judged.isnan() | torch.stack([own.isinf() for own in given.values()]).any(0)
+        weight = self._weigh(ids, judged.masked_fill(bad, 0.0), bad, errors)
+        unknown = torch.full_like(judged, torch.nan)
+        self.features.note(ids, features, unknown if predicted_force is None else predicted_force.detach().to(judged))
+        return weight.square().to(judged.dtype)
+
+    def _check(self, ids: Tensor, given: dict[str, Tensor]) -> None:
+        if not given:
+            raise ValueError(f"nothing to judge by: give at least one of {', '.join(ARGUMENTS)}, {LOSS}")
+        if self._given and tuple(given) != self._given:
+            raise ValueError(f"given {', '.join(given)}, but {', '.join(self._given)} before: the same in every call")
+        for name, own in given.items():
+            if own.shape != ids.shape:
+                raise ValueError(f"{name} has shape {tuple(own.shape)}, ids {tuple(ids.shape)}: one for each row")
+        self._given = tuple(given)
+
+    def _weigh(self, ids: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
+        heads, settled = self.heads[ids], self.distribution.settled
+        if self.sum_over_ranks is not None or not settled:
+            sums = self.distribution.sums(judged, heads, (judged > 0) & ~bad)
+            sums = sums if self.sum_over_ranks is None else self.sum_over_ranks(sums)
+            if not settled:
+                self.distribution.absorb(sums)
+        weight, zscore = self.records.weight[ids], None
+        if not settled:
+            weight, zscore, _ = self.distribution.weigh(judged, heads)
+        weight = bounded(weight).masked_fill(bad, 0.0)
+        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
+        return weight
+
+    # --- once an epoch -----------------------------------------------------------------------------------------------
+
+    def end_epoch(self) -> None:
+        """Judge what was seen in this epoch; the weights hold for the next. Waits for the device."""
+        records, share, mine = self.records, self.sum_over_ranks, self.records.visited
+        if share is not None:
+            records.merge(share)
+        self.features.end_epoch(mine, share)
+        records.end_epoch()
+        accepted = self.safety.refit(self.distribution, self._remembered(), share)
+        if accepted is not None:
+            weight, zscore, by_property = accepted.judged
+            known = {name: own for name, own in (by_property or {}).items() if name in COLUMN_OF}
+            records.judge(accepted.which, weight, zscore, known)
+        records.check_weights()
+        self._begin(self.epoch + 1, steps=max(records.step, 1))
+
+    def _begin(self, epoch: int, steps: int) -> None:
+        """Begin an epoch, of about as many steps as the last one."""
+        self.epoch = epoch
+        self.records.begin_epoch(epoch, steps)
+        self.features.begin_epoch()
+
+    def _remembered(self) -> Remembered:
+        records = self.records
+        errors = {name: records.column(name) for name in records.residuals}
+        usable = (records.time >= 0) & ~records.nonfinite
+        table = self.features.known
+        seen = remembered(records.loss, self.heads.long(), usable, records.time, errors, table, self.descriptions)
+        found = {name: own for name, own in seen.seen.errors.items() if (own == own).any()}
+        if not found:  # a loss is the square of an error
+            found = {LOSS: records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
+        return seen._replace(seen=dataclasses.replace(seen.seen, errors=found))
+
+    # --- what it thinks ----------------------------------------------------------------------------------------------
+
+    def table(self, ids: Sequence[Any] | None = None) -> "pandas.DataFrame":
+        """Return a row for each configuration, by the caller's own `ids` (N,) or by number; the worst first.
+
+        Columns: weight, zscore, loss, the errors that were given (as arguments are called), times_seen (epochs).
+        """
+        columns = {name: self.records.column(name) for name in ("weight", "zscore", "loss")}
+        errors = {name: self.records.column(COLUMN_OF[label]) for name, label in ARGUMENTS.items()}
+        columns |= {name: own for name, own in errors.items() if not bool(own.isnan().all())}
+        return worst_first(columns | {"times_seen": self.records.times_seen}, ids)
+
+    def report(self, ids: Sequence[Any] | None = None, most: int = 20) -> str:
+        """Return, as a text, what is believed of the labels of each head, and the worst suspects (weight below 1/2)."""
+        return in_words(self.table(ids), self.safety.describe() or self.distribution.describe(), most)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next epoch depends on: tensors and builtins only. Call it between epochs."""
+        return {
+            "epoch": self.epoch,
+            "steps": self.records.steps,
+            "distribution": self.distribution.state_dict(),
+            "safety": self.safety.state_dict(),
+            "records": self.records.state_dict(),
+            "features": self.features.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state`; raises ValueError where it is of another number of configurations or heads."""
+        self.records.load_state_dict(state["records"])
+        self.distribution.load_state_dict(state["distribution"])
+        self.safety.load_state_dict(state["safety"])
+        self.features.load_state_dict(state["features"])
+        self._begin(state["epoch"], state["steps"])
