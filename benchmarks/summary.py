@@ -10,7 +10,9 @@ from typing import Any
 
 HERE = Path(__file__).parent
 README, BENCHMARKS, ABLATION = HERE.parent / "README.md", HERE / "README.md", HERE / "ablation" / "README.md"
-DOCUMENTS = (README, BENCHMARKS, ABLATION)
+PAGES = HERE.parent / "docs" / "pages"
+MEASURED, CLUSTER = PAGES / "measured.md", PAGES / "cluster.md"
+DOCUMENTS = (README, BENCHMARKS, ABLATION, MEASURED, CLUSTER)
 
 
 def load(path: str) -> dict[str, Any]:
@@ -85,12 +87,11 @@ def tables(document: Path) -> dict[str, str]:
         return {f"ablation {name}": stored(f"ablation/{name}.md") for name in names}
     if document == BENCHMARKS:
         return {"demo": stored("demo/table.md"), "dft_water": dft_water()}
-    return {
-        "version_matrix": stored("versions/matrix.md"),
-        "demo_energy_weight_10": stored("demo_energy_weight_10/table.md"),
-        "ablation shares": stored("ablation/shares.md"),
-        "cost": cost(),
-    }
+    if document == CLUSTER:
+        return {"version_matrix": stored("versions/matrix.md")}
+    if document == MEASURED:
+        return {"ablation shares": stored("ablation/shares.md"), "cost": cost()}
+    return {"demo_energy_weight_10": stored("demo_energy_weight_10/table.md")}
 
 
 def filled(document: Path) -> str:

@@ -78,7 +78,7 @@ _environment_install() (  # a subshell: its options and variables stay in here
         torch+=(--index-url https://download.pytorch.org/whl/cpu)
     fi
     run "environment: ${torch[*]}" "${pip[@]}" "${torch[@]}"
-    run "environment: mace-torch, the plugin, tblite, pytest, ruff" "${pip[@]}" -e '.[demo,test,lint]'
+    run "environment: mace-torch, the plugin, tblite, pytest, ruff" "${pip[@]}" -e '.[demo,test,lint,docs]'
     # pip compiles one file after the other, which takes longer than to unpack them.
     compile_all='import compileall, sys; compileall.compile_dir(sys.prefix, quiet=2, workers=0)'
     run "environment: compiling, on all cores" .venv/bin/python -c "$compile_all"

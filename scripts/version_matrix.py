@@ -8,7 +8,7 @@ Finished rows are kept in build/version_matrix, as long as the plugin and the te
 environment of its own, which is removed afterwards (torch takes several GB). First a stock training with the plugin
 switched off: where that fails, MACE doesn't run with this torch, and for the oldest torch the next one is tried. Then
 the tests below. Writes benchmarks/versions/matrix.json, where each row names the commit that changed the plugin last,
-and matrix.md, the table that benchmarks/summary.py puts into the README.
+and matrix.md, the table that benchmarks/summary.py puts into docs/pages/cluster.md.
 """
 
 import argparse

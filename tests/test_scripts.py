@@ -11,7 +11,7 @@ import pytest
 from mace.tools import build_default_arg_parser
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
 
 
 def run(*command, cwd=ROOT):
@@ -72,8 +72,9 @@ def test_startup_benchmark_runs(tmp_path):
     assert json.loads((tmp_path / "startup.json").read_text())["import_us"] > 0
 
 
-def test_readme_names_the_options_with_their_defaults():
-    rows = dict(re.findall(r"^\| `--(ema_robust_\w+)` \| `([^`]*)` \|", README, flags=re.M))
+def test_the_page_of_options_names_them_with_their_defaults():
+    options = (ROOT / "docs" / "pages" / "options.md").read_text()
+    rows = dict(re.findall(r"^\| `--(ema_robust_\w+)` \| `([^`]*)` \|", options, flags=re.M))
     parser = build_default_arg_parser()
     known = {name for name in parser._option_string_actions if name.startswith("--ema_robust")}
     assert {f"--{name}" for name in rows} == known
@@ -89,6 +90,14 @@ def test_readme_tables_are_what_the_benchmarks_wrote(monkeypatch):
         assert summary.filled(document) == document.read_text()
 
 
-def test_readme_links_and_scripts_exist():
-    for path in re.findall(r"\]\(([^)#:]+)\)", README) + re.findall(r"`(scripts/\w+)`", README):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_scripts_exist(page):
+    text = page.read_text()
+    for path in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / path).exists(), path
+    for path in re.findall(r"`(scripts/\w+)`", text):
         assert (ROOT / path).exists(), path
+
+
+def test_the_readme_is_read_in_two_minutes():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150

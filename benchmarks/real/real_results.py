@@ -3,6 +3,8 @@
 python benchmarks/real/real_results.py
 """
 
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import _real_paths  # noqa: F401 (first)
@@ -32,7 +34,7 @@ NAMES = {
 ORDER = {name: place for place, name in enumerate([*SETS, *FAULTS, "own", *TRAINED, *NAMES])}  # of rows
 FOUND = ("ema_robust", "landed", "published")
 NOTHING = "Nothing is trained yet.\n"
-WHAT_IS_WRONG = {  # of the faults that the README of the project shows
+WHAT_IS_WRONG = {  # of the faults that the short tables show
     "clean": "nothing",
     "flip": "sign of the forces, 20 %",
     "kcal": "forces in kcal/mol/A, 10 %",
@@ -46,6 +48,13 @@ WHAT_IS_WRONG = {  # of the faults that the README of the project shows
     "scf_43": "unconverged, 43 %",
     "charge": "another charge state, 15 %",
     "own": "as published",
+}
+IN_FULL = {"Si": "silicon", "Mo": "molybdenum", "acac": "acetylacetone", "water": "water clusters", "wbe": "W-Be"}
+FACE = [*product(("Si", "Mo", "acac"), ("clean", "flip", "pm60"))]  # of the table on the project's first page
+FACE += [("water", "scf_30"), ("water", "scf_43"), ("wbe", "own")]
+ELSEWHERE: dict[str, tuple[Path, list | None]] = {  # tables in other documents, by name: where, and what they show
+    "short": (REPOSITORY / "docs" / "pages" / "measured.md", None),
+    "face": (REPOSITORY / "README.md", FACE),
 }
 
 
@@ -105,16 +114,17 @@ def found(rows: pandas.DataFrame) -> str:
     return f"{rows.touched_found.sum():.0f} of {rows.touched.sum():.0f}; {wrong}{false}"
 
 
-def short_table(rows: pandas.DataFrame) -> str:
-    """For the README of the project: what `ema_robust` found and lost, and its errors beside stock MACE's."""
+def short_table(rows: pandas.DataFrame, shown: Sequence[tuple[str, str]] | None = None) -> str:
+    """What `ema_robust` found and lost, and its errors beside stock MACE's: of all, or of some sets and faults."""
     lines = []
     for (name, fault), own in rows[rows.train == "forces"].groupby(["set", "fault"], sort=False):
         ours = own[own.arm == "ema_robust"]
-        if fault not in WHAT_IS_WRONG or not len(ours):
+        if fault not in WHAT_IS_WRONG or not len(ours) or (shown and (name, fault) not in shown):
             continue
         wrong = f"{ours.touched_found.sum():.0f} of {ours.touched.sum():.0f}" if ours.touched.sum() else "-"
         lost = f"{100 * ours.false.mean():.1f} % ({100 * ours.largest_false.max():.1f} %)"
         ratios = [ratio(own[(own.arm == arm) & own.seed.isin(ours.seed)]) for arm in ("weighted", "ema_robust")]
+        name = name if shown is None else IN_FULL[name]
         lines.append([name, WHAT_IS_WRONG[fault], str(len(ours)), wrong, lost, *ratios])
     head = ["data", "wrong labels", "seeds", "found", "right ones lost (at most after an epoch)"]
     return markdown([*head, "errors / oracle: stock", "**`ema_robust`**"], lines)
@@ -172,7 +182,8 @@ def write(work: Path, table: Path) -> pandas.DataFrame:
 def main() -> None:
     rows = write(WORK, TRAININGS)
     write_tables(README, "real", tables(rows))
-    write_tables(REPOSITORY / "README.md", "real", {"short": short_table(rows) if len(rows) else NOTHING})
+    for name, (document, shown) in ELSEWHERE.items():
+        write_tables(document, "real", {name: short_table(rows, shown) if len(rows) else NOTHING})
     if len(rows):
         draw(rows, HERE)
 

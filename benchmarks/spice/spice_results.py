@@ -155,7 +155,7 @@ def main() -> None:
     noise = label_noise() if SOURCE.exists() else about["label_noise"]
     tables = {name: make(rows) for name, make in TABLES.items()} | {"noise": in_words(noise)}
     write_tables(HERE / "README.md", "spice", tables)
-    write_tables(HERE.parent.parent / "README.md", "spice", {"shares": tables["shares"]})
+    write_tables(HERE.parent.parent / "docs" / "pages" / "measured.md", "spice", {"shares": tables["shares"]})
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": EPOCHS, "flags": FLAGS, "sigma": SIGMA}
     about = {"data": CHOICE, "conformations": CONFORMATIONS, "settings": settings, "arms": ARMS, "label_noise": noise}
     about["versions"] = {name: package_version(name) for name in PACKAGES}

@@ -27,7 +27,7 @@ LOSS = "loss"  # the property that is judged where only losses are given
 
 
 class RobustWeights:
-    """Weights of N configurations, by which a training survives wrong labels; no MACE needed.
+    """Weights of N configurations, by which a training survives wrong labels; no MACE needed::
 
         weights = RobustWeights(len(dataset))
         for epoch in range(epochs):
