@@ -47,7 +47,7 @@ def host_loads_plugins() -> bool:
 
 
 def register(extend):  # type: ignore[no-untyped-def]
-    """Entry point of the group `mace.plugins`, for a MACE with a seam for plugins."""
+    """Wrap MACE's functions by its own `extend`, for a MACE with a seam for plugins, see `mace.entry_point`."""
     if disabled():
         return
     try:

@@ -2,20 +2,24 @@
 Plugins: how other packages take part in a training.
 
 A package that wants to names an entry point of the group ``mace.plugins`` in its
-metadata, a function that is called once, at the begin of a training::
+metadata, a module that is imported once, at the begin of a training, for its side
+effects::
 
     [project.entry-points."mace.plugins"]
-    my_package = "my_package.mace_plugin:register"
+    my_package = "my_package.mace_plugin"
 
-It is given ``extend``, and says what to put around which function of MACE::
+It says what to put around which function of MACE::
 
-    def register(extend):
-        extend("mace.tools.scripts_utils.get_loss_fn", get_loss_fn)
+    from mace.plugins import extend
 
     def get_loss_fn(original, args, *rest, **kwargs):
         if args.loss != "my_loss":
             return original(args, *rest, **kwargs)
         return MyLoss()
+
+    extend("mace.tools.scripts_utils.get_loss_fn", get_loss_fn)
+
+A plugin that raises is left out, with a line in the log.
 
 To be known to ``--loss``, extend ``mace.tools.arg_parser.build_default_arg_parser``;
 to keep something in checkpoints, ``CheckpointBuilder.create_checkpoint`` and
@@ -81,7 +85,7 @@ def extend(name: str, wrapper: Callable) -> None:
 
 
 def load_plugins() -> None:
-    """Have the plugins that are installed register themselves, once."""
+    """Import the plugins that are installed, once."""
     global _loaded  # pylint: disable=global-statement
     if _loaded:
         return
@@ -89,7 +93,7 @@ def load_plugins() -> None:
     for entry_point in sorted(_entry_points(), key=lambda one: one.name):
         before = {name: list(wrappers) for name, wrappers in _wrappers.items()}
         try:
-            entry_point.load()(extend)
+            entry_point.load()
         except Exception as error:  # pylint: disable=broad-except
             for name, wrappers in _wrappers.items():
                 wrappers[:] = before.get(name, [])

@@ -22,14 +22,14 @@ def no_plugins(monkeypatch):
         wrappers[:] = before[name]
 
 
-def install(monkeypatch, **registered):
-    """As if packages with these entry points were installed."""
+def install(monkeypatch, **imported):
+    """As if packages with these entry points were installed; to import one is to call it."""
 
     class EntryPoint:
-        def __init__(self, name, register):
-            self.name, self.load = name, lambda: register
+        def __init__(self, name, load):
+            self.name, self.load = name, load
 
-    points = [EntryPoint(name, register) for name, register in registered.items()]
+    points = [EntryPoint(name, load) for name, load in imported.items()]
     monkeypatch.setattr(plugins, "_entry_points", lambda: points)
     monkeypatch.setattr(plugins, "_loaded", False)
 
@@ -41,13 +41,13 @@ def known_loss(original, *args, **kwargs):
 
 
 def test_a_plugin_makes_a_loss_known(monkeypatch):
-    def register(extend):
-        extend("mace.tools.arg_parser.build_default_arg_parser", known_loss)
+    def mine():
+        plugins.extend("mace.tools.arg_parser.build_default_arg_parser", known_loss)
 
     required = ["--name=x", "--train_file=y"]
     with pytest.raises(SystemExit):
         build_default_arg_parser().parse_args(["--loss=my_loss", *required])
-    install(monkeypatch, mine=register)
+    install(monkeypatch, mine=mine)
     arguments = build_default_arg_parser().parse_args(["--loss=my_loss", *required])
     assert arguments.loss == "my_loss"
 
@@ -55,17 +55,17 @@ def test_a_plugin_makes_a_loss_known(monkeypatch):
 def test_plugins_are_loaded_once_and_wrap_one_another(monkeypatch):
     calls = []
 
-    def register_as(name):
+    def plugin_called(name):
         def wrapper(original, state):
             return {**original(state), name: len(calls)}
 
-        def register(extend):
+        def plugin():
             calls.append(name)
-            extend("mace.tools.checkpoint.CheckpointBuilder.create_checkpoint", wrapper)
+            plugins.extend("mace.tools.checkpoint.CheckpointBuilder.create_checkpoint", wrapper)
 
-        return register
+        return plugin
 
-    install(monkeypatch, b=register_as("b"), a=register_as("a"))
+    install(monkeypatch, b=plugin_called("b"), a=plugin_called("a"))
     model = torch.nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
@@ -79,11 +79,11 @@ def test_plugins_are_loaded_once_and_wrap_one_another(monkeypatch):
 
 
 def test_a_plugin_that_fails_leaves_nothing_behind(monkeypatch, caplog):
-    def register(extend):
-        extend("mace.tools.arg_parser.build_default_arg_parser", known_loss)
-        extend("mace.no_such_function", known_loss)
+    def broken():
+        plugins.extend("mace.tools.arg_parser.build_default_arg_parser", known_loss)
+        plugins.extend("mace.no_such_function", known_loss)
 
-    install(monkeypatch, broken=register)
+    install(monkeypatch, broken=broken)
     with caplog.at_level(logging.WARNING):
         parser = build_default_arg_parser()
     assert "my_loss" not in parser._option_string_actions["--loss"].choices

@@ -13,7 +13,7 @@ from frames import assert_same_frame, configurations, keys, row, run_export, sav
 from mace.data import load_from_xyz
 from structures import molecules
 
-from mace_outlier.cli import export
+from mace_outlier.cli import exported
 from mace_outlier.cli.exported import KEYS
 from mace_outlier.data.sources import read_frames
 
@@ -208,7 +208,7 @@ def test_configurations_are_not_kept_in_memory(tmp_path, monkeypatch):
             most = max(most, sum(reference() is not None for reference in alive))
             yield atoms
 
-    monkeypatch.setattr(export, "read_frames", frames)
+    monkeypatch.setattr(exported, "read_frames", frames)
     run_on(tmp_path, [row("train.xyz", i) for i in range(50)])
     assert len(alive) == 50
     assert most <= 3

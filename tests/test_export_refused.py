@@ -8,7 +8,7 @@ from ase import Atoms
 from frames import row, run_export, save
 from structures import molecules
 
-from mace_outlier.cli import export
+from mace_outlier.cli import export, exported
 from mace_outlier.results.reading import read_results
 
 
@@ -78,7 +78,7 @@ def test_existing_files_are_refused_before_anything_is_read(trained, monkeypatch
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_an_interrupted_export_leaves_what_was_there(trained, monkeypatch, error):
     (trained / "s.xyz").write_text("old")
-    write_frame, written = export.write_frame, []
+    write_frame, written = exported.write_frame, []
 
     def interrupted(file, atoms):
         written.append(atoms)
@@ -86,7 +86,7 @@ def test_an_interrupted_export_leaves_what_was_there(trained, monkeypatch, error
             raise error("stop")
         return write_frame(file, atoms)
 
-    monkeypatch.setattr(export, "write_frame", interrupted)
+    monkeypatch.setattr(exported, "write_frame", interrupted)
     before = sorted(trained.iterdir())
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         run_export(".", "--suspects", "s.xyz", "--trusted", "t.xyz", "--force")
