@@ -28,7 +28,8 @@ from training_files import digest_of, write_json_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK, OUT, REPORT = ROOT / "build" / "version_matrix", ROOT / "benchmarks" / "versions", "matrix.json"
-TESTS = ["tests/test_canary.py", "tests/test_doctor.py", "tests/test_training_runs.py", "tests/test_mixture.py"]
+TESTS = ["tests/mace/test_canary.py", "tests/cli/test_doctor.py", "tests/run/test_training_runs.py"]
+TESTS += ["tests/method", "tests/weights"]
 LEFT_OUT = "not cueq and not schedulefree and not wandb"  # optional packages of MACE with demands of their own
 NEEDED = ["pytest>=8", "scikit-learn", "h5py", "lmdb"]
 OLDEST = ("1.13.1", "2.0.1", "2.1.2", "2.2.2", "2.4.1", "2.6.0")  # tried in this order
@@ -126,7 +127,8 @@ def count(report: Path) -> dict[str, int]:
 
 def key() -> str:
     """What a row depends on here: the plugin and its tests."""
-    tests = [ROOT / name for name in (*TESTS, "tests/conftest.py", "tests/structures.py")]
+    tests = [path for name in TESTS for path in (sorted((ROOT / name).glob("*.py")) or [ROOT / name])]
+    tests += [ROOT / "tests" / name for name in ("conftest.py", "structures.py")]
     return digest_of([*sorted((ROOT / "mace_outlier").rglob("*.py")), *tests])
 
 

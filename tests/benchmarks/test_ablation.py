@@ -9,7 +9,7 @@ import pytest
 from ase import Atoms, units
 from made_up_fits import BOTH, EARLIER, UNDECIDED, population_entry
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks/ablation"):
     sys.path.insert(0, str(ROOT / folder))
 

@@ -11,7 +11,7 @@ from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "real"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "real"))
 import real_heavy
 
 FEATURES = 20

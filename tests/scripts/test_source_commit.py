@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 sys.path.insert(0, str(ROOT / "scripts"))
 import source_commit  # noqa: E402

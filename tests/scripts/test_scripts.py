@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mace.tools import build_default_arg_parser
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
 
 

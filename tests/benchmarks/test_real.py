@@ -13,7 +13,7 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import read
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/spice", "benchmarks/real"):
     sys.path.insert(0, str(ROOT / folder))
 

@@ -21,7 +21,7 @@ from mace.tools.run_train_utils import load_dataset_for_path
 
 from mace_outlier.data.sources import read_frames
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 import prepare_spice  # noqa: E402

@@ -15,7 +15,7 @@ import yaml
 from mace.tools import build_default_arg_parser
 from test_prepare_spice import write_spice
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "scripts" / "cluster"
 # only device, size of the model and length differ from what a user submits
 SMALL = [

@@ -1,6 +1,6 @@
 """Whatever the data are, a fit gives weights in [0, 1], never takes more than half for wrong, and never fails.
 
-`MACE_OUTLIER_FITS=10000 python -m pytest tests/test_method_random_fits.py` makes so many fits (two epochs and a
+`MACE_OUTLIER_FITS=10000 python -m pytest tests/method/test_random_fits.py` makes so many fits (two epochs and a
 validation set each); by default, as many as take a minute. `MACE_OUTLIER_FIRST_FIT=123` begins with that one.
 """
 

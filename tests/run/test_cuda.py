@@ -16,13 +16,13 @@ from test_distributed_runs import torchrun
 from mace_outlier.__main__ import main
 from mace_outlier.results.reading import read_results
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "overhead"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "overhead"))
 from launches import PHASES, lines_that_wait, robust, training_batch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 ROBUST = ["--loss=ema_robust", "--energy_weight=100", "--forces_weight=1", "--valid_batch_size=7"]
 ON_GPU = "--device=cuda"
-THROUGH_NCCL = Path(__file__).parent / "one_process_collectives.py"
+THROUGH_NCCL = Path(__file__).parents[1] / "one_process_collectives.py"
 
 
 def agree(one, other):

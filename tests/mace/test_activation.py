@@ -15,7 +15,7 @@ from conftest import command_line
 import mace_outlier
 from mace_outlier import _boot
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FLAGS = ("--loss=ema_robust", "--max_num_epochs=1", "--plot=False")
 
 

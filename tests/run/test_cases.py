@@ -11,7 +11,7 @@ from conftest import KEYS, Mace, Run, within
 from mace_outlier.__main__ import main
 from mace_outlier.results.reading import read_results
 
-CASES = Path(__file__).parent.parent.parent / "shared" / "cases"
+CASES = Path(__file__).parents[3] / "shared" / "cases"
 pytestmark = pytest.mark.skipif(
     not CASES.exists(), reason="../shared/cases, small inputs of reported failures, is not there"
 )

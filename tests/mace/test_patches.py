@@ -13,7 +13,7 @@ import torch
 import warm_python
 from conftest import command_line, load_checkpoint
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 VERSIONS = [path.stem.removeprefix("mace-torch-") for path in sorted((ROOT / "patches").glob("*.patch"))]
 JUDGED = "Validation: ema_robust loss="
 NEW = {"mace/plugins.py", "tests/test_plugins.py"}

@@ -8,8 +8,8 @@ from pathlib import Path
 from ase.io import read, write
 from structures import molecules, spoil
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
-REPORTS = (Path(__file__).parent.parent / "docs" / "pages" / "reports.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
+REPORTS = (Path(__file__).parents[2] / "docs" / "pages" / "reports.md").read_text()
 
 
 def test_report_export_and_audit_as_the_readme_has_them(mace):

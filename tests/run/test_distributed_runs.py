@@ -8,7 +8,7 @@ import torch
 from conftest import PUBLISHED, Run, command_line
 from structures import molecules, spoil, write_xyz
 
-REHEARSAL = Path(__file__).parent.parent / "scripts" / "rehearse_on_cpu.py"
+REHEARSAL = Path(__file__).parents[2] / "scripts" / "rehearse_on_cpu.py"
 WRONG = [3, 12, 25]
 
 

@@ -16,7 +16,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.io import read
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/water"):
     sys.path.insert(0, str(ROOT / folder))
 

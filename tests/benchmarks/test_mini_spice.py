@@ -9,7 +9,7 @@ import pandas
 import pytest
 from ase.io import read
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/spice"):
     sys.path.insert(0, str(ROOT / folder))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import mace
 import warm_python
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SITE = Path(mace.__file__).parent.parent
 

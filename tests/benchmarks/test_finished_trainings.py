@@ -11,7 +11,7 @@ import numpy as np
 import pandas
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/spice"):
     sys.path.insert(0, str(ROOT / folder))
 

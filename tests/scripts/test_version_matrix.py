@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 REPORT = '<testsuites><testsuite tests="12" failures="{}" errors="0" skipped="2"/></testsuites>'
 
 

@@ -23,7 +23,7 @@ from mace_outlier.weights.records import Records
 from mace_outlier.weights.running import GaussianDistribution
 from mace_outlier.weights.safety import Safety, share_of_suspects
 
-CASES = Path(__file__).parent.parent.parent / "shared" / "cases"
+CASES = Path(__file__).parents[3] / "shared" / "cases"
 HEADS = ["one", "two"]
 SIZE = 10  # configurations of each head
 

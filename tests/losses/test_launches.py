@@ -9,7 +9,7 @@ from mace.modules.loss import WeightedEnergyForcesLoss
 from ranks import Toy, collate, items
 from test_reduction import BASES
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks" / "overhead"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "overhead"))
 from launches import PHASES, Launches, count, robust, training_batch
 
 pytestmark = pytest.mark.usefixtures("double_precision")
