@@ -8,8 +8,8 @@ import torch
 from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 
-from mace_outlier.data.descriptions import Descriptions
 from mace_outlier.data.labels import LABELS
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import TAG_FIELD, Tag
 from mace_outlier.losses.probe import MadeUpBatch
@@ -99,7 +99,7 @@ class Outcome(NamedTuple):
 
     parameters: dict[str, Tensor]
     state: dict[str, Any]  # of the plugin
-    descriptions: dict[str, Any]
+    metadata: dict[str, Any]
     losses: list[float]
     collectives: list[int]  # all_reduce calls of each step
     validation: list[float]
@@ -122,8 +122,8 @@ def train(
     trained = nn.parallel.DistributedDataParallel(model) if ranks > 1 else model
     optimizer = torch.optim.SGD(trained.parameters(), lr=2e-3)
     parts = [[Part("made up", np.arange(GOOD))], [Part("made up", np.arange(GOOD, len(made)))]]
-    rows = Provenance(HEADS, parts), Descriptions(len(made))
-    validation = Provenance(HEADS, parts), Descriptions(len(made))
+    rows = Provenance(HEADS, parts), Metadata(len(made))
+    validation = Provenance(HEADS, parts), Metadata(len(made))
     loader = Shard(made, rank, ranks)
     valid_loaders = [Shard(made[:GOOD], rank, ranks), Shard(made[GOOD:], rank, ranks)]
     run.start(made, *rows, torch.device("cpu"), validation=validation)
@@ -210,7 +210,7 @@ def stock_and_ours() -> dict[str, tuple[Tensor, ...]]:
     for base in BASES:
         run = RobustTraining(Options(base_loss="weighted", distribution="gaussian", threshold=torch.inf))
         loss = run.wrap(base(), mace_losses, "stage_one")
-        run.start(made, Provenance(["one"], [[Part("a", np.arange(99))]]), Descriptions(99), torch.device("cpu"))
+        run.start(made, Provenance(["one"], [[Part("a", np.arange(99))]]), Metadata(99), torch.device("cpu"))
         batch, output = with_all_labels(collate(made))
         stock = value_and_gradients(loss.base, batch, output)
         batch.configuration_id = torch.arange(len(made))

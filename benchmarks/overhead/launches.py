@@ -21,7 +21,7 @@ from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.losses.probe import made_up_batch
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
@@ -107,7 +107,7 @@ def settled(heads: int) -> LossDistribution:
     errors = 0.01 * torch.randn(ROWS, generator=generator, dtype=torch.float64)
     which, once = torch.arange(ROWS) % heads, torch.zeros(ROWS)
     features, residuals = Features(ROWS).known, {"energy_error": errors}
-    seen = remembered(errors.square(), which, errors != 0, once, residuals, features, Descriptions(ROWS))
+    seen = remembered(errors.square(), which, errors != 0, once, residuals, features, Metadata(ROWS))
     distribution.refit(seen)
     assert distribution.settled
     return distribution

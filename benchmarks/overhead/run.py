@@ -25,7 +25,7 @@ from ase.build import molecule
 from mace import data, modules, tools
 
 from mace_outlier.data.dataset import NumberedDataset, TaggingCollater
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.tagging import Tag
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
@@ -72,13 +72,13 @@ def make_model(irreps: str = "16x0e", correlation: int = 2, max_ell: int = 2, r_
     )  # fmt: skip
 
 
-def described(samples: list[Any]) -> Descriptions:
+def described(samples: list[Any]) -> Metadata:
     """What a training learns of its samples, which are all of the same molecules."""
-    descriptions = Descriptions(len(samples))
+    metadata = Metadata(len(samples))
     for row, sample in enumerate(samples):
         force = float(sample.forces.square().mean().sqrt())
-        descriptions.note(row, Tag("Default", "H10O5", "H10O5", len(sample.forces), force))
-    return descriptions
+        metadata.note(row, Tag("Default", "H10O5", "H10O5", len(sample.forces), force))
+    return metadata
 
 
 class SideBySide:
@@ -90,7 +90,7 @@ class SideBySide:
         self.distribution = MixtureDistribution(warmup=100).to(self.device)
         self.records = Records(len(samples), stress="stress" in split.labels).to(self.device)
         self.features = Features(self.size, scalar_columns(model)).to(self.device)
-        self.descriptions = described(samples)
+        self.metadata = described(samples)
         robust = RobustLoss(split)
         robust.attach(self.distribution, self.records, features=self.features)
         self.losses = {"stock": base, "robust": robust}
@@ -145,9 +145,9 @@ class SideBySide:
         start, records = time.perf_counter(), self.records
         self.features.end_epoch(records.visited)
         records.end_epoch()
-        usable, residuals = records.loss > 0, {name: records.column(name) for name in records.residuals}
+        usable, residuals = records.loss > 0, {name: records.column(name) for name in records.residual_names}
         seen = remembered(
-            records.loss, records.head.long(), usable, records.time, residuals, self.features.known, self.descriptions
+            records.loss, records.head.long(), usable, records.time, residuals, self.features.known, self.metadata
         )
         judged = self.distribution.refit(seen)
         if judged is not None:

@@ -32,7 +32,7 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     """Fill the records of a training set, end an epoch, and save; the cost of each."""
     import torch
 
-    from mace_outlier.data.descriptions import Descriptions
+    from mace_outlier.data.metadata import Metadata
     from mace_outlier.data.provenance import Part, Provenance
     from mace_outlier.run.logbook import Logbook
     from mace_outlier.run.options import Options
@@ -45,8 +45,8 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     shards = [
         Part(f"train/shard_{i:04d}.h5", np.arange(min(SHARD, size - i * SHARD))) for i in range(-(-size // SHARD))
     ]
-    rows, descriptions, records = Provenance(["Default"], [shards]), Descriptions(size), Records(size)
-    describe(descriptions, size)
+    rows, metadata, records = Provenance(["Default"], [shards]), Metadata(size), Records(size)
+    describe(metadata, size)
     made = time.perf_counter()
     distribution = GaussianDistribution()
     generator = torch.Generator().manual_seed(0)
@@ -57,14 +57,14 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
         distribution.update(losses, heads, losses > 0)
         errors = torch.stack((0.01 * losses.sqrt(), 0.1 * losses.sqrt()))
         records.observe(ids, heads, losses, *distribution.weigh(losses, heads)[:2], errors)
-    logbook = Logbook(Options(), rows, descriptions, records, prefix)
+    logbook = Logbook(Options(), rows, metadata, records, prefix)
     seen = time.perf_counter()
     records.end_epoch()
     logbook.end_epoch("stage_one", distribution.describe())
     ended = time.perf_counter()
     logbook.save(finished=True)
     saved = time.perf_counter()
-    fitted, found = fit(records, descriptions)
+    fitted, found = fit(records, metadata)
     return {
         "configurations": size,
         "records_megabytes": sum(tensor.nbytes for tensor in records.state_dict().values()) / 1e6,
@@ -79,7 +79,7 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     }
 
 
-def fit(records: Any, descriptions: Any) -> tuple[float, float]:
+def fit(records: Any, metadata: Any) -> tuple[float, float]:
     """Seconds of the fit of an epoch, when wrong labels are known from the one before, and the share that it finds."""
     import torch
 
@@ -89,7 +89,7 @@ def fit(records: Any, descriptions: Any) -> tuple[float, float]:
 
     distribution, size = MixtureDistribution(), len(records)
     generator = torch.Generator().manual_seed(1)
-    residuals = {name: records.column(name).clone() for name in records.residuals}
+    residuals = {name: records.column(name).clone() for name in records.residual_names}
     residuals["energy_error"] *= torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)  # to both sides
     usable = records.loss > 0
     features = Features(size, torch.arange(FEATURES))
@@ -97,15 +97,13 @@ def fit(records: Any, descriptions: Any) -> tuple[float, float]:
     seconds = 0.0
     for _ in range(3):
         started = time.perf_counter()
-        seen = remembered(
-            records.loss, records.head.long(), usable, records.time, residuals, features.known, descriptions
-        )
+        seen = remembered(records.loss, records.head.long(), usable, records.time, residuals, features.known, metadata)
         distribution.refit(seen)
         seconds = time.perf_counter() - started
     return seconds, distribution.describe()[0]["share"]
 
 
-def describe(descriptions: Any, size: int) -> None:
+def describe(metadata: Any, size: int) -> None:
     """config_types, formulas and sizes for all rows, without making two million samples first."""
     import torch
 
@@ -115,14 +113,14 @@ def describe(descriptions: Any, size: int) -> None:
         carbon, hydrogen = 1 + kind % 40, 1 + kind // 40
         formula = f"C{carbon}H{hydrogen}"
         tag = Tag(f"subset {kind % 7}", formula, f"{formula} {kind:016x}", carbon + hydrogen, 0.5 + (row % 100) / 100)
-        descriptions.note(row, tag)
+        metadata.note(row, tag)
 
     kinds = min(size, FORMULAS)
     for kind in range(kinds):
         note(kind, kind)
     source = torch.arange(size) % kinds
-    descriptions.n_atoms = descriptions.n_atoms[source]
-    descriptions.texts = {name: codes[source] for name, codes in descriptions.texts.items()}
+    metadata.n_atoms = metadata.n_atoms[source]
+    metadata.texts = {name: codes[source] for name, codes in metadata.texts.items()}
 
 
 def peak_megabytes() -> float:

@@ -29,7 +29,7 @@ sys.path.insert(0, str(HERE.parent / "overhead"))
 from launches import robust, training_batch
 
 from mace_outlier.data.dataset import NumberedDataset
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.weights.records import Records
 
@@ -74,11 +74,11 @@ def merge_seconds(size: int) -> float:
 def held(size: int) -> dict[str, float]:
     """Bytes for each configuration, by where they are, and bytes that a merge moves."""
     records, rows = Records(size), Provenance(["Default"], [[Part("shard.h5", np.arange(size))]])
-    descriptions = Descriptions(size)
+    metadata = Metadata(size)
     device = sum(tensor.nbytes for tensor in records.state_dict().values())
     arrays = [rows.head, rows.source, rows.frame, rows.row_of_position, rows.position_of_row]
-    host = sum(array.nbytes for array in (*arrays, descriptions.n_atoms, descriptions.force))
-    host += sum(codes.nbytes for codes in descriptions.texts.values())
+    host = sum(array.nbytes for array in (*arrays, metadata.n_atoms, metadata.force))
+    host += sum(codes.nbytes for codes in metadata.texts.values())
     host += len(NumberedDataset([None] * size)._state)
     moved = (len(records.columns) + 2) * 4 * size
     return {"device": device / size, "host": host / size, "merged": moved / size}

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .descriptions import Descriptions
 from .labels import LABELS
+from .metadata import Metadata
 from .tagging import TAG_FIELD, TAGGING, Tag
 
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
@@ -84,7 +84,7 @@ class NumberedDataset:
 
     def _made(self, position: int) -> Any:
         """Return the host's sample; a data set on disk makes it anew every time."""
-        with TAGGING.described(in_full=self.needs_tags):
+        with TAGGING.asking(in_full=self.needs_tags):
             return self.dataset[position]
 
     def _note_absent(self, position: int, item: Any) -> None:
@@ -152,10 +152,10 @@ def _exchanged(loader: Any, numbered: NumberedDataset, field: str) -> Iterator[N
         loader.__dict__["dataset"], loader.collate_fn = dataset, collate
 
 
-def note_tags(batch: Any, descriptions: Descriptions) -> None:
+def note_tags(batch: Any, metadata: Metadata) -> None:
     """Take in what the samples of a batch say of their configurations."""
     for row, tag in getattr(batch, TAGS_FIELD, ()):
-        descriptions.note(row, tag)
+        metadata.note(row, tag)
 
 
 class Ids(NamedTuple):

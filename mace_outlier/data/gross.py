@@ -17,7 +17,7 @@ from .shift import MAD_TO_SIGMA, fit_shifts
 SIGMAS = 10.0  # robust standard deviations
 ENERGY = 10.0  # eV/atom, from the median: no binding energy is that far from another
 FORCE = 50.0  # eV/A, root mean square over a configuration
-ENOUGH = 10_000  # configurations from which the limits are taken, at random
+SAMPLE = 10_000  # configurations from which the limits are taken, at random
 
 
 class Limits(NamedTuple):
@@ -55,7 +55,7 @@ class Plausible:
 
     def __init__(self, dataset: Sequence[Any], atomic_energies: Any, labels: Iterable[str] = ("energy", "forces")):
         self.atomic_energies, self.labels = np.atleast_2d(np.asarray(atomic_energies, dtype=float)), tuple(labels)
-        chosen = np.random.default_rng(0).permutation(len(dataset))[:ENOUGH]
+        chosen = np.random.default_rng(0).permutation(len(dataset))[:SAMPLE]
         samples = (dataset[int(i)] for i in chosen)  # one at a time: each holds its edges
         known = [(self._finite(sample), self._measure(sample)) for sample in samples if sample is not None]
         measured = np.array([own for _, own in known]).reshape(-1, 3)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 FRAMES_FOR_EACH_ELEMENT = 10  # with fewer, a shift would explain real errors away
-ENOUGH = 100_000  # configurations to fit to, at random
+SAMPLE = 100_000  # configurations to fit to, at random
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
 
 
@@ -25,7 +25,7 @@ def fit_shifts(errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """
     if len(errors) < FRAMES_FOR_EACH_ELEMENT * max(1, counts.shape[1]):
         return np.zeros(counts.shape[1])
-    chosen = np.random.default_rng(0).permutation(len(errors))[:ENOUGH]
+    chosen = np.random.default_rng(0).permutation(len(errors))[:SAMPLE]
     atoms = counts[chosen].sum(axis=1)
     target, fractions = errors[chosen] / atoms, counts[chosen] / atoms[:, None]
     _, sizes, directions = np.linalg.svd(fractions, full_matrices=False)

@@ -50,7 +50,7 @@ class Tagging:
             self.on = False
 
     @contextmanager
-    def described(self, in_full: bool) -> Iterator[None]:
+    def asking(self, in_full: bool) -> Iterator[None]:
         """Whether the tags of samples that are made in the block have to be complete."""
         self.in_full = in_full
         try:

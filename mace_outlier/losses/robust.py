@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
-from ..data.descriptions import Descriptions
+from ..data.metadata import Metadata
 from ..weights.distribution import LossDistribution, bounded
 from ..weights.features import Features
 from ..weights.records import Records
@@ -63,7 +63,7 @@ class RobustLoss(nn.Module):
         self,
         distribution: LossDistribution,
         records: Records,
-        descriptions: Descriptions | None = None,
+        metadata: Metadata | None = None,
         heads: Sequence[str] = (),
         features: Features | None = None,
         by_property: bool = False,
@@ -75,7 +75,7 @@ class RobustLoss(nn.Module):
 
             L = (1/B) sum_i sum_k w_ki^2 c_ki        k: property of a term; of others than RESIDUALS, w_i
         """
-        self.distribution, self.records, self.descriptions = distribution, records, descriptions
+        self.distribution, self.records, self.metadata = distribution, records, metadata
         self.features, self.by_property = features, by_property
         self.safety = Safety(records.num_heads, heads)
 
@@ -86,8 +86,8 @@ class RobustLoss(nn.Module):
             if self._selection is not None:
                 self._note_validation(ref, pred)
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
-        if self.descriptions is not None:
-            note_tags(ref, self.descriptions)
+        if self.metadata is not None:
+            note_tags(ref, self.metadata)
         by_property = self.by_property and self.distribution.settled
         factors = self.records.factors(ids.rows, self.per_configuration.labels) if by_property else None
         losses = self.per_configuration(ref, pred, factors, distributed=self.sum_over_ranks is not None)
@@ -97,7 +97,7 @@ class RobustLoss(nn.Module):
             sums = self._sums(losses.judged, bad, ref["head"])
         contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
         with torch.no_grad():
-            errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
+            errors = residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
             weight = self._weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
             factor = weight.square().to(contribution.dtype)
             if self.features is not None:
@@ -202,7 +202,7 @@ class RobustLoss(nn.Module):
         contribution, judged = self._of_all_ranks(losses, len(ref["batch"]))[0], losses.judged
         bad = ~(judged + contribution < LARGEST_LOSS)
         ids = read_ids(ref, VALIDATION_FIELD)
-        errors = residuals(ref, pred, self.records.residuals, self.per_configuration.labels, ids)
+        errors = residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
         columns = [judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad), *errors]
         if self.features is not None:
             columns += self.features.measure(ref, pred).unbind(1)

@@ -16,7 +16,7 @@ import numpy as np
 from ase import Atoms
 from ase.symbols import Symbols
 
-from ..data.descriptions import Descriptions
+from ..data.metadata import Metadata
 from ..data.molecules import molecule_name
 from ..data.provenance import Part, Provenance
 from ..data.sources import UNKNOWN_SOURCE
@@ -124,7 +124,7 @@ def with_origin(sample: Any, origin: Callable[[], tuple[str, int]]) -> Any:
 # --- the training set as a whole -------------------------------------------------------------------------------------
 
 
-def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, Descriptions]:
+def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, Metadata]:
     """Return the rows of one data set of MACE for each of `heads`, and what is known of them without reading them."""
     parts, first = [], 0
     for dataset in datasets:
@@ -134,13 +134,13 @@ def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, De
             first += len(leaf)
         parts.append(own)
     rows = Provenance(heads, parts)
-    descriptions, position = Descriptions(len(rows)), 0
+    metadata, position = Metadata(len(rows)), 0
     for leaf in (leaf for dataset in datasets for leaf in leaves(dataset)):
         if isinstance(leaf, list):
             for row, sample in zip(rows.row_of_position[position : position + len(leaf)].tolist(), leaf, strict=True):
-                descriptions.note(row, getattr(sample, TAG_FIELD))
+                metadata.note(row, getattr(sample, TAG_FIELD))
         position += len(leaf)
-    return rows, descriptions
+    return rows, metadata
 
 
 def leaves(dataset: Any) -> Iterator[Any]:

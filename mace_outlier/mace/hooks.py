@@ -116,11 +116,11 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
     loader = given["train_loader"]
     validation = given["valid_loaders"]
-    rows, descriptions = trace(loader.dataset.datasets, heads=list(validation))
+    rows, metadata = trace(loader.dataset.datasets, heads=list(validation))
     validation_rows = trace([own.dataset for own in validation.values()], heads=list(validation))
     place = given["device"], results_prefix(given), given["log_wandb"]
     scalars = scalar_columns(given["model"])
-    run.start(loader.dataset, rows, descriptions, *place, validation=validation_rows, scalars=scalars)
+    run.start(loader.dataset, rows, metadata, *place, validation=validation_rows, scalars=scalars)
     with run.tagging(loader, list(validation.values())), TAGGING.until_the_end():
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():

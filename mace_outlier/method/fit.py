@@ -13,7 +13,7 @@ from .signed import Signed
 from .tails import TAILS
 
 START_ENERGY, START_OTHERS = 1.8, 1.5  # widths beyond which labels are taken for wrong at first
-EACH, ENOUGH = 4, 1e-3  # steps after which progress is looked at, and the least for each configuration that goes on
+EACH, PROGRESS = 4, 1e-3  # steps after which progress is looked at, and the least for each configuration that goes on
 FEW = 5000  # configurations that are taken one by one; more are binned
 BIN = 0.08  # of asinh of values in their widths
 FEWEST = 10.0  # configurations that a form costs at least: fewer are single gross errors, which need no population
@@ -72,7 +72,7 @@ class Fit:
             self._maximise()
             self._expect()
             if step % EACH == 0:
-                if self.log_likelihood - last < ENOUGH * self.number:
+                if self.log_likelihood - last < PROGRESS * self.number:
                     break
                 last = self.log_likelihood
         return self

@@ -11,7 +11,7 @@ import numpy as np
 PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
 
 
-def description(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
+def stamp(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
     """What every kind of result says of itself."""
     return {
         "kind": kind,

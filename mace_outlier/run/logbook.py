@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.descriptions import Descriptions
+from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
@@ -16,7 +16,7 @@ from ..results.in_words import populations
 from ..weights.records import Records
 from ..weights.summary import BINS, QUANTILES, summarise
 from . import sample
-from .about import description, plain
+from .about import plain, stamp
 from .fit_in_log import warn_of_doubts, warn_of_refused_fit
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
@@ -30,7 +30,7 @@ class Logbook:
 
     Args:
         options: the run's.
-        provenance, descriptions, records: its configurations.
+        provenance, metadata, records: its configurations.
         prefix: where its files go, `<results_dir>/<tag>`; None on processes that write nothing.
         arguments: the host's settings, for the report; numbers and texts.
         wandb: whether the host logs to Weights & Biases.
@@ -41,14 +41,14 @@ class Logbook:
         self,
         options: Options,
         provenance: Provenance,
-        descriptions: Descriptions,
+        metadata: Metadata,
         records: Records,
         prefix: Path | None = None,
         arguments: dict[str, Any] | None = None,
         wandb: bool = False,
         validation: Validation | None = None,
     ) -> None:
-        self.options, self.provenance, self.descriptions, self.records = options, provenance, descriptions, records
+        self.options, self.provenance, self.metadata, self.records = options, provenance, metadata, records
         self.prefix, self.arguments, self.wandb, self.validation = prefix, arguments or {}, wandb, validation
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
@@ -81,10 +81,10 @@ class Logbook:
     @property
     def splits(self) -> list[Split]:
         """The training configurations and, where there are some, those of the validation set."""
-        found = [Split(TRAIN, self.provenance, self.descriptions, self.records)]
+        found = [Split(TRAIN, self.provenance, self.metadata, self.records)]
         own = self.validation
         if own is not None and len(own.records):
-            found.append(Split(VALID, own.provenance, own.descriptions, own.records))
+            found.append(Split(VALID, own.provenance, own.metadata, own.records))
         return found
 
     def log_summary(self) -> None:
@@ -99,7 +99,7 @@ class Logbook:
         for own in self.distribution:
             warn_of_refused_fit(own)
             warn_of_doubts(own)
-        for weight, z, split, row in worst(splits, SUSPECTS_IN_SUMMARY):
+        for weight, z, split, row in worst_of_splits(splits, SUSPECTS_IN_SUMMARY):
             logging.info(f"Suspect: {split.configuration(row)}, weight={weight:.3f}, z={z:.2f} sigma")
         if self.prefix is not None:
             logging.info(f"All of them, with figures: mace_outlier report {self.prefix}")
@@ -141,7 +141,7 @@ class Logbook:
 
     def about(self, finished: bool) -> dict[str, Any]:
         """What the report says of the run; see `results`."""
-        return description("training", self.prefix or Path(), sum(len(split.records) for split in self.splits)) | {
+        return stamp("training", self.prefix or Path(), sum(len(split.records) for split in self.splits)) | {
             "finished": finished,
             "epoch": self.records.epoch,
             "options": plain(asdict(self.options)),
@@ -152,7 +152,7 @@ class Logbook:
         }
 
 
-def worst(splits: list[Split], count: int) -> list[tuple[float, float, Split, int]]:
+def worst_of_splits(splits: list[Split], count: int) -> list[tuple[float, float, Split, int]]:
     """Weight, z-score, split and row of the worst suspects with a finite loss."""
     found = []
     for split in splits:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.descriptions import Descriptions
+from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..results.files import TRAIN
 from ..weights.records import Records
@@ -17,7 +17,7 @@ class Split(NamedTuple):
 
     name: str  # see results.TRAIN
     provenance: Provenance
-    descriptions: Descriptions
+    metadata: Metadata
     records: Records
 
     def configuration(self, row: int) -> str:
@@ -32,7 +32,7 @@ def columns_of(split: Split) -> Columns:
     values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
     last_epoch = np.floor(values["time"]).astype(np.int32)
     columns = {
-        **identity(split.name, rows, split.descriptions),
+        **identity(split.name, rows, split.metadata),
         "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
         "last_epoch": last_epoch,
         "weight": values["weight"],
@@ -42,19 +42,19 @@ def columns_of(split: Split) -> Columns:
         "energy_error_per_atom": values["energy_error"],
         "force_rmse": values["force_rmse"],
     }
-    return columns | {name: values[name] for name in records.residuals[2:]}
+    return columns | {name: values[name] for name in records.residual_names[2:]}
 
 
-def identity(split: str, rows: Provenance, descriptions: Descriptions) -> Columns:
+def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:
     """Return the columns that say which configuration a row is."""
     return {
         "head": text_column(rows.head, rows.heads),
         "split": text_column(np.zeros(len(rows), dtype=np.int8), [split]),
         "source": text_column(rows.source, rows.sources),
         "frame": rows.frame,
-        "config_type": text_column(*descriptions.categories("config_type")),
-        "formula": text_column(*descriptions.categories("formula")),
-        "n_atoms": descriptions.n_atoms.numpy(),
+        "config_type": text_column(*metadata.categories("config_type")),
+        "formula": text_column(*metadata.categories("formula")),
+        "n_atoms": metadata.n_atoms.numpy(),
     }
 
 

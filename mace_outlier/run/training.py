@@ -16,7 +16,7 @@ from torch import nn
 
 from .. import __version__
 from ..data.dataset import NumberedDataset, tagged
-from ..data.descriptions import Descriptions
+from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
@@ -84,11 +84,11 @@ class RobustTraining:
         self,
         dataset: Any,
         provenance: Provenance,
-        descriptions: Descriptions,
+        metadata: Metadata,
         device: torch.device,
         prefix: Path | None = None,
         wandb: bool = False,
-        validation: tuple[Provenance, Descriptions] | None = None,
+        validation: tuple[Provenance, Metadata] | None = None,
         scalars: torch.Tensor | None = None,
     ) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
@@ -96,20 +96,20 @@ class RobustTraining:
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
         `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
         """
-        self.dataset, self.provenance, self.descriptions = dataset, provenance, descriptions
+        self.dataset, self.provenance, self.metadata = dataset, provenance, metadata
         heads, trained = provenance.heads, [name in self.labels for name in ("stress", "virials")]
         self.records = Records(len(provenance), device, len(heads), *trained)
-        rows, described = validation or (Provenance(heads, [[] for _ in heads]), Descriptions(0))
+        rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
         self.validation = Validation(rows, described, Records(len(rows), device, len(heads), *trained))
         needed = self.options.distribution == "mixture"
         self.features = Features(len(provenance), scalars).to(device) if needed else None
         self.logbook = Logbook(
-            self.options, provenance, descriptions, self.records, prefix, self.arguments, wandb, self.validation
+            self.options, provenance, metadata, self.records, prefix, self.arguments, wandb, self.validation
         )
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
             judge, by_property = self._new_distribution().to(device), self.options.scope == "property"
-            loss.attach(judge, self.records, descriptions, heads, self.features, by_property)
+            loss.attach(judge, self.records, metadata, heads, self.features, by_property)
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
@@ -129,7 +129,7 @@ class RobustTraining:
         with ExitStack() as stack:
             numbered = tagged(loader, self.labels, self.provenance.row_of_position)
             self._numbered = stack.enter_context(numbered)
-            self._numbered.needs_tags = not self.descriptions.complete
+            self._numbered.needs_tags = not self.metadata.complete
             self.validation.tag(validation, self.labels, stack)
             yield self._numbered
 
@@ -202,9 +202,9 @@ class RobustTraining:
             records.head.long(),
             usable,
             records.time,
-            {name: records.column(name) for name in records.residuals},
+            {name: records.column(name) for name in records.residual_names},
             torch.empty(len(records), 0) if self.features is None else self.features.known,
-            self.descriptions,
+            self.metadata,
         )
         accepted = loss.safety.refit(loss.distribution, seen, share)
         if accepted is not None:
@@ -214,8 +214,8 @@ class RobustTraining:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""
         if self._numbered.needs_tags:
             if distributed.active():
-                self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, self.records.table.device)
-            self._numbered.needs_tags = not self.descriptions.complete
+                self.metadata.merge(distributed.largest_over_ranks, distributed.gather, self.records.table.device)
+            self._numbered.needs_tags = not self.metadata.complete
 
     def _batches_of_rows(self, loader: Any) -> Any:
         """Return a function that makes the host's batches of some rows."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..data.dataset import NumberedDataset, tagged_for_validation
-from ..data.descriptions import Descriptions
+from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..data.tagging import Tag
 from ..losses.robust import RobustLoss
@@ -28,12 +28,12 @@ class Validation:
     """The validation configurations of all heads.
 
     Args:
-        provenance, descriptions: their rows.
+        provenance, metadata: their rows.
         records: as of training configurations, at their last evaluation.
     """
 
-    def __init__(self, provenance: Provenance, descriptions: Descriptions, records: Records) -> None:
-        self.provenance, self.descriptions, self.records = provenance, descriptions, records
+    def __init__(self, provenance: Provenance, metadata: Metadata, records: Records) -> None:
+        self.provenance, self.metadata, self.records = provenance, metadata, records
         self._datasets: list[NumberedDataset] = []
         self._best: dict[tuple[RobustLoss, int], BestSoFar] = {}
 
@@ -44,17 +44,17 @@ class Validation:
             rows = self.provenance.row_of_position[first : first + len(loader.dataset)]
             self._datasets.append(stack.enter_context(tagged_for_validation(loader, labels, rows)))
             first += len(rows)
-            self._datasets[-1].needs_tags = not self.descriptions.complete
+            self._datasets[-1].needs_tags = not self.metadata.complete
 
     def _learn_names(self, tags: list[tuple[int, Tag]]) -> None:
         """Take in what batches said of their configurations here and in the other processes."""
         for row, tag in tags:
-            self.descriptions.note(row, tag)
+            self.metadata.note(row, tag)
         if distributed.active():
             device = self.records.table.device
-            self.descriptions.merge(distributed.largest_over_ranks, distributed.gather, device)
+            self.metadata.merge(distributed.largest_over_ranks, distributed.gather, device)
         for dataset in self._datasets:
-            dataset.needs_tags = not self.descriptions.complete
+            dataset.needs_tags = not self.metadata.complete
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]], robust: bool) -> tuple[float, Any]:
         """Run the host's evaluation; return its weighted loss in place of the stock one, if `robust`."""
@@ -79,15 +79,15 @@ class Validation:
         And whether wrong labels are known to be among them. Where the judgement can't be used, see Safety, the weights
         are 1: the loss is the stock one then, in the units of those that it is compared with.
         """
-        if not self.descriptions.complete:
+        if not self.metadata.complete:
             self._learn_names(selection.tags)
         rows, heads, losses, shares, others = selection.collect(distributed.gather_rows)
         bad, known = losses.isnan(), rows >= 0
-        names = self.records.residuals
+        names = self.records.residual_names
         errors, features = others[: len(names)], others[len(names) :].T
         times = torch.zeros_like(losses)  # one model saw them all
         residuals = dict(zip(names, errors, strict=True))
-        seen = remembered(losses, heads, ~bad, times, residuals, features, self.descriptions, rows)
+        seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
         last = torch.ones_like(losses)
         last[known] = self.records.weight[rows[known]].to(last.dtype)
         share = distributed.sum_over_ranks if distributed.active() else None

@@ -52,7 +52,7 @@ class Records:
         self.head = torch.zeros(size, dtype=torch.uint8, device=device)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
-        self.by_property = torch.ones(size, len(self.residuals), dtype=torch.float32, device=device)
+        self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
         self.num_heads = num_heads
         self.epoch, self.steps, self.step = 0, 1, 0
 
@@ -68,7 +68,7 @@ class Records:
     zscore = property(lambda self: self.column("zscore"))
     time = property(lambda self: self.column("time"))
     last_epoch = property(lambda self: self.time.floor())
-    residuals = property(lambda self: self.columns[4:])  # names
+    residual_names = property(lambda self: self.columns[4:])
     nonfinite = property(lambda self: torch.isnan(self.loss))
     visited = property(lambda self: self.last_epoch == self.epoch)
 
@@ -85,7 +85,7 @@ class Records:
         times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
         weights = self.weight[ids] if weights is None else weights
         zscores = self.zscore[ids] if zscores is None else zscores
-        missing = [torch.full_like(losses, torch.nan)] * (len(self.residuals) - len(residuals))
+        missing = [torch.full_like(losses, torch.nan)] * (len(self.residual_names) - len(residuals))
         rows = torch.stack(
             (losses, weights, zscores, times, *residuals, *missing), dim=1
         )  # (B, C), the widest of their types
@@ -104,7 +104,7 @@ class Records:
         self.weight.copy_(torch.where(which, bounded(weights).to(self.table.dtype), self.weight))
         self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
         for name, own in (by_property or {}).items():
-            column = self.by_property[:, self.residuals.index(COLUMN_OF[name])]
+            column = self.by_property[:, self.residual_names.index(COLUMN_OF[name])]
             column.copy_(torch.where(which, bounded(own).to(column.dtype), column))
 
     def factors(self, ids: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
@@ -112,7 +112,7 @@ class Records:
         whole, own = self.weight[ids].square(), self.by_property[ids].square()
         columns = {label: COLUMN_OF.get(label) for label in labels}
         return {
-            label: own[:, self.residuals.index(column)] if column in self.residuals else whole
+            label: own[:, self.residual_names.index(column)] if column in self.residual_names else whole
             for label, column in columns.items()
         }
 
@@ -164,7 +164,7 @@ class Records:
 
         A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
         """
-        state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residuals} | state
+        state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residual_names} | state
         if state.get("by_property", torch.empty(0)).shape != self.by_property.shape:  # another loss was trained
             state["by_property"] = torch.ones_like(self.by_property)
         for name in (*self.columns, *BESIDE):

@@ -1,10 +1,10 @@
-"""What a judgement is made of: records, features and descriptions of configurations, put together."""
+"""What a judgement is made of: records, features and metadata of configurations, put together."""
 
 import numpy as np
 from torch import Tensor
 
-from ..data.descriptions import Descriptions
 from ..data.labels import COLUMN_OF
+from ..data.metadata import Metadata
 from ..method.seen import Seen
 from .distribution import Remembered
 from .features import Features
@@ -17,7 +17,7 @@ def remembered(
     times: Tensor,
     residuals: dict[str, Tensor],
     features: Tensor,
-    descriptions: Descriptions,
+    metadata: Metadata,
     rows: Tensor | None = None,
 ) -> Remembered:
     """Put together what is known of N configurations.
@@ -26,10 +26,10 @@ def remembered(
         losses, heads, usable, times: (N,), see Remembered.
         residuals: (N,) by column of the records.
         features: table (N, EXTRA + K), see Features.
-        descriptions: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
+        metadata: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
     """
     force, conditions, pooled = (own.numpy() for own in Features.split(features))
-    size = len(descriptions.n_atoms)
+    size = len(metadata.n_atoms)
     at = np.arange(size) if rows is None else rows.cpu().numpy()
     known = (at >= 0) & (size > 0)
 
@@ -41,13 +41,13 @@ def remembered(
     seen = Seen(
         errors=errors,
         features=pooled,
-        composition={element: of(share) for element, share in descriptions.composition.items()},
-        atoms=np.maximum(of(descriptions.n_atoms.numpy()), 1).astype(float),
+        composition={element: of(share) for element, share in metadata.composition.items()},
+        atoms=np.maximum(of(metadata.n_atoms.numpy()), 1).astype(float),
         predicted_force=force,
-        label_force=of(descriptions.force.numpy()).astype(float),
+        label_force=of(metadata.force.numpy()).astype(float),
         conditions=conditions,
         times=_host(times),
-        molecules=of(descriptions.molecules),
+        molecules=of(metadata.molecules),
     )
     return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
 

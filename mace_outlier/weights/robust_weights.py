@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from ..data.descriptions import Descriptions
 from ..data.labels import COLUMN_OF
+from ..data.metadata import Metadata
 from ..method.settings import Settings
 from .distribution import Remembered, bounded
 from .features import Features
@@ -16,7 +16,7 @@ from .mixture import MixtureDistribution
 from .records import Records
 from .remembered import remembered
 from .safety import Safety
-from .suspects import in_words, worst_first
+from .suspects import in_words, sorted_table
 
 if TYPE_CHECKING:
     import pandas
@@ -76,7 +76,7 @@ class RobustWeights:
         self.records = Records(size, place, number, stress=True, virials=True)
         self.records.head = self.heads.to(self.records.head.dtype)
         self.features = Features(size).to(place)
-        self.descriptions = Descriptions.of_formulas(size, formulas or ())
+        self.metadata = Metadata.of_formulas(size, formulas or ())
         self.distribution = MixtureDistribution(number, settings=settings).to(place)
         self.safety, self.sum_over_ranks = Safety(number), sum_over_ranks
         self._begin(0, STEPS)
@@ -172,10 +172,10 @@ class RobustWeights:
 
     def _remembered(self) -> Remembered:
         records = self.records
-        errors = {name: records.column(name) for name in records.residuals}
+        errors = {name: records.column(name) for name in records.residual_names}
         usable = (records.time >= 0) & ~records.nonfinite
         table = self.features.known
-        seen = remembered(records.loss, self.heads.long(), usable, records.time, errors, table, self.descriptions)
+        seen = remembered(records.loss, self.heads.long(), usable, records.time, errors, table, self.metadata)
         found = {name: own for name, own in seen.seen.errors.items() if (own == own).any()}
         if not found:  # a loss is the square of an error
             found = {LOSS: records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
@@ -191,7 +191,7 @@ class RobustWeights:
         columns = {name: self.records.column(name) for name in ("weight", "zscore", "loss")}
         errors = {name: self.records.column(COLUMN_OF[label]) for name, label in ARGUMENTS.items()}
         columns |= {name: own for name, own in errors.items() if not bool(own.isnan().all())}
-        return worst_first(columns | {"times_seen": self.records.times_seen}, ids)
+        return sorted_table(columns | {"times_seen": self.records.times_seen}, ids)
 
     def report(self, ids: Sequence[Any] | None = None, most: int = 20) -> str:
         """Return, as a text, what is believed of the labels of each head, and the worst suspects (weight below 1/2)."""

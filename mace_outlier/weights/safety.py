@@ -48,7 +48,7 @@ class Safety:
     def __init__(self, num_heads: int = 1, names: Sequence[str] = ()) -> None:
         self.names = list(names) or [str(head) for head in range(num_heads)]
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
-        self._described: list[dict[str, Any]] = []  # the last good descriptions, by head
+        self._described: list[dict[str, Any]] = []  # the last good metadata, by head
         self._warned: set[int] = set()  # heads whose validation set was
 
     def refit(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-def worst_first(columns: Mapping[str, Tensor], ids: Sequence[Any] | None) -> "pandas.DataFrame":
+def sorted_table(columns: Mapping[str, Tensor], ids: Sequence[Any] | None) -> "pandas.DataFrame":
     """Columns (N,) by name as a table, by rising weight and falling z-score; `ids` (N,): the index."""
     import pandas
 

@@ -7,7 +7,7 @@ import pytest
 
 from mace_outlier.cli.audit.evaluate import Scores
 from mace_outlier.cli.audit.judge import judge
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS
@@ -22,15 +22,15 @@ def made_up(count=300, energy=0.0, force=1.0, seed=0):
     rng, kinds = np.random.default_rng(seed), list(FORMULAS)
     kind, bad = rng.integers(0, 3, count), np.arange(count) % 5 == 0
     counts = np.array([FORMULAS[name] for name in kinds])[kind]
-    descriptions = Descriptions(count)
+    metadata = Metadata(count)
     for row in range(count):
-        descriptions.note(row, Tag("Default", kinds[kind[row]], kinds[kind[row]], int(counts[row].sum())))
+        metadata.note(row, Tag("Default", kinds[kind[row]], kinds[kind[row]], int(counts[row].sum())))
     errors = np.array([0.0, 0.02, -0.03])[kind] + rng.normal(0, 0.001, count)
     forces = np.array([0.01, 0.04, 0.2])[kind] * rng.lognormal(0, 0.15, count)
     rows = Provenance(["Default"], [[Part("data.xyz", np.arange(count))]])
     where = (np.where(bad, errors + energy, errors), np.where(bad, force * forces, forces))
     features = Features(count).known
-    return Scores(rows, descriptions, [1, 8], counts, *where, np.zeros(count, dtype=bool), features), bad
+    return Scores(rows, metadata, [1, 8], counts, *where, np.zeros(count, dtype=bool), features), bad
 
 
 def judged(scores):

@@ -13,7 +13,7 @@ from torch.utils.data import ConcatDataset
 
 import mace_outlier.mace.applying  # noqa: F401 (applies the seams)
 from mace_outlier.data.dataset import NumberedDataset
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import TAG_FIELD, TAGGING, Tag
 from mace_outlier.results.reading import read_results
@@ -307,7 +307,7 @@ def test_descriptions_of_two_processes_are_merged():
         Tag("bulk", "CO2", "CO2", 3, 250.0),
         Tag("", "H2", "H2", 2),
     ]
-    ranks = [Descriptions(5), Descriptions(5)]
+    ranks = [Metadata(5), Metadata(5)]
     for row, tag in enumerate(tags):
         ranks[row % 2].note(row, tag)
     codes = []
@@ -384,9 +384,9 @@ def test_an_unknown_data_set_is_counted_by_position(monkeypatch):
     keys = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
     table = tools.AtomicNumberTable([1, 8])
     samples = [data.AtomicData.from_config(data.config_from_atoms(f, keys), table, cutoff=3.0) for f in molecules(2)]
-    rows, descriptions = trace([ConcatDataset([Foreign(), samples])], ["Default"])
+    rows, metadata = trace([ConcatDataset([Foreign(), samples])], ["Default"])
     assert [rows.name(row) for row in range(5)] == [f"training set frame {i}" for i in range(5)]
-    assert descriptions.n_atoms.tolist() == [0, 0, 0, 7, 3]
+    assert metadata.n_atoms.tolist() == [0, 0, 0, 7, 3]
 
 
 def test_plain_samples_carry_no_tag(mace):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Provenance
 from mace_outlier.losses.selection import BestSoFar, Selection, typical_ratio
 from mace_outlier.run.validation import Validation
@@ -113,8 +113,8 @@ class Judged:
 
 
 def test_a_run_compares_its_models_with_the_best_one():
-    descriptions = Descriptions(0)
-    validation = Validation(Provenance(["Default"], [[]]), descriptions, Records(4))
+    metadata = Metadata(0)
+    validation = Validation(Provenance(["Default"], [[]]), metadata, Records(4))
     third = weights(1, 1, 1, 0)
     loss = Judged((shares(2, 2, 2, 10), ALL), (shares(2.1, 2.1, 2.1, 10), third), (shares(2.1, 2.1, 2.1, 10), third))
     first, second = (validation.select(loss, lambda: (7.0, "metrics"), robust=True) for _ in range(2))

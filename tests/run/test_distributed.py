@@ -56,8 +56,8 @@ def test_several_processes_train_as_one(outcomes, alone, case):
                 assert one == other, f"rank {rank}"
         # MACE adds up the means of batches, of which each process has as many as the one alone, and half as large
         assert own[case]["validation"] == pytest.approx([len(outcomes) * v for v in expected.validation], rel=1e-10)
-        assert own[case]["descriptions"]["n_atoms"].equal(expected.descriptions["n_atoms"])
-        assert own[case]["descriptions"]["formula"][1] == expected.descriptions["formula"][1]
+        assert own[case]["metadata"]["n_atoms"].equal(expected.metadata["n_atoms"])
+        assert own[case]["metadata"]["formula"][1] == expected.metadata["formula"][1]
     # DistributedDataParallel averages gradients, so the mean over the ranks has to be the loss of the whole batch
     mean = torch.tensor([own[case]["losses"] for own in outcomes]).mean(0)
     same(mean, torch.tensor(expected.losses))

@@ -17,7 +17,7 @@ from made_up_fits import (
     population_entry,
 )
 
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS
@@ -37,20 +37,20 @@ NAN = float("nan")
 def seen(source, weights, zscores, losses, tags=("bulk", "H2O", "H2O", 3)):
     """Rows of a file, and what is known of them after epoch 2: all but the last one were visited."""
     rows = Provenance(["Default"], [[Part(source, np.arange(len(weights) + 1))]])
-    descriptions, records = Descriptions(len(rows)), Records(len(rows))
+    metadata, records = Metadata(len(rows)), Records(len(rows))
     for row in range(len(rows)):
-        descriptions.note(row, Tag(*tags))
+        metadata.note(row, Tag(*tags))
     records.begin_epoch(2, 1)
     columns = (torch.tensor(column, dtype=torch.float64) for column in (losses, weights, zscores))
     errors = torch.arange(2 * len(weights)).reshape(2, -1)
     ids = torch.arange(len(weights))
     records.observe(ids, torch.zeros_like(ids), *columns, errors)
-    return rows, descriptions, records
+    return rows, metadata, records
 
 
 def written(prefix=None, validation=True):
     """A logbook of 4 training and 3 validation configurations."""
-    rows, descriptions, records = seen("train.xyz", [0.9, 0.2, 0.0], [1.0, 3.0, 0.0], [1.0, 2.0, NAN])
+    rows, metadata, records = seen("train.xyz", [0.9, 0.2, 0.0], [1.0, 3.0, 0.0], [1.0, 2.0, NAN])
     records.end_epoch()
     records.mean_weight[:] = 0.75
     own = (
@@ -58,7 +58,7 @@ def written(prefix=None, validation=True):
         if validation
         else None
     )
-    return Logbook(Options(), rows, descriptions, records, prefix, validation=own)
+    return Logbook(Options(), rows, metadata, records, prefix, validation=own)
 
 
 def logged(caplog, act):
@@ -91,7 +91,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, 5, NAN, 2, 3], nan_ok=True)
 
 
-@pytest.mark.parametrize("empty", [None, Validation(Provenance(["Default"], [[]]), Descriptions(0), Records(0))])
+@pytest.mark.parametrize("empty", [None, Validation(Provenance(["Default"], [[]]), Metadata(0), Records(0))])
 def test_a_run_without_a_validation_set_has_a_table_of_the_training_set(empty):
     book = written(validation=False)
     book.validation = empty

@@ -10,7 +10,7 @@ import ranks
 import torch
 from made_up_seen import remembered
 
-from mace_outlier.data.descriptions import Descriptions
+from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.losses.selection import Selection
 from mace_outlier.results.in_words import populations
@@ -299,7 +299,7 @@ def evaluated(loss, validation, shares, found, robust=True):
 @pytest.fixture
 def validation():
     provenance = Provenance(["one"], [[Part("valid.xyz", np.arange(4))]])
-    return Validation(provenance, Descriptions(4), Records(4))
+    return Validation(provenance, Metadata(4), Records(4))
 
 
 RIGHT, ONE_WRONG = [1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 1.0, 0.0]

@@ -9,7 +9,7 @@ import torch
 from ase import Atoms
 from tqdm import tqdm
 
-from ...data.descriptions import Descriptions
+from ...data.metadata import Metadata
 from ...data.molecules import molecule_name
 from ...data.provenance import Part, Provenance
 from ...data.sources import read_frames
@@ -27,7 +27,7 @@ class Scores(NamedTuple):
     """What is known of the N configurations once the model has seen them; rows as in `provenance`."""
 
     provenance: Provenance
-    descriptions: Descriptions
+    metadata: Metadata
     elements: list[int]  # atomic numbers
     counts: np.ndarray  # (N, elements) atoms
     energy_error: np.ndarray  # (N,) prediction - label, eV/atom; NaN without a label
@@ -136,13 +136,13 @@ class Evaluation:
         names, frames = np.array([source for source, _ in places]), np.array([frame for _, frame in places])
         parts = [Part(name, frames[names == name]) for name in dict.fromkeys(names.tolist())]
         rows = Provenance([self.predictor.head], [parts])
-        descriptions = Descriptions(len(rows))
+        metadata = Metadata(len(rows))
         for row, position in enumerate(rows.position_of_row):
-            descriptions.note(row, tags[position])
+            metadata.note(row, tags[position])
         at = rows.position_of_row
         energy, force, bad = (column[at] for column in errors)
         features = features[torch.from_numpy(at)]
-        return Scores(rows, descriptions, self.predictor.numbers, counts[at], energy, force, bad, features)
+        return Scores(rows, metadata, self.predictor.numbers, counts[at], energy, force, bad, features)
 
 
 def tag_of(atoms: Atoms, forces_key: str) -> Tag:

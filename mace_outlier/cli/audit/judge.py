@@ -11,7 +11,7 @@ from ase.data import chemical_symbols
 
 from ...data.shift import fit_shifts
 from ...results.files import AUDIT
-from ...run.about import description, plain
+from ...run.about import plain, stamp
 from ...run.tables import identity
 from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
@@ -36,13 +36,13 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
     loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
     labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
-    rows, descriptions = scores.provenance, scores.descriptions
+    rows, metadata = scores.provenance, scores.metadata
     usable = labelled & ~scores.nonfinite
     distribution, weighted = fit(seen_of(scores, loss, energy_error, usable))
     weight, zscore = weighted.weight.numpy(), weighted.zscore.numpy()
     bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
     table = {
-        **identity(AUDIT, rows, descriptions),
+        **identity(AUDIT, rows, metadata),
         "times_seen": np.where(unknown, 0, 1),  # without labels there is nothing to be seen
         "last_epoch": np.where(unknown, -1, 0),
         "weight": np.select([bad, unknown], [0.0, 1.0], weight),
@@ -77,7 +77,7 @@ def seen_of(scores: Scores, loss: np.ndarray, energy_error: np.ndarray, usable: 
         torch.zeros_like(values),  # one model saw them all
         {"energy_error": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(scores.force_rmse)},
         scores.features,
-        scores.descriptions,
+        scores.metadata,
     )
 
 
@@ -100,7 +100,7 @@ def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Na
     options = {name: getattr(arguments, name) for name in ("energy_weight", "forces_weight", "e0_shift")}
     options |= {f"e0_shift_{symbol}_eV": round(value, 6) for symbol, value in verdict.shifts.items()}
     distribution = {"head": scores.provenance.heads[0]} | verdict.distribution
-    return description("audit", prefix, len(scores.provenance)) | {
+    return stamp("audit", prefix, len(scores.provenance)) | {
         "finished": True,
         "command": " ".join(["mace_outlier", *sys.argv[1:]]),
         "options": plain(options),

@@ -12,7 +12,7 @@ from torch import Tensor
 from .tagging import Tag
 
 
-class Descriptions:
+class Metadata:
     """What each row is, on the host: config_type, formula, molecule, number of atoms, size of its force labels.
 
     Learnt when a sample is first made.
@@ -29,7 +29,7 @@ class Descriptions:
         self.vocabulary: dict[int, str] = {0: ""}
 
     @classmethod
-    def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Descriptions":
+    def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Metadata":
         """What is known of rows by their formulas ("H2O"); of none where there are none."""
         described = cls(size)
         for row, formula in enumerate(map(Formula, formulas)):
