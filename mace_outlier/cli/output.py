@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def may_be_unread() -> Iterator[None]:
-    """Print within the context; where the reader has closed the pipe, what is left to print goes nowhere, for good."""
+    """Print within the context; once the reader has closed the pipe, further output is dropped without an error."""
     try:
         yield
         sys.stdout.flush()

@@ -94,7 +94,7 @@ class NumberedDataset:
 
 
 class ValidationDataset(NumberedDataset):
-    """The same for a validation set, whose labels stay as they are: MACE's error tables are made from its batches."""
+    """Numbered validation configurations. Labels stay as they are: MACE makes its error tables from them."""
 
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at `position`."""
@@ -136,7 +136,7 @@ def tagged(loader: Any, labels: Iterable[str], rows: np.ndarray | None = None) -
 
 @contextmanager
 def tagged_for_validation(loader: Any, labels: Iterable[str], rows: np.ndarray) -> Iterator[NumberedDataset]:
-    """The same for a validation set."""
+    """Make the batches of a validation loader carry ids, within the context."""
     with _exchanged(loader, ValidationDataset(loader.dataset, labels, rows), VALIDATION_FIELD) as numbered:
         yield numbered
 

@@ -63,7 +63,7 @@ def typical_ratio(shares: Tensor, before: Tensor, weights: Tensor) -> float:
 
 
 class BestSoFar:
-    """The losses that the best model had, to compare later ones with it by the weights of then.
+    """The losses of the best model so far, to compare later models with it by the same weights.
 
         V_k = V_best R_k         R_k = L_k(w_k) / L_best(w_k)        L_j(w) = sum_i w_i s_ij / sum_i w_i
 

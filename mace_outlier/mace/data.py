@@ -107,7 +107,7 @@ def hdf5_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any
 
 @seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__", when=tagging, takes=("self", "index"))
 def lmdb_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
-    """As for HDF5."""
+    """Name the file and the frame of a sample of a database."""
     sample = original(dataset, index, *rest, **kwargs)
     return with_origin(sample, lambda: place_in_database(dataset, index % len(dataset)))
 

@@ -1,4 +1,4 @@
-"""What is left of the plugin where it can't be active: the name of its loss, and why a run that asks for it stops.
+"""Where the plugin can't be active, the name of its loss stays known, and a run that asks for it stops and says why.
 
 Without that, `--loss=ema_robust` would be an invalid choice for no reason given, and a Python program that skips MACE's
 parser would silently train another loss: MACE takes a default for a name that it doesn't know. Loads nothing of ours
@@ -27,7 +27,7 @@ def exchange(reason: str) -> None:
 
 
 def register(reason: str, extend: Callable[[str, Function], None]) -> None:
-    """The same through a seam for plugins, see patches/."""
+    """Put both wrappers around MACE's functions through a seam for plugins, see patches/."""
     places = {"check_args": "mace.tools.arg_parser_tools", "build_default_arg_parser": "mace.tools.arg_parser"}
     for name, wrapper in wrappers(reason).items():
         with contextlib.suppress(ValueError):  # the seam has gone there, too

@@ -8,8 +8,8 @@ readout.py       the best readout of these, each configuration predicted without
 difficulty.py    how large an unexplained error is expected to be
 unexplained.py   errors that geometry doesn't explain, in units of what is expected
 right_wrong.py   densities of right and of wrong labels: what all properties share
-signed.py        the same of energies, whose errors have a sign
-logarithmic.py   the same of forces, stresses and virials, of whose errors the size is known
+signed.py        these densities for energies, whose errors have a sign
+logarithmic.py   these densities for forces, stresses and virials, of whose errors only the size is known
 tails.py         tails of the densities of right labels
 populations.py   right and wrong labels of all properties; the posterior
 fit.py           their fit: one likelihood, expectation maximisation

@@ -9,7 +9,7 @@ class Settings:
 
     # --- whether labels are believed to be wrong -------------------------------------------------------------------
     gain: float = 6.0  # of the BIC over one population: "strong" (Kass and Raftery, 1995), in two epochs
-    gain_known: float = 0.0  # the same, once wrong labels are known: less evidence, so that nothing flickers
+    gain_known: float = 0.0  # of the BIC once wrong labels are known: less is needed, so that nothing flickers
     coarsened: int = 1000  # configurations that count at most: no form is exact (Miller and Dunson, 2019)
     together: float = 10.0  # more gain, where labels look wrong in all properties at once, as hard configurations do
     memory: float = 3.0  # epochs over which evidence is averaged

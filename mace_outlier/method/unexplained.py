@@ -75,7 +75,7 @@ def in_widths(values: Array) -> Array:
 
 
 def _by_molecule(values: Array, molecules: np.ndarray, smallest: int) -> Array:
-    """The same with a zero for each molecule of enough configurations, where there are several."""
+    """Unexplained errors (N,), measured from the typical one of each molecule, where there are several molecules."""
     names, number = np.unique(molecules, return_inverse=True)
     enough = np.bincount(number) >= smallest
     if len(names) < 2 or not enough.any():

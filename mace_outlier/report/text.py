@@ -88,6 +88,6 @@ def ase_line(source: str, frame: int) -> str:
 
 
 def line_to_copy(source: str, frame: int) -> str:
-    """The same; "" where ASE can't read the file, or the path is too long to show."""
+    """A command that shows the frame with ASE; "" where ASE can't read the file, or the path is too long to show."""
     line = "" if source.lower().endswith(NOT_ASE) else ase_line(source, frame)
     return line if len(line) <= LONGEST_LINE else ""

@@ -51,7 +51,7 @@ class WrongProperty(NamedTuple):
 
     @property
     def off(self) -> str:
-        """The same, and to which side."""
+        """How far wrong labels are off, and to which side."""
         return f"off by some {self.size}" + (f", {self.side}" if self.side else "")
 
 

@@ -26,7 +26,7 @@ def fault_of_fit(weight: Tensor, zscore: Tensor) -> str | None:
 
 
 def fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> str | None:
-    """The same of a validation set, by the share of suspects of the training set."""
+    """Why weights (V,) of a validation set can't be right, by the share of suspects in training; None: they may be."""
     if not len(weight):
         return None
     in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below

@@ -55,20 +55,20 @@ class MixtureDistribution(LossDistribution):
         return not self.never and any(head.some_are_wrong for head in self.heads)
 
     def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
-        """See the class."""
+        """Sums of a batch that the distribution of the first epoch learns from."""
         return self.first.sums(_log(losses), heads, usable)
 
     def absorb(self, sums: Tensor) -> None:
-        """See the class."""
+        """Learn from the sums of a batch, in the first epoch."""
         self.first.absorb(sums)
 
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
-        """See the class; what isn't likely to be gross has weight 1 exactly, as in stock training."""
+        """Weights of a batch in the first epoch: below 1/2 for likely gross errors, and exactly 1 for all others."""
         weight, zscore, _ = self.first.weigh(_log(losses), heads)
         return Weighted(weight.masked_fill(weight >= 0.5, 1.0), zscore)
 
     def refit(self, seen: Remembered) -> Weighted | None:
-        """See the class; waits for the device."""
+        """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
         result = _untouched(seen)
         latest = _latest(seen)
         for number, head in enumerate(self.heads):
@@ -80,7 +80,7 @@ class MixtureDistribution(LossDistribution):
         return self._unless_never(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:
-        """See the class."""
+        """Judge validation configurations beside those of the last epoch, head by head; others have weight 1."""
         result = _untouched(seen)
         usable = seen.usable.cpu().numpy()
         known = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
@@ -97,7 +97,7 @@ class MixtureDistribution(LossDistribution):
         return Weighted(torch.ones_like(result.weight), result.zscore)
 
     def follow(self, before: LossDistribution) -> None:
-        """See the class: errors don't depend on the stage."""
+        """Go on with the evidence of the stage before: errors don't depend on the stage."""
         if isinstance(before, MixtureDistribution):
             for own, other in zip(self.heads, before.heads, strict=True):
                 seen = other.seen

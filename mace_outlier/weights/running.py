@@ -83,7 +83,7 @@ class GaussianDistribution(LossDistribution):
 
     @torch.no_grad()
     def absorb(self, sums: Tensor) -> None:
-        """See the class. One call is one step of the moving average; a head absent from the batch keeps its state."""
+        """Take one step of the moving average, by the sums of a batch; a head absent from it keeps its state."""
         count, first, second = sums.unbind()
         at_least_one = count.clamp_min(1.0)
         shift, second = first / at_least_one, second / at_least_one  # shift = m - mu_before
@@ -98,7 +98,7 @@ class GaussianDistribution(LossDistribution):
 
     @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
-        """See the class. sigma = 0 (one value seen so far) makes z 0, or infinite for any other value."""
+        """Weights and z-scores (B,). sigma = 0 (one value seen so far) makes z 0, or infinite for any other value."""
         mean, deviation = self.location_and_scale()
         deviation = deviation.clamp_min(torch.finfo(mean.dtype).tiny)
         zscore = (losses.to(mean.dtype) - self._of(mean, heads)) / self._of(deviation, heads)
