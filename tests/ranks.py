@@ -202,7 +202,7 @@ def one_rank(rank: int, ranks: int, folder: Path) -> None:
 
 def stock_and_ours() -> dict[str, tuple[Tensor, ...]]:
     """MACE's losses, alone and in the robust loss with weights 1: value and gradients on a batch of this process."""
-    from test_reduction import BASES
+    from base_losses import BASES
 
     rank = torch.distributed.get_rank()
     made = items()[8 + rank : 8 + 5 * rank + 3]  # another number of configurations and atoms in each process

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
 from ..data.metadata import Metadata
-from ..weights.distribution import LossDistribution, bounded
+from ..weights.distribution import LossDistribution
 from ..weights.features import Features
 from ..weights.records import Records
-from ..weights.safety import Safety
+from ..weights.weigher import Weigher
 from .reduction import ConfigurationLosses, PerConfigurationLoss
 from .residuals import residuals
 from .selection import Selection
@@ -51,8 +51,6 @@ class RobustLoss(nn.Module):
         self.base = per_configuration.base  # a submodule, so that the host moves its buffers as it always does
         self.per_configuration = per_configuration
         self.sum_over_ranks = sum_over_ranks
-        self._frozen = False
-        self.inherits = False  # while True, no weight is above the one that is remembered
         self._selection: Selection | None = None
         self.by_property = False  # True: only the labels of a property that look wrong lose weight
         self.features: Features | None = None
@@ -75,9 +73,12 @@ class RobustLoss(nn.Module):
 
             L = (1/B) sum_i sum_k w_ki^2 c_ki        k: property of a term; of others than RESIDUALS, w_i
         """
-        self.distribution, self.records, self.metadata = distribution, records, metadata
-        self.features, self.by_property = features, by_property
-        self.safety = Safety(records.num_heads, heads)
+        self.weigher = Weigher(distribution, records, heads, self.sum_over_ranks)
+        self.metadata, self.features, self.by_property = metadata, features, by_property
+
+    distribution = property(lambda self: self.weigher.distribution)
+    records = property(lambda self: self.weigher.records)
+    safety = property(lambda self: self.weigher.safety)
 
     def forward(self, ref: Any, pred: dict[str, Tensor], ddp: bool | None = None) -> Tensor:
         """Return the scalar loss of the model's output `pred` for the labels of the batch `ref`."""
@@ -94,28 +95,16 @@ class RobustLoss(nn.Module):
         with torch.no_grad():
             too_large = ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
             bad = too_large if ids.nonfinite is None else ids.nonfinite | too_large
-            sums = self._sums(losses.judged, bad, ref["head"])
+            sums = self.weigher.sums(losses.judged, bad, ref["head"])
         contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
         with torch.no_grad():
             errors = residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
-            weight = self._weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
+            weight = self.weigher.weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
             factor = weight.square().to(contribution.dtype)
             if self.features is not None:
                 self.features.observe(ids.rows, ref, pred)
         contribution = contribution.masked_fill(bad, 0.0)
         return contribution.mean() if factors else (factor * contribution).mean()
-
-    def _sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
-        """What the statistics are to learn from the batch; None where they learn nothing.
-
-        Where processes share it, whether the distribution is settled doesn't matter here: each of them has found that
-        by a fit of its own, and were they to disagree, by a last bit, they would wait for each other for ever.
-        """
-        if self._frozen or (self.distribution.settled and self.sum_over_ranks is None):
-            return None
-        # a loss of exactly 0 says that the configuration has nothing to be judged by: no label, or weight 0
-        judged = judged.masked_fill(bad, 0.0)
-        return self.distribution.sums(judged, heads, judged > 0)
 
     def _of_all_ranks(
         self, losses: ConfigurationLosses, atoms: int, sums: Tensor | None = None
@@ -132,26 +121,6 @@ class RobustLoss(nn.Module):
         contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
         return contribution, None if sums is None else total[3:].view_as(sums)
 
-    def _weigh(
-        self, ids: Tensor, heads: Tensor, judged: Tensor, bad: Tensor, sums: Tensor | None, errors: list[Tensor]
-    ) -> Tensor:
-        """Weights (B,) of the configurations; 0 for the bad ones.
-
-        From statistics that have just learnt from them, by `sums`, or, without, those that are remembered.
-        """
-        if sums is None or self.distribution.settled:
-            weight = self.records.weight[ids]
-            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, residuals=errors)
-            return weight.masked_fill(bad, 0.0)
-        self.distribution.absorb(sums)
-        judged = judged.masked_fill(bad, 0.0)
-        weight, zscore, _ = self.distribution.weigh(judged, heads)
-        if self.inherits:
-            weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
-        weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
-        return weight
-
     @contextmanager
     def frozen_weights(self) -> Iterator[None]:
         """Hold all weights within an optimiser step that evaluates the loss many times (LBFGS).
@@ -159,27 +128,12 @@ class RobustLoss(nn.Module):
         Inside, a configuration keeps the weight that it had before the step. Afterwards its latest loss enters the
         statistics, all configurations in one update, and the weights of the next step follow.
         """
-        self._frozen = True
+        self.weigher.frozen = True
         try:
             yield
         finally:
-            self._frozen = False
-        self._judge_all()
-
-    @torch.no_grad()
-    def _judge_all(self) -> None:
-        """Update the statistics and all weights from the remembered losses of the configurations seen so far."""
-        records = self.records
-        if self.sum_over_ranks is not None:
-            records.merge(self.sum_over_ranks)
-        if self.distribution.settled:
-            return
-        heads, losses = records.head.long(), records.loss
-        seen, bad = records.last_epoch >= 0, records.nonfinite
-        judged = losses.masked_fill(bad, 0.0)
-        self.distribution.update(judged, heads, seen & (judged > 0))
-        weight, zscore, _ = self.distribution.weigh(judged, heads)
-        records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
+            self.weigher.frozen = False
+        self.weigher.weigh_all()
 
     # --- validation --------------------------------------------------------------------------------------------------
 

@@ -2,18 +2,31 @@
 
 import logging
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from .. import __version__
-from .options import LOSS_NAME
-
-if TYPE_CHECKING:
-    from .training import RobustTraining
+from ..data.provenance import Provenance
+from ..losses.robust import RobustLoss
+from ..weights.features import Features
+from ..weights.records import Records
+from .logbook import Logbook
+from .options import LOSS_NAME, Options
 
 STATE_FORMAT = 2  # of what a checkpoint holds of the judgement; that of another one can't be continued
 
 
-def state_of(run: "RobustTraining") -> dict[str, Any]:
+class Run(Protocol):
+    """What of a robust training is kept."""
+
+    options: Options
+    provenance: Provenance
+    losses: dict[str, RobustLoss]  # by stage
+    records: Records
+    features: Features | None
+    logbook: Logbook
+
+
+def state_of(run: Run) -> dict[str, Any]:
     """Tensors and builtins only, so that torch.load reads it with weights_only=True, and without this package."""
     return {
         "version": __version__,
@@ -29,7 +42,7 @@ def state_of(run: "RobustTraining") -> dict[str, Any]:
     }
 
 
-def restore(run: "RobustTraining", state: dict[str, Any] | None) -> None:
+def restore(run: Run, state: dict[str, Any] | None) -> None:
     """Continue from the state of a checkpoint, as far as it fits this run; the log says what doesn't.
 
     None: the checkpoint comes from a run without us.
@@ -60,7 +73,7 @@ def _say_which_options_changed(before: dict[str, Any], now: dict[str, Any]) -> N
             logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {value}, this run continues with {now.get(name)}")
 
 
-def _can_be_continued(run: "RobustTraining", state: dict[str, Any]) -> bool:
+def _can_be_continued(run: Run, state: dict[str, Any]) -> bool:
     if state["options"].get("distribution") != run.options.distribution:
         logging.warning("The statistics of another distribution can't be continued: they start fresh")
         return False
@@ -70,7 +83,7 @@ def _can_be_continued(run: "RobustTraining", state: dict[str, Any]) -> bool:
     return True
 
 
-def _restore_statistics(run: "RobustTraining", state: dict[str, Any]) -> None:
+def _restore_statistics(run: Run, state: dict[str, Any]) -> None:
     for stage, statistics in state["statistics"].items():
         if stage in run.losses:
             run.losses[stage].distribution.load_state_dict(statistics)

@@ -144,7 +144,7 @@ class RobustTraining:
             self.features.begin_epoch()
         stages = list(self._first_epoch)
         first = self._first_epoch.setdefault(loss, epoch)
-        loss.inherits = epoch == first and len(self._first_epoch) > 1
+        loss.weigher.inherits = epoch == first and len(self._first_epoch) > 1
         if loss not in stages and stages:
             loss.distribution.follow(stages[-1].distribution)
 
@@ -195,7 +195,7 @@ class RobustTraining:
 
         What can't be right is refused, see Safety; the processes of a distributed run agree on that.
         """
-        records, share = self.records, distributed.sum_over_ranks if distributed.active() else None
+        records = self.records
         usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
         seen = remembered(
             records.loss,
@@ -206,9 +206,7 @@ class RobustTraining:
             torch.empty(len(records), 0) if self.features is None else self.features.known,
             self.metadata,
         )
-        accepted = loss.safety.refit(loss.distribution, seen, share)
-        if accepted is not None:
-            records.judge(accepted.which, *accepted.judged)
+        loss.weigher.judge(seen)
 
     def _complete_descriptions(self) -> None:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""

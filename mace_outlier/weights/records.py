@@ -104,6 +104,8 @@ class Records:
         self.weight.copy_(torch.where(which, bounded(weights).to(self.table.dtype), self.weight))
         self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
         for name, own in (by_property or {}).items():
+            if name not in COLUMN_OF:
+                continue
             column = self.by_property[:, self.residual_names.index(COLUMN_OF[name])]
             column.copy_(torch.where(which, bounded(own).to(column.dtype), column))
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from ..data.labels import COLUMN_OF
 from ..data.metadata import Metadata
 from ..method.settings import Settings
-from .distribution import Remembered, bounded
+from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
 from .records import Records
 from .remembered import remembered
-from .safety import Safety
 from .suspects import in_words, sorted_table
+from .weigher import Weigher
 
 if TYPE_CHECKING:
     import pandas
@@ -77,8 +77,8 @@ class RobustWeights:
         self.records.head = self.heads.to(self.records.head.dtype)
         self.features = Features(size).to(place)
         self.metadata = Metadata.of_formulas(size, formulas or ())
-        self.distribution = MixtureDistribution(number, settings=settings).to(place)
-        self.safety, self.sum_over_ranks = Safety(number), sum_over_ranks
+        distribution = MixtureDistribution(number, settings=settings).to(place)
+        self.weigher, self.sum_over_ranks = Weigher(distribution, self.records, (), sum_over_ranks), sum_over_ranks
         self._begin(0, STEPS)
         self._given: tuple[str, ...] = ()  # arguments of the calls of this epoch
 
@@ -134,18 +134,10 @@ class RobustWeights:
         self._given = tuple(given)
 
     def _weigh(self, ids: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
-        heads, settled = self.heads[ids], self.distribution.settled
-        if self.sum_over_ranks is not None or not settled:
-            sums = self.distribution.sums(judged, heads, (judged > 0) & ~bad)
-            sums = sums if self.sum_over_ranks is None else self.sum_over_ranks(sums)
-            if not settled:
-                self.distribution.absorb(sums)
-        weight, zscore = self.records.weight[ids], None
-        if not settled:
-            weight, zscore, _ = self.distribution.weigh(judged, heads)
-        weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
-        return weight
+        sums = self.weigher.sums(judged, bad, self.heads[ids])
+        if sums is not None and self.sum_over_ranks is not None:
+            sums = self.sum_over_ranks(sums)
+        return self.weigher.weigh(ids, self.heads[ids], judged, bad, sums, errors)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
@@ -156,11 +148,7 @@ class RobustWeights:
             records.merge(share)
         self.features.end_epoch(mine, share)
         records.end_epoch()
-        accepted = self.safety.refit(self.distribution, self._remembered(), share)
-        if accepted is not None:
-            weight, zscore, by_property = accepted.judged
-            known = {name: own for name, own in (by_property or {}).items() if name in COLUMN_OF}
-            records.judge(accepted.which, weight, zscore, known)
+        self.weigher.judge(self._remembered())
         records.check_weights()
         self._begin(self.epoch + 1, steps=max(records.step, 1))
 
@@ -195,15 +183,15 @@ class RobustWeights:
 
     def report(self, ids: Sequence[Any] | None = None, most: int = 20) -> str:
         """Return, as a text, what is believed of the labels of each head, and the worst suspects (weight below 1/2)."""
-        return in_words(self.table(ids), self.safety.describe() or self.distribution.describe(), most)
+        return in_words(self.table(ids), self.weigher.safety.describe() or self.weigher.distribution.describe(), most)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on: tensors and builtins only. Call it between epochs."""
         return {
             "epoch": self.epoch,
             "steps": self.records.steps,
-            "distribution": self.distribution.state_dict(),
-            "safety": self.safety.state_dict(),
+            "distribution": self.weigher.distribution.state_dict(),
+            "safety": self.weigher.safety.state_dict(),
             "records": self.records.state_dict(),
             "features": self.features.state_dict(),
         }
@@ -211,7 +199,7 @@ class RobustWeights:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError where it is of another number of configurations or heads."""
         self.records.load_state_dict(state["records"])
-        self.distribution.load_state_dict(state["distribution"])
-        self.safety.load_state_dict(state["safety"])
+        self.weigher.distribution.load_state_dict(state["distribution"])
+        self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
         self._begin(state["epoch"], state["steps"])

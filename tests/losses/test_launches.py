@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from base_losses import BASES
 from mace.modules.loss import WeightedEnergyForcesLoss
 from ranks import Toy, collate, items
-from test_reduction import BASES
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "overhead"))
 from launches import PHASES, Launches, count, robust, training_batch
@@ -36,7 +36,7 @@ def test_frozen_weights_and_validation_wait_for_nothing_either():
     batch, output = training_batch()
     stock = count(loss.base)
     with Launches() as frozen:
-        loss._frozen = True
+        loss.weigher.frozen = True
         loss(ref=batch, pred=output).backward()
     del batch["configuration_id"]
     batch["validation_id"] = torch.arange(3)

@@ -1,10 +1,10 @@
 """Per-configuration losses of every MACE loss, against the loss itself."""
 
-import inspect
 from types import SimpleNamespace
 
 import pytest
 import torch
+from base_losses import BASES, part
 from mace.modules import loss as mace_losses
 
 from mace_outlier.data.labels import LABELS
@@ -12,22 +12,7 @@ from mace_outlier.losses.probe import made_up_batch
 from mace_outlier.losses.reducer import UnsupportedLossError
 from mace_outlier.losses.reduction import PerConfigurationLoss
 
-BASES = [
-    cls for _, cls in inspect.getmembers(mace_losses, inspect.isclass)
-    if issubclass(cls, torch.nn.Module) and cls.__module__ == mace_losses.__name__
-]  # fmt: skip
-
-
 pytestmark = pytest.mark.usefixtures("double_precision")
-
-
-def part(batch, output, keep):
-    """The configuration `keep` of a batch, as a batch of one."""
-    atoms = batch["batch"] == keep
-    rows = lambda value: value[atoms] if len(value) == len(atoms) else value[keep : keep + 1]  # noqa: E731
-    small = type(batch)({k: rows(v) for k, v in batch.items() if k not in ("ptr", "batch")})
-    small["ptr"], small["batch"] = torch.tensor([0, int(atoms.sum())]), torch.zeros(int(atoms.sum()), dtype=torch.long)
-    return small, {k: rows(v) for k, v in output.items()}
 
 
 def test_all_losses_of_mace_are_covered():
