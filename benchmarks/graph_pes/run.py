@@ -23,7 +23,7 @@ import _real_paths  # noqa: F401 (first)
 import numpy as np
 from ase.io import read
 from graph_pes.utils.calculator import GraphPESCalculator
-from graph_pes_training import train
+from graph_pes_training import train, typical_energy
 from readme_tables import markdown, write_tables
 from real_sets import write_data
 from source_commit import commit_of
@@ -48,14 +48,14 @@ def measure(arm: str, seed: int, epochs: int) -> dict:
     started = time.monotonic()
     model = train(frames, read(data / "valid.xyz", ":"), weights, epochs, seed)
     row = {"arm": arm, "seed": seed, "epochs": epochs, "seconds": round(time.monotonic() - started)}
-    return row | errors(model, test) | (found(weights, frames) if weights is not None else {})
+    return row | errors(model, test, typical_energy(frames)) | (found(weights, frames) if weights is not None else {})
 
 
-def errors(model: object, test: list) -> dict[str, float]:
+def errors(model: object, test: list, shift: float) -> dict[str, float]:
     """Root mean square errors, meV/atom and meV/A."""
     calculator, energies, forces = GraphPESCalculator(model), [], []
     for atoms in test:
-        energies.append((calculator.get_potential_energy(atoms) - atoms.info["REF_energy"]) / len(atoms))
+        energies.append((calculator.get_potential_energy(atoms) - atoms.info["REF_energy"]) / len(atoms) + shift)
         forces.append(calculator.get_forces(atoms) - atoms.arrays["REF_forces"])
     return {
         "energy": 1000 * float(np.sqrt(np.mean(np.square(energies)))),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning
 import torch
 from ase import Atoms
@@ -24,7 +25,7 @@ from graph_pes.training.tasks import train_with_lightning
 
 from mace_outlier import RobustWeights
 
-LABELS = {"REF_energy": "energy", "REF_forces": "forces"}
+LABELS = {"shifted_energy": "energy", "REF_forces": "forces"}
 CUTOFF, BATCH = 4.0, 10  # A; structures
 ENERGY, FORCES = 10.0, 1.0  # weights of squared errors in (eV/atom)^2 and (eV/A)^2
 
@@ -83,14 +84,20 @@ class JudgeEachEpoch(pytorch_lightning.Callback):
         self.weights.end_epoch()
 
 
+def typical_energy(frames: Sequence[Atoms]) -> float:
+    """Median energy, eV/atom: subtracted from labels, because float32 holds no total energies."""
+    return float(np.median([atoms.info["REF_energy"] / len(atoms) for atoms in frames]))
+
+
 def train(
     frames: Sequence[Atoms], valid: Sequence[Atoms], weights: RobustWeights | None, epochs: int, seed: int
 ) -> PaiNN:
     """Train by graph-pes, with weights or without."""
     pytorch_lightning.seed_everything(seed, verbose=False)
+    shift = typical_energy(frames)
     for own in (frames, valid):
         for row, atoms in enumerate(own):
-            atoms.info["row"] = row
+            atoms.info |= {"row": row, "shifted_energy": atoms.info["REF_energy"] - shift * len(atoms)}
     data = DatasetCollection(*(ASEToGraphDataset(own, CUTOFF, False, LABELS, ["row"]) for own in (frames, valid)))
     model = PaiNN(cutoff=CUTOFF, channels=32, layers=3)
     trainer = pytorch_lightning.Trainer(
