@@ -1,15 +1,29 @@
 """What the processes of a distributed run share; the identity where there is one process."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch.distributed
 from torch import Tensor
+
+from ..data.metadata import Metadata
 
 
 def active() -> bool:
     """True in a distributed run of more than one process."""
     dist = torch.distributed
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def shared_sum() -> Callable[[Tensor], Tensor] | None:
+    """Return `sum_over_ranks`, or None where there is one process."""
+    return sum_over_ranks if active() else None
+
+
+def merge_metadata(metadata: Metadata, device: torch.device) -> None:
+    """Take over what the other processes know of the configurations; all of them have to call this."""
+    if active():
+        metadata.merge(largest_over_ranks, gather, device)
 
 
 def sum_over_ranks(tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
+from ..method.settings import Settings
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import populations
@@ -174,3 +176,12 @@ def _counted(split: Split) -> str:
 
 def _wandb_histogram(counts: list[int]) -> Any:
     return sys.modules["wandb"].Histogram(np_histogram=(counts, np.linspace(0, 1, BINS + 1)))
+
+
+def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
+    """Say at the start what becomes of heads that have few configurations."""
+    for head, size in zip(heads, sizes.tolist(), strict=True):
+        if size < Settings().least:
+            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
+        elif size < Settings().few:
+            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

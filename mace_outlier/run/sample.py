@@ -1,7 +1,7 @@
 """The worst suspects and some other configurations, evaluated by the trained model: what the report draws."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.io import write
 
 from ..data.labels import LABELS
+from ..data.provenance import Provenance
 from ..files import replacing
 from ..results.files import worst_first
 
@@ -93,3 +94,15 @@ def write_sample(path: Path, frames: list[Atoms], rows: np.ndarray, suspects: in
         atoms.info |= {"row": row, "kind": "suspect" if i < suspects else "other"}
     with replacing(path) as temporary:
         write(temporary, frames, format="extxyz")
+
+
+def batches_of_rows(dataset: Any, provenance: Provenance, loader: Any) -> Callable[[np.ndarray], Iterator[Any]]:
+    """Return a function that makes the host's batches of some rows of a training set, as `loader` does."""
+
+    def batches(rows: np.ndarray) -> Iterator[Any]:
+        positions = provenance.position_of_row[rows].tolist()
+        for first in range(0, len(positions), loader.batch_size):
+            chunk = positions[first : first + loader.batch_size]
+            yield loader.collate_fn([dataset[position] for position in chunk])
+
+    return batches

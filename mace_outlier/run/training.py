@@ -20,18 +20,18 @@ from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
-from ..method.settings import Settings
 from ..weights.distribution import LossDistribution
 from ..weights.features import Features
 from ..weights.mixture import MixtureDistribution
 from ..weights.records import Records
-from ..weights.remembered import remembered
+from ..weights.remembered import of_training
 from ..weights.running import GaussianDistribution
 from . import distributed
 from .checkpoint import restore, state_of
-from .logbook import Logbook
+from .logbook import Logbook, log_small_heads
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
+from .sample import batches_of_rows
 from .validation import Validation
 
 DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
@@ -63,8 +63,7 @@ class RobustTraining:
 
     def wrap(self, base: nn.Module, host: ModuleType, stage: str) -> RobustLoss:
         """Return the robust loss around the host's loss for a stage of the training."""
-        share = distributed.sum_over_ranks if distributed.active() else None
-        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host), sum_over_ranks=share)
+        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host), sum_over_ranks=distributed.shared_sum())
         return self.losses[stage]
 
     def note_base_loss(self, name: str) -> None:
@@ -150,7 +149,7 @@ class RobustTraining:
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
-        share, mine = distributed.sum_over_ranks if distributed.active() else None, self.records.visited
+        share, mine = distributed.shared_sum(), self.records.visited
         if share is not None:
             self.records.merge(share)
         if self.features is not None:
@@ -171,7 +170,8 @@ class RobustTraining:
         """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
         self.logbook.log_summary()
         self.logbook.save(finished=True)
-        self.logbook.save_sample(model, self._batches_of_rows(loader), output_args)
+        batches = batches_of_rows(self.dataset, self.provenance, loader)
+        self.logbook.save_sample(model, batches, output_args)
 
     def state_dict(self) -> dict[str, Any]:
         """Our part of a checkpoint, see `checkpoint.state_of`."""
@@ -195,42 +195,11 @@ class RobustTraining:
 
         What can't be right is refused, see Safety; the processes of a distributed run agree on that.
         """
-        records = self.records
-        usable = (records.time >= self._first_epoch[loss]) & ~records.nonfinite
-        seen = remembered(
-            records.loss,
-            records.head.long(),
-            usable,
-            records.time,
-            {name: records.column(name) for name in records.residual_names},
-            torch.empty(len(records), 0) if self.features is None else self.features.known,
-            self.metadata,
-        )
-        loss.weigher.judge(seen)
+        usable = (self.records.time >= self._first_epoch[loss]) & ~self.records.nonfinite
+        loss.weigher.judge(of_training(self.records, usable, self.features, self.metadata))
 
     def _complete_descriptions(self) -> None:
         """Take what the other processes have learnt, until all is known; they agree on when that is."""
         if self._numbered.needs_tags:
-            if distributed.active():
-                self.metadata.merge(distributed.largest_over_ranks, distributed.gather, self.records.table.device)
+            distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
-
-    def _batches_of_rows(self, loader: Any) -> Any:
-        """Return a function that makes the host's batches of some rows."""
-
-        def batches(rows: Any) -> Iterator[Any]:
-            positions = self.provenance.position_of_row[rows].tolist()
-            for first in range(0, len(positions), loader.batch_size):
-                chunk = positions[first : first + loader.batch_size]
-                yield loader.collate_fn([self.dataset[position] for position in chunk])
-
-        return batches
-
-
-def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
-    """Say at the start what becomes of heads that have few configurations."""
-    for head, size in zip(heads, sizes.tolist(), strict=True):
-        if size < Settings().least:
-            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
-        elif size < Settings().few:
-            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

@@ -50,9 +50,7 @@ class Validation:
         """Take in what batches said of their configurations here and in the other processes."""
         for row, tag in tags:
             self.metadata.note(row, tag)
-        if distributed.active():
-            device = self.records.table.device
-            self.metadata.merge(distributed.largest_over_ranks, distributed.gather, device)
+        distributed.merge_metadata(self.metadata, self.records.table.device)
         for dataset in self._datasets:
             dataset.needs_tags = not self.metadata.complete
 
@@ -90,7 +88,7 @@ class Validation:
         seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
         last = torch.ones_like(losses)
         last[known] = self.records.weight[rows[known]].to(last.dtype)
-        share = distributed.sum_over_ranks if distributed.active() else None
+        share = distributed.shared_sum()
         weights, zscores, stock = loss.safety.judge(loss.distribution, seen, last, loss.records, share)
         weights = weights.masked_fill(bad, 0.0)
         self.records.observe(

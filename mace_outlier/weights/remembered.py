@@ -1,6 +1,7 @@
 """What a judgement is made of: records, features and metadata of configurations, put together."""
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..data.labels import COLUMN_OF
@@ -8,6 +9,7 @@ from ..data.metadata import Metadata
 from ..method.seen import Seen
 from .distribution import Remembered
 from .features import Features
+from .records import Records
 
 
 def remembered(
@@ -50,6 +52,13 @@ def remembered(
         molecules=of(metadata.molecules),
     )
     return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
+
+
+def of_training(records: Records, usable: Tensor, features: Features | None, metadata: Metadata) -> Remembered:
+    """Put together what the records know of the training configurations; `usable`: (N,), see Remembered."""
+    errors = {name: records.column(name) for name in records.residual_names}
+    table = torch.empty(len(records), 0) if features is None else features.known
+    return remembered(records.loss, records.head.long(), usable, records.time, errors, table, metadata)
 
 
 def _host(values: Tensor) -> np.ndarray:

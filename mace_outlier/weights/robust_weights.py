@@ -14,7 +14,7 @@ from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
 from .records import Records
-from .remembered import remembered
+from .remembered import of_training
 from .suspects import in_words, sorted_table
 from .weigher import Weigher
 
@@ -160,10 +160,8 @@ class RobustWeights:
 
     def _remembered(self) -> Remembered:
         records = self.records
-        errors = {name: records.column(name) for name in records.residual_names}
         usable = (records.time >= 0) & ~records.nonfinite
-        table = self.features.known
-        seen = remembered(records.loss, self.heads.long(), usable, records.time, errors, table, self.metadata)
+        seen = of_training(records, usable, self.features, self.metadata)
         found = {name: own for name, own in seen.seen.errors.items() if (own == own).any()}
         if not found:  # a loss is the square of an error
             found = {LOSS: records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
