@@ -28,7 +28,7 @@ def _odds(summary: Summary) -> list[str]:
     odds = total_odds(heads)
     if odds is None or not odds.suspects:
         return []
-    found = any(head.losses.found or head.losses.earlier for head in heads)
+    found = any(head.losses.found for head in heads)
     suspects = of_many(odds.suspects, "suspect")
     said = f"a weight is the probability that all labels of a configuration are right. By that, of {suspects} "
     said += f"{about(odds.false_alarms)} are expected to be right (false alarms; the sum of their weights)"

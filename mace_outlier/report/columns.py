@@ -50,8 +50,6 @@ def _shown_property(own: WrongProperty | None) -> str:
 
 
 def _shown_kind(losses: Losses) -> str:
-    if losses.earlier:
-        return "earlier version"
     if not losses.recorded:
         return "not recorded"
     if losses.kind != MIXTURE:

@@ -21,19 +21,10 @@ def judgements(summary: Summary) -> list[str]:
     """Say of each head which labels are wrong and what tells them apart."""
     judged = [head for head in summary.heads if head.losses.kind == MIXTURE and head.judged]
     told = [head for head in judged if head.losses.recorded]
-    earlier = [head for head in judged if head.losses.earlier]
     said = [of_heads([head], summary, _judgement(head, summary)) for head in told[:MOST_HEADS_NAMED]]
     if len(told) > MOST_HEADS_NAMED:
         said.append(f"And {of_many(len(told) - MOST_HEADS_NAMED, 'more head')}, see the table of heads.")
-    if earlier:
-        said.append(of_heads(earlier, summary, EARLIER))
     return said
-
-
-EARLIER = (
-    "the labels were judged by an earlier version of mace-outlier, in another way: its weights are in the table, but "
-    "what told the wrong labels apart isn't shown."
-)
 
 
 def doubts(summary: Summary) -> list[str]:

@@ -27,7 +27,6 @@ class Losses(NamedTuple):
     scale: float  # sigma; NaN: not recorded
     threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded, or there is none
     wrong: WrongLabels | None = None  # mixture; None: not recorded
-    earlier: bool = False  # mixture: as an earlier version described it, which can't be told any more
     refused: str = ""  # why the last fit was refused, untrusted; "": it was not
 
     @property
@@ -43,7 +42,7 @@ class Losses(NamedTuple):
     @property
     def probable(self) -> bool:
         """Whether weights are probabilities that a label is right."""
-        return (self.wrong is not None or self.earlier) and self.threshold != math.inf
+        return self.wrong is not None and self.threshold != math.inf
 
     @property
     def found(self) -> bool:
@@ -94,10 +93,9 @@ def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     if threshold != math.inf:
         threshold = math.nan  # of the first epoch only
     wrong = read_wrong_labels(entry)
-    earlier = wrong is None and "share" in entry and "properties" not in entry
     if wrong is None:
         location = scale = math.nan
-    return Losses(kind, location, scale, threshold, wrong, earlier, refused)
+    return Losses(kind, location, scale, threshold, wrong, refused)
 
 
 def beyond(threshold: float, weight: float) -> float:

@@ -64,7 +64,7 @@ def _odds(heads: list[Head]) -> list[Tile]:
     odds = total_odds(heads)
     if not odds or not odds.suspects:
         return []
-    found = any(head.losses.found or head.losses.earlier for head in heads)
+    found = any(head.losses.found for head in heads)
     missed = f"; {text.count(odds.missed)} wrong labels missed" if found else ""
     return [(text.count(odds.false_alarms), f"expected false alarms{missed}", False)]
 

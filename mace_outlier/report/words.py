@@ -52,10 +52,6 @@ def meaning_of_z(summary: Summary) -> str:
         MIXTURE: "how far the worst label of a configuration lies from right ones, in their widths (energies: the "
         "error that the geometry doesn't explain; others: the logarithm of the error over the expected one)",
     }
-    if any(head.losses.earlier for head in summary.heads):
-        meanings[MIXTURE] = (
-            "how far a configuration lies from right ones, as an earlier version of mace-outlier judged it"
-        )
     normal = "standard deviations that the loss lies above the mean"
     return "z: " + "; or ".join(dict.fromkeys(meanings.get(head.losses.kind, normal) for head in summary.heads)) + "."
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas
 
-from .files import COLUMNS, OPTIONAL_COLUMNS, TEXT, TRAIN, WHOLE, about_path, sample_path
+from .files import COLUMNS, OPTIONAL_COLUMNS, TEXT, WHOLE, about_path, sample_path
 
 
 class ResultsError(ValueError):
@@ -45,8 +45,6 @@ def read_results(run: str | Path) -> Results:
             f"{path} has {len(table)} rows, but {about_path(prefix).name} says {about['rows']}: "
             "one of them was cut, or is of another run"
         )
-    if "split" not in table:  # of a version that knew the training set only
-        table["split"] = pandas.Categorical.from_codes(np.zeros(len(table), dtype=np.int8), [TRAIN])
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ResultsError(f"{path} has no column {', '.join(missing)}: it is no table of mace-outlier")

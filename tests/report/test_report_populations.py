@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from made_up_fits import BOTH, EARLIER, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, population_entry
+from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, population_entry
 from made_up_results import about_populations, made_up_populations, summarised
 from scipy.integrate import quad
 
@@ -110,13 +110,6 @@ def test_a_judgement_that_is_none_is_not_recorded(broken):
 def test_properties_that_are_none_are_left_out():
     entry = population_entry(BOTH | {"properties": BOTH["properties"] | {"<b>": ENERGY, "stress": 1.0}})
     assert [own.name for own in read_wrong_labels(entry).properties] == ["energy", "forces"]
-
-
-def test_an_earlier_version_is_known_as_such():
-    found = read(EARLIER)
-    assert (found.earlier, found.recorded, found.probable, found.curve) == (True, False, True, False)
-    assert math.isnan(found.centre)
-    assert not losses.read_losses({}, MIXTURE).earlier
 
 
 # --- thresholds ------------------------------------------------------------------------------------------------------

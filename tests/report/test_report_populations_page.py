@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from made_up_fits import BOTH, EARLIER, ENERGIES, MANY, NONE, UNDECIDED, population_entry
+from made_up_fits import BOTH, ENERGIES, MANY, NONE, UNDECIDED, population_entry
 from made_up_results import (
     about_populations,
     made_up_about,
@@ -112,13 +112,6 @@ def test_a_distribution_keeps_its_curve_and_its_lines():
     assert places == pytest.approx([0.61, 0.61 + 2 * 0.82])
 
 
-def test_an_earlier_version_has_a_histogram_only():
-    figure = drawn(made_up_populations(400, BOTH), about_populations(EARLIER))
-    [axes] = figure.canvas.axes
-    assert not axes.lines
-    assert "not recorded" in figure.caption
-
-
 def test_the_validation_set_is_not_in_the_histogram():
     table = made_up_populations(400, BOTH)
     figure = drawn(with_validation(table, made_up_populations(80, BOTH)), about_populations(BOTH))
@@ -169,14 +162,6 @@ def test_terminal_and_page_say_the_same(tmp_path, capsys, fit):
         assert sentence in out
         assert sentence in page
     assert "threshold 8 sigma" not in page
-
-
-def test_an_earlier_version_has_a_report(tmp_path, capsys):
-    table = made_up_populations(120, BOTH)
-    run = write_run(tmp_path, table, about_populations(EARLIER), made_up_sample(table, 5))
-    main(["report", str(run), "--top", "2"])
-    assert "judged by an earlier version of mace-outlier" in capsys.readouterr().out
-    assert "judged by an earlier version of mace-outlier" in (tmp_path / "demo_run-1_outliers.html").read_text()
 
 
 def test_the_table_of_heads_shows_wrong_labels(tmp_path, capsys):

@@ -1,12 +1,11 @@
 """What a report says of wrong labels, of none, of doubts, and of thresholds."""
 
 import pytest
-from made_up_fits import BOTH, EARLIER, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, WRONG_ENERGIES
+from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, WRONG_ENERGIES
 from made_up_results import about_populations, made_up_heads, made_up_populations, summarised, with_validation
 from test_report_populations import said
 
-from mace_outlier.report import chance, columns, judgements, words
-from mace_outlier.report.text import DASH
+from mace_outlier.report import chance, judgements, words
 
 
 def test_wrong_labels_in_words():
@@ -92,20 +91,7 @@ def test_a_headline_of_many():
     assert words.headline(found).endswith("look wrong, if it isn't the others that are wrong: weight below 0.5.")
 
 
-# --- earlier versions, heads, thresholds -----------------------------------------------------------------------------
-
-
-def test_an_earlier_version_is_told():
-    table, about = made_up_populations(400, BOTH), about_populations(EARLIER)
-    text, found = said(table, about), summarised(table, about)
-    assert "The labels were judged by an earlier version of mace-outlier, in another way" in text
-    assert f"of {found.suspects} suspects" in text
-    assert "not recorded" not in text
-    assert words.meaning_of_z(found) == (
-        "z: how far a configuration lies from right ones, as an earlier version of mace-outlier judged it."
-    )
-    shown = {title: show(found.heads[0]) for title, show in columns.head_columns(found.heads)}
-    assert (shown["found"], shown["losses, right"], shown["evidence"]) == ("earlier version", DASH, DASH)
+# --- heads, thresholds -----------------------------------------------------------------------------
 
 
 def test_heads_of_several_kinds():

@@ -104,7 +104,7 @@ def cut(path):
     [
         (None, ".", r"no \*_outliers.json in .*: was it trained with ema_robust\?"),
         (None, "nothing", "there is no .*nothing_outliers.json: give the folder of the training"),
-        (foreign, "x", "x_outliers.csv has no column head, source, .*: it is no table of mace-outlier"),
+        (foreign, "x", "x_outliers.csv has no column head, split, source, .*: it is no table of mace-outlier"),
         (broken, "x", "can't be read"),
         (without_table, "x", "can't be read: .*x_outliers.csv"),
         (no_object, "x", "can't be read"),
@@ -164,15 +164,6 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path):
     with replacing(target) as temporary:
         temporary.write_text("new")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["new"]
-
-
-@pytest.mark.parametrize("largest", [200_000, 5], ids=["csv", "parquet"])
-def test_a_table_of_before_the_validation_set_was_judged_is_of_the_training_set(tmp_path, monkeypatch, largest):
-    monkeypatch.setattr(files, "LARGEST_CSV", largest)
-    written = table()
-    del written["split"]
-    write_results(tmp_path / "x", written, {})
-    assert read_results(tmp_path).table["split"].tolist() == ["train"] * 10
 
 
 def test_suspects_are_ordered_as_far_as_their_weights_are_shown():
