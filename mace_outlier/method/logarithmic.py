@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .densest import densest
-from .right_wrong import PRIOR, RANGE, Population, log_normal
+from .right_wrong import PRIOR, RANGE, STRAGGLING, Population, log_normal
 from .seen import Array
 from .tails import CERTAIN_LOG, TAILS
 
 HARDEST = 2.0  # log of the force error over the expected one, beyond which it doesn't change the width of energies
-STRAGGLING = 0.25  # least spread of wrong forces over their distance from right ones: some are off by less
 
 
 @dataclass

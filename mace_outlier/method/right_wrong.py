@@ -14,6 +14,7 @@ from .tails import CERTAIN, TAILS
 
 RANGE = 30.0  # e-folds over which gross errors are spread
 PRIOR = 1.0  # configurations that the priors of the wrong populations count
+STRAGGLING = 0.25  # least spread of wrong labels over their distance from right ones: some are off by less
 GRID = np.sinh(np.linspace(0.0, 14.0, 700))  # distances from right labels at which odds are known
 
 Kind = TypeVar("Kind", bound="Population")

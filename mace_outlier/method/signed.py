@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .right_wrong import PRIOR, RANGE, Population, log_normal
+from .right_wrong import PRIOR, RANGE, STRAGGLING, Population, log_normal
 from .seen import Array
 from .tails import TAILS
 
@@ -96,6 +96,7 @@ class Signed(Population):
         typical = float(((q * (2 * above - 1) * folded).sum() + 2.0 * PRIOR) / number)
         at = max(typical, math.asinh(self.width))
         square = (q * (above * (folded - at) ** 2 + (1 - above) * (folded + at) ** 2)).sum()
-        most = max(at - math.asinh(self.width), NARROW)  # few wrong ones look better than most right ones
-        spread = float(np.sqrt((square + 0.3 * PRIOR) / number).clip(0.1, most))
+        apart = at - math.asinh(self.width)
+        most = max(apart, NARROW)  # few wrong ones look better than most right ones
+        spread = float(np.sqrt((square + 0.3 * PRIOR) / number).clip(max(0.1, STRAGGLING * apart), most))
         return replace(self, up=up, at=at, spread=spread)

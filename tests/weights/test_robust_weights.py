@@ -1,5 +1,6 @@
 """RobustWeights, the weights for other training loops: what is found, from what, and what is refused."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -164,4 +165,8 @@ def test_the_example_of_a_plain_loop(capsys):
 
     found = plain_torch.main()
     assert found["with weights"] < 0.4 * found["all labels"]
-    assert "60 of 65 wrong labels, 60 suspects" in capsys.readouterr().out
+    hits, wrong, suspects = map(
+        int, re.search(r"found (\d+) of (\d+) .* (\d+) suspects", capsys.readouterr().out).groups()
+    )
+    assert hits >= 0.9 * wrong
+    assert suspects - hits <= 3
