@@ -9,6 +9,7 @@ from .readout import leave_one_out
 from .seen import ENERGY, FORCES, Array, Seen
 from .settings import Settings
 
+MOST_OPPOSED = 2.0 - 1e-3  # of the squared error over those of prediction and label; 2: opposite forces
 ROUNDS = 3  # of scale and readout in turn
 NEAR_ENERGY, NEAR_SIZE = 1.0, 3.0  # see Neighbours: a readout extrapolates energies; sizes of errors differ by less
 
@@ -33,7 +34,8 @@ def unexplained(seen: Seen, settings: Settings) -> tuple[dict[str, Array], float
             energies, unit = _energies(errors[known], own, near)
             found[name][known] = _by_molecule(energies, seen.molecules[known], settings.smallest_molecule)
         else:
-            found[name][known] = _sizes(errors[known], own.coarse, near)
+            opposed = _opposed(seen)[known] if name == FORCES else 0.0
+            found[name][known] = _sizes(np.log(errors[known] + 1e-9) + opposed, own.coarse, near)
     return found, unit
 
 
@@ -60,9 +62,23 @@ def _energies(errors: Array, columns: Covariates, near: Neighbours) -> tuple[Arr
     return (found - zero) / relative, width * relative
 
 
-def _sizes(errors: Array, coarse: Array, near: Neighbours) -> Array:
-    """Log errors over the expected ones (N,)."""
-    log, ones = np.log(errors + 1e-9), np.ones(len(errors))
+def _opposed(seen: Seen) -> Array:
+    """By how much more, in logarithms, the errors of forces (N,) count that point against their labels.
+
+        -1/2 log((1 + c) / 2),    c = 2 F . F_label / (F^2 + F_label^2) = 1 - error^2 / (F^2 + F_label^2)
+
+    Nearly 0 where prediction and label agree in direction; without bound where they are opposite, as no hard geometry
+    makes them. 0 where one of them isn't known.
+    """
+    known = np.isfinite(seen.predicted_force) & (seen.label_force > 0) & np.isfinite(seen.errors[FORCES])
+    squares = seen.predicted_force**2 + seen.label_force**2
+    relative = np.divide(seen.errors[FORCES] ** 2, squares, out=np.zeros(seen.number), where=known)
+    return np.asarray(-0.5 * np.log1p(-relative.clip(0.0, MOST_OPPOSED) / 2))
+
+
+def _sizes(log: Array, coarse: Array, near: Neighbours) -> Array:
+    """Log errors (N,) over the expected ones."""
+    ones = np.ones(len(log))
     others = near.mean(in_widths(leave_one_out(coarse, log, ones).studentised).clip(-4.0, 4.0))
     residual = leave_one_out(np.column_stack((coarse, 3 * others)), log, ones).studentised
     return np.asarray(residual - densest(residual)[0] - np.log(near.uncertainty(NEAR_SIZE)))
