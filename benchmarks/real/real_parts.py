@@ -54,6 +54,7 @@ def without(kept: Callable[[list, bool], bool]) -> Callable[[int], list]:
 
 PARTS: dict[str, list[Exchange]] = {
     "as it is": [],
+    "directions of forces don't count": [(unexplained, "_opposed", lambda seen: np.zeros(seen.number))],
     "no readout: the model's own errors": [(readout, "PENALTIES", (FAR,))],
     "always a readout: no penalty above 30": [(readout, "PENALTIES", readout.PENALTIES[:4])],
     "no features": [(covariates, "_components", no_components)],

@@ -241,6 +241,25 @@ def test_forces_that_vanish_by_symmetry_say_nothing():
     assert not suspects(judged(planted.epochs())[1]).any()
 
 
+def forces_of_another_sign(known):
+    """Predictions have a cosine of 0.5 to 0.95 with right labels; every fifth label has the wrong sign."""
+    rng, wrong = np.random.default_rng(0), np.arange(300) % 5 == 0
+    cosine = rng.uniform(0.5, 0.95, 300) * np.where(wrong, -1, 1)
+    size = np.exp(0.3 * rng.normal(size=300))
+    errors = {"forces": size * np.sqrt(2 - 2 * cosine) * np.exp(0.02 * rng.normal(size=300))}
+    return seen_of(errors, predicted_force=size, label_force=size if known else np.zeros(300)), wrong
+
+
+def test_forces_that_point_against_their_labels_are_further_off():
+    apart = {}
+    for known in (True, False):
+        seen, wrong = forces_of_another_sign(known)
+        _, verdict = judged([seen, seen])
+        assert suspects(verdict).tolist() == wrong.tolist()
+        apart[known] = verdict.zscore[wrong].min() - verdict.zscore[~wrong].max()
+    assert apart[True] > 2 * apart[False]
+
+
 def test_too_few_are_not_compared():
     judge = HeadJudge(Settings())
     seen = next(Planted(7).epochs())
