@@ -15,7 +15,9 @@ _PUBLIC = {
     "RobustWeights": "weights.robust_weights",
     "Options": "run.options",
 }
-__all__ = sorted(_PUBLIC)
+__all__ = [
+    "GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "RobustWeights", "soft_weight",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -31,11 +31,10 @@ class Metadata:
     @classmethod
     def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Metadata":
         """What is known of rows by their formulas ("H2O"); of none where there are none."""
-        described = cls(size)
-        for row, formula in enumerate(map(Formula, formulas)):
-            name = formula.format("hill")
-            described.note(row, Tag("", name, name, len(formula)))
-        return described
+        metadata, tags = cls(size), {text: _tag_of_formula(text) for text in set(formulas)}
+        for row, text in enumerate(formulas):
+            metadata.note(row, tags[text])
+        return metadata
 
     def note(self, row: int, tag: Tag) -> None:
         """Take in what a sample says of its row."""
@@ -86,3 +85,9 @@ class Metadata:
         """Codes (N,) of a text column and the texts that they stand for."""
         unique, codes = np.unique(self.texts[name].numpy(), return_inverse=True)
         return codes, [self.vocabulary[int(code)] for code in unique]
+
+
+def _tag_of_formula(text: str) -> Tag:
+    formula = Formula(text)
+    name = formula.format("hill")
+    return Tag("", name, name, len(formula))

@@ -149,12 +149,7 @@ class RobustTraining:
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
-        share, mine = distributed.shared_sum(), self.records.visited
-        if share is not None:
-            self.records.merge(share)
-        if self.features is not None:
-            self.features.end_epoch(mine, share)
-        self.records.end_epoch()
+        loss.weigher.end_epoch(self.features)
         self._complete_descriptions()
         self._refit(loss)
         self.records.check_weights()

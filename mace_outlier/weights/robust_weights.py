@@ -78,9 +78,9 @@ class RobustWeights:
         self.features = Features(size).to(place)
         self.metadata = Metadata.of_formulas(size, formulas or ())
         distribution = MixtureDistribution(number, settings=settings).to(place)
-        self.weigher, self.sum_over_ranks = Weigher(distribution, self.records, (), sum_over_ranks), sum_over_ranks
+        self.weigher = Weigher(distribution, self.records, (), sum_over_ranks)
         self._begin(0, STEPS)
-        self._given: tuple[str, ...] = ()  # arguments of the calls of this epoch
+        self._given: tuple[str, ...] = ()  # arguments of the calls so far
 
     @torch.no_grad()
     def __call__(
@@ -135,26 +135,22 @@ class RobustWeights:
 
     def _weigh(self, ids: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
         sums = self.weigher.sums(judged, bad, self.heads[ids])
-        if sums is not None and self.sum_over_ranks is not None:
-            sums = self.sum_over_ranks(sums)
+        if sums is not None and self.weigher.sum_over_ranks is not None:
+            sums = self.weigher.sum_over_ranks(sums)
         return self.weigher.weigh(ids, self.heads[ids], judged, bad, sums, errors)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
     def end_epoch(self) -> None:
         """Judge what was seen in this epoch; the weights hold for the next. Waits for the device."""
-        records, share, mine = self.records, self.sum_over_ranks, self.records.visited
-        if share is not None:
-            records.merge(share)
-        self.features.end_epoch(mine, share)
-        records.end_epoch()
+        records = self.records
+        self.weigher.end_epoch(self.features)
         self.weigher.judge(self._remembered())
         records.check_weights()
-        self._begin(self.epoch + 1, steps=max(records.step, 1))
+        self._begin(records.epoch + 1, steps=max(records.step, 1))
 
     def _begin(self, epoch: int, steps: int) -> None:
         """Begin an epoch, of about as many steps as the last one."""
-        self.epoch = epoch
         self.records.begin_epoch(epoch, steps)
         self.features.begin_epoch()
 
@@ -186,7 +182,7 @@ class RobustWeights:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on: tensors and builtins only. Call it between epochs."""
         return {
-            "epoch": self.epoch,
+            "epoch": self.records.epoch,
             "steps": self.records.steps,
             "distribution": self.weigher.distribution.state_dict(),
             "safety": self.weigher.safety.state_dict(),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .distribution import LossDistribution, Remembered, bounded
+from .features import Features
 from .records import Records
 from .safety import Safety
 
@@ -79,6 +80,15 @@ class Weigher:
         self.distribution.update(judged, heads, seen & (judged > 0))
         weight, zscore, _ = self.distribution.weigh(judged, heads)
         records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
+
+    def end_epoch(self, features: Features | None) -> None:
+        """Take over what the other processes saw in this epoch, and count its visits; all of them call this."""
+        records, share, mine = self.records, self.sum_over_ranks, self.records.visited
+        if share is not None:
+            records.merge(share)
+        if features is not None:
+            features.end_epoch(mine, share)
+        records.end_epoch()
 
     def judge(self, seen: Remembered) -> None:
         """Fit to all that was seen in an epoch, and weigh by the fit; what can't be right is refused, see Safety.
