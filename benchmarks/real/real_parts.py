@@ -68,7 +68,7 @@ PARTS: dict[str, list[Exchange]] = {
     "expected sizes once, not in turn": [(unexplained, "ROUNDS", 1)],
     "t distributions only": [(module, "TAILS", fit.TAILS[:5]) for module in (fit, logarithmic, right_wrong, signed)],
     "hard forces widen no energies": [(signed, "SHARED", (0.0,) * 5)],
-    "wrong forces don't straggle": [(logarithmic, "STRAGGLING", 0.0)],
+    "wrong labels don't straggle": [(right_wrong, "STRAGGLING", 0.0)],
     "no class of any property": [(decide, "candidates", without(lambda classes, at_once: at_once or len(classes) < 4))],
     "no class of all at once": [(decide, "candidates", without(lambda classes, at_once: not at_once))],
     "one epoch is enough": [(judge, "confirmed", lambda weights, before, gross: weights)],

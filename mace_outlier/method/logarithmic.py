@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .densest import densest
-from .right_wrong import PRIOR, RANGE, STRAGGLING, Population, log_normal
+from .right_wrong import PRIOR, RANGE, Population, least_spread, log_normal
 from .seen import Array
 from .tails import CERTAIN_LOG, TAILS
 
@@ -89,5 +89,5 @@ class Logarithmic(Population):
         typical = float(((q * values).sum() + PRIOR * (self.centre + 1.0)) / number)
         at = max(typical, self.centre + self.apart)
         square, apart = float((q * (values - at) ** 2).sum()), at - self.centre
-        spread = np.sqrt((square + 0.2 * PRIOR) / number).clip(max(0.1, STRAGGLING * apart), apart)
+        spread = np.sqrt((square + 0.2 * PRIOR) / number).clip(least_spread(apart), apart)
         return replace(self, at=at, spread=float(spread))

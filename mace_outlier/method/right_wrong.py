@@ -15,6 +15,7 @@ from .tails import CERTAIN, TAILS
 RANGE = 30.0  # e-folds over which gross errors are spread
 PRIOR = 1.0  # configurations that the priors of the wrong populations count
 STRAGGLING = 0.25  # least spread of wrong labels over their distance from right ones: some are off by less
+STRAGGLING_MOST = 0.75  # of that spread, e-folds: by a factor, however far the others are
 GRID = np.sinh(np.linspace(0.0, 14.0, 700))  # distances from right labels at which odds are known
 
 Kind = TypeVar("Kind", bound="Population")
@@ -59,6 +60,11 @@ class Population:
             return float((q * own.log_right(values, hardness)).sum()) + TAILS[own.tail].log_prior
 
         return max(variants, key=log_likelihood)
+
+
+def least_spread(apart: float) -> float:
+    """Spread that wrong labels have at least, e-folds, where typical ones lie so many e-folds from right ones."""
+    return min(max(0.1, STRAGGLING * apart), STRAGGLING_MOST)
 
 
 def log_normal(values: Array, mean: float, width: float) -> Array:

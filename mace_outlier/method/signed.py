@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .right_wrong import PRIOR, RANGE, STRAGGLING, Population, log_normal
+from .right_wrong import PRIOR, RANGE, Population, least_spread, log_normal
 from .seen import Array
 from .tails import TAILS
 
@@ -98,5 +98,5 @@ class Signed(Population):
         square = (q * (above * (folded - at) ** 2 + (1 - above) * (folded + at) ** 2)).sum()
         apart = at - math.asinh(self.width)
         most = max(apart, NARROW)  # few wrong ones look better than most right ones
-        spread = float(np.sqrt((square + 0.3 * PRIOR) / number).clip(max(0.1, STRAGGLING * apart), most))
+        spread = float(np.sqrt((square + 0.3 * PRIOR) / number).clip(least_spread(apart), most))
         return replace(self, up=up, at=at, spread=spread)
