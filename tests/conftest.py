@@ -25,6 +25,7 @@ SMALL_MODEL = [
 ]  # fmt: skip
 PUBLISHED = ["--loss=ema_robust", "--ema_robust_distribution=gaussian", "--ema_robust_warmup=0"]  # from the first step
 KEYS = [f"--{label}_key=REF_{label}" for label in ("energy", "forces", "stress", "virials", "dipole")]
+REHEARSAL = Path(__file__).parents[1] / "scripts" / "rehearse_on_cpu.py"  # a run of several GPUs, without any
 SHORT_RUN = [
     f"--E0s={E0S}", "--batch_size=5", "--valid_batch_size=5", "--max_num_epochs=3", "--device=cpu",
     "--default_dtype=float64", "--seed=1", "--plot=False",
@@ -111,6 +112,15 @@ class Mace:
         """Run a command in a process of its own, in the folder."""
         environment = {**os.environ, **(env or {})}
         return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=900)
+
+
+def torchrun(mace: Mace, processes: int, name: str, *flags: str, program: Path = REHEARSAL) -> Run:
+    """Start a training of so many processes as a user does."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    arguments = [*command_line(name, flags), "--distributed", "--launcher=torchrun"]
+    done = mace.start(*command, str(program), *arguments, env={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return Run(mace.folder, name, done.stdout)
 
 
 @contextlib.contextmanager

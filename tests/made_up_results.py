@@ -12,6 +12,7 @@ from made_up_fits import BOTH, MANY, NONE, energies_of, forces_of, population_en
 from scipy.stats import norm
 
 from mace_outlier.report.summary import Summary, summarise, with_categories
+from mace_outlier.report.words import how_sure
 from mace_outlier.results.files import sample_path
 from mace_outlier.results.reading import Results
 from mace_outlier.results.writing import write_results
@@ -200,6 +201,11 @@ def results_of(
 
 def summarised(table: pandas.DataFrame, about: dict[str, Any] | None = None, below: float = 0.5) -> Summary:
     return summarise(results_of(table, about), below)
+
+
+def said(table: pandas.DataFrame, about: dict[str, Any], below: float = 0.5) -> str:
+    """What a report says of how sure its judgement is."""
+    return " ".join(how_sure(summarised(table, about, below)))
 
 
 def scatter_over_the_file(table):

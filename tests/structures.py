@@ -48,3 +48,18 @@ def write_xyz(folder: Path, train: list[Atoms], valid: list[Atoms]) -> None:
     """Write train.xyz and valid.xyz."""
     write(folder / "train.xyz", train)
     write(folder / "valid.xyz", valid)
+
+
+def write_hdf5(path: Path, frames: list[Atoms]) -> None:
+    """Write frames as MACE's own preprocessing does."""
+    import h5py
+    from mace import data
+
+    path.parent.mkdir(exist_ok=True)
+    keys = data.KeySpecification(
+        info_keys={name: f"REF_{name}" for name in ("energy", "stress", "virials", "dipole")},
+        arrays_keys={"forces": "REF_forces"},
+    )
+    with h5py.File(path, "w") as file:
+        file.attrs["drop_last"] = False
+        data.save_configurations_as_HDF5([data.config_from_atoms(frame, keys) for frame in frames], 0, file)

@@ -6,7 +6,7 @@ import torch
 from ase import Atoms
 from ase.io import read, write
 from conftest import within
-from structures import molecules, spoil, write_xyz
+from structures import molecules, spoil, write_hdf5, write_xyz
 
 from mace_outlier.__main__ import main
 from mace_outlier.data.shift import fit_shifts
@@ -141,7 +141,6 @@ def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
 def test_kinds_of_data(tmp_path, model):
     """HDF5 shards, and labels that ASE keeps in a calculator."""
     from ase.calculators.singlepoint import SinglePointCalculator
-    from test_provenance import write_hdf5
 
     for name, bad in (("b.h5", [4]), ("a.h5", [])):
         frames = molecules(20, seed=len(bad))

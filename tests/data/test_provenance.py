@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from mace import data, tools
-from structures import molecules, spoil, write_xyz
+from structures import molecules, spoil, write_hdf5, write_xyz
 from torch.utils.data import ConcatDataset
 
 import mace_outlier.mace.applying  # noqa: F401 (applies the seams)
@@ -143,19 +143,6 @@ def test_lmdb(mace):
 
 
 # --- HDF5 ------------------------------------------------------------------------------------------------------------
-
-
-def write_hdf5(path, frames):
-    import h5py
-
-    path.parent.mkdir(exist_ok=True)
-    keys = data.KeySpecification(
-        info_keys={name: f"REF_{name}" for name in ("energy", "stress", "virials", "dipole")},
-        arrays_keys={"forces": "REF_forces"},
-    )
-    with h5py.File(path, "w") as file:
-        file.attrs["drop_last"] = False
-        data.save_configurations_as_HDF5([data.config_from_atoms(frame, keys) for frame in frames], 0, file)
 
 
 def test_hdf5_shards_are_sorted_whatever_the_order_on_disk(mace, monkeypatch):

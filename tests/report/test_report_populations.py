@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, population_entry
-from made_up_results import about_populations, made_up_populations, summarised
+from made_up_results import about_populations, made_up_populations, said, summarised
 from scipy.integrate import quad
 
 from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
-from mace_outlier.report import losses, words
+from mace_outlier.report import losses
 from mace_outlier.results.wrong_labels import WrongProperty, read_wrong_labels
 
 MIXTURE = {"distribution": "mixture", "threshold": 8.0}
@@ -19,10 +19,6 @@ MIXTURE = {"distribution": "mixture", "threshold": 8.0}
 
 def read(fit):
     return losses.read_losses(population_entry(fit), MIXTURE)
-
-
-def said(table, about, below=0.5):
-    return " ".join(words.how_sure(summarised(table, about, below)))
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------

@@ -2,8 +2,7 @@
 
 import pytest
 from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, WRONG_ENERGIES
-from made_up_results import about_populations, made_up_heads, made_up_populations, summarised, with_validation
-from test_report_populations import said
+from made_up_results import about_populations, made_up_heads, made_up_populations, said, summarised, with_validation
 
 from mace_outlier.report import chance, judgements, words
 

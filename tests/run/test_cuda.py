@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import torch
 from ase.io import write
-from conftest import PUBLISHED, within
+from conftest import PUBLISHED, torchrun, within
 from mace.modules.loss import UniversalLoss, WeightedEnergyForcesLoss
 from structures import molecules, spoil, write_xyz
-from test_distributed_runs import torchrun
 
 from mace_outlier.__main__ import main
 from mace_outlier.results.reading import read_results

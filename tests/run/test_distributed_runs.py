@@ -1,14 +1,10 @@
 """End to end: `torchrun` and MACE's own `--distributed`, on CPU."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-from conftest import PUBLISHED, Run, command_line
+from conftest import PUBLISHED, torchrun
 from structures import molecules, spoil, write_xyz
 
-REHEARSAL = Path(__file__).parents[2] / "scripts" / "rehearse_on_cpu.py"
 WRONG = [3, 12, 25]
 
 
@@ -19,15 +15,6 @@ def folder(mace):
     spoil(train, WRONG, energy=30.0)
     write_xyz(mace.folder, train, molecules(8, seed=1))
     return mace
-
-
-def torchrun(mace, processes, name, *flags, program=REHEARSAL):
-    """Start a training of so many processes as a user does."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    arguments = [*command_line(name, flags), "--distributed", "--launcher=torchrun"]
-    done = mace.start(*command, str(program), *arguments, env={"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
-    return Run(mace.folder, name, done.stdout)
 
 
 def test_a_run_of_two_processes_finds_the_wrong_frames_and_goes_on_in_one(folder):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from mace.tools import build_default_arg_parser
-from test_prepare_spice import write_spice
+from made_up_spice import write_spice
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "scripts" / "cluster"
