@@ -184,13 +184,14 @@ def early(rows: Rows, fault: str) -> Bar:
 
 
 def early_shift(rows: Rows) -> Bar:
-    """Si with +-60 meV/atom."""
+    """Si with +-60 meV/atom: of the frames that were touched, since none of them is off by three errors of the oracle."""
 
     def measure(own: Rows) -> Measured:
-        recall = after(own, "recall", 6)
-        return ("-", None) if np.isnan(recall) else (f"{recall:.2f}", bool(recall >= EARLY_RECALL))
+        found = float(own.touched.mean() and after(own, "touched_found", 6) / own.touched.mean())
+        return ("-", None) if np.isnan(found) else (f"{found:.2f}", bool(found >= EARLY_RECALL))
 
-    return bar("pm60, Si: recall after epoch 6", f">= {EARLY_RECALL}", of(rows, "pm60", "forces", ("Si",)), measure)
+    title = "pm60, Si: share of the touched frames that is found after epoch 6"
+    return bar(title, f">= {EARLY_RECALL}", of(rows, "pm60", "forces", ("Si",)), measure)
 
 
 def after(own: Rows, name: str, epoch: int) -> float:

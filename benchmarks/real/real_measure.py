@@ -28,7 +28,7 @@ DETECTED = (
     *TOUCHED,
     *(f"valid_{name}" for name in FOUND),
     "largest_false",
-    *(f"{name}{BY_EPOCH}" for name in FOUND[2:]),
+    *(f"{name}{BY_EPOCH}" for name in (*FOUND[2:], "touched_found")),
 )
 
 # --- a finished training ---------------------------------------------------------------------------------------------
@@ -148,9 +148,10 @@ def detection(folder: Path, data: Path, oracle: dict[str, float]) -> dict:
     train, valid = (truth(how_far_off(data / f"{split}.xyz"), oracle) for split in ("train", "valid"))
     found = told_apart(last, "train", train)
     found |= {f"valid_{name}": value for name, value in told_apart(last, "valid", valid).items()}
-    changed = touched(how_far_off(data / "train.xyz"))[last["train_frame"]]
-    suspect = ~(last["train_weight"] >= 0.5)
-    found |= dict(zip(TOUCHED, (int(changed.sum()), int((changed & suspect).sum())), strict=True))
+    changed = touched(how_far_off(data / "train.xyz"))
+    counts = [int((changed[epoch["train_frame"]] & ~(epoch["train_weight"] >= 0.5)).sum()) for epoch in (*kept, last)]
+    found |= dict(zip(TOUCHED, (int(changed[last["train_frame"]].sum()), counts[-1]), strict=True))
+    found[f"touched_found{BY_EPOCH}"] = " ".join(map(str, counts[:-1]))
     epochs = [told_apart(epoch, "train", train) for epoch in kept]
     found["largest_false"] = max(epoch["false"] for epoch in epochs)
     for name in FOUND[2:]:
