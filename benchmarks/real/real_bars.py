@@ -184,13 +184,13 @@ def early(rows: Rows, fault: str) -> Bar:
 
 
 def early_shift(rows: Rows) -> Bar:
-    """Si with +-60 meV/atom: of the frames that were touched, since none of them is off by three errors of the oracle."""
+    """Si with +-60 meV/atom: of the frames touched, since none of them is off by three errors of the oracle."""
 
     def measure(own: Rows) -> Measured:
         found = float(own.touched.mean() and after(own, "touched_found", 6) / own.touched.mean())
         return ("-", None) if np.isnan(found) else (f"{found:.2f}", bool(found >= EARLY_RECALL))
 
-    title = "pm60, Si: share of the touched frames that is found after epoch 6"
+    title = "pm60, Si: share of touched frames found after epoch 6"
     return bar(title, f">= {EARLY_RECALL}", of(rows, "pm60", "forces", ("Si",)), measure)
 
 

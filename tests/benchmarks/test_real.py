@@ -299,10 +299,7 @@ def test_bars_are_met_or_not_by_the_rows_alone(tmp_path):
     assert fault.reached["landed"] == "0.96 (Si), 1.00 (Si), 1.00 (Si energies)"
     table = real_bars.judgement(worse)
     assert table.startswith("So far, from the trainings in `trainings.csv`, 4 of 5 bars are met.")
-    assert (
-        "| pm60, Si: share of the touched frames that is found after epoch 6 | >= 0.8 | 0.89 | 0.89 | 0.89 | yes |"
-        in table
-    )
+    assert "| pm60, Si: share of touched frames found after epoch 6 | >= 0.8 | 0.89 | 0.89 | 0.89 | yes |" in table
 
 
 def test_a_clean_training_without_a_finite_weight_or_error_meets_no_bar(tmp_path):
