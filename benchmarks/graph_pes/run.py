@@ -1,6 +1,6 @@
 """Does it help another code? graph-pes (PaiNN), by its own trainer, on acetylacetone with 15 % of the energies off.
 
-    pip install graph-pes
+    pip install ".[graph-pes]"
     python benchmarks/graph_pes/run.py [--seeds 1 2 3]     # some 5 minutes a training; results.csv, README's table
 
 The data are those of benchmarks/real (`acac`, `pm60`: +60 or -60 meV/atom), the training that of
