@@ -10,13 +10,13 @@ from scipy.stats import expon, norm
 
 from ..results.files import VALID
 from ..results.reading import Results
-from .losses import MIXTURE, Losses, beyond, read_losses
+from .losses import MIXTURE, Losses, read_losses
 
 AMBIGUOUS = (0.1, 0.9)  # probabilities between these leave open whether a label is right
 
 
-class Odds(NamedTuple):
-    """What weights that are probabilities say; of configurations that were visited and have a finite loss."""
+class Expected(NamedTuple):
+    """What is expected by weights that are probabilities; of visited configurations with a finite loss."""
 
     suspects: int
     others: int
@@ -35,70 +35,64 @@ class Head(NamedTuple):
     mean_weight: float
     losses: Losses
     judged: int  # not of the validation set, visited, with a finite loss; mixture: and a label
-    finite: int  # of these: suspects
-    expected: float  # suspects among right labels, were the losses normally distributed; NaN: not recorded, or odds
-    expected_skewed: float  # the same for an exponential distribution
-    odds: Odds | None  # with the validation set; None: weights are no probabilities
+    judged_suspects: int
+    by_chance: float  # suspects if all labels were right, with normally distributed losses; NaN: no threshold recorded
+    by_chance_skewed: float  # the same for an exponential distribution
+    expected: Expected | None  # with the validation set; None: weights are no probabilities
 
 
 def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
     """Return the heads of the table in the order of the run; `below`: the cut; (N,) arrays as in Summary."""
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
-    options = results.about.get("options") or {}
-    names, codes = results.table["head"].cat.categories, results.table["head"].cat.codes.to_numpy()
-    weight, loss = (results.table[name].to_numpy() for name in ("weight", "loss"))
-    training = (results.table["split"] != VALID).to_numpy()
-    known = [str(name) for name in results.about.get("heads") or []]
+    options, table = results.about.get("options") or {}, results.table
+    weight, loss = (table[name].to_numpy() for name in ("weight", "loss"))
+    training = (table["split"] != VALID).to_numpy()
+    order = {str(name): place for place, name in enumerate(results.about.get("heads") or [])}
     heads = []
-    for name in sorted(names, key=lambda name: known.index(name) if name in known else len(known)):
-        here = codes == names.get_loc(name)
+    for name in sorted(table["head"].cat.categories, key=lambda name: order.get(name, len(order))):
+        here = (table["head"] == name).to_numpy()
         losses = read_losses(recorded.get(str(name), {}), options)
         seen, finite = here & visited, here & visited & ~nonfinite
         if losses.kind == MIXTURE:
             finite &= loss > 0  # without a label there is nothing to judge
-        learnt = finite & training
-        judged = int(learnt.sum())
+        judged = int((finite & training).sum())
+        z = losses.threshold - float(norm.ppf(below))  # the weight Phi(t - z) is below the cut above that
         heads.append(
             Head(
-                str(name),
-                int(here.sum()),
-                int((here & suspect).sum()),
-                int((here & nonfinite).sum()),
-                float(weight[seen].mean()) if seen.any() else math.nan,
-                losses,
-                judged,
-                int((learnt & suspect).sum()),
-                *_expected(judged, losses, below),
-                _odds(weight[finite], suspect[finite]) if losses.probable else None,
+                name=str(name),
+                members=int(here.sum()),
+                suspects=int((here & suspect).sum()),
+                nonfinite=int((here & nonfinite).sum()),
+                mean_weight=float(weight[seen].mean()) if seen.any() else math.nan,
+                losses=losses,
+                judged=judged,
+                judged_suspects=int((finite & training & suspect).sum()),
+                by_chance=judged * float(norm.sf(z)),
+                by_chance_skewed=judged * float(expon.sf(1 + z)),  # an exponential one has mu = sigma
+                expected=_expected(weight[finite].astype(float), suspect[finite]) if losses.probable else None,
             )
         )
     return heads
 
 
-def _expected(judged: int, losses: Losses, below: float) -> tuple[float, float]:
-    """Suspects among `judged` right labels: N P(Z > z) with z where the weight falls below the cut."""
-    z = beyond(losses.threshold, below)
-    return judged * float(norm.sf(z)), judged * float(expon.sf(1 + z))  # an exponential has mu = sigma
-
-
-def _odds(weight: NDArray[np.floating], suspect: NDArray[np.bool_]) -> Odds:
-    suspects, others = weight[suspect].astype(float), weight[~suspect].astype(float)
+def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:
     ambiguous = int(((weight > AMBIGUOUS[0]) & (weight < AMBIGUOUS[1])).sum())
-    return Odds(len(suspects), len(others), float(suspects.sum()), float((1 - others).sum()), ambiguous)
+    right, wrong = float(weight[suspect].sum()), float((1 - weight[~suspect]).sum())
+    return Expected(int(suspect.sum()), int((~suspect).sum()), right, wrong, ambiguous)
 
 
-def total_odds(heads: Iterable[Head]) -> Odds | None:
-    """Return the odds of all heads that have some; None: none has."""
-    found = [head.odds for head in heads if head.odds]
-    return Odds(*(sum(values) for values in zip(*found, strict=True))) if found else None
+def total_expected(heads: Iterable[Head]) -> Expected | None:
+    """Return what is expected over all heads whose weights are probabilities; None: there is no such head."""
+    parts = [head.expected for head in heads if head.expected]
+    return Expected(*map(sum, zip(*parts, strict=True))) if parts else None
 
 
 def judged_by_threshold(heads: Iterable[Head]) -> list[Head]:
     """Return the heads whose weights come from a threshold, so that they are no probabilities."""
-    return [head for head in heads if head.odds is None and head.judged]
+    return [head for head in heads if head.expected is None and head.judged]
 
 
-def by_chance(heads: Iterable[Head]) -> tuple[float, float]:
+def total_by_chance(heads: Iterable[Head]) -> tuple[float, float]:
     """Return how many suspects right labels would give, with normal and with exponential losses; NaN: not recorded."""
-    found = list(heads)
-    return sum(head.expected for head in found), sum(head.expected_skewed for head in found)
+    heads = list(heads)
+    return sum(head.by_chance for head in heads), sum(head.by_chance_skewed for head in heads)

@@ -4,7 +4,6 @@ import math
 
 from ..results.wrong_labels import MOST, NEEDED, WrongLabels, WrongProperty, in_milli
 from .heads import Head
-from .losses import MIXTURE
 from .summary import Summary
 from .text import clean, of_many, percent
 
@@ -19,28 +18,32 @@ DOUBTS_ADVICE = (
 
 def judgements(summary: Summary) -> list[str]:
     """Say of each head which labels are wrong and what tells them apart."""
-    judged = [head for head in summary.heads if head.losses.kind == MIXTURE and head.judged]
-    told = [head for head in judged if head.losses.recorded]
-    said = [of_heads([head], summary, _judgement(head, summary)) for head in told[:MOST_HEADS_NAMED]]
-    if len(told) > MOST_HEADS_NAMED:
-        said.append(f"And {of_many(len(told) - MOST_HEADS_NAMED, 'more head')}, see the table of heads.")
-    return said
+    judged = [(head, head.losses.wrong) for head in summary.heads if head.losses.wrong and head.judged]
+    shown = judged[:MOST_HEADS_NAMED]
+    sentences = [of_heads([head], summary, _judgement(wrong, summary.trained)) for head, wrong in shown]
+    if len(judged) > MOST_HEADS_NAMED:
+        more = of_many(len(judged) - MOST_HEADS_NAMED, "more head")
+        sentences.append(f"And {more}, see the table of heads.")
+    return sentences
 
 
 def doubts(summary: Summary) -> list[str]:
     """Say where the judgement wants a look: undecided, very many, or refused; nothing where there is no doubt."""
-    said = []
+    sentences = []
     for head in summary.heads:
-        if head.losses.wrong and head.losses.undecided:
-            said.append(of_heads([head], summary, _undecided(head.losses.wrong)))
-        if head.losses.wrong and head.losses.many:
-            share = percent(head.losses.wrong.share)
-            sentence = f"{share} of the labels are taken for wrong. With so many, it could be the others that are."
-            said.append(of_heads([head], summary, f"{sentence} Look at examples of both."))
-        if head.losses.refused:
-            sentence = f"the last fit was refused ({clean(head.losses.refused, 200)}): the weights are those of before."
-            said.append(of_heads([head], summary, sentence))
-    return said
+        wrong, refused = head.losses.wrong, head.losses.refused
+        about_head = []
+        if wrong and wrong.undecided:
+            about_head.append(_undecided(wrong))
+        if wrong and head.losses.many:
+            about_head.append(
+                f"{percent(wrong.share)} of the labels are taken for wrong. With so many, it could be the others that "
+                "are. Look at examples of both."
+            )
+        if refused:
+            about_head.append(f"the last fit was refused ({clean(refused, 200)}): the weights are those of before.")
+        sentences += [of_heads([head], summary, sentence) for sentence in about_head]
+    return sentences
 
 
 def of_heads(heads: list[Head], summary: Summary, sentence: str) -> str:
@@ -65,50 +68,43 @@ def _undecided(wrong: WrongLabels) -> str:
     )
 
 
-def _judgement(head: Head, summary: Summary) -> str:
-    """What the errors say that the geometry doesn't explain."""
-    wrong = head.losses.wrong
-    assert wrong is not None
-    labels = of_many(wrong.judged, f"{summary.trained}label")
+def _judgement(wrong: WrongLabels, trained: str) -> str:
+    """Say what the errors tell that the geometry doesn't explain."""
+    labels = of_many(wrong.judged, f"{trained}label")
+    gross = f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})."
     if wrong.believed:
-        each = "; ".join(map(_told_apart, wrong.believed))
-        rest = [own.labels for own in wrong.properties if not own.share]
+        each = "; ".join(map(_how_far_off, wrong.believed))
+        rest = [prop.labels for prop in wrong.properties if not prop.share]
         others = f" No wrong {' or '.join(rest)} stand out." if rest else ""
         return (
             f"of {labels}, wrong ones stand out by errors that the geometry doesn't explain: {each}.{others} "
             f"{_evidence(wrong)}"
         )
     if wrong.undecided:
-        return f"none of {labels} was taken for wrong, because it is undecided which are: see above.{_gross(wrong)}"
-    widths = [_width(own) for own in wrong.properties]
-    hidden = f" Labels that are off by less than right ones scatter don't show ({', '.join(widths)})." if widths else ""
-    return (
+        sentence = f"none of {labels} was taken for wrong, because it is undecided which are: see above."
+        return sentence + gross * bool(wrong.share)
+    sentence = (
         f"no wrong labels stand out among {labels} ({wrong.evidence}): errors are as expected of their geometries."
-        f"{_gross(wrong)}{hidden}"
-    )
+    ) + gross * bool(wrong.share)
+    if not wrong.properties:
+        return sentence
+    hidden = [
+        f"{prop.labels}: {in_milli(prop.right)} meV/atom"
+        if prop.name == "energy"
+        else f"{prop.labels}: {_factor(prop)}"
+        for prop in wrong.properties
+    ]
+    return f"{sentence} Labels that are off by less than right ones scatter don't show ({', '.join(hidden)})."
 
 
-def _told_apart(own: WrongProperty) -> str:
+def _how_far_off(prop: WrongProperty) -> str:
     """How far the wrong labels of a property are off, and the right ones."""
-    right = (
-        f"right ones scatter by {in_milli(own.right)}" if own.name == "energy" else f"right ones vary {_factor(own)}"
-    )
-    return f"{own.labels} of {percent(own.share)} are {own.off} ({right})"
+    right = f"scatter by {in_milli(prop.right)}" if prop.name == "energy" else f"vary {_factor(prop)}"
+    return f"{prop.labels} of {percent(prop.share)} are {prop.off} (right ones {right})"
 
 
-def _width(own: WrongProperty) -> str:
-    """How far right labels scatter."""
-    return f"{own.labels}: " + (f"{in_milli(own.right)} meV/atom" if own.name == "energy" else _factor(own))
-
-
-def _factor(own: WrongProperty) -> str:
-    return f"by a factor of {math.exp(min(own.right, 20.0)):.1f}"
-
-
-def _gross(wrong: WrongLabels) -> str:
-    return (
-        f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})." if wrong.share else ""
-    )
+def _factor(prop: WrongProperty) -> str:
+    return f"by a factor of {math.exp(min(prop.right, 20.0)):.1f}"
 
 
 def _evidence(wrong: WrongLabels) -> str:

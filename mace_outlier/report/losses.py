@@ -4,15 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.stats import lognorm, norm
 
 from ..results.wrong_labels import MANY, WrongLabels, number, read_wrong_labels
 
 NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
-
-Array = NDArray[np.float64]
 
 
 class Losses(NamedTuple):
@@ -35,9 +31,11 @@ class Losses(NamedTuple):
         return self.wrong is not None if self.kind == MIXTURE else math.isfinite(self.location) and self.scale > 0
 
     @property
-    def curve(self) -> bool:
-        """Whether there is a distribution of losses to draw."""
-        return self.recorded and self.kind != MIXTURE
+    def distribution(self) -> Any:
+        """The fitted distribution of losses, as scipy has it; None: not recorded, or not judged by one."""
+        if not self.recorded or self.kind == MIXTURE:
+            return None
+        return norm(self.location, self.scale) if self.kind == NORMAL else lognorm(self.scale, scale=self.centre)
 
     @property
     def probable(self) -> bool:
@@ -45,7 +43,7 @@ class Losses(NamedTuple):
         return self.wrong is not None and self.threshold != math.inf
 
     @property
-    def found(self) -> bool:
+    def believed(self) -> bool:
         """Whether wrong labels are believed in, beside gross errors."""
         return self.wrong is not None and bool(self.wrong.believed)
 
@@ -62,47 +60,27 @@ class Losses(NamedTuple):
     @property
     def centre(self) -> float:
         """The loss where the distribution (mixture: that of right labels) is centred; NaN: not recorded."""
-        return self.location if self.kind == NORMAL else exp(self.location)
+        return self._loss(self.location)
 
-    def density(self, x: Array) -> Array:
-        """Return the density of the logarithm x of the loss, because losses are drawn on a logarithmic axis."""
-        if self.kind == NORMAL:
-            return np.asarray(norm.pdf(np.exp(x), self.location, self.scale) * np.exp(x))
-        return np.asarray(norm.pdf(x, self.location, self.scale))
+    @property
+    def half_weight(self) -> float:
+        """The loss where the weight is 1/2; inf: none is down-weighted; NaN: not recorded, or there is none."""
+        return math.inf if self.threshold == math.inf else self._loss(self.location + self.threshold * self.scale)
 
-    def crossing(self, weight: float) -> float:
-        """Return the loss above which weights are below `weight`, in (0, 1); inf: none is; NaN: there is none."""
-        if self.threshold == math.inf:
-            return math.inf
-        x = self.location + beyond(self.threshold, weight) * self.scale
-        return x if self.kind == NORMAL else exp(x)
+    def _loss(self, x: float) -> float:
+        """The loss x, or that with the logarithm x; infinite where that is too large."""
+        return x if self.kind == NORMAL else math.exp(x) if x < 700 else x * math.inf
 
 
 def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     """Return what the description of a run says of a head; {} where it says nothing."""
     expected = MIXTURE if options.get("distribution") == MIXTURE else NORMAL
-    kind = str(entry.get("kind", expected))
+    kind, refused = str(entry.get("kind", expected)), str(entry.get("refused") or "")
     threshold = number(entry.get("threshold", options.get("threshold")))
-    location, scale, refused = (
-        number(entry.get("location")),
-        number(entry.get("scale")),
-        str(entry.get("refused") or ""),
-    )
+    location, scale = number(entry.get("location")), number(entry.get("scale"))
     if kind in (NORMAL, LOGNORMAL):
         return Losses(kind, location, scale, threshold, refused=refused)
     if threshold != math.inf:
         threshold = math.nan  # of the first epoch only
     wrong = read_wrong_labels(entry)
-    if wrong is None:
-        location = scale = math.nan
-    return Losses(kind, location, scale, threshold, wrong, refused)
-
-
-def beyond(threshold: float, weight: float) -> float:
-    """Return the z above which the weight Phi(threshold - z) is below `weight`."""
-    return threshold - float(norm.ppf(weight))
-
-
-def exp(x: float) -> float:
-    """Return e^x, infinite where that is too large."""
-    return math.exp(x) if x < 700 else x * math.inf
+    return Losses(kind, location if wrong else math.nan, scale if wrong else math.nan, threshold, wrong, refused)

@@ -6,7 +6,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from ase import Atoms
 from jinja2 import Environment, StrictUndefined
 
@@ -15,14 +14,14 @@ from ..results.reading import Results
 from ..results.wrong_labels import number
 from . import text
 from .bars import draw_groups
-from .columns import head_columns
+from .columns import label_columns, suspect_columns
 from .distributions import draw_losses
 from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
-from .groups import KINDS, Groups
+from .groups import Groups
 from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
 from .losses import MIXTURE
-from .sample import Sample, energy_per_atom, largest_error, largest_force
+from .sample import Sample, energy_and_force, largest_error
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
 from .summary import CERTAIN, Summary, Suspect
@@ -40,7 +39,6 @@ TITLES = {
 }
 PARTS = {"options": "Options of the weighting", "versions": "Versions", "arguments": "Arguments of MACE"}
 NOTABLE = 2.0  # medians, from which an error is named as a reason
-DRAWN_AS_LINES = 80  # atoms; larger structures are smaller as dots
 
 
 class Report(NamedTuple):
@@ -86,75 +84,74 @@ def render(report: Report) -> str:
 
 
 def _context(report: Report) -> dict[str, Any]:
-    summary, about, groups = report.summary, report.results.about, report.groups
+    summary, about, groups, truth = report.summary, report.results.about, report.groups, report.truth
+    several = len(summary.heads) > 1
     return {
         "name": text.clean(about.get("name") or report.results.prefix.name),
-        "audit": summary.audit,
+        "summary": summary,
         "facts": _facts(report),
         "headline": headline(summary),
-        "tiles": tiles_of(summary, groups, report.truth),
-        "how_sure": how_sure(summary),
-        "truth": truth_sentences(report.truth, summary) if report.truth else [],
+        "tiles": tiles_of(summary, groups, truth),
+        "how_sure": [*(truth_sentences(truth, summary) if truth else []), *how_sure(summary)],
         "group_sentences": group_sentences(groups, summary),
         "flagged": bool(groups.warnings),
         "advice": ADVICE,
         "doubts": doubts(summary),
         "doubts_title": DOUBTS_TITLE,
         "doubts_advice": DOUBTS_ADVICE,
-        "head_columns": head_columns(summary.heads),
+        "columns": suspect_columns(summary, truth),
+        "label_columns": label_columns(summary.heads),
         "meaning_of_z": meaning_of_z(summary),
-        "heads": summary.heads if len(summary.heads) > 1 else [],
+        "heads": summary.heads if several else [],
         "validation": bool(summary.validation.any()),
-        "dash": text.DASH,
-        "suspects": [_card(suspect, report) for suspect in report.worst],
-        "total": summary.suspects,
+        "suspects": report.worst,
+        "cards": [_card(suspect, report) for suspect in report.worst],
         "figures": [(figure, encoded(figure.canvas, "svg")) for figure in report.figures if figure.name != "groups"],
         "note": report.sample.note,
-        "breakdowns": [(TITLES[kind], groups.breakdowns[kind]) for kind in KINDS],
+        "breakdowns": [
+            (TITLES[kind], shown)
+            for kind, shown in groups.breakdowns.items()
+            if shown.groups and (kind != "head" or several)
+        ],
         "share": summary.suspects / max(1, summary.rows - summary.unseen),
         "longest": max([group.share for shown in groups.breakdowns.values() for group in shown.groups] + [1e-9]),
         "table": about.get("table"),
-        "folder": summary.folder,
         "directory": about.get("directory"),
-        "parts": [(title, _shown(about.get(part))) for part, title in PARTS.items()],
+        "parts": [(title, _entries(about.get(part))) for part, title in PARTS.items()],
     }
 
 
 def _facts(report: Report) -> list[str]:
     """The run in a line."""
-    about, found = report.results.about, []
-    found.append("audit of a data set" if report.summary.audit else "training")
+    about, summary = report.results.about, report.summary
+    facts = ["audit of a data set" if summary.audit else "training"]
     if about.get("finished") is False:
-        found.append("not finished")
-    if np.isfinite(number(about.get("epoch"))) and not report.summary.audit:
-        found.append(f"epoch {number(about['epoch']):.0f}")
-    by_threshold = [head.losses for head in report.summary.heads if head.losses.kind != MIXTURE]
-    thresholds = {losses.threshold for losses in by_threshold if np.isfinite(losses.threshold)}
-    found.extend(f"threshold {threshold:g} sigma" for threshold in sorted(thresholds))
+        facts.append("not finished")
+    if math.isfinite(number(about.get("epoch"))) and not summary.audit:
+        facts.append(f"epoch {number(about['epoch']):.0f}")
+    thresholds = {head.losses.threshold for head in summary.heads if head.losses.kind != MIXTURE}
+    facts += [f"threshold {threshold:g} sigma" for threshold in sorted(filter(math.isfinite, thresholds))]
     if about.get("saved"):
-        found.append(f"saved {str(about['saved']).replace('T', ' ')[:16]} UTC")
-    return [text.clean(fact) for fact in found]
+        facts.append(f"saved {str(about['saved']).replace('T', ' ')[:16]} UTC")
+    return [text.clean(fact) for fact in facts]
 
 
-def _shown(part: object) -> list[tuple[str, str]]:
+def _entries(part: object) -> list[tuple[str, str]]:
     entries = part if isinstance(part, Mapping) else {}
     return [(text.clean(name, 60), text.clean(value, 300)) for name, value in entries.items()]
 
 
 def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
-    """What is shown of one suspect."""
-    values, frame = suspect.values, report.sample.frames.get(suspect.row)
-    source = str(values["source"])
+    """What is shown of one suspect, beside its values in the table."""
+    frame = report.sample.frames.get(suspect.row)
+    with our_style():
+        canvas = None if frame is None else draw_structure(frame)
     return {
-        "rank": suspect.rank,
-        "verdict": suspect.verdict,
-        "file": suspect.file,
-        "validation": suspect.validation,
-        "values": values,
+        "suspect": suspect,
         "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),
-        "line": text.line_to_copy(source, values["frame"]),
+        "line": text.line_to_copy(str(suspect.values["source"]), suspect.values["frame"]),
         "reason": _reason(suspect),
-        "drawing": _drawing(frame),
+        "drawing": "" if canvas is None else encoded(canvas, "png"),
         "largest_error": math.nan if frame is None else largest_error(frame),
         "pairs": [] if frame is None else _pairs(frame),
     }
@@ -162,9 +159,11 @@ def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
 
 def _pairs(frame: Atoms) -> list[tuple[str, str, str]]:
     """What, label, prediction."""
-    energies = [_value(energy_per_atom(frame, f"{kind}_energy"), 4) for kind in ("reference", "predicted")]
-    largest = [_value(largest_force(frame, f"{kind}_forces"), 3) for kind in ("reference", "predicted")]
-    return [("energy, eV/atom", energies[0], energies[1]), ("largest force, eV/Å", largest[0], largest[1])]
+    label, prediction = energy_and_force(frame, "reference"), energy_and_force(frame, "predicted")
+    return [
+        ("energy, eV/atom", _value(label[0], 4), _value(prediction[0], 4)),
+        ("largest force, eV/Å", _value(label[1], 3), _value(prediction[1], 3)),
+    ]
 
 
 def _value(value: float | None, digits: int) -> str:
@@ -177,17 +176,7 @@ def _reason(suspect: Suspect) -> str:
     """Which error stands out, against the median of the head."""
     if suspect.verdict == CERTAIN:
         return "a label, or the loss, is NaN or infinite"
-    ratios = (("energy error", suspect.energy_ratio), ("force RMSE", suspect.force_ratio))
-    said = [f"{name} {text.significant(ratio, 2)} times the median" for name, ratio in ratios if ratio >= NOTABLE]
-    return ", ".join(said)
-
-
-def _drawing(frame: Atoms | None) -> str:
-    """A structure as a data URI; "" where there is none to draw."""
-    if frame is None:
-        return ""
-    with our_style():
-        canvas = draw_structure(frame)
-    if canvas is None:
-        return ""
-    return encoded(canvas, "svg" if len(frame) <= DRAWN_AS_LINES else "png")
+    ratios = {"energy error": suspect.energy_ratio, "force RMSE": suspect.force_ratio}
+    return ", ".join(
+        f"{name} {text.significant(ratio, 2)} times the median" for name, ratio in ratios.items() if ratio >= NOTABLE
+    )
