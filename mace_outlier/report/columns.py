@@ -5,8 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
-from .heads import Head, judged_by_threshold
-from .losses import LOGNORMAL, MIXTURE, Losses
+from .heads import LOGNORMAL, MIXTURE, Head, Losses, judged_by_threshold
 from .summary import Summary, Suspect
 from .text import DASH, about, clean, fixed, milli, percent, significant
 from .truth import Truth
@@ -30,12 +29,12 @@ def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
     validation = bool(summary.validation.any())
     return [
         Column("#", lambda suspect: str(suspect.rank)),
-        *([Column("head", _value("head", 20), "name")] if len(summary.heads) > 1 else []),
+        *([Column("head", _value("head", 24), "name")] if len(summary.heads) > 1 else []),
         *([Column("split", _value("split", 16), "")] if validation else []),
         Column("file", lambda suspect: clean(suspect.file, 40), "file"),
         Column("frame", lambda suspect: str(suspect.values["frame"])),
-        Column("config_type", _value("config_type", 24), "name"),
-        Column("formula", _value("formula", 24), "name"),
+        Column("config_type", _value("config_type", 32), "name"),
+        Column("formula", _value("formula", 32), "name"),
         Column("atoms", lambda suspect: str(suspect.values["n_atoms"])),
         Column("weight", lambda suspect: fixed(suspect.values["weight"], 3)),
         Column("mean\nweight", lambda suspect: fixed(suspect.values["mean_weight"], 3)),
@@ -66,9 +65,14 @@ def label_columns(heads: list[Head]) -> list[Column]:
     return [
         Column("found", lambda head: _shown_kind(head.losses)),
         Column("losses, right", lambda head: significant(head.losses.centre)),
-        *(_property_column(name) for name in PLURALS if any(_property(head, name) for head in heads)),
+        *(_property_column(name) for name in PLURALS if any(name in _properties(head) for head in heads)),
         Column("evidence", lambda head: f"{math.floor(head.losses.wrong.gain):,}" if head.losses.wrong else DASH),
-        Column("certainty", lambda head: _shown_certainty(head.losses)),
+        Column(
+            "certainty",
+            lambda head: (
+                percent(head.losses.wrong.certainty) if head.losses.wrong and head.losses.wrong.share else DASH
+            ),
+        ),
         Column("false alarms", lambda head: about(head.expected.false_alarms) if head.expected else DASH),
         *([by_chance] if judged_by_threshold(heads) else []),
     ]
@@ -76,12 +80,11 @@ def label_columns(heads: list[Head]) -> list[Column]:
 
 def _property_column(name: str) -> Column:
     unit = "meV/atom" if name == "energy" else "error / expected"
-    return Column(f"wrong {PLURALS[name]}\n{unit}", lambda head: _shown_property(_property(head, name)))
+    return Column(f"wrong {PLURALS[name]}\n{unit}", lambda head: _shown_property(_properties(head).get(name)))
 
 
-def _property(head: Head, name: str) -> WrongProperty | None:
-    properties = head.losses.wrong.properties if head.losses.wrong else ()
-    return next((prop for prop in properties if prop.name == name), None)
+def _properties(head: Head) -> dict[str, WrongProperty]:
+    return {prop.name: prop for prop in head.losses.wrong.properties} if head.losses.wrong else {}
 
 
 def _shown_property(prop: WrongProperty | None) -> str:
@@ -99,11 +102,7 @@ def _shown_kind(losses: Losses) -> str:
         return "not recorded"
     if losses.kind != MIXTURE:
         return losses.kind
-    return "wrong labels" if losses.believed else "undecided" if losses.undecided else "none"
-
-
-def _shown_certainty(losses: Losses) -> str:
-    return percent(losses.wrong.certainty) if losses.wrong and losses.wrong.share else DASH
+    return "wrong labels" if losses.believed else "undecided" if losses.wrong and losses.wrong.undecided else "none"
 
 
 def _shown_by_chance(head: Head) -> str:

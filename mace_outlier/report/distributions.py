@@ -6,22 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from numpy.typing import NDArray
 
-from .figures import (
-    BLACK,
-    DASHES,
-    GREY,
-    SUSPECT,
-    Figure,
-    draw_histogram,
-    head_legend,
-    label,
-    largest,
-    more_heads,
-    note,
-    plain_ticks,
-)
-from .heads import Head
-from .losses import LOGNORMAL, MIXTURE, NORMAL, Losses
+from . import figures
+from .heads import LOGNORMAL, MIXTURE, NORMAL, Head, Losses
 from .summary import Summary
 
 FAR = 30.0  # times the highest loss: a cut beyond that is named, not shown
@@ -42,12 +28,12 @@ CAPTIONS = {
 Array = NDArray[np.float64]
 
 
-def draw_losses(table: pandas.DataFrame, summary: Summary) -> Figure:
+def draw_losses(table: pandas.DataFrame, summary: Summary) -> figures.Figure:
     """Histogram of the losses of each head; with the fitted distribution and where the weight is 1/2, or with z-scores.
 
     Only what was learnt from, not the validation set.
     """
-    heads = largest(summary.heads)
+    heads = figures.largest(summary.heads)
     canvas = Canvas(figsize=(7.6, 0.75 + 2.3 * len(heads)))
     grid = canvas.add_gridspec(len(heads), 5)
     loss, zscore = (table[name].to_numpy().astype(float) for name in ("loss", "zscore"))
@@ -60,15 +46,15 @@ def draw_losses(table: pandas.DataFrame, summary: Summary) -> Figure:
         left.append(canvas.add_subplot(grid[row, :3] if judged else grid[row, :]))
         _draw_losses(left[-1], loss[here], summary.suspect[here], head.losses)
         if len(summary.heads) > 1:
-            left[-1].set_title(f"head {label(head.name)}")
+            left[-1].set_title(f"head {figures.label(head.name)}")
         if judged:
             right.append(canvas.add_subplot(grid[row, 3:]))
             _draw_zscores(right[-1], zscore[here], summary.suspect[here])
     left[-1].set_xlabel("loss at the last visit (unit of the base loss)")
     for axes in right[-1:]:
         axes.set_xlabel("z (widths of right labels)")
-    head_legend(canvas, left, "right")
-    return Figure("loss_distribution", "Losses", _caption(heads, summary), canvas)
+    figures.head_legend(canvas, left, "right")
+    return figures.Figure("loss_distribution", "Losses", _caption(heads, summary), canvas)
 
 
 def _caption(heads: list[Head], summary: Summary) -> str:
@@ -77,31 +63,33 @@ def _caption(heads: list[Head], summary: Summary) -> str:
     if not sentences:
         sentences = ["Losses on a logarithmic axis. How the labels were judged was not recorded."]
     sentences += ["The validation set is left out."] * bool(summary.trained)
-    return " ".join(sentences) + more_heads(summary.heads)
+    return " ".join(sentences) + figures.more_heads(summary.heads)
 
 
 def _draw_losses(axes: Axes, loss: Array, suspect: NDArray[np.bool_], losses: Losses) -> None:
     """Losses on a logarithmic axis, the fitted distribution, its centre, and where the weight is 1/2."""
     if not len(loss):
-        note(axes, "no loss recorded")
+        figures.note(axes, "no loss recorded")
         return
     low, high = min(np.quantile(loss, 0.002), loss.max() / 3), loss.max()  # the smallest go to the first bin
     if losses.half_weight < FAR * high:
         high = max(high, 1.5 * losses.half_weight)
     edges = _logarithmic_bins(axes, 0.8 * low, 1.25 * high, len(loss))
-    draw_histogram(axes, loss, suspect, edges)
+    figures.draw_histogram(axes, loss, suspect, edges)
     axes.set_ylabel("configurations")
     if not losses.distribution:
         return
     x = np.geomspace(edges[0], edges[-1], 400)
     curve = len(loss) * np.log(edges[1] / edges[0]) * x * losses.distribution.pdf(x)  # configurations in a bin
-    axes.plot(x, np.where(curve > LEAST, curve, np.nan), label="fitted distribution", color=BLACK, linewidth=1.2)
+    axes.plot(
+        x, np.where(curve > LEAST, curve, np.nan), label="fitted distribution", color=figures.BLACK, linewidth=1.2
+    )
     axes.set_ylim(top=max(axes.get_ylim()[1], 1.1 * curve.max()))
     name = "{}" if losses.kind == NORMAL else "exp({})"
     half = f" {name.format(f'mu + {losses.threshold:g} sigma')}"
     for place, text, side, colour, dashes in (
-        (losses.centre, f"{name.format('mu')} ", "right", GREY, DASHES),
-        (losses.half_weight, half, "left", SUSPECT, "-"),
+        (losses.centre, f"{name.format('mu')} ", "right", figures.GREY, figures.DASHES),
+        (losses.half_weight, half, "left", figures.SUSPECT, "-"),
     ):
         if edges[0] < place < edges[-1]:
             axes.axvline(place, color=colour, linewidth=1, linestyle=dashes)
@@ -112,15 +100,15 @@ def _draw_zscores(axes: Axes, zscore: Array, suspect: NDArray[np.bool_]) -> None
     """How far the worst label of each configuration lies from right ones."""
     known = ~np.isnan(zscore)
     if not known.any():
-        note(axes, "no z-score recorded")
+        figures.note(axes, "no z-score recorded")
         return
     highest = np.max(zscore, where=np.isfinite(zscore), initial=10 * NEAREST)
     edges = _logarithmic_bins(axes, NEAREST / 1.25, 1.25 * highest, len(zscore) // 2)
-    draw_histogram(axes, zscore[known], suspect[known], edges)
+    figures.draw_histogram(axes, zscore[known], suspect[known], edges)
 
 
 def _logarithmic_bins(axes: Axes, low: float, high: float, values: int) -> Array:
     """Make the axis logarithmic; return the edges of bins for so many values."""
     axes.set(xscale="log", xlim=(low, high))
-    plain_ticks(axes.xaxis)
+    figures.plain_ticks(axes.xaxis)
     return np.geomspace(low, high, int(np.clip(3 * np.sqrt(values), 16, 70)))

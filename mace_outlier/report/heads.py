@@ -1,18 +1,73 @@
-"""The numbers of each head: who is suspected, and how many of them are expected to be right. No words, no drawing."""
+"""The numbers of each head: by what its labels were judged, who is suspected, and how many of them should be right.
+
+No words, no drawing.
+"""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import expon, norm
+from scipy.stats import expon, lognorm, norm
 
 from ..results.files import VALID
 from ..results.reading import Results
-from .losses import MIXTURE, Losses, read_losses
+from ..results.wrong_labels import WrongLabels, number, read_wrong_labels
 
+NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
 AMBIGUOUS = (0.1, 0.9)  # probabilities between these leave open whether a label is right
+
+
+class Losses(NamedTuple):
+    """By what the labels of a head were judged.
+
+    Normal, log-normal: by a distribution of their losses, and a threshold. Mixture: by errors that the geometry doesn't
+    explain, once an epoch.
+    """
+
+    kind: str
+    location: float  # mu, of the loss (normal; unit of the base loss) or of its logarithm; mixture: of right labels
+    scale: float  # sigma; NaN: not recorded
+    threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded, or there is none
+    wrong: WrongLabels | None = None  # mixture; None: not recorded
+    refused: str = ""  # why the last fit was refused, untrusted; "": it was not
+
+    @property
+    def recorded(self) -> bool:
+        """Whether it was said how the labels were judged."""
+        return self.wrong is not None if self.kind == MIXTURE else math.isfinite(self.location) and self.scale > 0
+
+    @property
+    def distribution(self) -> Any:
+        """The fitted distribution of losses, as scipy has it; None: not recorded, or not judged by one."""
+        if not self.recorded or self.kind == MIXTURE:
+            return None
+        return norm(self.location, self.scale) if self.kind == NORMAL else lognorm(self.scale, scale=self.centre)
+
+    @property
+    def probable(self) -> bool:
+        """Whether weights are probabilities that a label is right."""
+        return self.wrong is not None and self.threshold != math.inf
+
+    @property
+    def believed(self) -> bool:
+        """Whether wrong labels are believed in, beside gross errors."""
+        return self.wrong is not None and bool(self.wrong.believed)
+
+    @property
+    def centre(self) -> float:
+        """The loss where the distribution (mixture: that of right labels) is centred; NaN: not recorded."""
+        return self._loss(self.location)
+
+    @property
+    def half_weight(self) -> float:
+        """The loss where the weight is 1/2; inf: none is down-weighted; NaN: not recorded, or there is none."""
+        return math.inf if self.threshold == math.inf else self._loss(self.location + self.threshold * self.scale)
+
+    def _loss(self, x: float) -> float:
+        """The loss x, or that with the logarithm x; infinite where that is too large."""
+        return x if self.kind == NORMAL else math.exp(x) if x < 700 else x * math.inf
 
 
 class Expected(NamedTuple):
@@ -34,7 +89,7 @@ class Head(NamedTuple):
     nonfinite: int
     mean_weight: float
     losses: Losses
-    judged: int  # not of the validation set, visited, with a finite loss; mixture: and a label
+    judged: int  # visited, with a label and a finite loss; not of the validation set
     judged_suspects: int
     by_chance: float  # suspects if all labels were right, with normally distributed losses; NaN: no threshold recorded
     by_chance_skewed: float  # the same for an exponential distribution
@@ -52,9 +107,7 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
     for name in sorted(table["head"].cat.categories, key=lambda name: order.get(name, len(order))):
         here = (table["head"] == name).to_numpy()
         losses = read_losses(recorded.get(str(name), {}), options)
-        seen, finite = here & visited, here & visited & ~nonfinite
-        if losses.kind == MIXTURE:
-            finite &= loss > 0  # without a label there is nothing to judge
+        seen, finite = here & visited, here & visited & ~nonfinite & (loss > 0)  # 0: it has no label
         judged = int((finite & training).sum())
         z = losses.threshold - float(norm.ppf(below))  # the weight Phi(t - z) is below the cut above that
         heads.append(
@@ -75,6 +128,20 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
     return heads
 
 
+def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
+    """Return what the description of a run says of a head; {} where it says nothing."""
+    expected = MIXTURE if options.get("distribution") == MIXTURE else NORMAL
+    kind, refused = str(entry.get("kind", expected)), str(entry.get("refused") or "")
+    threshold = number(entry.get("threshold", options.get("threshold")))
+    location, scale = number(entry.get("location")), number(entry.get("scale"))
+    if kind in (NORMAL, LOGNORMAL):
+        return Losses(kind, location, scale, threshold, refused=refused)
+    if threshold != math.inf:
+        threshold = math.nan  # of the first epoch only
+    wrong = read_wrong_labels(entry)
+    return Losses(kind, location if wrong else math.nan, scale if wrong else math.nan, threshold, wrong, refused)
+
+
 def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:
     ambiguous = int(((weight > AMBIGUOUS[0]) & (weight < AMBIGUOUS[1])).sum())
     right, wrong = float(weight[suspect].sum()), float((1 - weight[~suspect]).sum())
@@ -92,7 +159,6 @@ def judged_by_threshold(heads: Iterable[Head]) -> list[Head]:
     return [head for head in heads if head.expected is None and head.judged]
 
 
-def total_by_chance(heads: Iterable[Head]) -> tuple[float, float]:
+def total_by_chance(heads: list[Head]) -> tuple[float, float]:
     """Return how many suspects right labels would give, with normal and with exponential losses; NaN: not recorded."""
-    heads = list(heads)
     return sum(head.by_chance for head in heads), sum(head.by_chance_skewed for head in heads)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ase import Atoms
 from jinja2 import Environment, StrictUndefined
@@ -12,22 +12,20 @@ from jinja2 import Environment, StrictUndefined
 from ..files import replacing
 from ..results.reading import Results
 from ..results.wrong_labels import number
-from . import text
+from . import judgements, text, words
 from .bars import draw_groups
 from .columns import label_columns, suspect_columns
 from .distributions import draw_losses
 from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
 from .groups import Groups
-from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
-from .losses import MIXTURE
+from .heads import MIXTURE
 from .sample import Sample, energy_and_force, largest_error
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
 from .summary import CERTAIN, Summary, Suspect
 from .tiles import tiles_of
 from .truth import Truth
-from .words import ADVICE, group_sentences, headline, how_sure, meaning_of_z, truth_sentences
 
 TITLES = {
     "config_type": "By config_type",
@@ -80,45 +78,29 @@ def render(report: Report) -> str:
     filters = ("clean", "percent", "fixed", "milli", "unbroken")
     environment.filters.update({name: getattr(text, name) for name in filters})
     template = environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
-    return template.render(_context(report))
-
-
-def _context(report: Report) -> dict[str, Any]:
-    summary, about, groups, truth = report.summary, report.results.about, report.groups, report.truth
+    summary, groups, about = report.summary, report.groups, report.results.about
     several = len(summary.heads) > 1
-    return {
-        "name": text.clean(about.get("name") or report.results.prefix.name),
-        "summary": summary,
-        "facts": _facts(report),
-        "headline": headline(summary),
-        "tiles": tiles_of(summary, groups, truth),
-        "how_sure": [*(truth_sentences(truth, summary) if truth else []), *how_sure(summary)],
-        "group_sentences": group_sentences(groups, summary),
-        "flagged": bool(groups.warnings),
-        "advice": ADVICE,
-        "doubts": doubts(summary),
-        "doubts_title": DOUBTS_TITLE,
-        "doubts_advice": DOUBTS_ADVICE,
-        "columns": suspect_columns(summary, truth),
-        "label_columns": label_columns(summary.heads),
-        "meaning_of_z": meaning_of_z(summary),
-        "heads": summary.heads if several else [],
-        "validation": bool(summary.validation.any()),
-        "suspects": report.worst,
-        "cards": [_card(suspect, report) for suspect in report.worst],
-        "figures": [(figure, encoded(figure.canvas, "svg")) for figure in report.figures if figure.name != "groups"],
-        "note": report.sample.note,
-        "breakdowns": [
-            (TITLES[kind], shown)
-            for kind, shown in groups.breakdowns.items()
-            if shown.groups and (kind != "head" or several)
-        ],
-        "share": summary.suspects / max(1, summary.rows - summary.unseen),
-        "longest": max([group.share for shown in groups.breakdowns.values() for group in shown.groups] + [1e-9]),
-        "table": about.get("table"),
-        "directory": about.get("directory"),
-        "parts": [(title, _entries(about.get(part))) for part, title in PARTS.items()],
-    }
+    shown = [(TITLES[kind], groups.breakdowns[kind]) for kind in TITLES if kind != "head" or several]
+    return template.render(
+        **report._asdict(),
+        about=about,
+        facts=_facts(report),
+        words=words,
+        judgements=judgements,
+        tiles=tiles_of(summary, groups, report.truth),
+        columns=suspect_columns(summary, report.truth),
+        heads=summary.heads if several else [],
+        label_columns=label_columns(summary.heads),
+        breakdowns=[(title, breakdown) for title, breakdown in shown if breakdown.groups],
+        longest=max([group.share for _, breakdown in shown for group in breakdown.groups] + [1e-9]),
+        encoded=encoded,
+        line_to_copy=text.line_to_copy,
+        reason=_reason,
+        drawing=_drawing,
+        largest_error=largest_error,
+        pairs=_pairs,
+        parts=[(title, _entries(about.get(part))) for part, title in PARTS.items()],
+    )
 
 
 def _facts(report: Report) -> list[str]:
@@ -141,29 +123,18 @@ def _entries(part: object) -> list[tuple[str, str]]:
     return [(text.clean(name, 60), text.clean(value, 300)) for name, value in entries.items()]
 
 
-def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
-    """What is shown of one suspect, beside its values in the table."""
-    frame = report.sample.frames.get(suspect.row)
+def _drawing(frame: Atoms | None) -> str:
+    """A structure as a data URI; "" where there is none to draw."""
     with our_style():
-        canvas = None if frame is None else draw_structure(frame)
-    return {
-        "suspect": suspect,
-        "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),
-        "line": text.line_to_copy(str(suspect.values["source"]), suspect.values["frame"]),
-        "reason": _reason(suspect),
-        "drawing": "" if canvas is None else encoded(canvas, "png"),
-        "largest_error": math.nan if frame is None else largest_error(frame),
-        "pairs": [] if frame is None else _pairs(frame),
-    }
+        canvas = draw_structure(frame) if frame else None
+    return encoded(canvas, "png") if canvas else ""
 
 
-def _pairs(frame: Atoms) -> list[tuple[str, str, str]]:
+def _pairs(frame: Atoms) -> list[list[str]]:
     """What, label, prediction."""
     label, prediction = energy_and_force(frame, "reference"), energy_and_force(frame, "predicted")
-    return [
-        ("energy, eV/atom", _value(label[0], 4), _value(prediction[0], 4)),
-        ("largest force, eV/Å", _value(label[1], 3), _value(prediction[1], 3)),
-    ]
+    rows = zip(("energy, eV/atom", "largest force, eV/Å"), label, prediction, (4, 3), strict=True)
+    return [[what, *(_value(value, digits) for value in values)] for what, *values, digits in rows]
 
 
 def _value(value: float | None, digits: int) -> str:

@@ -89,9 +89,9 @@ def force_errors(frame: Atoms) -> Array | None:
     return errors if np.isfinite(errors).all() else None
 
 
-def largest_error(frame: Atoms) -> float:
+def largest_error(frame: Atoms | None) -> float:
     """Return the largest force error on an atom, eV/A; NaN where there is none."""
-    errors = force_errors(frame)
+    errors = force_errors(frame) if frame else None
     return math.nan if errors is None else float(np.linalg.norm(errors, axis=1).max())
 
 

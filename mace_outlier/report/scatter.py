@@ -86,12 +86,12 @@ def _parity(axes: Axes, pairs: Pairs, what: str, unit: str, size: float) -> None
 
 def limits_of(pairs: Pairs) -> tuple[float, float]:
     """Return limits that show the trusted configurations, and suspects up to twice as far out."""
-    trusted = ~pairs.suspect if not pairs.suspect.all() else pairs.suspect
-    low, high = np.quantile(pairs.values[:, trusted], [0.0005, 0.9995])
+    trusted = pairs.values[:, ~pairs.suspect] if not pairs.suspect.all() else pairs.values
+    low, high = np.quantile(trusted, [0.0005, 0.9995])
     span = max(high - low, 1e-3)
-    low, high = max(low - span, min(low, pairs.values.min())), min(high + span, max(high, pairs.values.max()))
-    margin = 0.04 * max(high - low, 1e-3)
-    return float(low - margin), float(high + margin)
+    shown = pairs.values.clip(low - span, high + span)
+    margin = 0.04 * max(np.ptp(shown), 1e-3)
+    return float(shown.min() - margin), float(shown.max() + margin)
 
 
 # --- map of errors ---------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_]
         trusted, suspect = known & ~summary.suspect, known & summary.suspect
         if known.sum() <= MOST_POINTS_IN_MAP:
             axes.scatter(force[trusted], energy[trusted], s=14, alpha=_alpha(trusted.sum()), **DOTS)
-            axes.scatter(force[suspect], energy[suspect], s=11 if suspect.sum() < 500 else 5, **MARKS)
+            axes.scatter(force[suspect], energy[suspect], s=11, **MARKS)
             if wrong is not None:
                 axes.scatter(force[wrong & known], energy[wrong & known], **RING)
         else:

@@ -26,16 +26,6 @@ class Agreement(NamedTuple):
     auroc_weight: float  # of 1 - weight: how often a wrong label has the lower weight; NaN: none or all are wrong
     auroc_zscore: float
 
-    @property
-    def precision(self) -> float:
-        """Hits / suspects; NaN: no suspect."""
-        return self.hits / self.suspects if self.suspects else math.nan
-
-    @property
-    def recall(self) -> float:
-        """Hits / wrong; NaN: none is wrong."""
-        return self.hits / self.wrong if self.wrong else math.nan
-
 
 class Truth(NamedTuple):
     """Which labels are known to be wrong, and what the weights made of them."""

@@ -2,12 +2,11 @@
 
 import math
 
-from .chance import how_many_right
 from .groups import Flag, Group, Groups
-from .judgements import judgements
-from .losses import LOGNORMAL, MIXTURE
+from .heads import LOGNORMAL, MIXTURE
+from .judgements import how_many_right, judgements
 from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Count, Summary
-from .text import clean, fixed, of_many, percent
+from .text import DASH, clean, fixed, of_many, percent
 from .truth import Agreement, Truth
 
 MOST_WARNINGS = 8
@@ -16,14 +15,15 @@ MOST_WARNINGS = 8
 def headline(summary: Summary) -> str:
     """Say how many look wrong."""
     everyone = of_many(summary.rows, "configuration")
+    judged = [head.losses.wrong for head in summary.heads if head.losses.wrong]
     if not summary.suspects:
         every = f"every weight is {summary.below:g} or more"
-        if any(head.losses.undecided for head in summary.heads):
+        if any(wrong.undecided for wrong in judged):
             return f"Undecided: some of {everyone} look wrong, but {every}."
         return f"None of {everyone} looks wrong: {every}."
     parts = " and ".join(_counted(count) for count in summary.counts)
     verb = "looks wrong" if summary.suspects == 1 else "look wrong"
-    if any(head.losses.many for head in summary.heads):
+    if any(wrong.many for wrong in judged):
         verb += ", if it isn't the others that are wrong"
     return f"{parts} {verb}: weight below {summary.below:g}."
 
@@ -96,7 +96,7 @@ def truth_sentences(truth: Truth, summary: Summary) -> list[str]:
 def _agreement(of: Agreement, where: str, below: float) -> list[str]:
     if math.isnan(of.auroc_weight):
         return [f"{where}AUROC is not defined: that takes wrong and right ones."]
-    hits, precision, recall = f"{of.hits:,} of", percent(of.precision), percent(of.recall)
+    hits, precision, recall = f"{of.hits:,} of", _ratio(of.hits, of.suspects), _ratio(of.hits, of.wrong)
     at = f"{where}at" if where else "At"
     return [
         f"{where}AUROC {fixed(of.auroc_weight, 4)} by 1 - weight, {fixed(of.auroc_zscore, 4)} by z (1: told apart "
@@ -104,6 +104,10 @@ def _agreement(of: Agreement, where: str, below: float) -> list[str]:
         f"{at} the cut of {below:g}: precision {precision} ({hits} {of.suspects:,} suspects are wrong), "
         f"recall {recall} ({hits} {of.wrong:,} wrong ones are suspects).",
     ]
+
+
+def _ratio(part: int, everything: int) -> str:
+    return percent(part / everything) if everything else DASH
 
 
 def group_sentences(groups: Groups, summary: Summary) -> list[str]:

@@ -11,14 +11,14 @@ from scipy.stats import norm
 from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
-from mace_outlier.report import losses
+from mace_outlier.report import heads
 from mace_outlier.results.wrong_labels import WrongProperty, read_wrong_labels
 
 MIXTURE = {"distribution": "mixture", "threshold": 8.0}
 
 
 def read(fit):
-    return losses.read_losses(population_entry(fit), MIXTURE)
+    return heads.read_losses(population_entry(fit), MIXTURE)
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def test_a_judgement_is_read_as_the_training_describes_it():
     head = HeadJudge(Settings())
     head.refit(np.arange(size), seen, size)
     more = {"location": -1.0, "scale": 0.4, "share": 0.15, "certainty": 0.99, "judged": size}
-    wrong = losses.read_losses({"kind": "mixture"} | head.describe() | more, {}).wrong
+    wrong = heads.read_losses({"kind": "mixture"} | head.describe() | more, {}).wrong
     assert (wrong.judged, wrong.share, wrong.undecided) == (size, 0.15, 0.0)
     assert wrong.gain > 10
     [energy] = wrong.believed
@@ -78,10 +78,10 @@ def test_the_size_of_wrong_forces(wrong, size):
 
 
 def test_doubts_are_read():
-    assert (read(UNDECIDED).undecided, read(UNDECIDED).wrong.too_many) == (0.12, False)
-    assert (read(TOO_MANY).undecided, read(TOO_MANY).wrong.too_many) == (0.55, True)
-    assert (read(MANY).many, read(BOTH).many) == (True, False)
-    assert losses.read_losses(population_entry(BOTH) | {"refused": "NaN"}, {}).refused == "NaN"
+    assert (read(UNDECIDED).wrong.undecided, read(UNDECIDED).wrong.too_many) == (0.12, False)
+    assert (read(TOO_MANY).wrong.undecided, read(TOO_MANY).wrong.too_many) == (0.55, True)
+    assert (read(MANY).wrong.many, read(BOTH).wrong.many) == (True, False)
+    assert heads.read_losses(population_entry(BOTH) | {"refused": "NaN"}, {}).refused == "NaN"
 
 
 ENERGY = BOTH["properties"]["energy"]
@@ -98,7 +98,7 @@ ENERGY = BOTH["properties"]["energy"]
 def test_a_judgement_that_is_none_is_not_recorded(broken):
     entry = population_entry(BOTH) | broken
     assert read_wrong_labels(population_entry(BOTH))
-    assert not losses.read_losses(entry, MIXTURE).recorded
+    assert not heads.read_losses(entry, MIXTURE).recorded
     about = about_populations(BOTH) | {"distribution": [entry]}
     assert "How the labels were judged was not recorded" in said(made_up_populations(60, BOTH), about)
 
@@ -113,20 +113,20 @@ def test_properties_that_are_none_are_left_out():
 
 def test_thresholds_are_of_the_loss_or_of_its_logarithm():
     entry = {"location": -1.0, "scale": 0.5, "threshold": 2.0}
-    assert losses.read_losses(entry, {}).half_weight == 0.0  # no kind: normal
-    lognormal = losses.read_losses(entry | {"kind": "lognormal"}, {})
+    assert heads.read_losses(entry, {}).half_weight == 0.0  # no kind: normal
+    lognormal = heads.read_losses(entry | {"kind": "lognormal"}, {})
     assert (lognormal.half_weight, lognormal.centre) == (1.0, math.exp(-1.0))
 
 
 def test_weights_that_never_cross():
-    assert losses.read_losses(population_entry(BOTH), MIXTURE | {"threshold": "inf"}).half_weight == math.inf
-    assert losses.read_losses({}, {"threshold": "inf"}).half_weight == math.inf
-    assert math.isnan(losses.read_losses({}, {}).half_weight)
+    assert heads.read_losses(population_entry(BOTH), MIXTURE | {"threshold": "inf"}).half_weight == math.inf
+    assert heads.read_losses({}, {"threshold": "inf"}).half_weight == math.inf
+    assert math.isnan(heads.read_losses({}, {}).half_weight)
 
 
 @pytest.mark.parametrize("kind", ["normal", "lognormal"])
 def test_distributions_are_of_the_loss_or_of_its_logarithm(kind):
-    found = losses.read_losses({"kind": kind, "location": 0.6, "scale": 0.8, "threshold": 2.0}, {})
+    found = heads.read_losses({"kind": kind, "location": 0.6, "scale": 0.8, "threshold": 2.0}, {})
     assert found.distribution.sf(found.half_weight) == pytest.approx(0.02275, abs=1e-5)
     assert found.distribution.median() == pytest.approx(found.centre)
     of_log_two = norm.cdf(math.log(2.0), 0.6, 0.8)
