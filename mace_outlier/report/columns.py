@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
-from .heads import LOGNORMAL, MIXTURE, Head, Losses, judged_by_threshold
+from .heads import LOGNORMAL, MIXTURE, Head, Losses, by_chance, judged_by_threshold
 from .summary import Summary, Suspect
 from .text import DASH, about, clean, fixed, milli, percent, significant
 from .truth import Truth
@@ -56,12 +56,12 @@ COUNTS = (
 )
 
 
-def label_columns(heads: list[Head]) -> list[Column]:
+def label_columns(heads: list[Head], below: float) -> list[Column]:
     """Return what a table of heads says of their losses and labels."""
-    by_chance = Column("by chance", _shown_by_chance)
+    chance = Column("by chance", lambda head: _shown_by_chance(*by_chance([head], below)))
     if not any(head.losses.kind in (MIXTURE, LOGNORMAL) for head in heads):
         mu = Column("mu", lambda head: fixed(head.losses.location, 3))
-        return [mu, Column("sigma", lambda head: fixed(head.losses.scale, 3)), by_chance]
+        return [mu, Column("sigma", lambda head: fixed(head.losses.scale, 3)), chance]
     return [
         Column("found", lambda head: _shown_kind(head.losses)),
         Column("losses, right", lambda head: significant(head.losses.centre)),
@@ -74,7 +74,7 @@ def label_columns(heads: list[Head]) -> list[Column]:
             ),
         ),
         Column("false alarms", lambda head: about(head.expected.false_alarms) if head.expected else DASH),
-        *([by_chance] if judged_by_threshold(heads) else []),
+        *([chance] if judged_by_threshold(heads) else []),
     ]
 
 
@@ -105,5 +105,5 @@ def _shown_kind(losses: Losses) -> str:
     return "wrong labels" if losses.believed else "undecided" if losses.wrong and losses.wrong.undecided else "none"
 
 
-def _shown_by_chance(head: Head) -> str:
-    return DASH if math.isnan(head.by_chance) else f"{fixed(head.by_chance, 1)} to {fixed(head.by_chance_skewed, 1)}"
+def _shown_by_chance(normal: float, skewed: float) -> str:
+    return DASH if math.isnan(normal) else f"{fixed(normal, 1)} to {fixed(skewed, 1)}"

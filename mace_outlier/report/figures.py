@@ -5,6 +5,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,20 +27,7 @@ MOST_HEADS = 6  # that get a panel of their own
 DASHES: Any = (0, (4, 3))
 RASTER = 200  # dots per inch of what isn't kept as lines
 
-STYLE: dict[str, Any] = {
-    "font.size": 8.5,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e9e9e9",
-    "legend.edgecolor": "none",
-    "svg.hashsalt": "mace-outlier",
-    "figure.constrained_layout.use": True,
-}
+STYLE = Path(__file__).with_name("figures.mplstyle")
 
 Array = NDArray[np.float64]
 
@@ -124,17 +112,12 @@ def encoded(canvas: Canvas, kind: str) -> str:
     buffer = io.BytesIO()
     with our_style():
         canvas.savefig(buffer, format=kind, dpi=RASTER, metadata={"Date": None} if kind == "svg" else None)
-    media = "image/svg+xml" if kind == "svg" else "image/png"
-    return f"data:{media};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    media = "svg+xml" if kind == "svg" else kind
+    return f"data:image/{media};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def save(figures: list[Figure], folder: Path) -> list[Path]:
-    """Write each figure as PNG and SVG to `folder`; return the paths."""
-    paths = []
-    for figure in figures:
-        for kind in ("png", "svg"):
-            path = folder / f"{figure.name}.{kind}"
-            with our_style(), replacing(path) as temporary:
-                figure.canvas.savefig(temporary, format=kind, dpi=300)
-            paths.append(path)
-    return paths
+def save(figures: list[Figure], folder: Path) -> None:
+    """Write each figure as PNG and SVG to `folder`."""
+    for figure, kind in product(figures, ("png", "svg")):
+        with our_style(), replacing(folder / f"{figure.name}.{kind}") as temporary:
+            figure.canvas.savefig(temporary, format=kind, dpi=300)

@@ -15,7 +15,6 @@ from scipy.stats import binom
 from .summary import Summary
 from .text import of_many
 
-KINDS = ("config_type", "element", "formula", "head", "size", "frames")
 COUNTS = ["members", "suspects", "nonfinite", "weight"]
 SMALLEST = 5  # members of a group that is tested
 SIGNIFICANCE = 0.001  # after Bonferroni's correction for the number of groups
@@ -69,15 +68,20 @@ def find_groups(table: pandas.DataFrame, summary: Summary, limit: int = 15) -> G
     visited = counted[summary.visited]
     finite = visited[~visited["nonfinite"]]
     share = float(finite["suspects"].mean()) if len(finite) else 0.0
-    counts = {name: _count(visited, name) for name in ("config_type", "formula", "head")}
-    symbols = [sorted(set(re.findall("[A-Z][a-z]?", name))) for name in counts["formula"].index]
-    counts["element"] = _count(counts["formula"].assign(element=symbols).explode("element"), "element")
-    counts["size"] = _count(visited.assign(size=_sizes(visited["n_atoms"])), "size")
-    counts["frames"] = _count(visited.assign(block=visited["frame"].clip(lower=0) // BLOCK), ["source", "block"])
+    formulas = _count(visited, "formula")
+    symbols = [sorted(set(re.findall("[A-Z][a-z]?", name))) for name in formulas.index]
+    counts = {  # of groups that are the same configurations, the first one gives the name
+        "config_type": _count(visited, "config_type"),
+        "element": _count(formulas.assign(element=symbols).explode("element"), "element"),
+        "formula": formulas,
+        "head": _count(visited, "head"),
+        "size": _count(visited.assign(size=_sizes(visited["n_atoms"])), "size"),
+        "frames": _count(visited.assign(block=visited["frame"].clip(lower=0) // BLOCK), ["source", "block"]),
+    }
     _test(counts, share)
     counts["frames"] = _parts_of_files(counts["frames"][counts["frames"]["flagged"]], summary.folder)
-    flagged = [group for kind in KINDS for group in _groups(kind, counts[kind][counts[kind]["flagged"]])]
-    breakdowns = {kind: _breakdown(kind, counts[kind], limit) for kind in KINDS}
+    flagged = [group for kind, groups in counts.items() for group in _groups(kind, groups[groups["flagged"]])]
+    breakdowns = {kind: _breakdown(kind, groups, limit) for kind, groups in counts.items()}
     return Groups(breakdowns, _without_repeats(flagged, share), share)
 
 

@@ -86,18 +86,15 @@ class Head(NamedTuple):
     name: str
     members: int
     suspects: int
-    nonfinite: int
     mean_weight: float
     losses: Losses
     judged: int  # visited, with a label and a finite loss; not of the validation set
     judged_suspects: int
-    by_chance: float  # suspects if all labels were right, with normally distributed losses; NaN: no threshold recorded
-    by_chance_skewed: float  # the same for an exponential distribution
     expected: Expected | None  # with the validation set; None: weights are no probabilities
 
 
-def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
-    """Return the heads of the table in the order of the run; `below`: the cut; (N,) arrays as in Summary."""
+def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
+    """Return the heads of the table in the order of the run; (N,) arrays as in Summary."""
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
     options, table = results.about.get("options") or {}, results.table
     weight, loss = (table[name].to_numpy() for name in ("weight", "loss"))
@@ -108,20 +105,15 @@ def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfi
         here = (table["head"] == name).to_numpy()
         losses = read_losses(recorded.get(str(name), {}), options)
         seen, finite = here & visited, here & visited & ~nonfinite & (loss > 0)  # 0: it has no label
-        judged = int((finite & training).sum())
-        z = losses.threshold - float(norm.ppf(below))  # the weight Phi(t - z) is below the cut above that
         heads.append(
             Head(
                 name=str(name),
                 members=int(here.sum()),
                 suspects=int((here & suspect).sum()),
-                nonfinite=int((here & nonfinite).sum()),
                 mean_weight=float(weight[seen].mean()) if seen.any() else math.nan,
                 losses=losses,
-                judged=judged,
+                judged=int((finite & training).sum()),
                 judged_suspects=int((finite & training & suspect).sum()),
-                by_chance=judged * float(norm.sf(z)),
-                by_chance_skewed=judged * float(expon.sf(1 + z)),  # an exponential one has mu = sigma
                 expected=_expected(weight[finite].astype(float), suspect[finite]) if losses.probable else None,
             )
         )
@@ -159,6 +151,11 @@ def judged_by_threshold(heads: Iterable[Head]) -> list[Head]:
     return [head for head in heads if head.expected is None and head.judged]
 
 
-def total_by_chance(heads: list[Head]) -> tuple[float, float]:
-    """Return how many suspects right labels would give, with normal and with exponential losses; NaN: not recorded."""
-    return sum(head.by_chance for head in heads), sum(head.by_chance_skewed for head in heads)
+def by_chance(heads: list[Head], below: float) -> tuple[float, float]:
+    """Return how many suspects heads with a threshold would have, if all labels were right; NaN: not recorded.
+
+    With normally distributed losses, and with exponential ones, which are skewed and have mu = sigma.
+    """
+    judged = np.array([head.judged for head in heads])
+    z = np.array([head.losses.threshold for head in heads]) - norm.ppf(below)  # above it, Phi(t - z) is below the cut
+    return float(judged @ norm.sf(z)), float(judged @ expon.sf(1 + z))

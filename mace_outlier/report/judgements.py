@@ -3,7 +3,7 @@
 import math
 
 from ..results.wrong_labels import MOST, NEEDED, WrongLabels, WrongProperty, in_milli
-from .heads import AMBIGUOUS, LOGNORMAL, MIXTURE, Head, judged_by_threshold, total_by_chance, total_expected
+from .heads import AMBIGUOUS, LOGNORMAL, MIXTURE, Head, by_chance, judged_by_threshold, total_expected
 from .summary import Summary
 from .text import about, clean, of_many, percent
 
@@ -33,19 +33,17 @@ def doubts(summary: Summary) -> list[str]:
     """Say where the judgement wants a look: undecided, very many, or refused; nothing where there is no doubt."""
     sentences = []
     for head in summary.heads:
-        wrong, refused = head.losses.wrong, head.losses.refused
-        about_head = []
+        wrong, refused = head.losses.wrong, clean(head.losses.refused, 200)
         if wrong and wrong.undecided:
-            about_head.append(_undecided(wrong))
+            sentences.append(([head], _undecided(wrong)))
         if wrong and wrong.many:
-            about_head.append(
-                f"{percent(wrong.share)} of the labels are taken for wrong. With so many, it could be the others that "
-                "are. Look at examples of both."
+            many = (
+                f"{percent(wrong.share)} of the labels are taken for wrong. With so many, it could be the others that"
             )
+            sentences.append(([head], f"{many} are. Look at examples of both."))
         if refused:
-            about_head.append(f"the last fit was refused ({clean(refused, 200)}): the weights are those of before.")
-        sentences += [of_heads([head], summary, sentence) for sentence in about_head]
-    return sentences
+            sentences.append(([head], f"the last fit was refused ({refused}): the weights are those of before."))
+    return [of_heads(heads, summary, sentence) for heads, sentence in sentences]
 
 
 def of_heads(heads: list[Head], summary: Summary, sentence: str) -> str:
@@ -73,7 +71,7 @@ def _undecided(wrong: WrongLabels) -> str:
 def _judgement(wrong: WrongLabels, trained: str) -> str:
     """Say what the errors tell that the geometry doesn't explain."""
     labels = of_many(wrong.judged, f"{trained}label")
-    gross = f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})."
+    gross = f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})." * (wrong.share > 0)
     if wrong.believed:
         each = "; ".join(map(_how_far_off, wrong.believed))
         rest = [prop.labels for prop in wrong.properties if not prop.share]
@@ -83,30 +81,25 @@ def _judgement(wrong: WrongLabels, trained: str) -> str:
             f"{_evidence(wrong)}"
         )
     if wrong.undecided:
-        sentence = f"none of {labels} was taken for wrong, because it is undecided which are: see above."
-        return sentence + gross * bool(wrong.share)
-    sentence = (
+        return f"none of {labels} was taken for wrong, because it is undecided which are: see above.{gross}"
+    scatter = [f"{prop.labels}: {_scatter(prop, ' meV/atom')}" for prop in wrong.properties]
+    hidden = f" Labels that are off by less than right ones scatter don't show ({', '.join(scatter)})."
+    return (
         f"no wrong labels stand out among {labels} ({wrong.evidence}): errors are as expected of their geometries."
-    ) + gross * bool(wrong.share)
-    if not wrong.properties:
-        return sentence
-    hidden = [
-        f"{prop.labels}: {in_milli(prop.right)} meV/atom"
-        if prop.name == "energy"
-        else f"{prop.labels}: {_factor(prop)}"
-        for prop in wrong.properties
-    ]
-    return f"{sentence} Labels that are off by less than right ones scatter don't show ({', '.join(hidden)})."
+        f"{gross}{hidden if scatter else ''}"
+    )
 
 
 def _how_far_off(prop: WrongProperty) -> str:
     """How far the wrong labels of a property are off, and the right ones."""
-    right = f"scatter by {in_milli(prop.right)}" if prop.name == "energy" else f"vary {_factor(prop)}"
-    return f"{prop.labels} of {percent(prop.share)} are {prop.off} (right ones {right})"
+    verb = "scatter by" if prop.name == "energy" else "vary"
+    return f"{prop.labels} of {percent(prop.share)} are {prop.off} (right ones {verb} {_scatter(prop)})"
 
 
-def _factor(prop: WrongProperty) -> str:
-    return f"by a factor of {math.exp(min(prop.right, 20.0)):.1f}"
+def _scatter(prop: WrongProperty, unit: str = "") -> str:
+    """How far right labels scatter."""
+    in_words = f"by a factor of {math.exp(min(prop.right, 20.0)):.1f}"
+    return f"{in_milli(prop.right)}{unit}" if prop.name == "energy" else in_words
 
 
 def _evidence(wrong: WrongLabels) -> str:
@@ -147,18 +140,17 @@ def _by_weights(summary: Summary) -> list[str]:
     )
     if not any(head.losses.believed for head in heads):
         return [of_heads(heads, summary, f"{sentence}.")]
-    others = of_many(expected.others, "other configuration")
-    sentences = [
-        of_heads(heads, summary, f"{sentence}, and of {others} {about(expected.missed)} to be wrong (missed).")
-    ]
+    sentence += (
+        f", and of {of_many(expected.others, 'other configuration')} {about(expected.missed)} to be wrong (missed)."
+    )
+    sentences = [of_heads(heads, summary, sentence)]
     if expected.ambiguous:
         everyone = expected.suspects + expected.others
         share = expected.ambiguous / everyone
+        overlap = " Right and wrong ones overlap, so the order says more than the cut."
         sentences.append(
             f"{expected.ambiguous:,} of these {of_many(everyone, 'configuration')} ({percent(share)}) may be either "
-            f"(weight between {AMBIGUOUS[0]:g} and {AMBIGUOUS[1]:g}: ambiguous)."
-            + " Right and wrong ones overlap, so the order says more than the cut."
-            * (share > OVERLAP)
+            f"(weight between {AMBIGUOUS[0]:g} and {AMBIGUOUS[1]:g}: ambiguous).{overlap * (share > OVERLAP)}"
         )
     return [
         *sentences,
@@ -169,7 +161,7 @@ def _by_weights(summary: Summary) -> list[str]:
 
 def _by_chance(heads: list[Head], summary: Summary) -> str:
     """Compare the suspects of a threshold with what right labels would give."""
-    normal, skewed = total_by_chance(heads)
+    normal, skewed = by_chance(heads, summary.below)
     suspects = sum(head.judged_suspects for head in heads)
     if math.isnan(normal):
         if any(head.losses.kind == MIXTURE for head in heads):

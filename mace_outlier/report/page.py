@@ -90,7 +90,7 @@ def render(report: Report) -> str:
         tiles=tiles_of(summary, groups, report.truth),
         columns=suspect_columns(summary, report.truth),
         heads=summary.heads if several else [],
-        label_columns=label_columns(summary.heads),
+        label_columns=label_columns(summary.heads, summary.below),
         breakdowns=[(title, breakdown) for title, breakdown in shown if breakdown.groups],
         longest=max([group.share for _, breakdown in shown for group in breakdown.groups] + [1e-9]),
         encoded=encoded,

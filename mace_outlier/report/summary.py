@@ -84,7 +84,7 @@ class Suspect(NamedTuple):
     rank: int
     row: int
     verdict: str
-    values: dict[str, Any]  # of the table, by column
+    values: dict[Any, Any]  # of the table, by column
     file: str  # its source, within the folder of all
     energy_ratio: float  # |energy error| in medians of its head
     force_ratio: float  # force RMSE in medians of its head
@@ -110,7 +110,7 @@ def summarise(results: Results, below: float) -> Summary:
     once, persistent = table["times_seen"].to_numpy() <= 1, mean_weight < below
     verdict = np.select([~suspect, nonfinite, validation | audit, once, persistent], [-1, 0, 4, 3, 1], default=2)
     rows = np.flatnonzero(suspect)
-    heads = find_heads(results, below, visited, suspect, nonfinite)
+    heads = find_heads(results, visited, suspect, nonfinite)
     by_threshold = table["head"].isin([head.name for head in heads if head.expected is None]).to_numpy()
     means = mean_weight[suspect & ~nonfinite & ~validation & by_threshold]
     return Summary(
@@ -138,6 +138,5 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Suspect]:
     for rank, (row, values) in enumerate(zip(rows, table.iloc[rows].to_dict("records"), strict=True), 1):
         ratios = errors.iloc[row] / medians.loc[values["head"]]
         file = str(values["source"]).removeprefix(summary.folder)
-        values = {str(column): value for column, value in values.items()}
         suspects.append(Suspect(rank, int(row), VERDICTS[summary.verdict[row]], values, file, *ratios))
     return suspects

@@ -59,7 +59,8 @@ def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[
     name_of = Column("head", lambda row: clean(row.name, 40) or "(none)", "name")
     tables = [_suspects(out, worst, summary, truth)] if worst else []
     if len(summary.heads) > 1:
-        tables.append(_table("By head", [name_of, *COUNTS, *label_columns(summary.heads)], summary.heads))
+        labels = label_columns(summary.heads, summary.below)
+        tables.append(_table("By head", [name_of, *COUNTS, *labels], summary.heads))
     config_types = groups.breakdowns["config_type"]
     mark = Column("", lambda group: "look at this one" if group.flagged else "", "")
     columns = [name_of._replace(title="config_type"), *COUNTS, mark]

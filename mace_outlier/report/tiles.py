@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ..results.wrong_labels import NEEDED
 from .groups import Groups
-from .heads import Head, judged_by_threshold, total_by_chance, total_expected
+from .heads import Head, by_chance, judged_by_threshold, total_expected
 from .summary import CERTAIN, PERSISTENT, RECENT, Summary
 from .text import DASH, count, fixed, of_many, percent
 from .truth import Truth
@@ -38,9 +38,9 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
         missed = f"; {count(expected.missed)} wrong labels missed" if believed else ""
         tiles.append(Tile(count(expected.false_alarms), f"expected false alarms{missed}"))
     by_threshold = judged_by_threshold(heads)
-    by_chance = total_by_chance(by_threshold)
-    if by_chance[0] > 0:
-        numbers = dict.fromkeys(map(count, by_chance))  # one number, if they look the same
+    chance = by_chance(by_threshold, summary.below)
+    if chance[0] > 0:
+        numbers = dict.fromkeys(map(count, chance))  # one number, if they look the same
         where = "" if len(by_threshold) == len(heads) else f" ({of_many(len(by_threshold), 'head')} with a threshold)"
         tiles.append(Tile(f" {DASH} ".join(numbers), f"by chance, were all labels right{where}"))
     if summary.suspects:

@@ -5,7 +5,7 @@ import math
 from .groups import Flag, Group, Groups
 from .heads import LOGNORMAL, MIXTURE
 from .judgements import how_many_right, judgements
-from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Count, Summary
+from .summary import CERTAIN, ONCE, PERSISTENT, RECENT, SOFT, Summary
 from .text import DASH, clean, fixed, of_many, percent
 from .truth import Agreement, Truth
 
@@ -21,16 +21,14 @@ def headline(summary: Summary) -> str:
         if any(wrong.undecided for wrong in judged):
             return f"Undecided: some of {everyone} look wrong, but {every}."
         return f"None of {everyone} looks wrong: {every}."
-    parts = " and ".join(_counted(count) for count in summary.counts)
+    parts = " and ".join(
+        f"{suspects:,} of {of_many(rows, f'{split} configuration'.strip())} ({percent(suspects / rows)})"
+        for split, suspects, rows in summary.counts
+    )
     verb = "looks wrong" if summary.suspects == 1 else "look wrong"
     if any(wrong.many for wrong in judged):
         verb += ", if it isn't the others that are wrong"
     return f"{parts} {verb}: weight below {summary.below:g}."
-
-
-def _counted(count: Count) -> str:
-    many = of_many(count.rows, f"{count.split} configuration".strip())
-    return f"{count.suspects:,} of {many} ({percent(count.suspects / count.rows)})"
 
 
 def how_sure(summary: Summary) -> list[str]:
