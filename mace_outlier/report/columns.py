@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
 from .heads import LOGNORMAL, MIXTURE, Head, Losses, by_chance, judged_by_threshold
-from .summary import Summary, Suspect
+from .summary import Summary
 from .text import DASH, about, clean, fixed, milli, percent, significant
 from .truth import Truth
 
@@ -19,29 +19,24 @@ class Column(NamedTuple):
     kind: str = "n"  # its class on the page; n: a number, to the right, name or file: text that may be broken
 
 
-def _value(name: str, limit: int) -> Callable[[Suspect], str]:
-    """Show a text of the table of the run."""
-    return lambda suspect: clean(suspect.values[name], limit)
-
-
 def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
     """Return what is shown of each suspect."""
     validation = bool(summary.validation.any())
     return [
         Column("#", lambda suspect: str(suspect.rank)),
-        *([Column("head", _value("head", 24), "name")] if len(summary.heads) > 1 else []),
-        *([Column("split", _value("split", 16), "")] if validation else []),
+        *([Column("head", lambda suspect: clean(suspect.head, 20), "name")] if len(summary.heads) > 1 else []),
+        *([Column("split", lambda suspect: clean(suspect.split, 16), "")] if validation else []),
         Column("file", lambda suspect: clean(suspect.file, 40), "file"),
-        Column("frame", lambda suspect: str(suspect.values["frame"])),
-        Column("config_type", _value("config_type", 32), "name"),
-        Column("formula", _value("formula", 32), "name"),
-        Column("atoms", lambda suspect: str(suspect.values["n_atoms"])),
-        Column("weight", lambda suspect: fixed(suspect.values["weight"], 3)),
-        Column("mean\nweight", lambda suspect: fixed(suspect.values["mean_weight"], 3)),
-        Column("z", lambda suspect: fixed(suspect.values["zscore"])),
-        Column("energy\nerror\nmeV/atom", lambda suspect: milli(suspect.values["energy_error_per_atom"], signed=True)),
-        Column("force\nRMSE\nmeV/Å", lambda suspect: milli(suspect.values["force_rmse"])),
-        Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.values["times_seen"])),
+        Column("frame", lambda suspect: str(suspect.frame)),
+        Column("config_type", lambda suspect: clean(suspect.config_type, 28), "name"),
+        Column("formula", lambda suspect: clean(suspect.formula, 24), "name"),
+        Column("atoms", lambda suspect: str(suspect.n_atoms)),
+        Column("weight", lambda suspect: fixed(suspect.weight, 3)),
+        Column("mean\nweight", lambda suspect: fixed(suspect.mean_weight, 3)),
+        Column("z", lambda suspect: fixed(suspect.zscore)),
+        Column("energy\nerror\nmeV/atom", lambda suspect: milli(suspect.energy_error_per_atom, signed=True)),
+        Column("force\nRMSE\nmeV/Å", lambda suspect: milli(suspect.force_rmse)),
+        Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.times_seen)),
         Column("verdict", lambda suspect: suspect.verdict, ""),
         *([Column("truth", lambda suspect: "wrong" if truth.labels[suspect.row] else "right", "")] if truth else []),
     ]

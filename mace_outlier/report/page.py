@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ase import Atoms
 from jinja2 import Environment, StrictUndefined
@@ -23,7 +23,7 @@ from .heads import MIXTURE
 from .sample import Sample, energy_and_force, largest_error
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
-from .summary import CERTAIN, Summary, Suspect
+from .summary import CERTAIN, Summary
 from .tiles import tiles_of
 from .truth import Truth
 
@@ -45,7 +45,7 @@ class Report(NamedTuple):
     results: Results
     summary: Summary
     groups: Groups
-    worst: list[Suspect]
+    worst: list[Any]
     truth: Truth | None
     sample: Sample
     figures: list[Figure]
@@ -143,7 +143,7 @@ def _value(value: float | None, digits: int) -> str:
     return text.fixed(value, digits) if math.isfinite(value) else "not finite"
 
 
-def _reason(suspect: Suspect) -> str:
+def _reason(suspect: Any) -> str:
     """Which error stands out, against the median of the head."""
     if suspect.verdict == CERTAIN:
         return "a label, or the loss, is NaN or infinite"

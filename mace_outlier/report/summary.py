@@ -78,23 +78,6 @@ class Summary(NamedTuple):
         return int((~self.visited).sum())
 
 
-class Suspect(NamedTuple):
-    """One suspect, as it is shown; strings are as untrusted as in the table."""
-
-    rank: int
-    row: int
-    verdict: str
-    values: dict[Any, Any]  # of the table, by column
-    file: str  # its source, within the folder of all
-    energy_ratio: float  # |energy error| in medians of its head
-    force_ratio: float  # force RMSE in medians of its head
-
-    @property
-    def validation(self) -> bool:
-        """Whether it is of the validation set."""
-        return bool(self.values["split"] == VALID)
-
-
 def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return the table with its text as categories, so that two million rows are counted in no time."""
     return table.assign(**{name: table[name].astype(object).fillna("").astype("category") for name in TEXT})
@@ -129,14 +112,24 @@ def summarise(results: Results, below: float) -> Summary:
     )
 
 
-def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Suspect]:
-    """Return the `top` worst suspects."""
+def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
+    """Return the `top` worst suspects: named tuples of their columns in the table, and of what is said below.
+
+    rank (from 1), row (of the table), verdict, validation (whether it is of the validation set), file (within the
+    folder of all), energy_ratio and force_ratio: size of the errors in medians of the head. Strings are untrusted.
+    """
     rows = summary.order[:top]
     errors = table[["energy_error_per_atom", "force_rmse"]].abs()
     medians = errors.groupby(table["head"], observed=True).median().replace(0, math.nan)  # one can't divide by 0
-    suspects = []
-    for rank, (row, values) in enumerate(zip(rows, table.iloc[rows].to_dict("records"), strict=True), 1):
-        ratios = errors.iloc[row] / medians.loc[values["head"]]
-        file = str(values["source"]).removeprefix(summary.folder)
-        suspects.append(Suspect(rank, int(row), VERDICTS[summary.verdict[row]], values, file, *ratios))
-    return suspects
+    suspects = table.iloc[rows]
+    ratios = errors.iloc[rows].to_numpy() / medians.loc[suspects["head"]].to_numpy()
+    suspects = suspects.assign(
+        rank=range(1, len(rows) + 1),
+        row=rows,
+        verdict=[VERDICTS[code] for code in summary.verdict[rows]],
+        validation=summary.validation[rows],
+        file=[str(source).removeprefix(summary.folder) for source in suspects["source"]],
+        energy_ratio=ratios[:, 0],
+        force_ratio=ratios[:, 1],
+    )
+    return list(suspects.itertuples(index=False, name="Suspect"))

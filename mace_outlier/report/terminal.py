@@ -12,7 +12,7 @@ from rich.text import Text
 from .columns import COUNTS, Column, label_columns, suspect_columns
 from .groups import Groups
 from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
-from .summary import Summary, Suspect
+from .summary import Summary
 from .text import clean
 from .truth import Truth
 from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
@@ -44,7 +44,7 @@ def console() -> Console:
     return OurConsole(**options) if sys.stdout.isatty() else OurConsole(width=PIPED_WIDTH, **options)
 
 
-def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[Suspect], truth: Truth | None) -> None:
+def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[Any], truth: Truth | None) -> None:
     """Print how many, how sure, which groups, which configurations."""
     out.print(Text(clean(name), style="dim"))
     out.print(Text(headline(summary), style="bold"))
@@ -89,7 +89,7 @@ def _table(title: str, columns: Iterable[Column], rows: Iterable[Any]) -> Table:
     return table
 
 
-def _suspects(out: Console, worst: list[Suspect], summary: Summary, truth: Truth | None) -> Table:
+def _suspects(out: Console, worst: list[Any], summary: Summary, truth: Truth | None) -> Table:
     """The worst suspects; on a narrow terminal without the columns that say least."""
     columns = suspect_columns(summary, truth)
     left_out: list[str] = []
