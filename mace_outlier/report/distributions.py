@@ -10,9 +10,9 @@ from . import figures
 from .heads import LOGNORMAL, MIXTURE, NORMAL, Head, Losses
 from .summary import Summary
 
-FAR = 30.0  # times the highest loss: a cut beyond that is named, not shown
-LEAST = 0.05  # configurations per bin: a curve that is drawn along the axis would say nothing
-NEAREST = 0.1  # z-scores below that are not told apart
+FARTHEST = 30.0  # times the highest loss: a threshold above that is not in the figure
+LOWEST = 0.05  # configurations per bin, from which the fitted distribution is drawn
+SMALLEST_Z = 0.1  # smaller ones go to the first bin
 
 CAPTIONS = {
     NORMAL: "The curve is the fitted normal distribution, lopsided on a logarithmic axis, with its mean mu and "
@@ -22,10 +22,8 @@ CAPTIONS = {
     "weight.",
     MIXTURE: "Labels are judged by errors that the geometry doesn't explain, not by the loss: a hard configuration may "
     "have a larger loss than a suspect. Right: how far the worst label of each configuration lies from right ones, in "
-    f"their widths (z; below {NEAREST:g} in the first bin).",
+    f"their widths (z; below {SMALLEST_Z:g} in the first bin).",
 }
-
-Array = NDArray[np.float64]
 
 
 def draw_losses(table: pandas.DataFrame, summary: Summary) -> figures.Figure:
@@ -66,13 +64,13 @@ def _caption(heads: list[Head], summary: Summary) -> str:
     return " ".join(sentences) + figures.more_heads(summary.heads)
 
 
-def _draw_losses(axes: Axes, loss: Array, suspect: NDArray[np.bool_], losses: Losses) -> None:
+def _draw_losses(axes: Axes, loss: figures.Array, suspect: NDArray[np.bool_], losses: Losses) -> None:
     """Losses on a logarithmic axis, the fitted distribution, its centre, and where the weight is 1/2."""
     if not len(loss):
         figures.note(axes, "no loss recorded")
         return
     low, high = min(np.quantile(loss, 0.002), loss.max() / 3), loss.max()  # the smallest go to the first bin
-    if losses.half_weight < FAR * high:
+    if losses.half_weight < FARTHEST * high:
         high = max(high, 1.5 * losses.half_weight)
     edges = _logarithmic_bins(axes, 0.8 * low, 1.25 * high, len(loss))
     figures.draw_histogram(axes, loss, suspect, edges)
@@ -80,11 +78,15 @@ def _draw_losses(axes: Axes, loss: Array, suspect: NDArray[np.bool_], losses: Lo
     if not losses.distribution:
         return
     x = np.geomspace(edges[0], edges[-1], 400)
-    curve = len(loss) * np.log(edges[1] / edges[0]) * x * losses.distribution.pdf(x)  # configurations in a bin
+    expected = len(loss) * np.log(edges[1] / edges[0]) * x * losses.distribution.pdf(x)  # configurations in a bin
     axes.plot(
-        x, np.where(curve > LEAST, curve, np.nan), label="fitted distribution", color=figures.BLACK, linewidth=1.2
+        x,
+        np.where(expected > LOWEST, expected, np.nan),
+        label="fitted distribution",
+        color=figures.BLACK,
+        linewidth=1.2,
     )
-    axes.set_ylim(top=max(axes.get_ylim()[1], 1.1 * curve.max()))
+    axes.set_ylim(top=max(axes.get_ylim()[1], 1.1 * expected.max()))
     name = "{}" if losses.kind == NORMAL else "exp({})"
     half = f" {name.format(f'mu + {losses.threshold:g} sigma')}"
     for place, text, side, colour, dashes in (
@@ -96,18 +98,18 @@ def _draw_losses(axes: Axes, loss: Array, suspect: NDArray[np.bool_], losses: Lo
             axes.text(place, 0.98, text, color=colour, ha=side, va="top", transform=axes.get_xaxis_transform())
 
 
-def _draw_zscores(axes: Axes, zscore: Array, suspect: NDArray[np.bool_]) -> None:
+def _draw_zscores(axes: Axes, zscore: figures.Array, suspect: NDArray[np.bool_]) -> None:
     """How far the worst label of each configuration lies from right ones."""
     known = ~np.isnan(zscore)
     if not known.any():
         figures.note(axes, "no z-score recorded")
         return
-    highest = np.max(zscore, where=np.isfinite(zscore), initial=10 * NEAREST)
-    edges = _logarithmic_bins(axes, NEAREST / 1.25, 1.25 * highest, len(zscore) // 2)
+    highest = np.max(zscore, where=np.isfinite(zscore), initial=10 * SMALLEST_Z)
+    edges = _logarithmic_bins(axes, SMALLEST_Z / 1.25, 1.25 * highest, len(zscore) // 2)
     figures.draw_histogram(axes, zscore[known], suspect[known], edges)
 
 
-def _logarithmic_bins(axes: Axes, low: float, high: float, values: int) -> Array:
+def _logarithmic_bins(axes: Axes, low: float, high: float, values: int) -> figures.Array:
     """Make the axis logarithmic; return the edges of bins for so many values."""
     axes.set(xscale="log", xlim=(low, high))
     figures.plain_ticks(axes.xaxis)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ..results.wrong_labels import number
 from . import figures
 from .summary import Summary
 from .text import percent
@@ -19,8 +20,8 @@ NUMBERS = ["epoch", "mean_weight", "share_below_half", *(f"quantiles.{q}" for q 
 def read_history(about: Mapping[str, Any]) -> pandas.DataFrame:
     """Return a row for each head and epoch, in order: of an epoch that was repeated after a restart, the last."""
     history = pandas.json_normalize(about.get("history") or []).reindex(columns=["head", "stage", *NUMBERS])
-    history[NUMBERS] = history[NUMBERS].apply(pandas.to_numeric, errors="coerce")
-    history = history.dropna(subset="epoch").drop_duplicates(["head", "epoch"], keep="last")
+    history[NUMBERS] = history[NUMBERS].apply(lambda column: column.map(number)).astype(float)
+    history = history[np.isfinite(history["epoch"])].drop_duplicates(["head", "epoch"], keep="last")
     return history.sort_values("epoch", kind="stable")
 
 

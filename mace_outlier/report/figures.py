@@ -23,7 +23,7 @@ from .text import clean
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart
 SUSPECT, OTHER, PALE, BLACK, GREY = "#D55E00", "#0072B2", "#56B4E9", "#222222", "#8a8a8a"
-MOST_HEADS = 6  # that get a panel of their own
+MOST_HEADS = 6  # with a panel each
 DASHES: Any = (0, (4, 3))
 RASTER = 200  # dots per inch of what isn't kept as lines
 
@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 class Figure(NamedTuple):
-    """A figure with what is said about it."""
+    """A figure with its title and caption."""
 
     name: str  # of its files
     title: str
@@ -43,7 +43,7 @@ class Figure(NamedTuple):
 
 @contextlib.contextmanager
 def our_style() -> Iterator[None]:
-    """Draw in the style of the report, whatever the user's own matplotlibrc says (LaTeX would run untrusted names)."""
+    """Draw in the style of the report, whatever the user's matplotlibrc says (LaTeX would run untrusted names)."""
     with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield

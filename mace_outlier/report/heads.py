@@ -35,7 +35,7 @@ class Losses(NamedTuple):
 
     @property
     def recorded(self) -> bool:
-        """Whether it was said how the labels were judged."""
+        """Whether the run recorded how the labels were judged."""
         return self.wrong is not None if self.kind == MIXTURE else math.isfinite(self.location) and self.scale > 0
 
     @property

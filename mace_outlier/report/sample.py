@@ -50,9 +50,9 @@ def energies(sample: Sample, summary: Summary) -> tuple[Pairs, str]:
     to the labels of the trusted configurations takes their place.
     """
     names = ("reference_energy", "predicted_energy", "isolated_atoms_energy")
-    found = {row: [number(frame.info.get(name)) for name in names] for row, frame in sample.frames.items()}
-    rows = [row for row, entries in found.items() if np.isfinite(entries[:2]).all()]
-    *totals, offsets = np.array([found[row] for row in rows]).reshape(-1, 3).T
+    entries = {row: [number(frame.info.get(name)) for name in names] for row, frame in sample.frames.items()}
+    rows = [row for row, values in entries.items() if np.isfinite(values[:2]).all()]  # with label and prediction
+    *totals, offsets = np.array([entries[row] for row in rows]).reshape(-1, 3).T
     frames, suspect = [sample.frames[row] for row in rows], summary.suspect[np.array(rows, dtype=int)]
     words = "minus the energies of the isolated atoms"
     if not np.isfinite(offsets).all():

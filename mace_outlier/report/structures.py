@@ -41,7 +41,7 @@ def draw_structure(frame: Atoms) -> Canvas | None:
     axes.set(xlim=(-margin, picture.w + margin), ylim=(-margin, picture.h + margin), aspect="equal")
     errors = force_errors(frame)
     if errors is not None and errors.any() and len(frame) <= MOST_ARROWS:
-        places = picture.to_image_plane_positions(frame.positions)
+        places = picture.positions[: len(frame)]  # in the picture; those of the cell follow
         arrows = LONGEST_ARROW * size * errors @ rotation / np.linalg.norm(errors, axis=1).max()
         seen = np.hypot(*arrows.T[:2]) > SHORTEST_ARROW * LONGEST_ARROW * size
         style: dict[str, Any] = {"angles": "xy", "scale_units": "xy", "scale": 1, "units": "height", "width": 0.012}

@@ -113,7 +113,7 @@ def summarise(results: Results, below: float) -> Summary:
 
 
 def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
-    """Return the `top` worst suspects: named tuples of their columns in the table, and of what is said below.
+    """Return the `top` worst suspects: named tuples of their columns in the table and of the ones below.
 
     rank (from 1), row (of the table), verdict, validation (whether it is of the validation set), file (within the
     folder of all), energy_ratio and force_ratio: size of the errors in medians of the head. Strings are untrusted.

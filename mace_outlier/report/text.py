@@ -60,7 +60,7 @@ def percent(share: float) -> str:
 
 
 def unbroken(sentence: str) -> str:
-    """Return a sentence of our own whose percentages stay on one line."""
+    """Return a sentence whose percentages stay on one line."""
     return sentence.replace(" %", "\u00a0%")
 
 

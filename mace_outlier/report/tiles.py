@@ -50,7 +50,7 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
 
 
 def _wrong_labels(heads: list[Head]) -> list[Tile]:
-    """Tiles of what tells wrong labels apart; where several heads have some: how many do."""
+    """Tiles of how far wrong labels are off; where several heads have wrong labels: of how many do."""
     judged = [head.losses.wrong for head in heads if head.losses.wrong]
     believed = [wrong.believed for wrong in judged if wrong.believed]
     undecided = [wrong.undecided for wrong in judged if wrong.undecided]

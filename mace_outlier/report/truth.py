@@ -1,4 +1,4 @@
-"""How well suspects are told apart, where the data say which labels are known to be wrong."""
+"""How well the weights agree with labels that are known to be wrong, where the data say which these are."""
 
 import math
 from itertools import islice
@@ -17,7 +17,7 @@ WORDS = dict.fromkeys(("true", "t", "yes", "1", "1.0"), 1) | dict.fromkeys(("fal
 
 
 class Agreement(NamedTuple):
-    """What the weights made of some labels; visited configurations only."""
+    """How well weights and z-scores agree with what is known; of configurations that were visited."""
 
     judged: int
     wrong: int
@@ -28,7 +28,7 @@ class Agreement(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """Which labels are known to be wrong, and what the weights made of them."""
+    """Which labels are known to be wrong, and how well the weights agree with that."""
 
     key: str
     labels: NDArray[np.bool_]  # (N,) True: wrong
