@@ -128,6 +128,14 @@ def test_words_say_that_a_separation_is_soft():
     assert "soft" not in " ".join(words.how_sure(summarised(table)))
 
 
+def test_text_that_is_missing_is_empty():
+    table = made_up_table(3)
+    table["config_type"] = ["a", None, "a"]
+    assert summary.with_categories(table)["config_type"].tolist() == ["a", "", "a"]
+    unused = summary.with_categories(table)[:1]
+    assert summary.with_categories(unused)["config_type"].cat.categories.tolist() == ["a"]
+
+
 # --- groups ----------------------------------------------------------------------------------------------------------
 
 
