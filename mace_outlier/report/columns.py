@@ -1,52 +1,95 @@
-"""The columns of a table of heads: what is known of their losses and of their wrong labels."""
+"""The columns of tables, the same ones in the terminal and on the page: suspects, groups, heads and their labels."""
 
 import math
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
-from .chance import about
-from .heads import Head, judged_by_threshold
-from .losses import LOGNORMAL, MIXTURE, Losses
-from .text import DASH, fixed, percent, significant
-
-Column = tuple[str, Callable[[Head], str]]  # title, and how a head is shown
+from .heads import LOGNORMAL, MIXTURE, Head, Losses, by_chance, judged_by_threshold
+from .summary import Summary
+from .text import DASH, about, clean, fixed, milli, percent, significant
+from .truth import Truth
 
 
-def head_columns(heads: list[Head]) -> list[Column]:
-    """Return what a table of heads says of their losses and labels."""
-    chance: list[Column] = [("by chance", _shown_chance)]
-    if not any(head.losses.kind in (MIXTURE, LOGNORMAL) for head in heads):
-        mu, sigma = lambda head: fixed(head.losses.location, 3), lambda head: fixed(head.losses.scale, 3)
-        return [("mu", mu), ("sigma", sigma), *chance]
+class Column(NamedTuple):
+    """A column of a table."""
+
+    title: str  # in lines
+    shown: Callable[[Any], str]  # what is shown of what the row is about
+    kind: str = "n"  # its class on the page; n: a number, to the right, name or file: text that may be broken
+
+
+def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
+    """Return what is shown of each suspect."""
+    validation = bool(summary.validation.any())
     return [
-        ("found", lambda head: _shown_kind(head.losses)),
-        ("losses, right", lambda head: significant(head.losses.centre)),
-        *(_property_column(name) for name in PLURALS if any(_property(head, name) for head in heads)),
-        ("evidence", lambda head: f"{math.floor(head.losses.wrong.gain):,}" if head.losses.wrong else DASH),
-        ("certainty", lambda head: _shown_certainty(head.losses)),
-        ("false alarms", lambda head: about(head.odds.false_alarms) if head.odds else DASH),
-        *(chance if judged_by_threshold(heads) else []),
+        Column("#", lambda suspect: str(suspect.rank)),
+        *([Column("head", lambda suspect: clean(suspect.head, 20), "name")] if len(summary.heads) > 1 else []),
+        *([Column("split", lambda suspect: clean(suspect.split, 16), "")] if validation else []),
+        Column("file", lambda suspect: clean(suspect.file, 40), "file"),
+        Column("frame", lambda suspect: str(suspect.frame)),
+        Column("config_type", lambda suspect: clean(suspect.config_type, 28), "name"),
+        Column("formula", lambda suspect: clean(suspect.formula, 24), "name"),
+        Column("atoms", lambda suspect: str(suspect.n_atoms)),
+        Column("weight", lambda suspect: fixed(suspect.weight, 3)),
+        Column("mean\nweight", lambda suspect: fixed(suspect.mean_weight, 3)),
+        Column("z", lambda suspect: fixed(suspect.zscore)),
+        Column("energy\nerror\nmeV/atom", lambda suspect: milli(suspect.energy_error_per_atom, signed=True)),
+        Column("force\nRMSE\nmeV/Å", lambda suspect: milli(suspect.force_rmse)),
+        Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.times_seen)),
+        Column("verdict", lambda suspect: suspect.verdict, ""),
+        *([Column("truth", lambda suspect: "wrong" if truth.labels[suspect.row] else "right", "")] if truth else []),
+    ]
+
+
+# of a group, or of a head
+COUNTS = (
+    Column("configurations", lambda group: f"{group.members:,}"),
+    Column("suspects", lambda group: f"{group.suspects:,}"),
+    Column("share", lambda group: percent(group.suspects / max(group.members, 1))),
+    Column("mean weight", lambda group: fixed(group.mean_weight, 3)),
+)
+
+
+def label_columns(heads: list[Head], below: float) -> list[Column]:
+    """Return what a table of heads says of their losses and labels."""
+    chance = Column("by chance", lambda head: _shown_by_chance(*by_chance([head], below)))
+    if not any(head.losses.kind in (MIXTURE, LOGNORMAL) for head in heads):
+        mu = Column("mu", lambda head: fixed(head.losses.location, 3))
+        return [mu, Column("sigma", lambda head: fixed(head.losses.scale, 3)), chance]
+    return [
+        Column("found", lambda head: _shown_kind(head.losses)),
+        Column("losses, right", lambda head: significant(head.losses.centre)),
+        *(_property_column(name) for name in PLURALS if any(name in _properties(head) for head in heads)),
+        Column("evidence", lambda head: f"{math.floor(head.losses.wrong.gain):,}" if head.losses.wrong else DASH),
+        Column(
+            "certainty",
+            lambda head: (
+                percent(head.losses.wrong.certainty) if head.losses.wrong and head.losses.wrong.share else DASH
+            ),
+        ),
+        Column("false alarms", lambda head: about(head.expected.false_alarms) if head.expected else DASH),
+        *([chance] if judged_by_threshold(heads) else []),
     ]
 
 
 def _property_column(name: str) -> Column:
     unit = "meV/atom" if name == "energy" else "error / expected"
-    return f"wrong {PLURALS[name]}\n{unit}", lambda head: _shown_property(_property(head, name))
+    return Column(f"wrong {PLURALS[name]}\n{unit}", lambda head: _shown_property(_properties(head).get(name)))
 
 
-def _property(head: Head, name: str) -> WrongProperty | None:
-    known = head.losses.wrong.properties if head.losses.wrong else ()
-    return next((own for own in known if own.name == name), None)
+def _properties(head: Head) -> dict[str, WrongProperty]:
+    return {prop.name: prop for prop in head.losses.wrong.properties} if head.losses.wrong else {}
 
 
-def _shown_property(own: WrongProperty | None) -> str:
+def _shown_property(prop: WrongProperty | None) -> str:
     """Share of the wrong ones, and how far they are off; energies: label minus what is expected."""
-    if own is None or not own.share:
+    if prop is None or not prop.share:
         return DASH
-    if own.name != "energy":
-        return f"{percent(own.share)}, {own.wrong:.1f} x"
-    sign = "±" if max(own.too_low, 1 - own.too_low) <= ALIKE else "-" if own.too_low > 0.5 else "+"
-    return f"{percent(own.share)}, {sign}{in_milli(own.wrong)}"
+    if prop.name != "energy":
+        return f"{percent(prop.share)}, {prop.wrong:.1f} x"
+    sign = "±" if max(prop.too_low, 1 - prop.too_low) <= ALIKE else "-" if prop.too_low > 0.5 else "+"
+    return f"{percent(prop.share)}, {sign}{in_milli(prop.wrong)}"
 
 
 def _shown_kind(losses: Losses) -> str:
@@ -54,12 +97,8 @@ def _shown_kind(losses: Losses) -> str:
         return "not recorded"
     if losses.kind != MIXTURE:
         return losses.kind
-    return "wrong labels" if losses.found else "undecided" if losses.undecided else "none"
+    return "wrong labels" if losses.believed else "undecided" if losses.wrong and losses.wrong.undecided else "none"
 
 
-def _shown_certainty(losses: Losses) -> str:
-    return percent(losses.wrong.certainty) if losses.wrong and losses.wrong.share else DASH
-
-
-def _shown_chance(head: Head) -> str:
-    return DASH if math.isnan(head.expected) else f"{fixed(head.expected, 1)} to {fixed(head.expected_skewed, 1)}"
+def _shown_by_chance(normal: float, skewed: float) -> str:
+    return DASH if math.isnan(normal) else f"{fixed(normal, 1)} to {fixed(skewed, 1)}"

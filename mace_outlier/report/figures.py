@@ -5,14 +5,17 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib.style
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from numpy.typing import NDArray
 
 from ..files import replacing
 from .heads import Head
@@ -20,42 +23,17 @@ from .text import clean
 
 # Okabe and Ito's colours, which people with colour-blindness can tell apart
 SUSPECT, OTHER, PALE, BLACK, GREY = "#D55E00", "#0072B2", "#56B4E9", "#222222", "#8a8a8a"
-WRONG = "#7a2e00"  # a curve before the colour of suspects
-CYCLE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#000000")  # heads; not the colour of suspects
-MOST_HEADS = 6  # that get a panel of their own
+MOST_HEADS = 6  # with a panel each
+DASHES: Any = (0, (4, 3))
 RASTER = 200  # dots per inch of what isn't kept as lines
 
-STYLE: dict[str, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 8.5,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": 8.5,
-    "axes.edgecolor": "#555555",
-    "axes.linewidth": 0.7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "grid.color": "#e9e9e9",
-    "grid.linewidth": 0.6,
-    "xtick.color": "#555555",
-    "ytick.color": "#555555",
-    "xtick.labelcolor": BLACK,
-    "ytick.labelcolor": BLACK,
-    "legend.framealpha": 0.8,
-    "legend.edgecolor": "none",
-    "legend.fontsize": 8,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "mace-outlier",
-    "figure.constrained_layout.use": True,
-}
+STYLE = Path(__file__).with_name("figures.mplstyle")
+
+Array = NDArray[np.float64]
 
 
 class Figure(NamedTuple):
-    """A figure with what is said about it."""
+    """A figure with its title and caption."""
 
     name: str  # of its files
     title: str
@@ -65,7 +43,7 @@ class Figure(NamedTuple):
 
 @contextlib.contextmanager
 def our_style() -> Iterator[None]:
-    """Draw in the style of the report, whatever the user's own matplotlibrc says (LaTeX would run untrusted names)."""
+    """Draw in the style of the report, whatever the user's matplotlibrc says (LaTeX would run untrusted names)."""
     with matplotlib.style.context(["default", STYLE]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -88,13 +66,25 @@ def plain_ticks(axis: Axis) -> None:
     if axis.get_scale() == "log":
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 300 else (1,)))
         axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _plain(value)))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
 
 
-def _plain(value: float) -> str:
-    if not value:
-        return "0"
-    return f"{value:,.6g}" if 1e-3 <= abs(value) < 1e6 else f"{value:.0e}".replace("e+0", "e").replace("e-0", "e-")
+def draw_histogram(axes: Axes, values: Array, suspect: NDArray[np.bool_], edges: Array, log_from: int = 300) -> None:
+    """Draw a histogram of all values and, before it, that of suspects; values beyond the edges go to the outer bins.
+
+    With more than `log_from` values in the highest bin, a linear axis would hide the suspects.
+    """
+    values = values.clip(edges[0], edges[-1])
+    counts = np.histogram(values, edges)[0]
+    axes.stairs(counts, edges, fill=True, color=PALE, label="configurations")
+    axes.stairs(np.histogram(values[suspect], edges)[0], edges, fill=True, color=SUSPECT, label="suspects")
+    axes.set_xlim(edges[0], edges[-1])
+    if counts.max() > log_from:
+        axes.set(yscale="log", ylim=(0.6, 3 * counts.max()))
+    else:
+        axes.set_ylim(0, 1.18 * counts.max())
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    plain_ticks(axes.yaxis)
 
 
 def largest(heads: list[Head]) -> list[Head]:
@@ -112,27 +102,22 @@ def head_legend(canvas: Canvas, panels: list[Axes], side: str) -> None:
     """Name what is drawn in any of the panels, once, above all of them."""
     named: dict[str, Any] = {}
     for axes in panels:
-        named = {name: handle for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)} | named
+        named = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)) | named
     place: Any = f"outside upper {side}"
     canvas.legend(list(named.values()), list(named), loc=place, ncols=5, handlelength=1.6)
 
 
-def encoded(canvas: Canvas, kind: str, dpi: float = RASTER) -> str:
+def encoded(canvas: Canvas, kind: str) -> str:
     """Return a figure as a data URI, `kind` svg or png."""
     buffer = io.BytesIO()
     with our_style():
-        canvas.savefig(buffer, format=kind, dpi=dpi, metadata={"Date": None} if kind == "svg" else None)
-    media = "image/svg+xml" if kind == "svg" else "image/png"
-    return f"data:{media};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        canvas.savefig(buffer, format=kind, dpi=RASTER, metadata={"Date": None} if kind == "svg" else None)
+    media = "svg+xml" if kind == "svg" else kind
+    return f"data:image/{media};base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def save(figures: list[Figure], folder: Path) -> list[Path]:
-    """Write each figure as PNG and SVG to `folder`; return the paths."""
-    paths = []
-    for figure in figures:
-        for kind in ("png", "svg"):
-            path = folder / f"{figure.name}.{kind}"
-            with our_style(), replacing(path) as temporary:
-                figure.canvas.savefig(temporary, format=kind, dpi=300)
-            paths.append(path)
-    return paths
+def save(figures: list[Figure], folder: Path) -> None:
+    """Write each figure as PNG and SVG to `folder`."""
+    for figure, kind in product(figures, ("png", "svg")):
+        with our_style(), replacing(folder / f"{figure.name}.{kind}") as temporary:
+            figure.canvas.savefig(temporary, format=kind, dpi=300)

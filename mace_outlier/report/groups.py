@@ -10,21 +10,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas
-from numpy.typing import NDArray
 from scipy.stats import binom
 
-from .blocks import codes_of_blocks, runs_of_blocks
 from .summary import Summary
 from .text import of_many
 
-KINDS = ("config_type", "element", "formula", "head", "size", "frames")
+COUNTS = ["members", "suspects", "nonfinite", "weight"]
 SMALLEST = 5  # members of a group that is tested
 SIGNIFICANCE = 0.001  # after Bonferroni's correction for the number of groups
 EXCESS = 2.0  # times the overall share
-EDGES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)  # of the sizes, atoms
+EDGES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000)  # of the sizes, atoms
 MOST_SIZES = 10  # up to so many different sizes are listed each for itself
-
-Counts = NDArray[np.floating]  # (4, groups): members, suspects, not finite, sum of weights
+BLOCK = 10  # consecutive frames of a file: a part of a trajectory, or of a batch of calculations
 
 
 class Group(NamedTuple):
@@ -66,125 +63,101 @@ class Groups(NamedTuple):
 
 def find_groups(table: pandas.DataFrame, summary: Summary, limit: int = 15) -> Groups:
     """Count suspects by group, flag the groups that stand out, keep the worst `limit` of each kind."""
-    formulas = _by_category(table["formula"], table, summary)
-    tallies = {
-        "config_type": _by_category(table["config_type"], table, summary),
-        "element": _by_element(formulas),
+    columns = table[["config_type", "formula", "head", "source", "frame", "n_atoms", "weight"]]
+    counted = columns.assign(members=1, suspects=summary.suspect, nonfinite=summary.nonfinite)
+    visited = counted[summary.visited]
+    finite = visited[~visited["nonfinite"]]
+    share = float(finite["suspects"].mean()) if len(finite) else 0.0
+    formulas = _count(visited, "formula")
+    symbols = [sorted(set(re.findall("[A-Z][a-z]?", name))) for name in formulas.index]
+    counts = {  # of groups that are the same configurations, the first one gives the name
+        "config_type": _count(visited, "config_type"),
+        "element": _count(formulas.assign(element=symbols).explode("element"), "element"),
         "formula": formulas,
-        "head": _by_category(table["head"], table, summary),
-        "size": _by_size(table, summary),
-        "frames": _by_frames(table, summary),
+        "head": _count(visited, "head"),
+        "size": _count(visited.assign(size=_sizes(visited["n_atoms"])), "size"),
+        "frames": _count(visited.assign(block=visited["frame"].clip(lower=0) // BLOCK), ["source", "block"]),
     }
-    finite = int((summary.visited & ~summary.nonfinite).sum())
-    share = int((summary.suspect & ~summary.nonfinite).sum()) / max(finite, 1)
-    _test(tallies, share)
-    blocks = tallies["frames"][tallies["frames"]["flagged"]]
-    tallies["frames"] = runs_of_blocks(blocks, list(table["source"].cat.categories), summary.folder)
-    flagged = [group for kind in KINDS for group in _listed(kind, tallies[kind][tallies[kind]["flagged"]])]
-    return Groups({kind: _breakdown(kind, tallies[kind], limit) for kind in KINDS}, _merged(flagged, share), share)
+    _test(counts, share)
+    counts["frames"] = _parts_of_files(counts["frames"][counts["frames"]["flagged"]], summary.folder)
+    flagged = [group for kind, groups in counts.items() for group in _groups(kind, groups[groups["flagged"]])]
+    breakdowns = {kind: _breakdown(kind, groups, limit) for kind, groups in counts.items()}
+    return Groups(breakdowns, _without_repeats(flagged, share), share)
 
 
 # --- counting --------------------------------------------------------------------------------------------------------
 
 
-def _count(codes: NDArray[np.integer], size: int, table: pandas.DataFrame, summary: Summary) -> Counts:
-    codes = codes[summary.visited]
-    columns = (None, summary.suspect, summary.nonfinite, table["weight"].to_numpy())
-    weights = [None if column is None else column[summary.visited] for column in columns]
-    return np.stack([np.bincount(codes, weights=weight, minlength=size) for weight in weights]).astype(float)
+def _count(rows: pandas.DataFrame, by: str | list[str]) -> pandas.DataFrame:
+    return rows.groupby(by, observed=True)[COUNTS].sum()
 
 
-def _tally(names: list[str], counts: Counts) -> pandas.DataFrame:
-    columns = ("members", "suspects", "nonfinite", "weight")
-    tally = pandas.DataFrame(dict(zip(columns, counts, strict=True)), index=pandas.Index(names, dtype=object))
-    return tally[tally["members"] > 0]
-
-
-def _by_category(column: pandas.Series, table: pandas.DataFrame, summary: Summary) -> pandas.DataFrame:
-    names = list(column.cat.categories)
-    return _tally(names, _count(column.cat.codes.to_numpy(), len(names), table, summary))
-
-
-def _by_element(formulas: pandas.DataFrame) -> pandas.DataFrame:
-    """Configurations that contain an element, out of those of each formula."""
-    symbols = [sorted(set(re.findall("[A-Z][a-z]?", name))) for name in formulas.index]
-    names = sorted({symbol for found in symbols for symbol in found})
-    place = {name: i for i, name in enumerate(names)}
-    elements = np.array([place[symbol] for found in symbols for symbol in found], dtype=np.int64)
-    rows = np.repeat(np.arange(len(symbols)), [len(found) for found in symbols])
-    columns = formulas.to_numpy()[rows].T
-    counts = [np.bincount(elements, weights=column, minlength=len(names)) for column in columns]
-    return _tally(names, np.array(counts).reshape(4, len(names)).astype(float))
-
-
-def _by_size(table: pandas.DataFrame, summary: Summary) -> pandas.DataFrame:
-    atoms = table["n_atoms"].to_numpy()
-    sizes = np.unique(atoms[summary.visited])
+def _sizes(atoms: pandas.Series) -> pandas.Categorical:
+    """Each number of atoms for itself where there are few, or intervals."""
+    sizes = np.unique(atoms)
     if len(sizes) <= MOST_SIZES:
-        names = [of_many(int(size), "atom") for size in sizes]
-        codes = np.searchsorted(sizes, atoms).clip(max=len(sizes) - 1)
-    else:
-        names = ["0 atoms", *(_interval(*pair) for pair in pairwise(EDGES)), f"{EDGES[-1]:,} or more"]
-        codes = np.searchsorted(EDGES, atoms, side="right")
-    return _tally(names, _count(codes, len(names), table, summary))
+        return pandas.Categorical(atoms, sizes).rename_categories([of_many(int(size), "atom") for size in sizes])
+    names = [f"{a} atom{'s' * (a != 1)}" if b == a + 1 else f"{a:,} to {b - 1:,} atoms" for a, b in pairwise(EDGES)]
+    names.append(f"{EDGES[-1]:,} or more")
+    return pandas.cut(atoms, [*EDGES, np.inf], right=False, labels=names).array
 
 
-def _by_frames(table: pandas.DataFrame, summary: Summary) -> pandas.DataFrame:
-    codes, blocks = codes_of_blocks(table)
-    return _tally(list(blocks.index), _count(codes, len(blocks), table, summary)).join(blocks)
+def _parts_of_files(blocks: pandas.DataFrame, folder: str) -> pandas.DataFrame:
+    """Flagged blocks that follow one another in a file, as one, named by their frames and the file within `folder`."""
+    blocks = blocks.reset_index().astype({"source": str})
+    follows = (blocks["source"] == blocks["source"].shift()) & (blocks["block"].diff() == 1)
+    parts = blocks.groupby((~follows).cumsum())
+    counts = parts[COUNTS].sum().assign(p_value=parts["p_value"].min(), flagged=True)
+    ends = zip(parts["source"].first(), BLOCK * parts["block"].min(), BLOCK * parts["block"].max() + 9, strict=True)
+    names = [f"{file.removeprefix(folder)}, frames {first:,} to {last:,}" for file, first, last in ends]
+    return _with_shares(counts.set_axis(pandas.Index(names, dtype=object)))
 
 
-def _interval(first: int, end: int) -> str:
-    return f"{first:,} atom" if end == first + 1 else f"{first:,} to {end - 1:,} atoms"
+def _with_shares(counts: pandas.DataFrame) -> pandas.DataFrame:
+    members = counts["members"]
+    return counts.assign(share=counts["suspects"] / members, mean_weight=counts["weight"] / members)
 
 
 # --- testing and listing ---------------------------------------------------------------------------------------------
 
 
-def _test(tallies: dict[str, pandas.DataFrame], share: float) -> None:
+def _test(counts: dict[str, pandas.DataFrame], share: float) -> None:
     """Add the p-values, corrected for the number of groups, and flag."""
-    tested = {kind: (tally["members"] >= SMALLEST) & (len(tally) > 1) for kind, tally in tallies.items()}
-    counts = {kind: int(which.sum()) for kind, which in tested.items()}
-    for kind, tally in tallies.items():
+    tested = {kind: (groups["members"] >= SMALLEST) & (len(groups) > 1) for kind, groups in counts.items()}
+    tests = {kind: int(which.sum()) for kind, which in tested.items()}
+    for kind, groups in counts.items():
         # there are so many blocks of frames that they would hide all else
-        tests = counts[kind] if kind == "frames" else sum(counts.values()) - counts["frames"]
-        members = tally["members"] - tally["nonfinite"]
-        suspects = tally["suspects"] - tally["nonfinite"]
-        p_values = tests * binom.sf(suspects - 1, members, share)  # as scipy.stats.binomtest(alternative="greater")
-        tally["p_value"] = np.where(tested[kind], p_values, np.nan)
-        tally["surprise"] = -binom.logsf(
-            tally["suspects"] - 1, tally["members"], share
-        )  # for the order: NaN labels count
-        tally["flagged"] = (tally["p_value"] < SIGNIFICANCE) & (suspects >= EXCESS * share * members)
-        tally["share"] = tally["suspects"] / tally["members"]
-        tally["mean_weight"] = tally["weight"] / tally["members"]
+        number = tests[kind] if kind == "frames" else sum(tests.values()) - tests["frames"]
+        members, suspects = (groups[name] - groups["nonfinite"] for name in ("members", "suspects"))
+        p_value = number * binom.sf(suspects - 1, members, share)  # as scipy.stats.binomtest(alternative="greater")
+        counts[kind] = _with_shares(groups).assign(
+            p_value=np.where(tested[kind], p_value, np.nan),
+            surprise=-binom.logsf(groups["suspects"] - 1, groups["members"], share),  # for the order: with all labels
+            flagged=tested[kind] & (p_value < SIGNIFICANCE) & (suspects >= EXCESS * share * members),
+        )
 
 
-def _breakdown(kind: str, tally: pandas.DataFrame, limit: int) -> Breakdown:
+def _breakdown(kind: str, counts: pandas.DataFrame, limit: int) -> Breakdown:
     if kind == "formula":
-        tally = tally[(tally["members"] >= SMALLEST) & (tally.index != "")]
+        counts = counts[(counts["members"] >= SMALLEST) & (counts.index != "")]
     if kind not in ("size", "frames"):
-        by = ["flagged", "surprise", "share"]
-        tally = tally.sort_values(by, ascending=False, kind="stable")
-    return Breakdown(kind, _listed(kind, tally.iloc[:limit]), max(0, len(tally) - limit))
+        counts = counts.sort_values(["flagged", "surprise", "share"], ascending=False, kind="stable")
+    return Breakdown(kind, _groups(kind, counts.iloc[:limit]), max(0, len(counts) - limit))
 
 
-def _listed(kind: str, tally: pandas.DataFrame) -> list[Group]:
-    columns = ["members", "suspects", "nonfinite", "share", "mean_weight", "p_value", "flagged"]
-    return [
-        Group(kind, str(name), int(row[0]), int(row[1]), int(row[2]), *row[3:])
-        for name, row in zip(tally.index, tally[columns].itertuples(index=False), strict=True)
-    ]
+def _groups(kind: str, counts: pandas.DataFrame) -> list[Group]:
+    rows = counts[list(Group._fields[2:])].to_dict("records")
+    return [Group(kind, str(name), **row) for name, row in zip(counts.index, rows, strict=True)]
 
 
-def _merged(flagged: list[Group], share: float) -> list[Flag]:
+def _without_repeats(flagged: list[Group], share: float) -> list[Flag]:
     """One entry for groups that are the same configurations (all of config_type "slab" have the formula Pt36)."""
     same: dict[tuple[int, int, int, float], list[Group]] = {}
     for group in flagged:
         key = (group.members, group.suspects, group.nonfinite, round(group.mean_weight, 9))
         same.setdefault(key, []).append(group)
-    merged = [Flag(groups[0], groups[1:]) for groups in same.values()]
-    return sorted(merged, key=lambda warning: -_surplus(warning.group, share))
+    flags = [Flag(groups[0], groups[1:]) for groups in same.values()]
+    return sorted(flags, key=lambda flag: -_surplus(flag.group, share))
 
 
 def _surplus(group: Group, share: float) -> float:

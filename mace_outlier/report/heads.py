@@ -1,22 +1,77 @@
-"""The numbers of each head: who is suspected, and how many of them are expected to be right. No words, no drawing."""
+"""The numbers of each head: by what its labels were judged, who is suspected, and how many of them should be right.
+
+No words, no drawing.
+"""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import expon, norm
+from scipy.stats import expon, lognorm, norm
 
 from ..results.files import VALID
 from ..results.reading import Results
-from .losses import MIXTURE, Losses, beyond, read_losses
+from ..results.wrong_labels import WrongLabels, number, read_wrong_labels
 
+NORMAL, LOGNORMAL, MIXTURE = "normal", "lognormal", "mixture"
 AMBIGUOUS = (0.1, 0.9)  # probabilities between these leave open whether a label is right
 
 
-class Odds(NamedTuple):
-    """What weights that are probabilities say; of configurations that were visited and have a finite loss."""
+class Losses(NamedTuple):
+    """By what the labels of a head were judged.
+
+    Normal, log-normal: by a distribution of their losses, and a threshold. Mixture: by errors that the geometry doesn't
+    explain, once an epoch.
+    """
+
+    kind: str
+    location: float  # mu, of the loss (normal; unit of the base loss) or of its logarithm; mixture: of right labels
+    scale: float  # sigma; NaN: not recorded
+    threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded, or there is none
+    wrong: WrongLabels | None = None  # mixture; None: not recorded
+    refused: str = ""  # why the last fit was refused, untrusted; "": it was not
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the run recorded how the labels were judged."""
+        return self.wrong is not None if self.kind == MIXTURE else math.isfinite(self.location) and self.scale > 0
+
+    @property
+    def distribution(self) -> Any:
+        """The fitted distribution of losses, as scipy has it; None: not recorded, or not judged by one."""
+        if not self.recorded or self.kind == MIXTURE:
+            return None
+        return norm(self.location, self.scale) if self.kind == NORMAL else lognorm(self.scale, scale=self.centre)
+
+    @property
+    def probable(self) -> bool:
+        """Whether weights are probabilities that a label is right."""
+        return self.wrong is not None and self.threshold != math.inf
+
+    @property
+    def believed(self) -> bool:
+        """Whether wrong labels are believed in, beside gross errors."""
+        return self.wrong is not None and bool(self.wrong.believed)
+
+    @property
+    def centre(self) -> float:
+        """The loss where the distribution (mixture: that of right labels) is centred; NaN: not recorded."""
+        return self._loss(self.location)
+
+    @property
+    def half_weight(self) -> float:
+        """The loss where the weight is 1/2; inf: none is down-weighted; NaN: not recorded, or there is none."""
+        return math.inf if self.threshold == math.inf else self._loss(self.location + self.threshold * self.scale)
+
+    def _loss(self, x: float) -> float:
+        """The loss x, or that with the logarithm x; infinite where that is too large."""
+        return x if self.kind == NORMAL else math.exp(x) if x < 700 else x * math.inf
+
+
+class Expected(NamedTuple):
+    """What is expected by weights that are probabilities; of visited configurations with a finite loss."""
 
     suspects: int
     others: int
@@ -31,74 +86,76 @@ class Head(NamedTuple):
     name: str
     members: int
     suspects: int
-    nonfinite: int
     mean_weight: float
     losses: Losses
-    judged: int  # not of the validation set, visited, with a finite loss; mixture: and a label
-    finite: int  # of these: suspects
-    expected: float  # suspects among right labels, were the losses normally distributed; NaN: not recorded, or odds
-    expected_skewed: float  # the same for an exponential distribution
-    odds: Odds | None  # with the validation set; None: weights are no probabilities
+    judged: int  # visited, with a label and a finite loss; not of the validation set
+    judged_suspects: int
+    expected: Expected | None  # with the validation set; None: weights are no probabilities
 
 
-def find_heads(results: Results, below: float, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
-    """Return the heads of the table in the order of the run; `below`: the cut; (N,) arrays as in Summary."""
+def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
+    """Return the heads of the table in the order of the run; (N,) arrays as in Summary."""
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
-    options = results.about.get("options") or {}
-    names, codes = results.table["head"].cat.categories, results.table["head"].cat.codes.to_numpy()
-    weight, loss = (results.table[name].to_numpy() for name in ("weight", "loss"))
-    training = (results.table["split"] != VALID).to_numpy()
-    known = [str(name) for name in results.about.get("heads") or []]
+    options, table = results.about.get("options") or {}, results.table
+    weight, loss = (table[name].to_numpy() for name in ("weight", "loss"))
+    training = (table["split"] != VALID).to_numpy()
+    order = {str(name): place for place, name in enumerate(results.about.get("heads") or [])}
     heads = []
-    for name in sorted(names, key=lambda name: known.index(name) if name in known else len(known)):
-        here = codes == names.get_loc(name)
+    for name in sorted(table["head"].cat.categories, key=lambda name: order.get(name, len(order))):
+        here = (table["head"] == name).to_numpy()
         losses = read_losses(recorded.get(str(name), {}), options)
-        seen, finite = here & visited, here & visited & ~nonfinite
-        if losses.kind == MIXTURE:
-            finite &= loss > 0  # without a label there is nothing to judge
-        learnt = finite & training
-        judged = int(learnt.sum())
+        seen, finite = here & visited, here & visited & ~nonfinite & (loss > 0)  # 0: it has no label
         heads.append(
             Head(
-                str(name),
-                int(here.sum()),
-                int((here & suspect).sum()),
-                int((here & nonfinite).sum()),
-                float(weight[seen].mean()) if seen.any() else math.nan,
-                losses,
-                judged,
-                int((learnt & suspect).sum()),
-                *_expected(judged, losses, below),
-                _odds(weight[finite], suspect[finite]) if losses.probable else None,
+                name=str(name),
+                members=int(here.sum()),
+                suspects=int((here & suspect).sum()),
+                mean_weight=float(weight[seen].mean()) if seen.any() else math.nan,
+                losses=losses,
+                judged=int((finite & training).sum()),
+                judged_suspects=int((finite & training & suspect).sum()),
+                expected=_expected(weight[finite].astype(float), suspect[finite]) if losses.probable else None,
             )
         )
     return heads
 
 
-def _expected(judged: int, losses: Losses, below: float) -> tuple[float, float]:
-    """Suspects among `judged` right labels: N P(Z > z) with z where the weight falls below the cut."""
-    z = beyond(losses.threshold, below)
-    return judged * float(norm.sf(z)), judged * float(expon.sf(1 + z))  # an exponential has mu = sigma
+def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
+    """Return what the description of a run says of a head; {} where it says nothing."""
+    expected = MIXTURE if options.get("distribution") == MIXTURE else NORMAL
+    kind, refused = str(entry.get("kind", expected)), str(entry.get("refused") or "")
+    threshold = number(entry.get("threshold", options.get("threshold")))
+    location, scale = number(entry.get("location")), number(entry.get("scale"))
+    if kind in (NORMAL, LOGNORMAL):
+        return Losses(kind, location, scale, threshold, refused=refused)
+    if threshold != math.inf:
+        threshold = math.nan  # of the first epoch only
+    wrong = read_wrong_labels(entry)
+    return Losses(kind, location if wrong else math.nan, scale if wrong else math.nan, threshold, wrong, refused)
 
 
-def _odds(weight: NDArray[np.floating], suspect: NDArray[np.bool_]) -> Odds:
-    suspects, others = weight[suspect].astype(float), weight[~suspect].astype(float)
+def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:
     ambiguous = int(((weight > AMBIGUOUS[0]) & (weight < AMBIGUOUS[1])).sum())
-    return Odds(len(suspects), len(others), float(suspects.sum()), float((1 - others).sum()), ambiguous)
+    right, wrong = float(weight[suspect].sum()), float((1 - weight[~suspect]).sum())
+    return Expected(int(suspect.sum()), int((~suspect).sum()), right, wrong, ambiguous)
 
 
-def total_odds(heads: Iterable[Head]) -> Odds | None:
-    """Return the odds of all heads that have some; None: none has."""
-    found = [head.odds for head in heads if head.odds]
-    return Odds(*(sum(values) for values in zip(*found, strict=True))) if found else None
+def total_expected(heads: Iterable[Head]) -> Expected | None:
+    """Return what is expected over all heads whose weights are probabilities; None: there is no such head."""
+    parts = [head.expected for head in heads if head.expected]
+    return Expected(*map(sum, zip(*parts, strict=True))) if parts else None
 
 
 def judged_by_threshold(heads: Iterable[Head]) -> list[Head]:
     """Return the heads whose weights come from a threshold, so that they are no probabilities."""
-    return [head for head in heads if head.odds is None and head.judged]
+    return [head for head in heads if head.expected is None and head.judged]
 
 
-def by_chance(heads: Iterable[Head]) -> tuple[float, float]:
-    """Return how many suspects right labels would give, with normal and with exponential losses; NaN: not recorded."""
-    found = list(heads)
-    return sum(head.expected for head in found), sum(head.expected_skewed for head in found)
+def by_chance(heads: list[Head], below: float) -> tuple[float, float]:
+    """Return how many suspects heads with a threshold would have, if all labels were right; NaN: not recorded.
+
+    With normally distributed losses, and with exponential ones, which are skewed and have mu = sigma.
+    """
+    judged = np.array([head.judged for head in heads])
+    z = np.array([head.losses.threshold for head in heads]) - norm.ppf(below)  # above it, Phi(t - z) is below the cut
+    return float(judged @ norm.sf(z)), float(judged @ expon.sf(1 + z))

@@ -1,13 +1,14 @@
-"""What is believed of the labels of each head, in sentences: wrong labels, what tells them apart, and doubts."""
+"""What is believed of the labels of each head, in sentences: wrong labels, doubts, and how many suspects are right."""
 
 import math
 
 from ..results.wrong_labels import MOST, NEEDED, WrongLabels, WrongProperty, in_milli
-from .heads import Head
-from .losses import MIXTURE
+from .heads import AMBIGUOUS, LOGNORMAL, MIXTURE, Head, by_chance, judged_by_threshold, total_expected
 from .summary import Summary
-from .text import clean, of_many, percent
+from .text import about, clean, of_many, percent
 
+OVERLAP = 0.1  # share of ambiguous configurations, above which the order says more than the cut
+ADVICE = "The losses of right configurations are skewed: weights rank configurations, they prove nothing."
 MOST_HEADS_NAMED = 6
 
 DOUBTS_TITLE = "Look at these labels yourself"
@@ -19,28 +20,30 @@ DOUBTS_ADVICE = (
 
 def judgements(summary: Summary) -> list[str]:
     """Say of each head which labels are wrong and what tells them apart."""
-    judged = [head for head in summary.heads if head.losses.kind == MIXTURE and head.judged]
-    told = [head for head in judged if head.losses.recorded]
-    said = [of_heads([head], summary, _judgement(head, summary)) for head in told[:MOST_HEADS_NAMED]]
-    if len(told) > MOST_HEADS_NAMED:
-        said.append(f"And {of_many(len(told) - MOST_HEADS_NAMED, 'more head')}, see the table of heads.")
-    return said
+    judged = [(head, head.losses.wrong) for head in summary.heads if head.losses.wrong and head.judged]
+    shown = judged[:MOST_HEADS_NAMED]
+    sentences = [of_heads([head], summary, _judgement(wrong, summary.trained)) for head, wrong in shown]
+    if len(judged) > MOST_HEADS_NAMED:
+        more = of_many(len(judged) - MOST_HEADS_NAMED, "more head")
+        sentences.append(f"And {more}, see the table of heads.")
+    return sentences
 
 
 def doubts(summary: Summary) -> list[str]:
     """Say where the judgement wants a look: undecided, very many, or refused; nothing where there is no doubt."""
-    said = []
+    sentences = []
     for head in summary.heads:
-        if head.losses.wrong and head.losses.undecided:
-            said.append(of_heads([head], summary, _undecided(head.losses.wrong)))
-        if head.losses.wrong and head.losses.many:
-            share = percent(head.losses.wrong.share)
-            sentence = f"{share} of the labels are taken for wrong. With so many, it could be the others that are."
-            said.append(of_heads([head], summary, f"{sentence} Look at examples of both."))
-        if head.losses.refused:
-            sentence = f"the last fit was refused ({clean(head.losses.refused, 200)}): the weights are those of before."
-            said.append(of_heads([head], summary, sentence))
-    return said
+        wrong, refused = head.losses.wrong, clean(head.losses.refused, 200)
+        if wrong and wrong.undecided:
+            sentences.append(([head], _undecided(wrong)))
+        if wrong and wrong.many:
+            many = (
+                f"{percent(wrong.share)} of the labels are taken for wrong. With so many, it could be the others that"
+            )
+            sentences.append(([head], f"{many} are. Look at examples of both."))
+        if refused:
+            sentences.append(([head], f"the last fit was refused ({refused}): the weights are those of before."))
+    return [of_heads(heads, summary, sentence) for heads, sentence in sentences]
 
 
 def of_heads(heads: list[Head], summary: Summary, sentence: str) -> str:
@@ -65,50 +68,38 @@ def _undecided(wrong: WrongLabels) -> str:
     )
 
 
-def _judgement(head: Head, summary: Summary) -> str:
-    """What the errors say that the geometry doesn't explain."""
-    wrong = head.losses.wrong
-    assert wrong is not None
-    labels = of_many(wrong.judged, f"{summary.trained}label")
+def _judgement(wrong: WrongLabels, trained: str) -> str:
+    """Say what the errors tell that the geometry doesn't explain."""
+    labels = of_many(wrong.judged, f"{trained}label")
+    gross = f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})." * (wrong.share > 0)
     if wrong.believed:
-        each = "; ".join(map(_told_apart, wrong.believed))
-        rest = [own.labels for own in wrong.properties if not own.share]
+        each = "; ".join(map(_how_far_off, wrong.believed))
+        rest = [prop.labels for prop in wrong.properties if not prop.share]
         others = f" No wrong {' or '.join(rest)} stand out." if rest else ""
         return (
             f"of {labels}, wrong ones stand out by errors that the geometry doesn't explain: {each}.{others} "
             f"{_evidence(wrong)}"
         )
     if wrong.undecided:
-        return f"none of {labels} was taken for wrong, because it is undecided which are: see above.{_gross(wrong)}"
-    widths = [_width(own) for own in wrong.properties]
-    hidden = f" Labels that are off by less than right ones scatter don't show ({', '.join(widths)})." if widths else ""
+        return f"none of {labels} was taken for wrong, because it is undecided which are: see above.{gross}"
+    scatter = [f"{prop.labels}: {_scatter(prop, ' meV/atom')}" for prop in wrong.properties]
+    hidden = f" Labels that are off by less than right ones scatter don't show ({', '.join(scatter)})."
     return (
         f"no wrong labels stand out among {labels} ({wrong.evidence}): errors are as expected of their geometries."
-        f"{_gross(wrong)}{hidden}"
+        f"{gross}{hidden if scatter else ''}"
     )
 
 
-def _told_apart(own: WrongProperty) -> str:
+def _how_far_off(prop: WrongProperty) -> str:
     """How far the wrong labels of a property are off, and the right ones."""
-    right = (
-        f"right ones scatter by {in_milli(own.right)}" if own.name == "energy" else f"right ones vary {_factor(own)}"
-    )
-    return f"{own.labels} of {percent(own.share)} are {own.off} ({right})"
+    verb = "scatter by" if prop.name == "energy" else "vary"
+    return f"{prop.labels} of {percent(prop.share)} are {prop.off} (right ones {verb} {_scatter(prop)})"
 
 
-def _width(own: WrongProperty) -> str:
+def _scatter(prop: WrongProperty, unit: str = "") -> str:
     """How far right labels scatter."""
-    return f"{own.labels}: " + (f"{in_milli(own.right)} meV/atom" if own.name == "energy" else _factor(own))
-
-
-def _factor(own: WrongProperty) -> str:
-    return f"by a factor of {math.exp(min(own.right, 20.0)):.1f}"
-
-
-def _gross(wrong: WrongLabels) -> str:
-    return (
-        f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})." if wrong.share else ""
-    )
+    in_words = f"by a factor of {math.exp(min(prop.right, 20.0)):.1f}"
+    return f"{in_milli(prop.right)}{unit}" if prop.name == "energy" else in_words
 
 
 def _evidence(wrong: WrongLabels) -> str:
@@ -116,3 +107,79 @@ def _evidence(wrong: WrongLabels) -> str:
     if wrong.gain < NEEDED:  # believed in before
         return f"The evidence for them is weak by now ({math.floor(wrong.gain)}; they were believed in at {NEEDED:g})."
     return f"The evidence for them is {wrong.gain:,.0f}, and {NEEDED:g} is strong (gain of the BIC)."
+
+
+# --- how many suspects are right -------------------------------------------------------------------------------------
+
+
+def how_many_right(summary: Summary) -> list[str]:
+    """Say how many of the suspects are expected to be right."""
+    by_threshold = judged_by_threshold(summary.heads)
+    early = [head for head in by_threshold if head.losses.kind == LOGNORMAL]
+    others = [head for head in by_threshold if head.losses.kind != LOGNORMAL]
+    sentences = _by_weights(summary)
+    if early and math.isfinite(early[0].losses.threshold):
+        sentence = (
+            "labels were not judged yet (before the end of the first epoch, or too few configurations): a threshold of "
+            f"{early[0].losses.threshold:g} sigma holds for the logarithm of the loss."
+        )
+        sentences.append(of_heads(early, summary, sentence))
+    return sentences + [of_heads(heads, summary, _by_chance(heads, summary)) for heads in (early, others) if heads]
+
+
+def _by_weights(summary: Summary) -> list[str]:
+    """False alarms, missed ones and ambiguous ones, over all heads whose weights are probabilities."""
+    heads = [head for head in summary.heads if head.expected]
+    expected = total_expected(heads)
+    if expected is None or not expected.suspects:
+        return []
+    sentence = (
+        "a weight is the probability that all labels of a configuration are right. By that, of "
+        f"{of_many(expected.suspects, 'suspect')} {about(expected.false_alarms)} are expected to be right (false "
+        "alarms; the sum of their weights)"
+    )
+    if not any(head.losses.believed for head in heads):
+        return [of_heads(heads, summary, f"{sentence}.")]
+    sentence += (
+        f", and of {of_many(expected.others, 'other configuration')} {about(expected.missed)} to be wrong (missed)."
+    )
+    sentences = [of_heads(heads, summary, sentence)]
+    if expected.ambiguous:
+        everyone = expected.suspects + expected.others
+        share = expected.ambiguous / everyone
+        overlap = " Right and wrong ones overlap, so the order says more than the cut."
+        sentences.append(
+            f"{expected.ambiguous:,} of these {of_many(everyone, 'configuration')} ({percent(share)}) may be either "
+            f"(weight between {AMBIGUOUS[0]:g} and {AMBIGUOUS[1]:g}: ambiguous).{overlap * (share > OVERLAP)}"
+        )
+    return [
+        *sentences,
+        "These numbers take for granted that what stands out is wrong, not hard in a way that the model's features and "
+        "the other configurations don't show. Look at some suspects before you believe them.",
+    ]
+
+
+def _by_chance(heads: list[Head], summary: Summary) -> str:
+    """Compare the suspects of a threshold with what right labels would give."""
+    normal, skewed = by_chance(heads, summary.below)
+    suspects = sum(head.judged_suspects for head in heads)
+    if math.isnan(normal):
+        if any(head.losses.kind == MIXTURE for head in heads):
+            return "how the labels were judged was not recorded: how many suspects should be right isn't known."
+        return "the threshold was not recorded: how many suspects chance alone would give isn't known."
+    if not normal:
+        return "the threshold is infinite: no finite loss is ever down-weighted, however large."
+    judged = of_many(sum(head.judged for head in heads), f"{summary.trained}configuration")
+    losses = "logarithms of the losses" if heads[0].losses.kind == LOGNORMAL else "losses"
+    sentence = (
+        f"if all labels were right, {about(normal)} of {judged} would lie beyond the threshold with normally "
+        f"distributed {losses}, and {about(skewed)} with skewed ones (exponential); {suspects:,} "
+        f"{'does' if suspects == 1 else 'do'}."
+    )
+    if not any(head.suspects for head in heads):
+        return sentence
+    if suspects <= normal + 2 * math.sqrt(normal):
+        return f"{sentence} That is no more than chance gives. {ADVICE}"
+    if suspects <= skewed + 2 * math.sqrt(skewed):
+        return f"{sentence} That is no more than right labels with skewed losses can give. {ADVICE}"
+    return f"{sentence} That is more than right labels would give; not every suspect need be wrong. {ADVICE}"

@@ -6,29 +6,26 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from ase import Atoms
 from jinja2 import Environment, StrictUndefined
 
 from ..files import replacing
 from ..results.reading import Results
 from ..results.wrong_labels import number
-from . import text
+from . import judgements, text, words
 from .bars import draw_groups
-from .columns import head_columns
+from .columns import label_columns, suspect_columns
 from .distributions import draw_losses
 from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
-from .groups import KINDS, Groups
-from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
-from .losses import MIXTURE
-from .sample import Sample, energy_per_atom, largest_error, largest_force
+from .groups import Groups
+from .heads import MIXTURE
+from .sample import Sample, energy_and_force, largest_error
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
-from .summary import CERTAIN, Summary, Suspect
+from .summary import CERTAIN, Summary
 from .tiles import tiles_of
 from .truth import Truth
-from .words import ADVICE, group_sentences, headline, how_sure, meaning_of_z, truth_sentences
 
 TITLES = {
     "config_type": "By config_type",
@@ -40,7 +37,6 @@ TITLES = {
 }
 PARTS = {"options": "Options of the weighting", "versions": "Versions", "arguments": "Arguments of MACE"}
 NOTABLE = 2.0  # medians, from which an error is named as a reason
-DRAWN_AS_LINES = 80  # atoms; larger structures are smaller as dots
 
 
 class Report(NamedTuple):
@@ -49,7 +45,7 @@ class Report(NamedTuple):
     results: Results
     summary: Summary
     groups: Groups
-    worst: list[Suspect]
+    worst: list[Any]
     truth: Truth | None
     sample: Sample
     figures: list[Figure]
@@ -82,89 +78,63 @@ def render(report: Report) -> str:
     filters = ("clean", "percent", "fixed", "milli", "unbroken")
     environment.filters.update({name: getattr(text, name) for name in filters})
     template = environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
-    return template.render(_context(report))
-
-
-def _context(report: Report) -> dict[str, Any]:
-    summary, about, groups = report.summary, report.results.about, report.groups
-    return {
-        "name": text.clean(about.get("name") or report.results.prefix.name),
-        "audit": summary.audit,
-        "facts": _facts(report),
-        "headline": headline(summary),
-        "tiles": tiles_of(summary, groups, report.truth),
-        "how_sure": how_sure(summary),
-        "truth": truth_sentences(report.truth, summary) if report.truth else [],
-        "group_sentences": group_sentences(groups, summary),
-        "flagged": bool(groups.warnings),
-        "advice": ADVICE,
-        "doubts": doubts(summary),
-        "doubts_title": DOUBTS_TITLE,
-        "doubts_advice": DOUBTS_ADVICE,
-        "head_columns": head_columns(summary.heads),
-        "meaning_of_z": meaning_of_z(summary),
-        "heads": summary.heads if len(summary.heads) > 1 else [],
-        "validation": bool(summary.validation.any()),
-        "dash": text.DASH,
-        "suspects": [_card(suspect, report) for suspect in report.worst],
-        "total": summary.suspects,
-        "figures": [(figure, encoded(figure.canvas, "svg")) for figure in report.figures if figure.name != "groups"],
-        "note": report.sample.note,
-        "breakdowns": [(TITLES[kind], groups.breakdowns[kind]) for kind in KINDS],
-        "share": summary.suspects / max(1, summary.rows - summary.unseen),
-        "longest": max([group.share for shown in groups.breakdowns.values() for group in shown.groups] + [1e-9]),
-        "table": about.get("table"),
-        "folder": summary.folder,
-        "directory": about.get("directory"),
-        "parts": [(title, _shown(about.get(part))) for part, title in PARTS.items()],
-    }
+    summary, groups, about = report.summary, report.groups, report.results.about
+    several = len(summary.heads) > 1
+    shown = [(TITLES[kind], groups.breakdowns[kind]) for kind in TITLES if kind != "head" or several]
+    return template.render(
+        **report._asdict(),
+        about=about,
+        facts=_facts(report),
+        words=words,
+        judgements=judgements,
+        tiles=tiles_of(summary, groups, report.truth),
+        columns=suspect_columns(summary, report.truth),
+        heads=summary.heads if several else [],
+        label_columns=label_columns(summary.heads, summary.below),
+        breakdowns=[(title, breakdown) for title, breakdown in shown if breakdown.groups],
+        longest=max([group.share for _, breakdown in shown for group in breakdown.groups] + [1e-9]),
+        encoded=encoded,
+        line_to_copy=text.line_to_copy,
+        reason=_reason,
+        drawing=_drawing,
+        largest_error=largest_error,
+        pairs=_pairs,
+        parts=[(title, _entries(about.get(part))) for part, title in PARTS.items()],
+    )
 
 
 def _facts(report: Report) -> list[str]:
     """The run in a line."""
-    about, found = report.results.about, []
-    found.append("audit of a data set" if report.summary.audit else "training")
+    about, summary = report.results.about, report.summary
+    facts = ["audit of a data set" if summary.audit else "training"]
     if about.get("finished") is False:
-        found.append("not finished")
-    if np.isfinite(number(about.get("epoch"))) and not report.summary.audit:
-        found.append(f"epoch {number(about['epoch']):.0f}")
-    by_threshold = [head.losses for head in report.summary.heads if head.losses.kind != MIXTURE]
-    thresholds = {losses.threshold for losses in by_threshold if np.isfinite(losses.threshold)}
-    found.extend(f"threshold {threshold:g} sigma" for threshold in sorted(thresholds))
+        facts.append("not finished")
+    if math.isfinite(number(about.get("epoch"))) and not summary.audit:
+        facts.append(f"epoch {number(about['epoch']):.0f}")
+    thresholds = {head.losses.threshold for head in summary.heads if head.losses.kind != MIXTURE}
+    facts += [f"threshold {threshold:g} sigma" for threshold in sorted(filter(math.isfinite, thresholds))]
     if about.get("saved"):
-        found.append(f"saved {str(about['saved']).replace('T', ' ')[:16]} UTC")
-    return [text.clean(fact) for fact in found]
+        facts.append(f"saved {str(about['saved']).replace('T', ' ')[:16]} UTC")
+    return [text.clean(fact) for fact in facts]
 
 
-def _shown(part: object) -> list[tuple[str, str]]:
+def _entries(part: object) -> list[tuple[str, str]]:
     entries = part if isinstance(part, Mapping) else {}
     return [(text.clean(name, 60), text.clean(value, 300)) for name, value in entries.items()]
 
 
-def _card(suspect: Suspect, report: Report) -> dict[str, Any]:
-    """What is shown of one suspect."""
-    values, frame = suspect.values, report.sample.frames.get(suspect.row)
-    source = str(values["source"])
-    return {
-        "rank": suspect.rank,
-        "verdict": suspect.verdict,
-        "file": suspect.file,
-        "validation": suspect.validation,
-        "values": values,
-        "known": None if report.truth is None else bool(report.truth.labels[suspect.row]),
-        "line": text.line_to_copy(source, values["frame"]),
-        "reason": _reason(suspect),
-        "drawing": _drawing(frame),
-        "largest_error": math.nan if frame is None else largest_error(frame),
-        "pairs": [] if frame is None else _pairs(frame),
-    }
+def _drawing(frame: Atoms | None) -> str:
+    """A structure as a data URI; "" where there is none to draw."""
+    with our_style():
+        canvas = draw_structure(frame) if frame else None
+    return encoded(canvas, "png") if canvas else ""
 
 
-def _pairs(frame: Atoms) -> list[tuple[str, str, str]]:
+def _pairs(frame: Atoms) -> list[list[str]]:
     """What, label, prediction."""
-    energies = [_value(energy_per_atom(frame, f"{kind}_energy"), 4) for kind in ("reference", "predicted")]
-    largest = [_value(largest_force(frame, f"{kind}_forces"), 3) for kind in ("reference", "predicted")]
-    return [("energy, eV/atom", energies[0], energies[1]), ("largest force, eV/Å", largest[0], largest[1])]
+    label, prediction = energy_and_force(frame, "reference"), energy_and_force(frame, "predicted")
+    rows = zip(("energy, eV/atom", "largest force, eV/Å"), label, prediction, (4, 3), strict=True)
+    return [[what, *(_value(value, digits) for value in values)] for what, *values, digits in rows]
 
 
 def _value(value: float | None, digits: int) -> str:
@@ -173,21 +143,11 @@ def _value(value: float | None, digits: int) -> str:
     return text.fixed(value, digits) if math.isfinite(value) else "not finite"
 
 
-def _reason(suspect: Suspect) -> str:
+def _reason(suspect: Any) -> str:
     """Which error stands out, against the median of the head."""
     if suspect.verdict == CERTAIN:
         return "a label, or the loss, is NaN or infinite"
-    ratios = (("energy error", suspect.energy_ratio), ("force RMSE", suspect.force_ratio))
-    said = [f"{name} {text.significant(ratio, 2)} times the median" for name, ratio in ratios if ratio >= NOTABLE]
-    return ", ".join(said)
-
-
-def _drawing(frame: Atoms | None) -> str:
-    """A structure as a data URI; "" where there is none to draw."""
-    if frame is None:
-        return ""
-    with our_style():
-        canvas = draw_structure(frame)
-    if canvas is None:
-        return ""
-    return encoded(canvas, "svg" if len(frame) <= DRAWN_AS_LINES else "png")
+    ratios = {"energy error": suspect.energy_ratio, "force RMSE": suspect.force_ratio}
+    return ", ".join(
+        f"{name} {text.significant(ratio, 2)} times the median" for name, ratio in ratios.items() if ratio >= NOTABLE
+    )

@@ -7,19 +7,36 @@ import pandas
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import SymmetricalLogLocator
 from numpy.typing import NDArray
 
-from .figures import BLACK, GREY, OTHER, SUSPECT, Figure, note, plain_ticks
-from .sample import Pairs, Sample, energies, forces, has_pairs
+from .figures import BLACK, GREY, OTHER, SUSPECT, Array, Figure, note, plain_ticks
+from .sample import Pairs, Sample, energies, forces
 from .summary import Summary
 
 MOST_POINTS = 40_000  # of a kind in a parity plot; more are thinned
 MOST_POINTS_IN_MAP = 5_000  # more configurations are binned
 MOST_MARKS = 100  # suspects that are marked one by one on top of the bins
 BINS = 90
+DOTS: dict[str, Any] = {"color": OTHER, "linewidths": 0, "rasterized": True}
+MARKS: dict[str, Any] = {"color": SUSPECT, "marker": "D", "linewidths": 0, "rasterized": True, "zorder": 3}
 RING: dict[str, Any] = {"s": 30, "color": "none", "edgecolors": BLACK, "linewidths": 0.6}  # known to be wrong
 BLUES = LinearSegmentedColormap.from_list("others", ["#cfe3f1", OTHER, "#00273d"])
 REDS = LinearSegmentedColormap.from_list("suspects", ["#f6cba8", SUSPECT, "#6b2f00"])
+
+
+def _legend(canvas: Canvas, axes: Axes, ringed: bool = False) -> None:
+    """Name the marks, above the panels."""
+    marks = {"trusted": axes.scatter([], [], s=18, **DOTS), "suspect": axes.scatter([], [], s=18, **MARKS)}
+    if ringed:
+        marks["known to be wrong"] = axes.scatter([], [], **RING)
+    place: Any = "outside upper right"
+    canvas.legend(list(marks.values()), list(marks), loc=place, ncols=len(marks), handletextpad=0.2)
+
+
+def _alpha(points: int) -> float:
+    """The more points, the more transparent."""
+    return float(np.clip(500 / max(points, 1), 0.2, 0.7))
 
 
 # --- parity ----------------------------------------------------------------------------------------------------------
@@ -32,7 +49,7 @@ def draw_parity(sample: Sample, summary: Summary) -> Figure:
     energy, subtracted = energies(sample, summary)
     _parity(left, energy, "energy", "eV/atom", 22)
     _parity(right, forces(sample, summary), "force component", "eV/Å", 7)
-    _key(canvas, left)
+    _legend(canvas, left)
     shown = sum(bool(summary.suspect[row]) for row in sample.frames)
     suspects = f"the {shown} worst {summary.trained}suspects and " if shown else ""
     model = "Model" if summary.audit else "Model at the end of the training"
@@ -46,64 +63,35 @@ def draw_parity(sample: Sample, summary: Summary) -> Figure:
 
 def _parity(axes: Axes, pairs: Pairs, what: str, unit: str, size: float) -> None:
     axes.set_title(what)
-    if not len(pairs.reference):
+    if not pairs.values.size:
         note(axes, "no labels in the sample")
         return
-    low, high = _limits(pairs)
+    low, high = limits_of(pairs)
     axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=1)
-    suspects, others = _thinned(np.flatnonzero(pairs.suspect)), _thinned(np.flatnonzero(~pairs.suspect))
-    outside = _outside(pairs, suspects, low, high)
-    inside = _clipped(pairs, suspects[~outside], low, high)
-    hollow = _clipped(pairs, suspects[outside], low, high)
-    dots: dict[str, Any] = {"s": size, "color": OTHER, "linewidths": 0, "rasterized": True}
-    axes.scatter(*_clipped(pairs, others, low, high), alpha=_alpha(others), **dots)
-    marks: dict[str, Any] = {"marker": "D", "s": 0.8 * size, "rasterized": True, "zorder": 3}
-    axes.scatter(*inside, color=SUSPECT, alpha=_alpha(suspects), linewidths=0, **marks)
-    axes.scatter(*hollow, color="none", edgecolors=SUSPECT, linewidths=0.8, clip_on=False, **marks)
+    inside = ((pairs.values >= low) & (pairs.values <= high)).all(axis=0)
+    for chosen, style in (
+        (~pairs.suspect, {"s": size, **DOTS}),
+        (pairs.suspect & inside, {"s": 0.8 * size, **MARKS}),
+        (
+            pairs.suspect & ~inside,
+            {"s": 0.8 * size, **MARKS, "facecolors": "none", "linewidths": 0.8, "clip_on": False},
+        ),
+    ):
+        points = pairs.values[:, chosen].clip(low, high)
+        axes.scatter(*points[:, :: 1 + points.shape[1] // MOST_POINTS], alpha=_alpha(points.shape[1]), **style)
     axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", box_aspect=1)
     axes.set(xlabel=f"label ({unit})", ylabel=f"prediction ({unit})")
     axes.locator_params(nbins=5)
 
 
-def _key(canvas: Canvas, axes: Axes, ringed: bool = False) -> None:
-    """Name the marks, above the panels."""
-    marks = (("o", OTHER, "trusted"), ("D", SUSPECT, "suspect"))
-    drawn = [axes.scatter([], [], s=18, marker=marker, color=colour, linewidths=0) for marker, colour, _ in marks]
-    names = [name for *_, name in marks]
-    if ringed:
-        drawn.append(axes.scatter([], [], **RING))
-        names.append("known to be wrong")
-    canvas.legend(drawn, names, loc="outside upper right", ncols=len(names), handletextpad=0.2)
-
-
-def _limits(pairs: Pairs) -> tuple[float, float]:
-    """Limits that show the trusted configurations, and suspects up to twice as far out."""
-    trusted = ~pairs.suspect if (~pairs.suspect).any() else np.ones(len(pairs.suspect), dtype=bool)
-    inner = np.concatenate([pairs.reference[trusted], pairs.predicted[trusted]])
-    low, high = np.quantile(inner, 0.0005), np.quantile(inner, 0.9995)
+def limits_of(pairs: Pairs) -> tuple[float, float]:
+    """Return limits that show the trusted configurations, and suspects up to twice as far out."""
+    trusted = pairs.values[:, ~pairs.suspect] if not pairs.suspect.all() else pairs.values
+    low, high = np.quantile(trusted, [0.0005, 0.9995])
     span = max(high - low, 1e-3)
-    all_ = np.concatenate([pairs.reference, pairs.predicted])
-    low, high = max(low - span, min(low, all_.min())), min(high + span, max(high, all_.max()))
-    margin = 0.04 * max(high - low, 1e-3)
-    return float(low - margin), float(high + margin)
-
-
-def _alpha(places: NDArray[np.int64]) -> float:
-    """The more points, the more transparent."""
-    return float(np.clip(600 / max(len(places), 1), 0.15, 0.7))
-
-
-def _thinned(places: NDArray[np.int64]) -> NDArray[np.int64]:
-    return places[:: max(1, -(-len(places) // MOST_POINTS))]
-
-
-def _outside(pairs: Pairs, places: NDArray[np.int64], low: float, high: float) -> NDArray[np.bool_]:
-    values = np.stack([pairs.reference[places], pairs.predicted[places]])
-    return np.any((values < low) | (values > high), axis=0)
-
-
-def _clipped(pairs: Pairs, places: NDArray[np.int64], low: float, high: float) -> NDArray[np.float64]:
-    return np.stack([pairs.reference[places], pairs.predicted[places]]).clip(low, high)
+    shown = pairs.values.clip(low - span, high + span)
+    margin = 0.04 * max(np.ptp(shown), 1e-3)
+    return float(shown.min() - margin), float(shown.max() + margin)
 
 
 # --- map of errors ---------------------------------------------------------------------------------------------------
@@ -116,90 +104,58 @@ def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_]
     """
     canvas = Canvas(figsize=(7.6, 4.2))
     axes = canvas.subplots()
-    known = has_pairs(table)
-    energy = 1000 * table["energy_error_per_atom"].to_numpy()[known].astype(float)
-    force = 1000 * table["force_rmse"].to_numpy()[known].astype(float)
-    worst = np.zeros(len(known), dtype=bool)
-    worst[summary.order[known[summary.order]][:MOST_MARKS]] = True
+    errors = 1000 * table[["force_rmse", "energy_error_per_atom"]].to_numpy().astype(float)
+    known = np.isfinite(errors).all(axis=1)
     visit = "last visit or the last validation" if summary.validation.any() else "last visit"
     caption = f"Errors of all configurations at their {visit}: energy (logarithmic away from 0) and force RMSE."
-    ringed = wrong is not None and 0 < len(energy) <= MOST_POINTS_IN_MAP
-    if not len(energy):
+    ringed = wrong is not None and 0 < known.sum() <= MOST_POINTS_IN_MAP
+    if not known.any():
         note(axes, "no configuration has both an energy and forces")
-    elif len(energy) <= MOST_POINTS_IN_MAP:
-        edges = _scales(axes, force, energy)
-        _points(axes, force, energy, summary.suspect[known], edges)
-        if wrong is not None:
-            axes.scatter(force[wrong[known]].clip(edges[0][0]), energy[wrong[known]], **RING)
     else:
-        _binned(canvas, axes, force, energy, summary.suspect[known], worst[known])
-        caption += (
-            " Blue bins hold mostly trusted configurations, orange ones mostly suspects; "
-            f"the {worst.sum()} worst are marked."
-        )
-    _key(canvas, axes, ringed)
-    missing = len(known) - len(energy)
-    if missing:
-        caption += f" Not shown: {missing:,} without a finite energy or without finite forces."
+        edges = _set_axes(axes, *errors[known].T)
+        force, energy = errors[:, 0].clip(edges[0][0]), errors[:, 1]  # a force error may be exactly 0
+        trusted, suspect = known & ~summary.suspect, known & summary.suspect
+        if known.sum() <= MOST_POINTS_IN_MAP:
+            axes.scatter(force[trusted], energy[trusted], s=14, alpha=_alpha(trusted.sum()), **DOTS)
+            axes.scatter(force[suspect], energy[suspect], s=11, **MARKS)
+            if wrong is not None:
+                axes.scatter(force[wrong & known], energy[wrong & known], **RING)
+        else:
+            _draw_bins(canvas, axes, edges, *((force[chosen], energy[chosen]) for chosen in (trusted, suspect)))
+            worst = summary.order[known[summary.order]][:MOST_MARKS]
+            axes.scatter(force[worst], energy[worst], s=12, **MARKS | {"edgecolors": "white", "linewidths": 0.5})
+            caption += (
+                " Blue bins hold mostly trusted configurations, orange ones mostly suspects; "
+                f"the {len(worst)} worst are marked."
+            )
+    _legend(canvas, axes, ringed)
+    if not known.all():
+        caption += f" Not shown: {(~known).sum():,} without a finite energy or without finite forces."
     return Figure("residuals", "Errors of energy and forces", caption, canvas)
 
 
-def _scales(axes: Axes, force: NDArray, energy: NDArray) -> tuple[NDArray, NDArray]:
+def _set_axes(axes: Axes, force: Array, energy: Array) -> tuple[Array, Array]:
     """Set the axes, logarithmic in the force and beyond the median of the energy; return edges of bins."""
     middle = max(float(np.median(np.abs(energy))), 1e-3)
-    positive = force[force > 0]
-    low, high = (positive.min(), positive.max()) if len(positive) else (1e-3, 1.0)
-    sides = np.arcsinh(np.array([energy.min(), energy.max(), 0.0]) / middle)
-    edges = (
-        np.geomspace(low / 1.2, high * 1.2, BINS + 1),
-        middle * np.sinh(np.linspace(sides.min() - 0.3, sides.max() + 0.3, BINS + 1)),
-    )
-    axes.set_xscale("log")
+    positive = force[force > 0] if (force > 0).any() else np.array([1e-3, 1.0])
+    axes.set(xscale="log", xlabel="force RMSE (meV/Å)", ylabel="energy, prediction - label (meV/atom)")
+    axes.set_xlim(positive.min() / 1.2, 1.2 * positive.max())
     axes.set_yscale("asinh", linear_width=middle)
-    axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
-    axes.set_yticks(_ticks(energy, middle))
+    axes.set_ylim(1.3 * min(energy.min(), -middle), 1.3 * max(energy.max(), middle))
+    axes.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=middle, subs=(1, 3)))
     plain_ticks(axes.xaxis)
     plain_ticks(axes.yaxis)
-    axes.set(ylim=edges[1][[0, -1]], xlabel="force RMSE (meV/Å)", ylabel="energy, prediction - label (meV/atom)")
     axes.axhline(0, color=GREY, linewidth=0.8)
-    return edges
+    asinh = axes.yaxis.get_transform()
+    low, high = asinh.transform(np.array(axes.get_ylim()))
+    return np.geomspace(*axes.get_xlim(), BINS + 1), asinh.inverted().transform(np.linspace(low, high, BINS + 1))
 
 
-def _ticks(energy: NDArray, middle: float) -> list[float]:
-    """Powers of ten up and down, not too many, as far as they can be told from zero."""
-    largest = float(np.abs(energy).max())
-    steps = (1, 2, 5) if largest < 30 * middle else (1,)
-    nearest = middle * np.sinh(0.06 * np.arcsinh(largest / middle))
-    powers = 10.0 ** np.arange(np.floor(np.log10(middle)), np.ceil(np.log10(largest + middle)) + 1)
-    shown = [step * power for power in powers for step in steps if step * power > nearest]
-    shown = shown[:: -(-len(shown) // 6)]
-    return [-tick for tick in shown] + [0.0] + shown
-
-
-def _points(
-    axes: Axes, force: NDArray, energy: NDArray, suspect: NDArray[np.bool_], edges: tuple[NDArray, NDArray]
-) -> None:
-    force = force.clip(edges[0][0], edges[0][-1])  # an error of exactly 0
-    alpha = float(np.clip(400 / max((~suspect).sum(), 1), 0.25, 0.6))
-    axes.scatter(force[~suspect], energy[~suspect], s=14, color=OTHER, alpha=alpha, linewidths=0, rasterized=True)
-    marks: dict[str, Any] = {"marker": "D", "s": 11 if suspect.sum() < 500 else 5, "color": SUSPECT, "rasterized": True}
-    axes.scatter(force[suspect], energy[suspect], alpha=0.85, linewidths=0, **marks)
-
-
-def _binned(
-    canvas: Canvas, axes: Axes, force: NDArray, energy: NDArray, suspect: NDArray[np.bool_], worst: NDArray[np.bool_]
-) -> None:
-    """Colour bins by their number of configurations, mark the worst suspects."""
-    edges = _scales(axes, force, energy)
-    force = force.clip(edges[0][0], edges[0][-1])
-    trusted = np.histogram2d(force[~suspect], energy[~suspect], edges)[0].T
-    suspects = np.histogram2d(force[suspect], energy[suspect], edges)[0].T
-    norm = LogNorm(1, max(trusted.max(), suspects.max(), 2))
-    for counts, hidden, colours in ((trusted, trusted < suspects, BLUES), (suspects, suspects <= trusted, REDS)):
-        shown = np.ma.masked_where(hidden | (counts == 0), counts)
-        drawn = axes.pcolormesh(*edges, shown, cmap=colours, norm=norm, rasterized=True)
-        if colours is BLUES:
-            canvas.colorbar(drawn, ax=axes, label="configurations per bin", pad=0.015, fraction=0.04)
-    axes.scatter(
-        force[worst], energy[worst], s=12, marker="D", color=SUSPECT, edgecolors="white", linewidths=0.5, zorder=4
-    )
+def _draw_bins(canvas: Canvas, axes: Axes, edges: tuple[Array, Array], *points: tuple[Array, Array]) -> None:
+    """Colour bins by their number of configurations, trusted ones blue, suspects orange where they are more."""
+    trusted, suspects = (np.histogram2d(*xy, edges)[0].T for xy in points)
+    style: dict[str, Any] = {"norm": LogNorm(1, max(trusted.max(), suspects.max(), 2)), "rasterized": True}
+    blue = np.ma.masked_where((trusted < suspects) | (trusted == 0), trusted)
+    drawn = axes.pcolormesh(*edges, blue, cmap=BLUES, **style)
+    axes.pcolormesh(*edges, np.ma.masked_where(suspects <= trusted, suspects), cmap=REDS, **style)
+    canvas.colorbar(drawn, ax=axes, label="configurations per bin", pad=0.015, fraction=0.04)

@@ -41,6 +41,7 @@ class Summary(NamedTuple):
     visited: NDArray[np.bool_]  # (N,)
     suspect: NDArray[np.bool_]  # (N,)
     nonfinite: NDArray[np.bool_]  # (N,)
+    verdict: NDArray[np.int8]  # (N,) index in VERDICTS; -1: no suspect
     order: NDArray[np.int64]  # rows of the suspects, the worst first
     verdicts: dict[str, int]  # suspects by verdict
     soft_share: float  # of the finite suspects: mean weight within SOFT; NaN: none, or weights are probabilities
@@ -77,107 +78,61 @@ class Summary(NamedTuple):
         return int((~self.visited).sum())
 
 
-class Suspect(NamedTuple):
-    """One suspect, as it is shown; strings are as untrusted as in the table."""
-
-    rank: int
-    row: int
-    verdict: str
-    values: dict[str, Any]  # of the table, by column
-    file: str  # its source, within the folder of all
-    energy_ratio: float  # |energy error| in medians of its head
-    force_ratio: float  # force RMSE in medians of its head
-
-    @property
-    def validation(self) -> bool:
-        """Whether it is of the validation set."""
-        return bool(self.values["split"] == VALID)
-
-
 def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return the table with its text as categories, so that two million rows are counted in no time."""
-    return table.assign(**{name: _category(table[name]) for name in TEXT})
-
-
-def _category(column: pandas.Series) -> pandas.Series:
-    column = column.astype("category")
-    if column.isna().any():
-        column = column.cat.add_categories([] if "" in column.cat.categories else [""]).fillna("")
-    return column.cat.remove_unused_categories()
+    filled = {name: table[name].astype(object).fillna("") if table[name].isna().any() else table[name] for name in TEXT}
+    return table.assign(
+        **{name: column.astype("category").cat.remove_unused_categories() for name, column in filled.items()}
+    )
 
 
 def summarise(results: Results, below: float) -> Summary:
     """Find the suspects: weight below `below`, in (0, 1]. Text columns have to be categories."""
-    table = results.table
-    weight, loss = table["weight"].to_numpy(), table["loss"].to_numpy()
+    table, audit = results.table, results.about.get("kind") == "audit"
+    weight, mean_weight, zscore = (table[name].to_numpy() for name in ("weight", "mean_weight", "zscore"))
     visited = ((table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)).to_numpy()
     suspect, validation = weight < below, (table["split"] == VALID).to_numpy()
-    nonfinite = visited & ~np.isfinite(loss)
-    audit = results.about.get("kind") == "audit"
-    codes = verdict_codes(table, suspect, nonfinite, validation | audit, below)
-    heads = find_heads(results, below, visited, suspect, nonfinite)
-    no_probability = table["head"].isin([head.name for head in heads if head.odds is None]).to_numpy()
-    finite_means = table["mean_weight"].to_numpy()[suspect & ~nonfinite & ~validation & no_probability]
-    soft = (finite_means >= SOFT[0]) & (finite_means <= SOFT[1])
+    nonfinite = visited & ~np.isfinite(table["loss"].to_numpy())
+    once, persistent = table["times_seen"].to_numpy() <= 1, mean_weight < below
+    verdict = np.select([~suspect, nonfinite, validation | audit, once, persistent], [-1, 0, 4, 3, 1], default=2)
+    rows = np.flatnonzero(suspect)
+    heads = find_heads(results, visited, suspect, nonfinite)
+    by_threshold = table["head"].isin([head.name for head in heads if head.expected is None]).to_numpy()
+    means = mean_weight[suspect & ~nonfinite & ~validation & by_threshold]
     return Summary(
-        below,
-        validation,
-        visited,
-        suspect,
-        nonfinite,
-        ranking(suspect, nonfinite, weight, table["zscore"].to_numpy()),
-        {name: int((codes == i).sum()) for i, name in enumerate(VERDICTS)},
-        float(soft.mean()) if soft.size else math.nan,
-        heads,
-        audit,
-        common_folder(table["source"].cat.categories),
+        below=below,
+        validation=validation,
+        visited=visited,
+        suspect=suspect,
+        nonfinite=nonfinite,
+        verdict=verdict.astype(np.int8),
+        order=rows[worst_first(weight[rows], zscore[rows], nonfinite[rows])],
+        verdicts={name: int((verdict == i).sum()) for i, name in enumerate(VERDICTS)},
+        soft_share=float(((means >= SOFT[0]) & (means <= SOFT[1])).mean()) if means.size else math.nan,
+        heads=heads,
+        audit=audit,
+        folder=common_folder(table["source"].cat.categories),
     )
 
 
-def ranking(
-    suspect: NDArray[np.bool_],
-    nonfinite: NDArray[np.bool_],
-    weight: NDArray[np.floating],
-    zscore: NDArray[np.floating],
-) -> NDArray[np.int64]:
-    """Return the rows of the suspects, the worst first."""
-    rows = np.flatnonzero(suspect)
-    return rows[worst_first(weight[rows], zscore[rows], nonfinite[rows])]
+def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
+    """Return the `top` worst suspects: named tuples of their columns in the table and of the ones below.
 
-
-def verdict_codes(
-    table: pandas.DataFrame,
-    suspect: NDArray[np.bool_],
-    nonfinite: NDArray[np.bool_],
-    judged: NDArray[np.bool_],
-    below: float,
-) -> NDArray[np.int8]:
-    """Return for each configuration the index of its verdict in VERDICTS, -1 where it is no suspect.
-
-    `judged` (N,): only the last judgement is known, see JUDGED.
+    rank (from 1), row (of the table), verdict, validation (whether it is of the validation set), file (within the
+    folder of all), energy_ratio and force_ratio: size of the errors in medians of the head. Strings are untrusted.
     """
-    once = table["times_seen"].to_numpy() <= 1
-    persistent = table["mean_weight"].to_numpy() < below
-    codes = np.select([~suspect, nonfinite, judged, once, persistent], [-1, 0, 4, 3, 1], default=2)
-    return codes.astype(np.int8)
-
-
-def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Suspect]:
-    """Return the `top` worst suspects."""
     rows = summary.order[:top]
-    part = table.iloc[rows]
-    judged = summary.validation[rows] | summary.audit
-    codes = verdict_codes(part, summary.suspect[rows], summary.nonfinite[rows], judged, summary.below)
-    medians = {name: _medians(table, name) for name in ("energy_error_per_atom", "force_rmse")}
-    found = []
-    for rank, (row, code, values) in enumerate(zip(rows, codes, part.to_dict("records"), strict=True), 1):
-        ratios = [abs(values[name]) / medians[name][values["head"]] for name in medians]
-        own, file = {str(k): v for k, v in values.items()}, str(values["source"]).removeprefix(summary.folder)
-        found.append(Suspect(rank, int(row), VERDICTS[code], own, file, *ratios))
-    return found
-
-
-def _medians(table: pandas.DataFrame, column: str) -> dict[str, float]:
-    """Median absolute value by head; NaN instead of 0, by which one can't divide."""
-    medians = table[column].abs().groupby(table["head"], observed=True).median()
-    return {str(name): value if value > 0 else math.nan for name, value in medians.items()}
+    errors = table[["energy_error_per_atom", "force_rmse"]].abs()
+    medians = errors.groupby(table["head"], observed=True).median().replace(0, math.nan)  # one can't divide by 0
+    suspects = table.iloc[rows]
+    ratios = errors.iloc[rows].to_numpy() / medians.loc[suspects["head"]].to_numpy()
+    suspects = suspects.assign(
+        rank=range(1, len(rows) + 1),
+        row=rows,
+        verdict=[VERDICTS[code] for code in summary.verdict[rows]],
+        validation=summary.validation[rows],
+        file=[str(source).removeprefix(summary.folder) for source in suspects["source"]],
+        energy_ratio=ratios[:, 0],
+        force_ratio=ratios[:, 1],
+    )
+    return list(suspects.itertuples(index=False, name="Suspect"))

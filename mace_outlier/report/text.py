@@ -38,9 +38,14 @@ def count(number: float) -> str:
     return f"{number:,.0f}" if number >= 9.95 or number == int(number) else f"{number:.1f}"
 
 
-def of_many(number: int, one: str, many: str | None = None) -> str:
+def about(number: float) -> str:
+    """Return an expected number of things in words."""
+    return "fewer than 0.1" if number < 0.05 else f"about {count(number)}"
+
+
+def of_many(number: int, one: str) -> str:
     """Return "1 configuration" or "2 configurations"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one}{'s' * (number != 1)}"
 
 
 def percent(share: float) -> str:
@@ -55,7 +60,7 @@ def percent(share: float) -> str:
 
 
 def unbroken(sentence: str) -> str:
-    """Return a sentence of our own whose percentages stay on one line."""
+    """Return a sentence whose percentages stay on one line."""
     return sentence.replace(" %", "\u00a0%")
 
 
@@ -79,15 +84,10 @@ def significant(value: float, digits: int = 3) -> str:
     return DASH if math.isnan(value) else f"{value:.{digits}g}"
 
 
-def ase_line(source: str, frame: int) -> str:
-    """Return the line of Python that reads this configuration; a path is quoted as Python quotes it."""
+def line_to_copy(source: str, frame: int) -> str:
+    """Return the Python that reads a frame with ASE; "" where ASE can't read the file, or the path is too long."""
     quoted = repr(source)
     if '"' not in quoted and "\\" not in quoted:
         quoted = f'"{quoted[1:-1]}"'
-    return f"ase.io.read({quoted}, {frame})"
-
-
-def line_to_copy(source: str, frame: int) -> str:
-    """A command that shows the frame with ASE; "" where ASE can't read the file, or the path is too long to show."""
-    line = "" if source.lower().endswith(NOT_ASE) else ase_line(source, frame)
-    return line if len(line) <= LONGEST_LINE else ""
+    line = f"ase.io.read({quoted}, {frame})"
+    return "" if source.lower().endswith(NOT_ASE) or len(line) > LONGEST_LINE else line

@@ -1,23 +1,23 @@
-"""How well suspects are told apart, where the data say which labels are known to be wrong."""
+"""How well the weights agree with labels that are known to be wrong, where the data say which these are."""
 
+import math
 from itertools import islice
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import mannwhitneyu
 
 from ..data.sources import read_frames
 from ..results.reading import Results
 from .summary import Summary
 from .text import clean
 
-YES, NO = {"true", "t", "yes", "1"}, {"false", "f", "no", "0"}
+WORDS = dict.fromkeys(("true", "t", "yes", "1", "1.0"), 1) | dict.fromkeys(("false", "f", "no", "0", "0.0"), 0)
 
 
 class Agreement(NamedTuple):
-    """What the weights made of some labels; visited configurations only."""
+    """How well weights and z-scores agree with what is known; of configurations that were visited."""
 
     judged: int
     wrong: int
@@ -26,19 +26,9 @@ class Agreement(NamedTuple):
     auroc_weight: float  # of 1 - weight: how often a wrong label has the lower weight; NaN: none or all are wrong
     auroc_zscore: float
 
-    @property
-    def precision(self) -> float:
-        """Hits / suspects; NaN: no suspect."""
-        return self.hits / self.suspects if self.suspects else float("nan")
-
-    @property
-    def recall(self) -> float:
-        """Hits / wrong; NaN: none is wrong."""
-        return self.hits / self.wrong if self.wrong else float("nan")
-
 
 class Truth(NamedTuple):
-    """Which labels are known to be wrong, and what the weights made of them."""
+    """Which labels are known to be wrong, and how well the weights agree with that."""
 
     key: str
     labels: NDArray[np.bool_]  # (N,) True: wrong
@@ -79,12 +69,10 @@ def _agreement(results: Results, summary: Summary, wrong: NDArray[np.bool_], par
 
 def auroc(scores: NDArray[np.floating], positive: NDArray[np.bool_]) -> float:
     """Return the probability that a positive has the higher score than a negative (ties count half); NaN: no pair."""
-    positives = int(positive.sum())
-    negatives = len(positive) - positives
-    if not positives or not negatives:
-        return float("nan")
-    surplus = rankdata(scores)[positive].sum() - positives * (positives + 1) / 2
-    return float(surplus / (positives * negatives))
+    if positive.all() or not positive.any():
+        return math.nan
+    pairs = mannwhitneyu(scores[positive], scores[~positive], method="asymptotic").statistic
+    return float(pairs / (positive.sum() * (~positive).sum()))
 
 
 def read_labels(results: Results, key: str) -> NDArray[np.int8]:
@@ -93,26 +81,16 @@ def read_labels(results: Results, key: str) -> NDArray[np.int8]:
     labels = np.full(len(results.table), -1, dtype=np.int8)
     frames = results.table["frame"].to_numpy()
     for source, rows in results.table.groupby("source", observed=True).indices.items():
-        found = _labels_of(str(source), directory, key, int(frames[rows].max()) + 1)
-        labels[rows] = found[frames[rows]]
+        last = int(frames[rows].max())
+        entries = [frame.info.get(key) for frame in islice(read_frames(str(source), directory), last + 1)]
+        if len(entries) <= last:
+            raise ValueError(f"--truth {key}: {source!r} has {len(entries)} frames now, the training used frame {last}")
+        labels[rows] = np.array([_label(entry, key, source) for entry in entries], dtype=np.int8)[frames[rows]]
     return labels
 
 
-def _labels_of(source: str, directory: str | Path, key: str, length: int) -> NDArray[np.int8]:
-    """The labels of the first `length` frames of a file."""
-    infos = [frame.info.get(key) for frame in islice(read_frames(source, directory), length)]
-    if len(infos) < length:
-        raise ValueError(f"--truth {key}: {source!r} has {len(infos)} frames now, the training used frame {length - 1}")
-    return np.array([-1 if value is None else _truth(value, key, source) for value in infos], dtype=np.int8)
-
-
-def _truth(value: Any, key: str, source: str) -> bool:
-    if isinstance(value, str) and value.strip().lower() in YES | NO:
-        return value.strip().lower() in YES
-    if (
-        not isinstance(value, str)
-        and np.size(value) == 1
-        and np.isin(np.asarray(value).astype(float), (0.0, 1.0)).all()
-    ):
-        return bool(np.asarray(value).item())
-    raise ValueError(f"--truth {key}: {clean(value, 40)} in {source!r} is neither true nor false")
+def _label(entry: Any, key: str, source: str) -> int:
+    word = str(np.squeeze(entry)).strip().lower()  # a one-element array is what it holds
+    if entry is None or word in WORDS:
+        return -1 if entry is None else WORDS[word]
+    raise ValueError(f"--truth {key}: {clean(entry, 40)} in {source!r} is neither true nor false")

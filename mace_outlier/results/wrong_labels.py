@@ -76,6 +76,11 @@ class WrongLabels(NamedTuple):
         return self.undecided > MOST
 
     @property
+    def many(self) -> bool:
+        """Whether so many are taken for wrong that it could be the others that are."""
+        return self.share > MANY
+
+    @property
     def evidence(self) -> str:
         """The evidence, for where nothing is believed; never rounded up to what is needed."""
         return f"evidence {math.floor(self.gain)} of the {NEEDED:g} that are needed"

@@ -74,12 +74,12 @@ def test_a_configuration_that_was_never_visited_is_no_evidence():
     found = summarised(table)
     assert found.unseen == 3
     assert not found.nonfinite.any()
-    assert found.heads[0].expected == pytest.approx(7 * 0.02275, rel=1e-3)
+    assert heads.by_chance(found.heads, 0.5)[0] == pytest.approx(7 * 0.02275, rel=1e-3)
     assert "3 configurations were never visited" in " ".join(words.how_sure(found))
 
 
 def by_chance(table, *about, below=0.5) -> tuple[float, float]:
-    return heads.by_chance(summarised(table, *about, below=below).heads)
+    return heads.by_chance(summarised(table, *about, below=below).heads, below)
 
 
 def test_by_chance_follows_the_threshold_and_the_cut():
@@ -102,7 +102,7 @@ def test_each_head_has_its_own_threshold():
     about["distribution"][1]["threshold"] = 3.0
     found = summarised(table, about).heads
     assert [(head.name, head.members) for head in found] == [("b", 200), ("a", 100)]
-    assert [head.expected for head in found] == pytest.approx([4.55, 0.135], abs=0.01)
+    assert [heads.by_chance([head], 0.5)[0] for head in found] == pytest.approx([4.55, 0.135], abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,14 @@ def test_words_say_that_a_separation_is_soft():
     assert "separation is soft" in " ".join(words.how_sure(summarised(table)))
     table["mean_weight"] = 0.1
     assert "soft" not in " ".join(words.how_sure(summarised(table)))
+
+
+def test_text_that_is_missing_is_empty():
+    table = made_up_table(3)
+    table["config_type"] = ["a", None, "a"]
+    assert summary.with_categories(table)["config_type"].tolist() == ["a", "", "a"]
+    unused = summary.with_categories(table)[:1]
+    assert summary.with_categories(unused)["config_type"].cat.categories.tolist() == ["a"]
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ import pytest
 from ase import Atoms
 from ase.build import fcc111
 from made_up_results import made_up_sample, made_up_table, summarised, water_cluster, write_run
+from matplotlib.quiver import Quiver
 
 from mace_outlier.report import figures, sample, scatter, structures, summary
-from mace_outlier.report.epochs import history_of
+from mace_outlier.report.epochs import read_history
 from mace_outlier.results.reading import read_results
 
 
@@ -28,11 +29,11 @@ def test_energies_are_relative_to_the_isolated_atoms_or_to_a_fit():
         )
     pairs, said = sample.energies(*parity_sample(frames, 4))
     assert "isolated atoms" in said
-    assert pairs.predicted == pytest.approx([-3 / len(frame) for frame in frames])
+    assert pairs.values[1] == pytest.approx([-3 / len(frame) for frame in frames])
     del frames[2].info["isolated_atoms_energy"]
     pairs, said = sample.energies(*parity_sample(frames, 4))
     assert "fitted" in said
-    assert pairs.reference == pytest.approx([1, 0, 0, 0], abs=1e-9)  # the suspect doesn't bend the fit
+    assert pairs.values[0] == pytest.approx([1, 0, 0, 0], abs=1e-9)  # the suspect doesn't bend the fit
     assert pairs.suspect.tolist() == [True, False, False, False]
 
 
@@ -44,7 +45,7 @@ def test_force_pairs_skip_what_is_missing_or_not_finite():
     frames[0].arrays["reference_forces"][1, 2] = np.nan
     frames[2].arrays["reference_forces"] = np.zeros((3, 3))
     pairs = sample.forces(*parity_sample(frames, 3))
-    assert len(pairs.reference) == 17
+    assert pairs.values.shape == (2, 17)
     assert pairs.suspect.sum() == 8
     assert sample.force_errors(frames[0]) is None
     assert sample.force_errors(frames[1]) is None
@@ -63,13 +64,13 @@ def test_a_sample_of_another_training_is_left_out(tmp_path):
 def test_suspects_far_out_do_not_set_the_limits():
     values = np.linspace(-1, 1, 200)
     suspect = np.arange(200) == 7
-    far = sample.Pairs(np.where(suspect, 1e7, values), values, suspect)
-    low, high = scatter._limits(far)
+    far = np.stack([np.where(suspect, 1e7, values), values])
+    low, high = scatter.limits_of(sample.Pairs(far, suspect))
     assert -4 < low < -1
     assert 1 < high < 4
-    assert scatter._limits(far._replace(reference=-far.reference))[0] > -4
-    near = sample.Pairs(np.where(suspect, 1.5, values), values, suspect)
-    assert scatter._limits(near)[1] > 1.5
+    assert scatter.limits_of(sample.Pairs(-far, suspect))[0] > -4
+    near = np.stack([np.where(suspect, 1.5, values), values])
+    assert scatter.limits_of(sample.Pairs(near, suspect))[1] > 1.5
 
 
 def test_the_map_bins_many_configurations():
@@ -106,10 +107,17 @@ def test_names_are_no_mathematics_and_may_have_any_letters():
 def test_history_keeps_the_last_of_a_repeated_epoch():
     about = {
         "history": [
-            {"epoch": e, "head": h, "visited": i} for i, (e, h) in enumerate([(0, "a"), (1, "a"), (1, "a"), (0, "b")])
+            {"epoch": e, "head": h, "mean_weight": i}
+            for i, (e, h) in enumerate([(0, "a"), (1, "a"), (1, "a"), (0, "b")])
         ]
     }
-    assert [entry["visited"] for entry in history_of(about, "a")] == [0, 2]
+    history = read_history(about)
+    assert history[["head", "epoch", "mean_weight"]].to_numpy().tolist() == [
+        ["a", 0, 0.0],
+        ["b", 0, 3.0],
+        ["a", 1, 2.0],
+    ]
+    assert read_history({}).empty
 
 
 @pytest.mark.parametrize(
@@ -127,12 +135,34 @@ def test_structures_are_drawn_where_they_can_be(frame, drawn):
         canvas = structures.draw_structure(frame)
     assert (canvas is not None) == drawn
     if canvas:
-        assert figures.encoded(canvas, "png", 50).startswith("data:image/png;base64,")
+        assert figures.encoded(canvas, "png").startswith("data:image/png;base64,")
+
+
+def arrows_of(frame: Atoms):
+    with figures.our_style():
+        canvas = structures.draw_structure(frame)
+    return [drawn for drawn in canvas.axes[0].collections if isinstance(drawn, Quiver)]
+
+
+def test_arrows_are_those_of_the_force_errors():
+    """To scale, also where they start: on the atoms that have an error."""
+    frame = Atoms("HHeLi", [[0, 0, 0], [3, 0, 0], [0, 2, 0]])
+    errors = np.array([[0, 0.4, 0], [0.2, 0, 0], [0, 0, 0.01]])
+    frame.arrays["reference_forces"] = np.ones((3, 3))
+    frame.arrays["predicted_forces"] = 1 + errors
+    [arrows] = arrows_of(frame)
+    lengths = np.hypot(arrows.U, arrows.V)
+    assert len(lengths) == 2  # none that can't be seen
+    assert lengths[0] == pytest.approx(2 * lengths[1])
+    assert np.linalg.norm(np.diff(arrows.XY, axis=0)) == pytest.approx(3.0)
+    frame.arrays["predicted_forces"] = np.ones((3, 3))
+    assert not arrows_of(frame)
 
 
 def test_a_molecule_lies_flat_and_is_not_mirrored():
     for seed in range(6):
         frame = water_cluster(1, np.random.default_rng(seed))
-        turn, centre = structures._view(frame)
-        assert np.linalg.det(turn) == pytest.approx(1)
-    assert ((frame.positions - centre) @ turn)[:, 2] == pytest.approx(0, abs=0.1)
+        rotation = structures.flat_view(frame.positions)
+        assert np.linalg.det(rotation) == pytest.approx(1)
+        heights = (frame.positions - frame.positions.mean(axis=0)) @ rotation
+        assert heights[:, 2] == pytest.approx(0, abs=0.1)

@@ -72,7 +72,7 @@ def test_files_are_named_within_the_folder_that_they_share(tmp_path, capsys):
     run = write_run(tmp_path, table, sample=made_up_sample(table, 10))
     out = printed(capsys, run)
     assert out.count(" a/train.xyz ") == out.count(" b/train.xyz ") == 2
-    assert "sources are in /data/water/" in out
+    assert "files are in /data/water/" in out
     page = (tmp_path / "demo_run-1_outliers.html").read_text()
     assert page.count('<td class="file">a/train.xyz</td>') == page.count('<td class="file">b/train.xyz</td>') == 2
     assert "The files are in <code>/data/water/</code>" in page

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, population_entry
 from made_up_results import about_populations, made_up_populations, said, summarised
-from scipy.integrate import quad
+from scipy.stats import norm
 
 from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
-from mace_outlier.report import losses
+from mace_outlier.report import heads
 from mace_outlier.results.wrong_labels import WrongProperty, read_wrong_labels
 
 MIXTURE = {"distribution": "mixture", "threshold": 8.0}
 
 
 def read(fit):
-    return losses.read_losses(population_entry(fit), MIXTURE)
+    return heads.read_losses(population_entry(fit), MIXTURE)
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
@@ -36,7 +36,7 @@ def test_a_judgement_is_read_as_the_training_describes_it():
     head = HeadJudge(Settings())
     head.refit(np.arange(size), seen, size)
     more = {"location": -1.0, "scale": 0.4, "share": 0.15, "certainty": 0.99, "judged": size}
-    wrong = losses.read_losses({"kind": "mixture"} | head.describe() | more, {}).wrong
+    wrong = heads.read_losses({"kind": "mixture"} | head.describe() | more, {}).wrong
     assert (wrong.judged, wrong.share, wrong.undecided) == (size, 0.15, 0.0)
     assert wrong.gain > 10
     [energy] = wrong.believed
@@ -55,10 +55,10 @@ def test_a_judgement_is_read_as_the_training_describes_it():
 def test_which_properties_have_wrong_labels(fit, believed):
     found = read(fit)
     assert [own.name for own in found.wrong.believed] == believed
-    assert found.found == bool(believed)
-    assert (found.recorded, found.probable, found.curve) == (True, True, False)
+    assert found.believed == bool(believed)
+    assert (found.recorded, found.probable, found.distribution) == (True, True, None)
     assert found.centre == pytest.approx(math.exp(-1.5))
-    assert math.isnan(found.crossing(0.5))  # no loss is a limit
+    assert math.isnan(found.half_weight)  # no loss is a limit
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_the_size_of_wrong_forces(wrong, size):
 
 
 def test_doubts_are_read():
-    assert (read(UNDECIDED).undecided, read(UNDECIDED).wrong.too_many) == (0.12, False)
-    assert (read(TOO_MANY).undecided, read(TOO_MANY).wrong.too_many) == (0.55, True)
-    assert (read(MANY).many, read(BOTH).many) == (True, False)
-    assert losses.read_losses(population_entry(BOTH) | {"refused": "NaN"}, {}).refused == "NaN"
+    assert (read(UNDECIDED).wrong.undecided, read(UNDECIDED).wrong.too_many) == (0.12, False)
+    assert (read(TOO_MANY).wrong.undecided, read(TOO_MANY).wrong.too_many) == (0.55, True)
+    assert (read(MANY).wrong.many, read(BOTH).wrong.many) == (True, False)
+    assert heads.read_losses(population_entry(BOTH) | {"refused": "NaN"}, {}).refused == "NaN"
 
 
 ENERGY = BOTH["properties"]["energy"]
@@ -98,7 +98,7 @@ ENERGY = BOTH["properties"]["energy"]
 def test_a_judgement_that_is_none_is_not_recorded(broken):
     entry = population_entry(BOTH) | broken
     assert read_wrong_labels(population_entry(BOTH))
-    assert not losses.read_losses(entry, MIXTURE).recorded
+    assert not heads.read_losses(entry, MIXTURE).recorded
     about = about_populations(BOTH) | {"distribution": [entry]}
     assert "How the labels were judged was not recorded" in said(made_up_populations(60, BOTH), about)
 
@@ -113,38 +113,39 @@ def test_properties_that_are_none_are_left_out():
 
 def test_thresholds_are_of_the_loss_or_of_its_logarithm():
     entry = {"location": -1.0, "scale": 0.5, "threshold": 2.0}
-    assert losses.read_losses(entry, {}).crossing(0.5) == 0.0  # no kind: normal
-    lognormal = losses.read_losses(entry | {"kind": "lognormal"}, {})
-    assert (lognormal.crossing(0.5), lognormal.centre) == (1.0, math.exp(-1.0))
+    assert heads.read_losses(entry, {}).half_weight == 0.0  # no kind: normal
+    lognormal = heads.read_losses(entry | {"kind": "lognormal"}, {})
+    assert (lognormal.half_weight, lognormal.centre) == (1.0, math.exp(-1.0))
 
 
 def test_weights_that_never_cross():
-    assert losses.read_losses(population_entry(BOTH), MIXTURE | {"threshold": "inf"}).crossing(0.5) == math.inf
-    assert losses.read_losses({}, {"threshold": "inf"}).crossing(0.5) == math.inf
-    assert math.isnan(losses.read_losses({}, {}).crossing(0.5))
+    assert heads.read_losses(population_entry(BOTH), MIXTURE | {"threshold": "inf"}).half_weight == math.inf
+    assert heads.read_losses({}, {"threshold": "inf"}).half_weight == math.inf
+    assert math.isnan(heads.read_losses({}, {}).half_weight)
 
 
 @pytest.mark.parametrize("kind", ["normal", "lognormal"])
-def test_densities_are_of_the_log_loss(kind):
-    found = losses.read_losses({"kind": kind, "location": 0.6, "scale": 0.8}, {})
-    lowest = -60 if kind == "lognormal" else math.log(1e-9)
-    total = quad(lambda x: found.density(np.array([x]))[0], lowest, 40, limit=400)[0]
-    assert total == pytest.approx(0.7734 if kind == "normal" else 1.0, abs=1e-3)  # the part above a loss of 0
+def test_distributions_are_of_the_loss_or_of_its_logarithm(kind):
+    found = heads.read_losses({"kind": kind, "location": 0.6, "scale": 0.8, "threshold": 2.0}, {})
+    assert found.distribution.sf(found.half_weight) == pytest.approx(0.02275, abs=1e-5)
+    assert found.distribution.median() == pytest.approx(found.centre)
+    of_log_two = norm.cdf(math.log(2.0), 0.6, 0.8)
+    assert found.distribution.cdf(2.0) == pytest.approx(norm.cdf(2.0, 0.6, 0.8) if kind == "normal" else of_log_two)
 
 
 # --- how many are right ----------------------------------------------------------------------------------------------
 
 
-def test_odds_are_sums_of_weights_that_were_learnt():
+def test_what_is_expected_are_sums_of_weights_that_were_learnt():
     table = made_up_populations(60, BOTH, share=0)
     table["weight"] = 1.0
     table.loc[:6, "weight"] = [0.0, 0.05, 0.3, 0.49, 0.5, 0.8, 0.95]
     table.loc[[0, 7], "loss"] = np.nan, 0.0  # not finite; without a label
     table.loc[8, ["times_seen", "last_epoch", "loss"]] = [0, -1, np.nan]  # never visited
     [head] = summarised(table, about_populations(BOTH)).heads
-    assert (head.judged, head.odds.suspects, head.odds.others) == (57, 3, 54)
-    assert (head.odds.false_alarms, head.odds.missed) == pytest.approx((0.84, 0.5 + 0.2 + 0.05))
-    assert head.odds.ambiguous == 4
+    assert (head.judged, head.expected.suspects, head.expected.others) == (57, 3, 54)
+    assert (head.expected.false_alarms, head.expected.missed) == pytest.approx((0.84, 0.5 + 0.2 + 0.05))
+    assert head.expected.ambiguous == 4
 
 
 def test_expected_numbers_are_those_that_come():
@@ -154,8 +155,8 @@ def test_expected_numbers_are_those_that_come():
     wrong = np.arange(20_000) < 4000
     found = summarised(table, about_populations(fit))
     [head] = found.heads
-    assert head.odds.false_alarms == pytest.approx((found.suspect & ~wrong).sum(), rel=0.1)
-    assert head.odds.missed == pytest.approx((~found.suspect & wrong).sum(), rel=0.1)
+    assert head.expected.false_alarms == pytest.approx((found.suspect & ~wrong).sum(), rel=0.1)
+    assert head.expected.missed == pytest.approx((~found.suspect & wrong).sum(), rel=0.1)
     assert "overlap" not in said(table, about_populations(fit))
     closer = fit | {"properties": {"energy": energies | {"wrong": 0.006}}}
     assert "Right and wrong ones overlap" in said(made_up_populations(2000, closer), about_populations(closer))

@@ -32,12 +32,12 @@ def numbers(table, about):
 
 def test_tiles_of_wrong_labels():
     table = made_up_populations(400, BOTH)
-    odds = summarised(table, about_populations(BOTH)).heads[0].odds
+    expected = summarised(table, about_populations(BOTH)).heads[0].expected
     shown = numbers(table, about_populations(BOTH))
     assert shown["meV/atom: typical wrong energies, 14.9 %, too high and too low alike"] == "60"
     assert shown["x what is expected: typical wrong forces, 3.0 %"] == "2.4"
-    missed = f"expected false alarms; {odds.missed:.1f} wrong labels missed"
-    assert float(shown[missed]) == pytest.approx(odds.false_alarms, abs=0.05)
+    missed = f"expected false alarms; {expected.missed:.1f} wrong labels missed"
+    assert float(shown[missed]) == pytest.approx(expected.false_alarms, abs=0.05)
     assert not [what for what in shown if "chance" in what]
     mixed = numbers(*made_up_heads())
     assert mixed["x what is expected: typical wrong forces, 3.0 %, in 1 head"] == "2.4"

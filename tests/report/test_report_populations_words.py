@@ -4,20 +4,21 @@ import pytest
 from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, WRONG_ENERGIES
 from made_up_results import about_populations, made_up_heads, made_up_populations, said, summarised, with_validation
 
-from mace_outlier.report import chance, judgements, words
+from mace_outlier.report import judgements, words
+from mace_outlier.report.text import about
 
 
 def test_wrong_labels_in_words():
     table = made_up_populations(400, BOTH)
     found = summarised(table, about_populations(BOTH))
-    odds, text = found.heads[0].odds, said(table, about_populations(BOTH))
+    expected, text = found.heads[0].expected, said(table, about_populations(BOTH))
     for shown in (
         "Of 400 labels, wrong ones stand out by errors that the geometry doesn't explain: energies of 14.9 % are off "
         "by some 60 meV/atom, too high and too low alike (right ones scatter by 3.0); forces of 3.0 % are off by some "
         "2.4 x what is expected (right ones vary by a factor of 1.3). The evidence for them is 245, and 6 is strong",
-        f"of {found.suspects} suspects {chance.about(odds.false_alarms)} are expected to be right (false alarms; the",
-        f"of {400 - found.suspects} other configurations {chance.about(odds.missed)} to be wrong (missed)",
-        f"{odds.ambiguous} of these 400 configurations", "Look at some suspects before you believe them.",
+        f"of {found.suspects} suspects {about(expected.false_alarms)} are expected to be right (false alarms; the",
+        f"of {400 - found.suspects} other configurations {about(expected.missed)} to be wrong (missed)",
+        f"{expected.ambiguous} of these 400 configurations", "Look at some suspects before you believe them.",
     ):  # fmt: skip
         assert shown in text
     for absent in ("If all labels were right", "soft", "overlap", "threshold", "stand out.", "two populations"):

@@ -39,10 +39,10 @@ def test_clean_leaves_nothing_that_acts():
 
 @pytest.mark.parametrize("source", ["train.xyz", 'a"b.xyz', "a'b.xyz", "a\nb.xyz", "\\x", "\x1b", "ü.xyz", "\udcff"])
 def test_the_line_to_copy_is_the_path_in_python(source):
-    line = text.ase_line(source, 7)
+    line = text.line_to_copy(source, 7)
     assert line.isprintable()
     assert eval(line.removeprefix("ase.io.read")) == (source, 7)
-    assert text.ase_line("train.xyz", 3) == 'ase.io.read("train.xyz", 3)'
+    assert text.line_to_copy("train.xyz", 3) == 'ase.io.read("train.xyz", 3)'
 
 
 def test_numbers_are_readable():
@@ -84,7 +84,7 @@ def test_a_narrow_terminal_drops_columns_rather_than_digits():
     out = terminal.Console(width=80, file=io.StringIO(), markup=False, highlight=False)
     terminal.show(out, "name", found, find_groups(results_of(table).table, found), worst, None)
     shown = out.file.getvalue()
-    assert "left out for want of width: seen" in shown
+    assert "left out for want of width: epochs seen" in shown
     assert re.search(r"1 +train\.xyz +\d+ .*0\.0\d\d .*persistent", shown)
 
 
