@@ -1,6 +1,7 @@
 """Every suspect is tied to the user's own file and frame, whatever kind of data MACE was given."""
 
 import ase.db
+import mace.tools.scripts_utils  # noqa: F401 (the plugin is applied when it is loaded)
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,6 @@ from mace import data, tools
 from structures import molecules, spoil, write_hdf5, write_xyz
 from torch.utils.data import ConcatDataset
 
-import mace_outlier.mace.applying  # noqa: F401 (applies the seams)
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
