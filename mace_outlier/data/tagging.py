@@ -37,9 +37,8 @@ class Tagging:
     set. So each process has one of these, TAGGING, which `NumberedDataset` switches on where it arrives.
     """
 
-    def __init__(self) -> None:
-        self.on = False
-        self.in_full = True  # False: all is known of a configuration, and its tag may leave out what takes time
+    on = False
+    in_full = True  # False: all is known of a configuration, and its tag may leave out what takes time
 
     @contextmanager
     def until_the_end(self) -> Iterator[None]:
