@@ -20,6 +20,11 @@ class Part(NamedTuple):
     frames: np.ndarray  # (positions,) integer
 
 
+def by_file_name(source: str) -> tuple[str, str]:
+    """What sources are sorted by: the file's name first, so that data staged to another folder keep their order."""
+    return os.path.basename(source), source
+
+
 class Provenance:
     """Rows of a training set.
 
@@ -36,8 +41,7 @@ class Provenance:
 
         self.heads = list(heads)
         labelled = [(head, part) for head, parts_of_head in enumerate(parts) for part in parts_of_head]
-        # by file name first: data staged to another folder keep their order
-        self.sources = sorted({part.source for _, part in labelled}, key=lambda name: (os.path.basename(name), name))
+        self.sources = sorted({part.source for _, part in labelled}, key=by_file_name)
         index = {name: i for i, name in enumerate(self.sources)}
         columns = [
             np.column_stack(np.broadcast_arrays(head, index[part.source], part.frames)) for head, part in labelled

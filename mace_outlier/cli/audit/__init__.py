@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     check(arguments)
     sources = list(dict.fromkeys(source for name in arguments.data for source in shards(name)))  # each once
     prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
+    from ...__main__ import main
     from ...data.sources import find_source
     from ...results.writing import set_aside, write_results
     from .evaluate import Evaluation
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"The results of an earlier audit are now {path}")
     write_results(prefix, verdict.table, about(prefix, scores, verdict, arguments))
     evaluation.save_sample(prefix, verdict.table)
-    show(prefix, arguments.truth)
+    main(["report", str(prefix), *(["--truth", arguments.truth] if arguments.truth else [])])
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -70,10 +71,10 @@ def shards(name: str) -> list[str]:
     """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted."""
     if not Path(name).is_dir():
         return [name]
-    found = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
-    if not found:
+    paths = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
+    if not paths:
         raise ValueError(f"--data {name}: no {', '.join(SHARDS)} in this folder")
-    return found
+    return paths
 
 
 def load(arguments: argparse.Namespace) -> Any:
@@ -86,12 +87,3 @@ def load(arguments: argparse.Namespace) -> Any:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Predictor(arguments.model, device, arguments.default_dtype, arguments.head)
-
-
-def show(prefix: Path, truth: str | None) -> None:
-    """Report on the results."""
-    from .. import report
-
-    parser = argparse.ArgumentParser()
-    report.add_arguments(parser)
-    report.run(parser.parse_args([str(prefix), *(["--truth", truth] if truth else [])]))
