@@ -109,13 +109,13 @@ def rows_of_head(table: pandas.DataFrame, head: str | None) -> pandas.DataFrame:
 
 def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFrame) -> list[str]:
     """Say what went where."""
-    counts = export.counts
+    counts, empty = export.counts, ": the file is empty"
     lines = [
         f"{arguments.suspects}: {counts['suspects']} of {len(table)} configurations have a weight below "
-        f"{arguments.below:g} or a loss that is not finite" + ("" if counts["suspects"] else ": the file is empty"),
+        f"{arguments.below:g} or a loss that is not finite{'' if counts['suspects'] else empty}",
         f"{arguments.trusted}: {counts['trusted']} configurations"
         + (f", and {counts['isolated']} isolated atoms as they were" if counts["isolated"] else "")
-        + ("" if counts["trusted"] or counts["isolated"] else ": the file is empty"),
+        + ("" if counts["trusted"] or counts["isolated"] else empty),
     ]
     if counts["never seen"]:
         lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")
