@@ -67,14 +67,9 @@ class NumberedDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrive in a worker process, where the host's samples have to be tagged as well."""
-        self.__dict__.update(state)
-        TAGGING.on = True
-
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at `position`."""
-        with TAGGING.asking(in_full=self.needs_tags):  # a data set on disk makes its samples anew every time
+        with TAGGING.switched(self.needs_tags, afterwards=TAGGING.on):  # a data set on disk makes its samples anew
             item = self.dataset[position]
         position %= len(self)
         if self._state[position] != FINITE and item is not None:  # None: MACE's LMDB could not read this entry

@@ -29,6 +29,9 @@ class Limits(NamedTuple):
     force: float  # largest root mean square, eV/A
 
 
+FINITE = Limits(0.0, 1e300, 1e300)  # of a head that was not in the sample
+
+
 def limits(energies: np.ndarray, forces: np.ndarray) -> Limits:
     """Limits from energies (N,), eV/atom without isolated atoms, and root mean squares of forces (N,), eV/A."""
     energies = energies[np.isfinite(energies)]
@@ -58,29 +61,27 @@ class Plausible:
         self.atomic_energies, self.labels = np.atleast_2d(np.asarray(atomic_energies, dtype=float)), tuple(labels)
         chosen = np.random.default_rng(0).permutation(len(dataset))[:SAMPLE]
         samples = (dataset[int(i)] for i in chosen)  # one at a time: each holds its edges
-        known = [(self._finite(sample), self._measure(sample)) for sample in samples if sample is not None]
-        measured = np.array([values for _, values in known]).reshape(-1, 3)
+        measured = np.array([self._measure(sample) for sample in samples if sample is not None]).reshape(-1, 3)
         self.limits = {head: limits(*measured[measured[:, 0] == head, 1:].T) for head in np.unique(measured[:, 0])}
-        self.rejected = sum(not (finite and self._inside(*values)) for finite, values in known)
-        self.examined = len(known)
+        self.rejected = sum(not self._inside(*values) for values in measured.tolist())
+        self.examined = len(measured)
 
     def __call__(self, sample: Any) -> bool:
         """True where the labels of a sample can be used."""
-        return self._finite(sample) and self._inside(*self._measure(sample))
-
-    def _finite(self, sample: Any) -> bool:
-        return not nonfinite_labels(sample, self.labels)
+        return self._inside(*self._measure(sample))
 
     def _inside(self, head: float, energy: float, force: float) -> bool:
-        limit = self.limits.get(head)  # NaN, no such label, is inside
-        return limit is None or (not abs(energy - limit.energy) > limit.width and not force > limit.force)
+        limit = self.limits.get(head, FINITE)  # NaN, no such label, is inside
+        return not abs(energy - limit.energy) > limit.width and not force > limit.force
 
     def _measure(self, sample: Any) -> tuple[float, float, float]:
-        """Head, energy (eV/atom without isolated atoms) and root mean square force (eV/A)."""
+        """Head, energy (eV/atom without isolated atoms) and root mean square force (eV/A); infinite: not finite."""
         head = int(sample.head) if sample.head is not None else 0
-        free = self.atomic_energies[min(head, len(self.atomic_energies) - 1)]
+        if nonfinite_labels(sample, self.labels):
+            return head, np.inf, np.inf
+        isolated = self.atomic_energies[min(head, len(self.atomic_energies) - 1)]
         counts = sample.node_attrs.sum(0).double().numpy()
-        energy = (float(sample.energy) - counts @ free) / counts.sum() if sample.energy_weight else np.nan
+        energy = (float(sample.energy) - counts @ isolated) / counts.sum() if sample.energy_weight else np.nan
         force = float(sample.forces.double().square().mean().sqrt()) if sample.forces_weight else np.nan
         return head, energy, force
 
@@ -113,8 +114,8 @@ def plausible_energies(energies: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return finite
     residual = np.full(len(energies), np.inf)
     residual[finite] = (energies[finite] - counts[finite] @ shifts) / atoms[finite]
-    middle, spread = _middle_and_spread(residual[finite])
-    return np.abs(residual - middle) <= max(SIGMAS * spread, ENERGY)
+    limit = limits(residual, np.zeros(0))
+    return np.abs(residual - limit.energy) <= limit.width
 
 
 def log_left_out(rejected: int, examined: int, what: str, values: str) -> None:

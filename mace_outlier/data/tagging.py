@@ -31,31 +31,22 @@ def force_size(forces: Any) -> float:
 
 
 class Tagging:
-    """Whether the samples that the host makes are to carry tags: the one thing that a process has to know of it.
+    """Whether the samples that the host makes carry tags: the one thing that a process has to know of it.
 
-    A host makes its samples in functions of its own, and in worker processes, to which nothing can be handed but a data
-    set. So each process has one of these, TAGGING, which `NumberedDataset` switches on where it arrives.
+    A host makes its samples in functions of its own, to which nothing can be handed. So each process has one of these,
+    TAGGING, on while a training reads its data, and whenever a `NumberedDataset` that needs tags asks for a sample.
     """
 
     on = False
-    in_full = True  # False: all is known of a configuration, and its tag may leave out what takes time
 
     @contextmanager
-    def until_the_end(self) -> Iterator[None]:
-        """Stop tagging when the block ends, however it ends."""
+    def switched(self, on: bool, afterwards: bool) -> Iterator[None]:
+        """Switch tags on or off within the context, and `afterwards`, however it ends."""
+        self.on = on
         try:
             yield
         finally:
-            self.on = False
-
-    @contextmanager
-    def asking(self, in_full: bool) -> Iterator[None]:
-        """Whether the tags of samples that are made in the block have to be complete."""
-        self.in_full = in_full
-        try:
-            yield
-        finally:
-            self.in_full = True
+            self.on = afterwards
 
 
 TAGGING = Tagging()

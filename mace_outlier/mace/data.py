@@ -20,7 +20,7 @@ from ..data.metadata import Metadata
 from ..data.molecules import molecule_name
 from ..data.provenance import Part, Provenance
 from ..data.sources import UNKNOWN_SOURCE
-from ..data.tagging import TAG_FIELD, TAGGING, Tag, force_size
+from ..data.tagging import TAG_FIELD, Tag, force_size
 from .context import seam, tagging
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
@@ -85,10 +85,9 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
     numbers = np.asarray(config.atomic_numbers)
     origin = getattr(config, ORIGIN_FIELD, (None, -1))
     name = formula(numbers.tobytes(), numbers.dtype)
-    known = not TAGGING.in_full
-    kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
-    force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
-    setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))
+    molecule = molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
+    force = 0.0 if getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
+    setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, molecule, len(numbers), force, *origin))
     return sample
 
 
