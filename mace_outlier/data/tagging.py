@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .molecules import molecule_name
+
 TAG_FIELD = "__mace_outlier_tag__"  # of a sample; hosts such as torch_geometric don't collate names with underscores
 
 
@@ -21,13 +23,18 @@ class Tag(NamedTuple):
     frame: int = -1  # 0-based, in the source
 
 
-def force_size(forces: Any) -> float:
-    """Root mean square of the components of force labels (A, 3), an array; 0 where there are none, or not finite ones.
+def tag_of(config_type: Any, formula: str, numbers: np.ndarray, positions: Any, pbc: Any, forces: Any) -> Tag:
+    """Describe a configuration.
 
-    In the unit of the labels.
+    Args:
+        config_type: as the user named it.
+        formula: in Hill order.
+        numbers, positions, pbc: (A,) atomic numbers, (A, 3) in Angstrom, periodicity.
+        forces: labels (A, 3), eV/A, an array; None, or not finite: none that have a size.
     """
-    value = 0.0 if forces is None or not np.size(forces) else float(np.sqrt(np.mean(np.square(forces))))
-    return value if np.isfinite(value) else 0.0
+    force = 0.0 if forces is None or not np.size(forces) else float(np.sqrt(np.mean(np.square(forces))))
+    molecule = molecule_name(formula, numbers, positions, bool(np.any(pbc)))
+    return Tag(str(config_type), formula, molecule, len(numbers), force if np.isfinite(force) else 0.0)
 
 
 class Tagging:

@@ -68,10 +68,10 @@ def find_prefix(run: Path) -> Path:
 
 
 def _only(folder: Path) -> Path:
-    found = sorted([*folder.glob("*_outliers.json"), *folder.glob("results/*_outliers.json")])
-    if not found:
+    paths = sorted([*folder.glob("*_outliers.json"), *folder.glob("results/*_outliers.json")])
+    if not paths:
         raise ResultsError(f"no *_outliers.json in {folder} or {folder / 'results'}: was it trained with ema_robust?")
-    prefixes = [path.with_name(path.name.removesuffix("_outliers.json")) for path in found]
+    prefixes = [path.with_name(path.name.removesuffix("_outliers.json")) for path in paths]
     if len(prefixes) > 1:
         raise ResultsError(f"several runs in {folder}, name one of them: {', '.join(map(str, prefixes))}")
     return prefixes[0]

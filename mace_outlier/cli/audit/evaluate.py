@@ -12,10 +12,9 @@ from ase import Atoms
 from tqdm import tqdm
 
 from ...data.metadata import Metadata
-from ...data.molecules import molecule_name
 from ...data.provenance import Part, Provenance, by_file_name
 from ...data.sources import read_frames
-from ...data.tagging import Tag, force_size
+from ...data.tagging import Tag, tag_of
 from ...losses.residuals import residuals
 from ...results.files import sample_path
 from ...run import sample
@@ -59,10 +58,10 @@ class Evaluation:
         errors, features = [], []
         configurations = iter(tqdm(self._frames(), desc="audit", unit=" configurations", mininterval=1.0))
         while chunk := list(itertools.islice(configurations, self.batch_size)):
-            sources, _, frames = zip(*chunk, strict=True)
-            lengths.update(sources)
-            tags += [tag_of(atoms, self.keys["forces"]) for atoms in frames]
-            batch_errors, batch_features = self._evaluated(list(frames))
+            lengths.update(source for source, _ in chunk)
+            frames = [atoms for _, atoms in chunk]
+            tags += map(self._tag, frames)
+            batch_errors, batch_features = self._evaluated(frames)
             errors.append(batch_errors)
             features.append(batch_features)
         if not tags:
@@ -83,7 +82,7 @@ class Evaluation:
         suspects, others = sample.choose(table["weight"], table["zscore"], table["n_atoms"])
         rows = np.concatenate((suspects, others))
         wanted = set(rows.tolist())
-        frames = {row: atoms for row, (_, _, atoms) in enumerate(self._frames()) if row in wanted}
+        frames = {row: atoms for row, (_, atoms) in enumerate(self._frames()) if row in wanted}
         batches = (
             self.predictor.batch([frames[row] for row in rows[first : first + self.batch_size]], self.keys)
             for first in range(0, len(rows), self.batch_size)
@@ -91,8 +90,8 @@ class Evaluation:
         evaluated = sample.evaluate(self.predictor.model, batches, self.predictor.device, {"forces": True})
         sample.write_sample(sample_path(prefix), evaluated, rows, len(suspects))
 
-    def _frames(self) -> Iterator[tuple[str, int, Atoms]]:
-        """Source, frame and configuration, with the labels where MACE's training would find them."""
+    def _frames(self) -> Iterator[tuple[str, Atoms]]:
+        """Source and configuration, with the labels where MACE's training would find them; in the order of rows."""
         for source in self.sources:
             for frame, atoms in enumerate(read_frames(source)):
                 results = atoms.calc.results if atoms.calc is not None else {}
@@ -104,7 +103,12 @@ class Evaluation:
                 unknown = self.predictor.unknown_elements(atoms.numbers)
                 if unknown:
                     raise ValueError(f"{source} frame {frame} has elements that the model does not know: Z = {unknown}")
-                yield source, frame, atoms
+                yield source, atoms
+
+    def _tag(self, atoms: Atoms) -> Tag:
+        config_type, forces = atoms.info.get("config_type", "Default"), atoms.arrays.get(self.keys["forces"])
+        formula = atoms.get_chemical_formula("hill")
+        return tag_of(config_type, formula, atoms.numbers, atoms.positions, atoms.pbc, forces)
 
     def _evaluated(self, frames: list[Atoms]) -> tuple[np.ndarray, torch.Tensor]:
         """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames); and features."""
@@ -116,11 +120,3 @@ class Evaluation:
         bad = (labelled & ~finite).any(0, keepdim=True)
         errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()
         return errors, self.features.measure(batch, output).cpu()
-
-
-def tag_of(atoms: Atoms, forces_key: str) -> Tag:
-    """What a configuration is called, and how large its forces are."""
-    config_type = str(atoms.info.get("config_type", "Default"))
-    formula = atoms.get_chemical_formula("hill")
-    molecule = molecule_name(formula, atoms.numbers, atoms.positions, bool(atoms.pbc.any()))
-    return Tag(config_type, formula, molecule, len(atoms), force_size(atoms.arrays.get(forces_key)))
