@@ -13,9 +13,7 @@ from .tagging import Tag
 
 
 class Metadata:
-    """What each row is, on the host: config_type, formula, molecule, number of atoms, size of its force labels.
-
-    Learnt when a sample is first made.
+    """What each row is, on the host, learnt when a sample is first made.
 
     Large data sets are read sample by sample in the order of the training, so that what is known of them grows in the
     first epoch. Texts are held once, by a 64-bit hash, so that the processes of a distributed run can merge what each
@@ -32,7 +30,7 @@ class Metadata:
     def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Metadata":
         """What is known of rows by their formulas ("H2O"); of none where there are none."""
         metadata, parsed = cls(size), {text: Formula(text) for text in set(formulas)}
-        tags = {text: Tag("", f"{one:hill}", f"{one:hill}", len(one)) for text, one in parsed.items()}
+        tags = {text: Tag("", f"{formula:hill}", f"{formula:hill}", len(formula)) for text, formula in parsed.items()}
         for row, text in enumerate(formulas):
             metadata.note(row, tags[text])
         return metadata

@@ -19,10 +19,8 @@ UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: pos
 # MACE's name of a property -> the key that MACE reads by default. But ASE's reader takes "dipole" for a result of a
 # calculator, where MACE doesn't look, so that dipoles need --dipole_key=REF_dipole.
 KEYS = {name: f"REF_{name}" for name in ("energy", "forces", "stress", "virials", "charges", "dipole")}
-PER_ATOM = ("forces", "charges")
-PER_CONFIGURATION = (
-    "energy", "stress", "virials", "dipole", "polarizability", "head", "elec_temp", "total_charge", "total_spin",
-)  # fmt: skip
+# these are never per atom, even where they have as many rows as there are atoms
+PER_CONFIGURATION = ("energy", "stress", "virials", "dipole", "polarizability")
 
 
 def find_source(source: str, directory: str | Path | None = None) -> Path:
@@ -108,7 +106,8 @@ def _from_hdf5(group: Any) -> Atoms:
     for name, dataset in group["properties"].items():
         value = _value(dataset)
         if value is not None:
-            place: dict[str, Any] = atoms.arrays if _is_per_atom(name, value, len(atoms)) else atoms.info
+            per_atom = name not in PER_CONFIGURATION and np.shape(value)[:1] == (len(atoms),)
+            place: dict[str, Any] = atoms.arrays if per_atom else atoms.info
             place[KEYS.get(name, name)] = value
             if np.any(weights.get(name, 1.0) != 1.0):
                 atoms.info[f"config_{name}_weight"] = weights[name]
@@ -116,12 +115,6 @@ def _from_hdf5(group: Any) -> Atoms:
     atoms.info |= {} if config_type is None else {"config_type": config_type}
     atoms.info |= {} if weight in (None, 1.0) else {"config_weight": weight}
     return atoms
-
-
-def _is_per_atom(name: str, value: Any, n_atoms: int) -> bool:
-    if name in PER_ATOM or name in PER_CONFIGURATION:  # the stress of three atoms has as many rows as atoms
-        return name in PER_ATOM
-    return np.ndim(value) > 0 and len(value) == n_atoms
 
 
 def _value(dataset: Any) -> Any:

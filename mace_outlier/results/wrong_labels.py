@@ -68,7 +68,7 @@ class WrongLabels(NamedTuple):
     @property
     def believed(self) -> list[WrongProperty]:
         """Properties with wrong labels; []: none, or gross errors only."""
-        return [own for own in self.properties if own.share > 0]
+        return [wrong for wrong in self.properties if wrong.share > 0]
 
     @property
     def too_many(self) -> bool:
