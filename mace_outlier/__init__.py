@@ -15,9 +15,7 @@ _PUBLIC = {
     "RobustWeights": "weights.robust_weights",
     "Options": "run.options",
 }
-__all__ = [
-    "GaussianDistribution", "LossDistribution", "Options", "Records", "RobustLoss", "RobustWeights", "soft_weight",
-]  # fmt: skip
+__all__ = list(_PUBLIC)
 
 
 def __getattr__(name: str) -> object:

@@ -51,14 +51,14 @@ def register(extend):  # type: ignore[no-untyped-def]
     if disabled():
         return
     try:
-        from mace_outlier.mace import applying
+        from .mace import applying
 
         applying.register(extend, sys.modules[PLUGINS].extensible_functions)
     except Exception as error:
         from .mace import refusal
 
         refusal.register(str(error), extend)
-        _say_why_not(str(error))
+        _warn(str(error))
 
 
 def _apply(_module: object) -> None:
@@ -66,18 +66,18 @@ def _apply(_module: object) -> None:
     if host_loads_plugins():
         return
     try:
-        from mace_outlier.mace import applying
+        from .mace import applying
 
         applying.apply()
     except Exception as error:
         from .mace import refusal
 
         refusal.exchange(str(error))
-        _say_why_not(str(error))
+        _warn(str(error))
 
 
-def _say_why_not(reason: str) -> None:
-    """Warn; where warnings are errors, plain MACE goes on all the same."""
+def _warn(reason: str) -> None:
+    """Say why the plugin is not active; where warnings are errors, plain MACE goes on all the same."""
     global refused
     refused = reason
     import contextlib
@@ -115,19 +115,13 @@ class _Trigger:
 
     def __init__(self) -> None:
         self.pending = {PARSER: _extend_parser_when_called, TRAINING: _apply}
-        self.asking = set()  # type: ignore[var-annotated]  # the real finders are asked through this one
 
     def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
         """Return the real spec of a module we wait for, with a loader that calls us afterwards; None for the rest."""
-        if name not in self.pending or name in self.asking:
+        if name not in self.pending:
             return None
-        from importlib.util import find_spec
-
-        self.asking.add(name)
-        try:
-            spec = find_spec(name)
-        finally:
-            self.asking.discard(name)
+        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
+        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

@@ -10,20 +10,19 @@ import importlib
 import os
 import platform
 import re
+import shutil
 import site
 import sys
 import sysconfig
 import warnings
 from collections.abc import Callable
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from .. import __file__ as package_file
 from .. import __version__, _boot
 from .._boot import PLUGINS
 
-PACKAGES = ("mace-torch", "torch", "e3nn", "ase", "numpy")
 HOOK = "mace_outlier.pth"  # runs at every start of Python
 COMMAND = "mace_run_train"
 
@@ -34,29 +33,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print what was found; exits with 1 where a run would not work."""
-    print(f"mace-outlier  {__version__}, {Path(package_file).parent}")
-    print(f"Python        {platform.python_version()}, {sys.executable}")
-    for name in PACKAGES:
-        print(f"{name:13} {_version(name)}")
+    from ..run.about import versions
+
+    here = {
+        "python": f"{platform.python_version()}, {sys.executable}",
+        "mace-outlier": f"{__version__}, {Path(package_file).parent}",
+    }
+    for name, number in (versions() | here).items():
+        print(f"{name:13} {number}")
     waiting = _boot.waiting()
     faults = check_host()
     why_not = inactive(waiting)
     print(f"activated     {'no: ' + why_not if why_not else 'by ' + hook()}")
-    own = command()
-    faults += [] if not why_not or why_not in faults else [why_not]
-    faults += [] if own else [f"no {COMMAND} of this Python: install MACE with it"]
+    start = command()
+    no_command = "" if start else f"no {COMMAND} of this Python: install MACE with it"
+    faults += [fault for fault in (why_not, no_command) if fault and fault not in faults]
     for fault in faults:
         print(f"fault         {fault}")
     if faults:
         sys.exit(f"--loss=ema_robust would NOT work with this Python: {faults[0]}")
-    print(f"{own} --loss=ema_robust works with this Python.")
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
+    print(f"{start} --loss=ema_robust works with this Python.")
 
 
 def inactive(waiting: bool) -> str:
@@ -94,17 +90,17 @@ def hook() -> str:
 def command() -> str:
     """Print where MACE's command is; return how to call that of this Python, empty where there is none."""
     folders = [Path(sys.executable).parent, Path(sysconfig.get_path("scripts")), Path(site.getuserbase()) / "bin"]
-    own = [folder / COMMAND for folder in folders if is_of_this_python(folder / COMMAND)]
-    on_path = [Path(folder) / COMMAND for folder in os.get_exec_path() if (Path(folder) / COMMAND).exists()]
-    if on_path and is_of_this_python(on_path[0]):
-        print(f"command       {on_path[0]}")
-        return COMMAND
-    if on_path:
-        instead = f"give the path of this one's, {own[0]}" if own else "install MACE with this one"
-        print(f"command       {on_path[0]}, which is of ANOTHER Python: ask that one, or {instead}")
+    start = next((str(folder / COMMAND) for folder in folders if is_of_this_python(folder / COMMAND)), "")
+    on_path = shutil.which(COMMAND)
+    if on_path is None:
+        where = f"{start} (not on PATH)" if start else f"no {COMMAND} on PATH, nor beside this Python"
+    elif is_of_this_python(Path(on_path)):
+        where, start = on_path, COMMAND
     else:
-        print(f"command       {f'{own[0]} (not on PATH)' if own else f'no {COMMAND} on PATH, nor beside this Python'}")
-    return str(own[0]) if own else ""
+        instead = f"give the path of this one's, {start}" if start else "install MACE with this one"
+        where = f"{on_path}, which is of ANOTHER Python: ask that one, or {instead}"
+    print(f"command       {where}")
+    return start
 
 
 def is_of_this_python(script: Path) -> bool:
@@ -125,10 +121,8 @@ def check_host() -> list[str]:
             applying = importlib.import_module("mace_outlier.mace.applying")
     except Exception as error:
         return [f"MACE can't be imported: {type(error).__name__}: {error}"]
-    from ..mace.seams import check_all
-
     seams = applying.all_seams()
-    changed = _faults(*(partial(check_all, {place: seam}) for place, seam in seams.items()))
+    changed = [fault for place, seam in seams.items() for fault in _faults(applying.seams.check_all, {place: seam})]
     good = len(seams) - len(changed)
     print(f"seams         {good} of {len(seams)} functions of MACE {applying.mace_version()} are as expected")
     return _faults(applying.check_version) + changed + ([] if changed else check_losses())
@@ -147,14 +141,12 @@ def check_losses() -> list[str]:
     return [f"{default}: {unsupported[default]}"] if default in unsupported else []
 
 
-def _faults(*checks: Callable[[], None]) -> list[str]:
-    """What checks of the host say is wrong."""
+def _faults(check: Callable[..., None], *arguments: Any) -> list[str]:
+    """What a check of the host says is wrong; [] where nothing is."""
     from ..mace.seams import UnsupportedHostError
 
-    faults = []
-    for check in checks:
-        try:
-            check()
-        except UnsupportedHostError as error:
-            faults.append(str(error))
-    return faults
+    try:
+        check(*arguments)
+    except UnsupportedHostError as error:
+        return [str(error)]
+    return []

@@ -27,6 +27,7 @@ from ..data.sources import find_source
 from ..files import replacing
 from ..results.files import VALID
 from ..results.reading import read_results
+from ..run.options import number
 from .exported import Export, export_table
 
 SUFFIXES = (".xyz", ".extxyz")
@@ -37,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="results of the training: its folder, <results_dir>/<tag>, or one of its files")
     parser.add_argument("--suspects", type=Path, required=True, metavar="S.xyz", help="file for the suspects")
     parser.add_argument("--trusted", type=Path, required=True, metavar="T.xyz", help="file for all others")
+    cut = number(float, "a weight between 0 and 1", lambda below: 0 <= below <= 1)
     parser.add_argument(
-        "--below", type=float, default=0.5, metavar="W", help="suspects have a weight below this (default: %(default)s)"
+        "--below", type=cut, default=0.5, metavar="W", help="suspects have a weight below this (default: %(default)s)"
     )
     parser.add_argument("--head", metavar="NAME", help="configurations of this head only")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
@@ -48,8 +50,6 @@ def run(arguments: argparse.Namespace) -> None:
     """Write both files, or none; raises ValueError where the arguments or the training files don't fit."""
     outputs = {"--suspects": arguments.suspects, "--trusted": arguments.trusted}
     check_outputs(outputs, arguments.force)
-    if not 0 <= arguments.below <= 1:
-        raise ValueError(f"--below {arguments.below}: weights are between 0 and 1")
     results = read_results(arguments.run)
     table = rows_of_head(results.table, arguments.head)
     directory = results.about.get("directory")
@@ -109,13 +109,13 @@ def rows_of_head(table: pandas.DataFrame, head: str | None) -> pandas.DataFrame:
 
 def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFrame) -> list[str]:
     """Say what went where."""
-    counts = export.counts
+    counts, empty = export.counts, ": the file is empty"
     lines = [
         f"{arguments.suspects}: {counts['suspects']} of {len(table)} configurations have a weight below "
-        f"{arguments.below:g} or a loss that is not finite" + ("" if counts["suspects"] else ": the file is empty"),
+        f"{arguments.below:g} or a loss that is not finite{'' if counts['suspects'] else empty}",
         f"{arguments.trusted}: {counts['trusted']} configurations"
         + (f", and {counts['isolated']} isolated atoms as they were" if counts["isolated"] else "")
-        + ("" if counts["trusted"] or counts["isolated"] else ": the file is empty"),
+        + ("" if counts["trusted"] or counts["isolated"] else empty),
     ]
     if counts["never seen"]:
         lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")

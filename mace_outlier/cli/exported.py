@@ -14,9 +14,7 @@ from ..data.extxyz import write_frame
 from ..data.sources import find_source, read_frames
 from ..results.files import VALID
 
-NUMBERS = (
-    "weight", "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse", "stress_rmse",
-)  # fmt: skip
+NUMBERS = ("weight", "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse", "stress_rmse")
 KEYS = {f"outlier_{name}" for name in (*NUMBERS, "split", "source", "frame", "head")}
 
 
@@ -33,41 +31,38 @@ class Export:
 
     def add(self, atoms: Atoms, row: Any) -> None:
         """Write a configuration with what is known of it, to the suspects or the trusted."""
-        seen = row.times_seen > 0
+        seen, validation = row.times_seen > 0, row.split == VALID
         suspect = row.weight < self.below or (seen and not math.isfinite(row.loss))
         self.counts["suspects" if suspect else "trusted"] += 1
         self.counts["never seen"] += not seen
-        self.counts["validation"] += row.split == VALID
-        self.counts["validation suspects"] += suspect and row.split == VALID
+        self.counts["validation"] += validation
+        self.counts["validation suspects"] += suspect and validation
         for key in KEYS & atoms.info.keys():  # of an earlier export
             del atoms.info[key]
-        values = {name: float(getattr(row, name)) for name in NUMBERS if hasattr(row, name)}
+        values = {name: float(getattr(row, name, math.nan)) for name in NUMBERS}
         atoms.info |= {f"outlier_{name}": value for name, value in values.items() if not math.isnan(value)}
         atoms.info |= {"outlier_split": row.split, "outlier_source": row.source, "outlier_frame": int(row.frame)}
         atoms.info |= {"outlier_head": row.head} if self.name_heads else {}
-        self._write(self.suspects if suspect else self.trusted, atoms)
+        self.notes.update(write_frame(self.suspects if suspect else self.trusted, atoms))
 
     def add_without_row(self, atoms: Atoms) -> None:
         """Keep what MACE took for an isolated atom; other frames were not used."""
         isolated = len(atoms) == 1 and atoms.info.get("config_type") == "IsolatedAtom"
         self.counts["isolated" if isolated else "without a row"] += 1
         if isolated:
-            self._write(self.trusted, atoms)
-
-    def _write(self, file: TextIO, atoms: Atoms) -> None:
-        self.notes.update(write_frame(file, atoms))
+            self.notes.update(write_frame(self.trusted, atoms))
 
 
 def export_table(export: Export, table: pandas.DataFrame, directory: str | None) -> None:
     """Write all configurations of the table, source by source, in the order of the table."""
     with tqdm(total=len(table), unit="configurations", disable=None) as progress:
         for (_, source), rows in table.groupby(["head", "source"], sort=False, observed=True):
-            for atoms, own in matched(source, rows, directory):
-                if not own:
+            for atoms, rows_of_frame in matched(source, rows, directory):
+                if not rows_of_frame:
                     export.add_without_row(atoms)
-                for row in own:
+                for row in rows_of_frame:
                     export.add(atoms, row)
-                    progress.update()
+                progress.update(len(rows_of_frame))
 
 
 def matched(source: str, rows: pandas.DataFrame, directory: str | None) -> Iterator[tuple[Atoms, list[Any]]]:
@@ -77,19 +72,19 @@ def matched(source: str, rows: pandas.DataFrame, directory: str | None) -> Itera
         ValueError: frames and rows don't fit.
     """
     in_order = rows.sort_values("frame", kind="stable").itertuples()
-    row = next(in_order, None)
-    frame = -1
+    row, count = next(in_order, None), 0
     for frame, atoms in enumerate(read_frames(source, directory)):
-        own = []
+        rows_of_frame = []
         while row is not None and row.frame == frame:
             check_fit(atoms, row)
-            own.append(row)
+            rows_of_frame.append(row)
             row = next(in_order, None)
-        yield atoms, own
+        yield atoms, rows_of_frame
+        count += 1
     if row is not None:
         raise ValueError(
-            f"{find_source(source, directory)} has {frame + 1} frames, but the training used frame {row.frame}: it "
-            "changed since the training; put the file back that was trained on"
+            f"{find_source(source, directory)} has {count} frames, but the training used frame {row.frame}: it changed "
+            "since the training; put the file back that was trained on"
         )
 
 

@@ -6,15 +6,20 @@ Prints the worst suspects, and writes a page with figures, structures and number
 import argparse
 from pathlib import Path
 
+from ..run.options import number
+from .output import may_be_unread
+
 PAGE = "_outliers.html"  # after the prefix of the run's files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mace_outlier report`."""
     parser.add_argument("run", help="folder of the training, <results_dir>/<tag>, or the table that was written there")
-    parser.add_argument("--top", type=int, default=20, help="suspects that are shown (default: %(default)s)")
+    at_least_one = number(int, "at least 1", lambda top: top >= 1)
+    parser.add_argument("--top", type=at_least_one, default=20, help="suspects that are shown (default: %(default)s)")
+    cut = number(float, "a weight above 0 and at most 1", lambda below: 0 < below <= 1)
     parser.add_argument(
-        "--below", type=float, default=0.5, help="a suspect has a weight below this (default: %(default)s)"
+        "--below", type=cut, default=0.5, metavar="W", help="a suspect has a weight below this (default: %(default)s)"
     )
     parser.add_argument(
         "--truth", metavar="KEY", help="info entry of the frames that says which labels are wrong: AUROC"
@@ -28,13 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the report of a run and write its page; raises ValueError for what the user can mend."""
-    _check(arguments)
+    if arguments.out and arguments.no_page:
+        raise ValueError("--out and --no-page contradict each other: leave one of them out")
+    if arguments.out and arguments.out.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")
     from ..report.groups import find_groups
     from ..report.summary import summarise, with_categories, worst
     from ..report.terminal import console, show
     from ..report.truth import find_truth
     from ..results.reading import read_results
-    from .output import may_be_unread
 
     results = read_results(arguments.run)
     if not len(results.table):
@@ -61,15 +68,3 @@ def run(arguments: argparse.Namespace) -> None:
         page = arguments.out or results.prefix.with_name(results.prefix.name + PAGE)
         write_page(Report(results, summary, groups, suspects, truth, sample, figures), page)
         print(f"page: {page}")
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse what would write something else than a page, or say nothing."""
-    if not 0 < arguments.below <= 1:
-        raise ValueError(f"--below {arguments.below:g}: a weight above 0 and at most 1")
-    if arguments.top < 1:
-        raise ValueError(f"--top {arguments.top}: at least 1")
-    if arguments.out and arguments.no_page:
-        raise ValueError("--out and --no-page contradict each other: leave one of them out")
-    if arguments.out and arguments.out.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")

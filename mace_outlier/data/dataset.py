@@ -25,7 +25,7 @@ ABSENT_FIELD = "labels_absent"  # (B, 6) boolean, in the order of LABELS; no suc
 VALIDATION_FIELD = "validation_id"  # (B,) row of the validation configuration
 TAGS_FIELD = "__mace_outlier_tags__"  # [(row, Tag)], on the host; underscores: no field for the model
 
-UNKNOWN, FINITE, NONFINITE = 0, 1, 2
+FINITE, NONFINITE = 1, 2  # labels of a position; 0: not checked yet
 HAS_ALL = (False,) * len(LABELS)
 
 Collate = Callable[[list[Any]], Any]
@@ -52,10 +52,14 @@ class NumberedDataset:
         dataset: the host's, with a length and items by position.
         labels: the labels that the loss uses.
         rows: row of each position; the position itself by default.
+        validation: labels stay as they are, because MACE makes its error tables from them.
     """
 
-    def __init__(self, dataset: Any, labels: Iterable[str] = (), rows: np.ndarray | None = None) -> None:
-        self.dataset, self.labels, self.rows = dataset, tuple(labels), rows
+    def __init__(
+        self, dataset: Any, labels: Iterable[str] = (), rows: np.ndarray | None = None, validation: bool = False
+    ) -> None:
+        self.dataset, self.labels, self.validation = dataset, tuple(labels), validation
+        self.rows = np.arange(len(dataset)) if rows is None else rows
         self.needs_tags = True  # until every row has been described
         self._state = bytearray(len(dataset))
         self._absent: dict[int, tuple[bool, ...]] = {}
@@ -63,48 +67,27 @@ class NumberedDataset:
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrive in a worker process, where the host's samples have to be tagged as well."""
-        self.__dict__.update(state)
-        TAGGING.on = True
-
     def __getitem__(self, position: int) -> Sample:
         """Return the sample at `position`."""
-        item, position = self._made(position), position % len(self)
+        with TAGGING.switched(self.needs_tags, afterwards=TAGGING.on):  # a data set on disk makes its samples anew
+            item = self.dataset[position]
+        position %= len(self)
         if self._state[position] != FINITE and item is not None:  # None: MACE's LMDB could not read this entry
-            bad = nonfinite_labels(item, self.labels)
-            self._state[position] = NONFINITE if bad else FINITE
-            item = copy.copy(item) if bad else item
-            for label in bad:
-                item[label] = torch.zeros_like(item[label])
-            self._note_absent(position, item)
-        row = position if self.rows is None else int(self.rows[position])
-        tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
-        return Sample(row, self._state[position] != NONFINITE, item, self._absent.get(position), tag)
+            item = self._checked(position, item)
+        finite, tag = self._state[position] != NONFINITE, getattr(item, TAG_FIELD, None) if self.needs_tags else None
+        return Sample(int(self.rows[position]), finite, item, self._absent.get(position), tag)
 
-    def _made(self, position: int) -> Any:
-        """Return the host's sample; a data set on disk makes it anew every time."""
-        with TAGGING.asking(in_full=self.needs_tags):
-            return self.dataset[position]
-
-    def _note_absent(self, position: int, item: Any) -> None:
+    def _checked(self, position: int, item: Any) -> Any:
+        """Note which labels an item lacks and whether they are finite; return it with finite ones."""
         absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)
         if any(absent):
             self._absent[position] = absent
-
-
-class ValidationDataset(NumberedDataset):
-    """Numbered validation configurations. Labels stay as they are: MACE makes its error tables from them."""
-
-    def __getitem__(self, position: int) -> Sample:
-        """Return the sample at `position`."""
-        item, position = self._made(position), position % len(self)
-        if self._state[position] == UNKNOWN and item is not None:
-            self._state[position] = FINITE
-            self._note_absent(position, item)
-        row = position if self.rows is None else int(self.rows[position])
-        tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
-        return Sample(row, True, item, self._absent.get(position), tag)
+        bad = [] if self.validation else nonfinite_labels(item, self.labels)
+        self._state[position] = NONFINITE if bad else FINITE
+        item = copy.copy(item) if bad else item
+        for label in bad:
+            item[label] = torch.zeros_like(item[label])
+        return item
 
 
 class TaggingCollater:
@@ -121,31 +104,22 @@ class TaggingCollater:
         if not all(finite):
             setattr(batch, BAD_FIELD, ~torch.tensor(finite))
         if any(absent):
-            setattr(batch, ABSENT_FIELD, torch.tensor([own or HAS_ALL for own in absent]))
+            setattr(batch, ABSENT_FIELD, torch.tensor([lacks or HAS_ALL for lacks in absent]))
         if any(tags):
             setattr(batch, TAGS_FIELD, [(row, tag) for row, tag in zip(rows, tags, strict=True) if tag])
         return batch
 
 
 @contextmanager
-def tagged(loader: Any, labels: Iterable[str], rows: np.ndarray | None = None) -> Iterator[NumberedDataset]:
+def tagged(
+    loader: Any, labels: Iterable[str], rows: np.ndarray | None = None, validation: bool = False
+) -> Iterator[NumberedDataset]:
     """Make the batches of a torch DataLoader carry ids, within the context; its sampler and order stay."""
-    with _exchanged(loader, NumberedDataset(loader.dataset, labels, rows), ID_FIELD) as numbered:
-        yield numbered
-
-
-@contextmanager
-def tagged_for_validation(loader: Any, labels: Iterable[str], rows: np.ndarray) -> Iterator[NumberedDataset]:
-    """Make the batches of a validation loader carry ids, within the context."""
-    with _exchanged(loader, ValidationDataset(loader.dataset, labels, rows), VALIDATION_FIELD) as numbered:
-        yield numbered
-
-
-@contextmanager
-def _exchanged(loader: Any, numbered: NumberedDataset, field: str) -> Iterator[NumberedDataset]:
     dataset, collate = loader.dataset, loader.collate_fn
+    numbered = NumberedDataset(dataset, labels, rows, validation)
     # a DataLoader refuses `loader.dataset = ...` once it is made, because its sampler might not fit; this one does
-    loader.__dict__["dataset"], loader.collate_fn = numbered, TaggingCollater(collate, field)
+    loader.__dict__["dataset"] = numbered
+    loader.collate_fn = TaggingCollater(collate, VALIDATION_FIELD if validation else ID_FIELD)
     try:
         yield numbered
     finally:

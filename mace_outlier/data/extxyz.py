@@ -1,7 +1,8 @@
 """Extended XYZ that ASE reads back as it was: every number to the last bit, and any entry of a configuration.
 
 ASE's own writer rounds columns to eight decimals (a label of 1e-9 is gone), turns None into True and "001" into 1, and
-an empty value swallows the entry after it. Here, an entry is spelled so that ASE's reader gives it back as it is.
+an empty value swallows the entry after it. Here, its format of a column and its spelling of an entry are used where its
+reader gives back what went in; otherwise numbers are written in full, and entries as JSON.
 """
 
 import json
@@ -12,17 +13,11 @@ from typing import Any, TextIO
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian
-from ase.io.extxyz import PROPERTY_NAME_MAP, SPECIAL_3_3_KEYS, key_val_str_to_dict
+from ase.io.extxyz import SPECIAL_3_3_KEYS, key_val_dict_to_str, key_val_str_to_dict, output_column_format
 from ase.stress import voigt_6_to_full_3x3_stress
 
-PER_ATOM = (
-    "forces",
-    "stresses",
-    "charges",
-    "magmoms",
-    "energies",
-    "born_effective_charges",
-)  # results with such shapes
+# results with a value for each atom
+PER_ATOM = ("forces", "stresses", "charges", "magmoms", "energies", "born_effective_charges")
 RESERVED = {"Lattice", "Properties", "pbc"}
 DERIVED = ("numbers", "positions", "symbols", "species", "pos")  # no columns of their own
 INT32 = np.iinfo(np.int32)
@@ -31,24 +26,21 @@ INT32 = np.iinfo(np.int32)
 def write_frame(file: TextIO, atoms: Atoms) -> list[str]:
     """Append a configuration with info, arrays, results and fixed atoms; return notes on what comes back changed."""
     info, arrays, notes = _contents(atoms)
-    entries = [f'Lattice="{" ".join(map(repr, atoms.cell.array.ravel().tolist()))}"'] if atoms.cell.any() else []
-    properties = ["species:S:1"]
-    columns = [atoms.get_chemical_symbols()]
-    for name, array in {"positions": atoms.positions, **arrays}.items():
-        letter, texts, note = _column(np.asarray(array))
+    columns = {"symbols": np.array(atoms.get_chemical_symbols()), "positions": atoms.positions}
+    for name, array in arrays.items():
+        column, note = _column(name, np.asarray(array))
+        columns |= {} if column is None else {name: column}
         notes += [f"array {name} {note}"] * bool(note)
-        if re.search(r"[\s:=\"'\\{}\[\]]", name) or not texts:
-            notes += [f"array {name} is left out: extended XYZ can't hold it"] * (not note)
-            continue
-        properties.append(f"{PROPERTY_NAME_MAP.get(name, name)}:{letter}:{len(texts)}")
-        columns += texts
-    entries += [f"Properties={':'.join(properties)}", f'pbc="{" ".join("FT"[flag] for flag in atoms.pbc.tolist())}"']
+    comment, _, _, line = output_column_format(atoms, list(columns), columns, write_info=False)
+    entries = [comment]
     for key, value in info.items():
-        text, note = spell(str(key), value)
-        entries += [text] * bool(text)
+        entry, note = spell(str(key), value)
+        entries += [entry] * bool(entry)
         notes += [f"info entry {key} {note}"] * bool(note)
     file.write(f"{len(atoms)}\n{' '.join(entries)}\n")
-    file.writelines(" ".join(row) + "\n" for row in zip(*columns, strict=True))
+    line = re.sub(r"%[\d.]*f", "%r", line)  # a number in full
+    rows = zip(*(part for column in columns.values() for part in np.atleast_2d(column.T).tolist()), strict=True)
+    file.writelines(line % row for row in rows)
     return notes
 
 
@@ -61,45 +53,28 @@ def _contents(atoms: Atoms) -> tuple[dict[str, Any], dict[str, np.ndarray], list
         if name in place and not np.array_equal(place[name], value):
             notes.append(f"entry {name} is left out: the calculator has a result of this name")
         place[name] = value
-    mask, others = _free(atoms)
-    arrays |= {} if mask.all() else {"move_mask": mask}
-    notes += [f"constraint {name} is left out: extended XYZ can't hold it" for name in others]
+    free = np.ones((len(atoms), 3), dtype=bool)  # atoms and the directions in which they can move
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms | FixCartesian):
+            free[constraint.index] &= ~np.asarray(getattr(constraint, "mask", True), dtype=bool)
+        else:
+            notes.append(f"constraint {type(constraint).__name__} is left out: extended XYZ can't hold it")
+    if not free.all():
+        arrays["move_mask"] = free[:, 0] if (free == free[:, :1]).all() else free
     return info, arrays, notes
 
 
-def _free(atoms: Atoms) -> tuple[np.ndarray, list[str]]:
-    """Which atoms are free to move: (n,), or (n, 3) where single directions are fixed; names of other constraints."""
-    mask = np.ones((len(atoms), 3), dtype=bool)
-    others, by_direction = [], False
-    for constraint in atoms.constraints:
-        if isinstance(constraint, FixAtoms):
-            mask[constraint.index] = False
-        elif isinstance(constraint, FixCartesian):
-            mask[constraint.index] &= ~np.asarray(constraint.mask, dtype=bool)
-            by_direction = True
-        else:
-            others.append(type(constraint).__name__)
-    return mask if by_direction else mask[:, 0], others
-
-
-# --- columns ---------------------------------------------------------------------------------------------------------
-
-
-def _column(array: np.ndarray) -> tuple[str, list[list[str]], str]:
-    """Type letter, texts (columns, atoms) and a note for an array with one entry for each atom."""
-    flat = array.reshape(len(array), -1).T
-    note = "" if array.ndim == 1 or (array.ndim == 2 and len(flat) > 1) else "comes back with another shape"
-    kind = array.dtype.kind
-    if kind == "b":
-        return "L", [["FT"[value] for value in column] for column in flat.tolist()], note
-    if kind in "iu" and array.size and (array.min() < INT32.min or array.max() > INT32.max):
-        note = "comes back as real numbers: ASE reads whole numbers of 32 bits"
-        flat, kind = flat.astype(float), "f"
-    if kind in "iuf":
-        return "R" if kind == "f" else "I", [list(map(repr, column)) for column in flat.tolist()], note
-    if kind in "UO" and all(isinstance(value, str) and value.split() == [value] for value in flat.flat):
-        return "S", flat.tolist(), note
-    return "", [], ""
+def _column(name: str, array: np.ndarray) -> tuple[np.ndarray | None, str]:
+    """The array as one that ASE reads, (n,) or (n, columns), None where it can't; and a note if it isn't the same."""
+    kind, note = array.dtype.kind, ""
+    words = kind in "UO" and all(isinstance(value, str) and value.split() == [value] for value in array.flat)
+    if re.search(r"[\s:=\"'\\{}\[\]]", name) or not (words or kind in "biuf") or not array[:1].size:
+        return None, "is left out: extended XYZ can't hold it"
+    if array.ndim > 2 or array.shape[1:] == (1,):
+        array, note = array.reshape(len(array), -1), "comes back with another shape"
+    if kind in "iu" and (array.min() < INT32.min or array.max() > INT32.max):
+        return array.astype(float), "comes back as real numbers: ASE reads whole numbers of 32 bits"
+    return array.astype(int) if kind == "u" else array, note
 
 
 # --- entries of the comment line -------------------------------------------------------------------------------------
@@ -114,27 +89,20 @@ def spell(key: str, value: Any) -> tuple[str, str]:
     if key in SPECIAL_3_3_KEYS and np.shape(value) == (6,):
         value = voigt_6_to_full_3x3_stress(value).tolist()
     for candidate, note in ((value, ""), (_canonical(value), "comes back as JSON text")):
-        for spelling in _spellings(key, candidate) if key not in RESERVED else ():
-            entry = f"{_quoted(key)}={spelling}"
+        for entry in _spellings(key, candidate) if key not in RESERVED else ():
             if _reads_back(entry, key, candidate):
                 return entry, note
     return "", "is left out: extended XYZ can't hold it"
 
 
 def _spellings(key: str, value: Any) -> Iterator[str]:
-    if key in SPECIAL_3_3_KEYS and np.shape(value) == (3, 3):
-        yield _quoted(" ".join(repr(number) for column in zip(*value, strict=True) for number in column))
-    if isinstance(value, (bool, int, float, str)):
-        yield _quoted(_word(value))
-    elif isinstance(value, list) and value and all(isinstance(item, (bool, int, float)) for item in value):
-        yield _quoted(" ".join(map(_word, value)))
-    yield _quoted(f"_JSON {_canonical(value)}")
-
-
-def _word(value: bool | int | float | str) -> str:
-    if isinstance(value, bool):
-        return "FT"[value]
-    return value if isinstance(value, str) else repr(value)
+    """As ASE spells it, as text, and as JSON."""
+    array = _array(value) if isinstance(value, list) else None
+    if array is not None or isinstance(value, (bool, int, float, str)):
+        yield key_val_dict_to_str({key: value if array is None else array})
+    for text in (value, f"_JSON {_canonical(value)}"):
+        if isinstance(text, str):
+            yield f"{_quoted(key)}={_quoted(text)}"
 
 
 def _quoted(text: str) -> str:
@@ -154,8 +122,8 @@ def _reads_back(entry: str, key: str, value: Any) -> bool:
         return False
     if list(read) != [key, after]:
         return False
-    found = _plain(read[key])
-    return type(found) is type(value) and _canonical(found) == _canonical(value)
+    read_value = _plain(read[key])
+    return type(read_value) is type(value) and _canonical(read_value) == _canonical(value)
 
 
 def _plain(value: Any) -> Any:
@@ -167,11 +135,17 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, (list, tuple)):
         return value
     items = [_plain(item) for item in value]
+    array = _array(items)
+    return items if array is None else array.tolist()
+
+
+def _array(items: list[Any]) -> np.ndarray | None:
+    """Numbers as an array; None for a ragged list, or one of something else."""
     try:
         array = np.array(items)
-    except ValueError:  # ragged
-        return items
-    return array.tolist() if array.dtype.kind == "f" else items
+    except ValueError:
+        return None
+    return array if array.dtype.kind in "bif" else None
 
 
 def _canonical(value: Any) -> str:

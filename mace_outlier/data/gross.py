@@ -7,6 +7,7 @@ without gross errors are used as they are, to the last bit.
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,13 +29,16 @@ class Limits(NamedTuple):
     force: float  # largest root mean square, eV/A
 
 
+FINITE = Limits(0.0, 1e300, 1e300)  # of a head that was not in the sample
+
+
 def limits(energies: np.ndarray, forces: np.ndarray) -> Limits:
     """Limits from energies (N,), eV/atom without isolated atoms, and root mean squares of forces (N,), eV/A."""
     energies = energies[np.isfinite(energies)]
     logs = np.log(forces[np.isfinite(forces) & (forces > 0)])
     middle, spread = _middle_and_spread(energies)
     force, force_spread = _middle_and_spread(logs)
-    largest = np.exp(min(force + SIGMAS * force_spread, 700.0)) if len(logs) else 0.0
+    largest = np.exp(min(force + SIGMAS * force_spread, 700.0))
     return Limits(middle, max(SIGMAS * spread, ENERGY), max(largest, FORCE))
 
 
@@ -57,58 +61,45 @@ class Plausible:
         self.atomic_energies, self.labels = np.atleast_2d(np.asarray(atomic_energies, dtype=float)), tuple(labels)
         chosen = np.random.default_rng(0).permutation(len(dataset))[:SAMPLE]
         samples = (dataset[int(i)] for i in chosen)  # one at a time: each holds its edges
-        known = [(self._finite(sample), self._measure(sample)) for sample in samples if sample is not None]
-        measured = np.array([own for _, own in known]).reshape(-1, 3)
+        measured = np.array([self._measure(sample) for sample in samples if sample is not None]).reshape(-1, 3)
         self.limits = {head: limits(*measured[measured[:, 0] == head, 1:].T) for head in np.unique(measured[:, 0])}
-        self.rejected = sum(not (finite and self._inside(*own)) for finite, own in known)
-        self.examined = len(known)
+        self.rejected = sum(not self._inside(*values) for values in measured.tolist())
+        self.examined = len(measured)
 
     def __call__(self, sample: Any) -> bool:
         """True where the labels of a sample can be used."""
-        return self._finite(sample) and self._inside(*self._measure(sample))
-
-    def _finite(self, sample: Any) -> bool:
-        return not nonfinite_labels(sample, self.labels)
+        return self._inside(*self._measure(sample))
 
     def _inside(self, head: float, energy: float, force: float) -> bool:
-        own = self.limits.get(head)
-        return own is None or (not abs(energy - own.energy) > own.width and not force > own.force)
+        limit = self.limits.get(head, FINITE)  # NaN, no such label, is inside
+        return not abs(energy - limit.energy) > limit.width and not force > limit.force
 
     def _measure(self, sample: Any) -> tuple[float, float, float]:
-        """Head, energy (eV/atom without isolated atoms) and root mean square force (eV/A)."""
+        """Head, energy (eV/atom without isolated atoms) and root mean square force (eV/A); infinite: not finite."""
         head = int(sample.head) if sample.head is not None else 0
-        free = self.atomic_energies[min(head, len(self.atomic_energies) - 1)]
+        if nonfinite_labels(sample, self.labels):
+            return head, np.inf, np.inf
+        isolated = self.atomic_energies[min(head, len(self.atomic_energies) - 1)]
         counts = sample.node_attrs.sum(0).double().numpy()
-        energy = (float(sample.energy) - counts @ free) / counts.sum() if sample.energy_weight else np.nan
+        energy = (float(sample.energy) - counts @ isolated) / counts.sum() if sample.energy_weight else np.nan
         force = float(sample.forces.double().square().mean().sqrt()) if sample.forces_weight else np.nan
         return head, energy, force
 
 
-class SelectedBatches:
-    """The batches of a loader without the samples that `keep` rejects; its order and random numbers are its own."""
-
-    def __init__(self, loader: Any, keep: Callable[[Any], bool]) -> None:
-        self.loader, self.keep = loader, keep
-
-    def __iter__(self) -> Iterator[Any]:
-        collate = self.loader.collate_fn
-        self.loader.collate_fn = SelectingCollater(collate, self.keep)
-        try:
-            yield from (batch for batch in self.loader if batch is not None)
-        finally:
-            self.loader.collate_fn = collate
+def selected_batches(loader: Any, keep: Callable[[Any], bool]) -> Iterator[Any]:
+    """Yield the batches of a loader, in its order, without the samples that `keep` rejects."""
+    collate = loader.collate_fn
+    loader.collate_fn = partial(collate_selected, collate, keep)
+    try:
+        yield from (batch for batch in loader if batch is not None)
+    finally:
+        loader.collate_fn = collate
 
 
-class SelectingCollater:
-    """Collates the samples that `keep` accepts, to None where there is none; picklable for workers."""
-
-    def __init__(self, collate: Callable[[list[Any]], Any], keep: Callable[[Any], bool]) -> None:
-        self.collate, self.keep = collate, keep
-
-    def __call__(self, samples: list[Any]) -> Any:
-        """Collate what is kept of `samples`."""
-        kept = [sample for sample in samples if self.keep(sample)]
-        return self.collate(kept) if kept else None
+def collate_selected(collate: Callable[[list[Any]], Any], keep: Callable[[Any], bool], samples: list[Any]) -> Any:
+    """Collate the samples that `keep` accepts; None where there is none. Picklable for workers."""
+    kept = [sample for sample in samples if keep(sample)]
+    return collate(kept) if kept else None
 
 
 def plausible_energies(energies: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -123,8 +114,8 @@ def plausible_energies(energies: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return finite
     residual = np.full(len(energies), np.inf)
     residual[finite] = (energies[finite] - counts[finite] @ shifts) / atoms[finite]
-    middle, spread = _middle_and_spread(residual[finite])
-    return np.abs(residual - middle) <= max(SIGMAS * spread, ENERGY)
+    limit = limits(residual, np.zeros(0))
+    return np.abs(residual - limit.energy) <= limit.width
 
 
 def log_left_out(rejected: int, examined: int, what: str, values: str) -> None:

@@ -13,9 +13,7 @@ from .tagging import Tag
 
 
 class Metadata:
-    """What each row is, on the host: config_type, formula, molecule, number of atoms, size of its force labels.
-
-    Learnt when a sample is first made.
+    """What each row is, on the host, learnt when a sample is first made.
 
     Large data sets are read sample by sample in the order of the training, so that what is known of them grows in the
     first epoch. Texts are held once, by a 64-bit hash, so that the processes of a distributed run can merge what each
@@ -31,7 +29,8 @@ class Metadata:
     @classmethod
     def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Metadata":
         """What is known of rows by their formulas ("H2O"); of none where there are none."""
-        metadata, tags = cls(size), {text: _tag_of_formula(text) for text in set(formulas)}
+        metadata, parsed = cls(size), {text: Formula(text) for text in set(formulas)}
+        tags = {text: Tag("", f"{formula:hill}", f"{formula:hill}", len(formula)) for text, formula in parsed.items()}
         for row, text in enumerate(formulas):
             metadata.note(row, tags[text])
         return metadata
@@ -75,19 +74,14 @@ class Metadata:
     @property
     def composition(self) -> dict[str, np.ndarray]:
         """Share of each element among the atoms of the rows (N,), by element; 0: not known."""
-        unique, codes = np.unique(self.texts["formula"].numpy(), return_inverse=True)
-        counts = [Formula(self.vocabulary[int(code)]).count() for code in unique]
-        shares = [{element: own[element] / sum(own.values()) for element in own} for own in counts]
-        elements = sorted({element for own in counts for element in own})
-        return {element: np.array([own.get(element, 0.0) for own in shares])[codes] for element in elements}
+        import pandas
+
+        codes, formulas = self.categories("formula")
+        counts = pandas.DataFrame([Formula(formula).count() for formula in formulas]).fillna(0)
+        shares = counts.div(counts.sum(axis=1), axis=0).fillna(0)
+        return {element: shares[element].to_numpy()[codes] for element in sorted(shares)}
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Codes (N,) of a text column and the texts that they stand for."""
         unique, codes = np.unique(self.texts[name].numpy(), return_inverse=True)
         return codes, [self.vocabulary[int(code)] for code in unique]
-
-
-def _tag_of_formula(text: str) -> Tag:
-    formula = Formula(text)
-    name = formula.format("hill")
-    return Tag("", name, name, len(formula))

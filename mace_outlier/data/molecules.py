@@ -34,16 +34,13 @@ def bonds_code(numbers: NDArray[np.integer], positions: NDArray[np.floating], pe
     if periodic or not 1 < len(numbers) <= LARGEST:
         return 0
     radii = covalent_radii[numbers].astype(np.float32)
-    at = np.asarray(positions, dtype=np.float32)
-    apart = at[:, None] - at
+    positions = np.asarray(positions, dtype=np.float32)
+    apart = positions[:, None] - positions
     longest = np.maximum(STRETCH * (radii[:, None] + radii), SHORTEST)
-    bonded = np.einsum("ijk,ijk->ij", apart, apart) < longest**2
-    np.fill_diagonal(bonded, True)  # every atom is its own neighbour, wherever it is
-    one, other = np.nonzero(bonded)
-    first = np.searchsorted(one, np.arange(len(numbers)))
+    bonded = (np.einsum("ijk,ijk->ij", apart, apart) < longest**2).astype(np.uint64)  # (A, A); 1 for the atom itself
     colours = _mixed(np.asarray(numbers).astype(np.uint64))
     for _ in range(ROUNDS):
-        colours = _mixed(colours * MIX[2] + np.add.reduceat(colours[other], first))
+        colours = _mixed(colours * MIX[2] + bonded @ colours)
     return int(colours.sum())
 
 

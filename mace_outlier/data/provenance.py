@@ -20,6 +20,11 @@ class Part(NamedTuple):
     frames: np.ndarray  # (positions,) integer
 
 
+def by_file_name(source: str) -> tuple[str, str]:
+    """What sources are sorted by: the file's name first, so that data staged to another folder keep their order."""
+    return os.path.basename(source), source
+
+
 class Provenance:
     """Rows of a training set.
 
@@ -32,19 +37,19 @@ class Provenance:
     """
 
     def __init__(self, heads: Sequence[str], parts: Sequence[Sequence[Part]]) -> None:
+        import pandas
+
         self.heads = list(heads)
-        names = {part.source for own in parts for part in own}
-        # by file name first: data staged to another folder keep their order
-        self.sources = sorted(names, key=lambda name: (os.path.basename(name), name))
+        labelled = [(head, part) for head, parts_of_head in enumerate(parts) for part in parts_of_head]
+        self.sources = sorted({part.source for _, part in labelled}, key=by_file_name)
         index = {name: i for i, name in enumerate(self.sources)}
         columns = [
-            np.column_stack(np.broadcast_arrays(head, index[part.source], part.frames))
-            for head, own in enumerate(parts)
-            for part in own
+            np.column_stack(np.broadcast_arrays(head, index[part.source], part.frames)) for head, part in labelled
         ]
-        keys = np.concatenate(columns) if columns else np.zeros((0, 3), dtype=np.int64)
-        rows, self.position_of_row, self.row_of_position = _unique(keys.astype(np.int64))
-        self.head, self.source, self.frame = rows.T
+        keys = np.concatenate(columns or [np.zeros((0, 3))]).astype(np.int64)  # (P, 3)
+        self.row_of_position = pandas.DataFrame(keys).groupby([0, 1, 2]).ngroup().to_numpy()
+        self.position_of_row = np.unique(self.row_of_position, return_index=True)[1]
+        self.head, self.source, self.frame = keys[self.position_of_row].T
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -60,11 +65,3 @@ class Provenance:
         """A configuration as the user knows it."""
         name = f"{self.sources[self.source[row]]} frame {self.frame[row]}"
         return name if len(self.heads) == 1 else f"{name} (head {self.heads[self.head[row]]})"
-
-
-def _unique(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sorted unique rows of `keys` (P, 3), where each first stands, and the unique row of each; by one integer each."""
-    spans = keys.max(axis=0, initial=0) + 1
-    packed = (keys[:, 0] * spans[1] + keys[:, 1]) * spans[2] + keys[:, 2]
-    _, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
-    return keys[first], first, inverse

@@ -1,10 +1,10 @@
 """The configurations of a training file, in the order and numbering in which MACE sees them. No torch but for LMDB.
 
 Training files are what ASE reads (extended XYZ, ASE databases, trajectories ...), MACE's preprocessed HDF5, and LMDB.
-One configuration is in memory at a time; ASE holds 100 bytes for each frame of an XYZ file, and JSON files as a whole.
+One configuration is in memory at a time; ASE holds 100 bytes for each frame of an XYZ file, and its databases and JSON
+files as a whole.
 """
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,11 @@ from ase import Atoms
 HDF5 = (".h5", ".hdf5")
 LMDB = (".lmdb", ".aselmdb", ".mdb")
 UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: position in it, counted over all heads
-BLOCK = 1000  # rows of an ASE database that are in memory at a time
 # MACE's name of a property -> the key that MACE reads by default. But ASE's reader takes "dipole" for a result of a
 # calculator, where MACE doesn't look, so that dipoles need --dipole_key=REF_dipole.
 KEYS = {name: f"REF_{name}" for name in ("energy", "forces", "stress", "virials", "charges", "dipole")}
-PER_ATOM = ("forces", "charges")
-PER_CONFIGURATION = (
-    "energy", "stress", "virials", "dipole", "polarizability", "head", "elec_temp", "total_charge", "total_spin",
-)  # fmt: skip
+# these are never per atom, even where they have as many rows as there are atoms
+PER_CONFIGURATION = ("energy", "stress", "virials", "dipole", "polarizability")
 
 
 def find_source(source: str, directory: str | Path | None = None) -> Path:
@@ -40,16 +37,16 @@ def find_source(source: str, directory: str | Path | None = None) -> Path:
             "training set, and not the frames of a file"
         )
     path = Path(source)
-    if "@" in path.name and path.suffix.lower() not in (*HDF5, *LMDB):
-        path = path.with_name(path.name.rsplit("@", 1)[0])
-    folders = [Path(), *([Path(directory)] if directory else [])]
+    if path.suffix.lower() not in (*HDF5, *LMDB):
+        path = path.with_name(path.name.rpartition("@")[0] or path.name)
+    folders = [Path(), Path(directory or "")]
     for folder in folders:
         if (folder / path).is_file():
             return folder / path
-    looked = " or ".join(str(folder.absolute()) for folder in folders)
+    places = " or ".join(dict.fromkeys(str((folder / path).absolute().parent) for folder in folders))
     raise ValueError(
-        f"there is no training file {path}" + ("" if path.is_absolute() else f" in {looked}") + ": put it back, or run "
-        "this in the folder from which it can be found by this name"
+        f"there is no training file {path.name} in {places}: put it back, or run this in the folder from which it can "
+        "be found by this name"
     )
 
 
@@ -62,18 +59,16 @@ def read_frames(source: str, directory: str | Path | None = None) -> Iterator[At
         ValueError: the file is missing, cut short, or not what its suffix says.
     """
     path = find_source(source, directory)
-    frames = _reader(path)
-    for number in itertools.count():
-        try:
-            atoms = next(frames)
-        except StopIteration:
-            return
-        except Exception as error:  # the readers of so many formats raise anything
-            raise ValueError(
-                f"{path}: frame {number} can't be read ({type(error).__name__}: {error}): is the file complete, and "
-                "the one that was trained on?"
-            ) from error
-        yield atoms
+    number = 0
+    try:
+        for atoms in _reader(path):
+            yield atoms
+            number += 1
+    except Exception as error:  # the readers of so many formats raise anything
+        raise ValueError(
+            f"{path}: frame {number} can't be read ({type(error).__name__}: {error}): is the file complete, and the "
+            "one that was trained on?"
+        ) from error
 
 
 def _reader(path: Path) -> Iterator[Atoms]:
@@ -81,27 +76,10 @@ def _reader(path: Path) -> Iterator[Atoms]:
     if suffix in HDF5:
         return _read_hdf5(path)
     if suffix in LMDB:
-        return _read_lmdb(path)
-    if suffix == ".db":
-        return _read_database(path)
+        from ..mace.databases import read_lmdb
+
+        return read_lmdb(path)
     return ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True)
-
-
-def _read_database(path: Path) -> Iterator[Atoms]:
-    """ASE holds all rows that it was asked for, so ask block by block."""
-    for start in itertools.count(0, BLOCK):
-        block = ase.io.iread(str(path), index=slice(start, start + BLOCK), do_not_split_by_at_sign=True)
-        read = 0
-        for read, atoms in enumerate(block, start=1):  # noqa: B007, the count is used
-            yield atoms
-        if read < BLOCK:
-            return
-
-
-def _read_lmdb(path: Path) -> Iterator[Atoms]:
-    from ..mace.databases import read_lmdb
-
-    return read_lmdb(path)
 
 
 # --- MACE's HDF5 -----------------------------------------------------------------------------------------------------
@@ -122,31 +100,21 @@ def _read_hdf5(path: Path) -> Iterator[Atoms]:
 
 def _from_hdf5(group: Any) -> Atoms:
     """A configuration with the info and arrays of which MACE's `config_from_atoms` makes the same one again."""
-    atoms = Atoms(
-        numbers=group["atomic_numbers"][()],
-        positions=group["positions"][()],
-        cell=_value(group["cell"]),
-        pbc=_value(group["pbc"]),
-    )
-    weights = group["property_weights"]
+    cell, pbc = _value(group["cell"]), _value(group["pbc"])
+    atoms = Atoms(numbers=group["atomic_numbers"][()], positions=group["positions"][()], cell=cell, pbc=pbc)
+    weights = {name: _value(dataset) for name, dataset in group["property_weights"].items()}
     for name, dataset in group["properties"].items():
         value = _value(dataset)
-        if value is None:
-            continue
-        place: dict[str, Any] = atoms.arrays if _is_per_atom(name, value, len(atoms)) else atoms.info
-        place[KEYS.get(name, name)] = value
-        if name in weights and np.any(np.asarray(_value(weights[name])) != 1.0):
-            atoms.info[f"config_{name}_weight"] = _value(weights[name])
+        if value is not None:
+            per_atom = name not in PER_CONFIGURATION and np.shape(value)[:1] == (len(atoms),)
+            place: dict[str, Any] = atoms.arrays if per_atom else atoms.info
+            place[KEYS.get(name, name)] = value
+            if np.any(weights.get(name, 1.0) != 1.0):
+                atoms.info[f"config_{name}_weight"] = weights[name]
     config_type, weight = _value(group["config_type"]), _value(group["weight"])
     atoms.info |= {} if config_type is None else {"config_type": config_type}
     atoms.info |= {} if weight in (None, 1.0) else {"config_weight": weight}
     return atoms
-
-
-def _is_per_atom(name: str, value: Any, n_atoms: int) -> bool:
-    if name in PER_ATOM or name in PER_CONFIGURATION:  # the stress of three atoms has as many rows as atoms
-        return name in PER_ATOM
-    return np.ndim(value) > 0 and len(value) == n_atoms
 
 
 def _value(dataset: Any) -> Any:

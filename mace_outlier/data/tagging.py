@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .molecules import molecule_name
+
 TAG_FIELD = "__mace_outlier_tag__"  # of a sample; hosts such as torch_geometric don't collate names with underscores
 
 
@@ -21,42 +23,37 @@ class Tag(NamedTuple):
     frame: int = -1  # 0-based, in the source
 
 
-def force_size(forces: Any) -> float:
-    """Root mean square of the components of force labels (A, 3), an array; 0 where there are none, or not finite ones.
+def tag_of(config_type: Any, formula: str, numbers: np.ndarray, positions: Any, pbc: Any, forces: Any) -> Tag:
+    """Describe a configuration.
 
-    In the unit of the labels.
+    Args:
+        config_type: as the user named it.
+        formula: in Hill order.
+        numbers, positions, pbc: (A,) atomic numbers, (A, 3) in Angstrom, periodicity.
+        forces: labels (A, 3), eV/A, an array; None, or not finite: none that have a size.
     """
-    value = 0.0 if forces is None or not np.size(forces) else float(np.sqrt(np.mean(np.square(forces))))
-    return value if np.isfinite(value) else 0.0
+    force = 0.0 if forces is None or not np.size(forces) else float(np.sqrt(np.mean(np.square(forces))))
+    molecule = molecule_name(formula, numbers, positions, bool(np.any(pbc)))
+    return Tag(str(config_type), formula, molecule, len(numbers), force if np.isfinite(force) else 0.0)
 
 
 class Tagging:
-    """Whether the samples that the host makes are to carry tags: the one thing that a process has to know of it.
+    """Whether the samples that the host makes carry tags: the one thing that a process has to know of it.
 
-    A host makes its samples in functions of its own, and in worker processes, to which nothing can be handed but a data
-    set. So each process has one of these, TAGGING, which `NumberedDataset` switches on where it arrives.
+    A host makes its samples in functions of its own, to which nothing can be handed. So each process has one of these,
+    TAGGING, on while a training reads its data, and whenever a `NumberedDataset` that needs tags asks for a sample.
     """
 
-    def __init__(self) -> None:
-        self.on = False
-        self.in_full = True  # False: all is known of a configuration, and its tag may leave out what takes time
+    on = False
 
     @contextmanager
-    def until_the_end(self) -> Iterator[None]:
-        """Stop tagging when the block ends, however it ends."""
+    def switched(self, on: bool, afterwards: bool) -> Iterator[None]:
+        """Switch tags on or off within the context, and `afterwards`, however it ends."""
+        self.on = on
         try:
             yield
         finally:
-            self.on = False
-
-    @contextmanager
-    def asking(self, in_full: bool) -> Iterator[None]:
-        """Whether the tags of samples that are made in the block have to be complete."""
-        self.in_full = in_full
-        try:
-            yield
-        finally:
-            self.in_full = True
+            self.on = afterwards
 
 
 TAGGING = Tagging()

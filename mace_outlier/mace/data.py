@@ -17,10 +17,9 @@ from ase import Atoms
 from ase.symbols import Symbols
 
 from ..data.metadata import Metadata
-from ..data.molecules import molecule_name
 from ..data.provenance import Part, Provenance
 from ..data.sources import UNKNOWN_SOURCE
-from ..data.tagging import TAG_FIELD, TAGGING, Tag, force_size
+from ..data.tagging import TAG_FIELD, Tag, tag_of
 from .context import seam, tagging
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
@@ -83,12 +82,11 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
     """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
     sample = original(cls, config, *args, **kwargs)
     numbers = np.asarray(config.atomic_numbers)
-    origin = getattr(config, ORIGIN_FIELD, (None, -1))
+    source, frame = getattr(config, ORIGIN_FIELD, (None, -1))
+    forces = None if getattr(sample, "forces", None) is None else sample.forces.numpy()
     name = formula(numbers.tobytes(), numbers.dtype)
-    known = not TAGGING.in_full
-    kind = name if known else molecule_name(name, numbers, config.positions, bool(np.any(config.pbc)))
-    force = 0.0 if known or getattr(sample, "forces", None) is None else force_size(sample.forces.numpy())
-    setattr(sample, TAG_FIELD, Tag(str(config.config_type), name, kind, len(numbers), force, *origin))
+    tag = tag_of(config.config_type, name, numbers, config.positions, config.pbc, forces)
+    setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame))
     return sample
 
 

@@ -121,7 +121,7 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     place = given["device"], results_prefix(given), given["log_wandb"]
     scalars = scalar_columns(given["model"])
     run.start(loader.dataset, rows, metadata, *place, validation=validation_rows, scalars=scalars)
-    with run.tagging(loader, list(validation.values())), TAGGING.until_the_end():
+    with run.tagging(loader, list(validation.values())), TAGGING.switched(True, afterwards=False):
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
         run.finish(given["model"], loader, given["output_args"])

@@ -39,7 +39,7 @@ def compute_average_e0s(
 def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any, *rest: Any, **kwargs: Any) -> Any:
     """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
     plausible = gross.Plausible(data_loader.dataset, atomic_energies)
-    result = original(gross.SelectedBatches(data_loader, plausible), atomic_energies, *rest, **kwargs)
+    result = original(gross.selected_batches(data_loader, plausible), atomic_energies, *rest, **kwargs)
     if plausible.rejected:
         gross.log_left_out(plausible.rejected, plausible.examined, "the model's shift and scale", str(result))
     return result

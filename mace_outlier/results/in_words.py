@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .wrong_labels import WrongLabels, in_percent, read_wrong_labels
+from .wrong_labels import in_percent, read_wrong_labels
 
 
 def populations(distribution: dict[str, Any]) -> str:
@@ -14,14 +14,10 @@ def populations(distribution: dict[str, Any]) -> str:
     if wrong is None:
         return f"mu={distribution['location']:.4e}, sigma={distribution['scale']:.4e}"
     if wrong.believed:
-        each = (f"{own.labels} of {in_percent(own.share)} {own.off}" for own in wrong.believed)
+        each = (f"{labels.labels} of {in_percent(labels.share)} {labels.off}" for labels in wrong.believed)
         return f"{in_percent(wrong.share)} wrong: {'; '.join(each)}"
-    said = _undecided(wrong) if wrong.undecided else f"no wrong labels found ({wrong.evidence})"
-    return said + (f", but {in_percent(wrong.share)} gross errors" if wrong.share else "")
-
-
-def _undecided(wrong: WrongLabels) -> str:
-    """What looks wrong and is not acted on."""
-    if wrong.too_many:
-        return f"undecided: {in_percent(wrong.undecided)} look wrong, more than half: which are the wrong ones?"
-    return f"undecided: {in_percent(wrong.undecided)} look wrong, which the next epoch has to confirm"
+    gross = f", but {in_percent(wrong.share)} gross errors" if wrong.share else ""
+    if not wrong.undecided:
+        return f"no wrong labels found ({wrong.evidence}){gross}"
+    why = "more than half: which are the wrong ones?" if wrong.too_many else "which the next epoch has to confirm"
+    return f"undecided: {in_percent(wrong.undecided)} look wrong, {why}{gross}"

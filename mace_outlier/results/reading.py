@@ -54,24 +54,24 @@ def read_results(run: str | Path) -> Results:
 def find_prefix(run: Path) -> Path:
     """Return `<results_dir>/<tag>` for a file, a tag or a folder; raises ResultsError."""
     if run.is_dir():
-        return _only(run)
-    name = run.name
-    if "_outliers" in name and run.suffix in (".csv", ".parquet", ".json", ".xyz", ".html"):
-        name = name[: name.rindex("_outliers")]
+        return _only_run(run)
+    tag = run.name
+    if run.suffix in (".csv", ".parquet", ".json", ".xyz", ".html"):
+        tag = tag.rpartition("_outliers")[0] or tag
     for folder in (run.parent, run.parent / "results"):
-        if about_path(folder / name).exists():
-            return folder / name
+        if about_path(folder / tag).exists():
+            return folder / tag
     raise ResultsError(
-        f"there is no {about_path(run.with_name(name))}: give the folder of the training, <results_dir>/<tag> or the "
+        f"there is no {about_path(run.with_name(tag))}: give the folder of the training, <results_dir>/<tag> or the "
         "table that the training wrote there"
     )
 
 
-def _only(folder: Path) -> Path:
-    found = sorted([*folder.glob("*_outliers.json"), *folder.glob("results/*_outliers.json")])
-    if not found:
+def _only_run(folder: Path) -> Path:
+    paths = sorted([*folder.glob("*_outliers.json"), *folder.glob("results/*_outliers.json")])
+    if not paths:
         raise ResultsError(f"no *_outliers.json in {folder} or {folder / 'results'}: was it trained with ema_robust?")
-    prefixes = [path.with_name(path.name.removesuffix("_outliers.json")) for path in found]
+    prefixes = [path.with_name(path.name.removesuffix("_outliers.json")) for path in paths]
     if len(prefixes) > 1:
         raise ResultsError(f"several runs in {folder}, name one of them: {', '.join(map(str, prefixes))}")
     return prefixes[0]

@@ -1,7 +1,7 @@
 """Writing the table and the description of a run, each as a whole. No torch."""
 
+import itertools
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
 
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     texts = {name: table[name].cast(pyarrow.string()) for name in TEXT if name in frame}
-    special = any(compute.any(compute.match_substring_regex(own, '[",\r\n]')).as_py() for own in texts.values())
+    special = any(compute.any(compute.match_substring_regex(text, '[",\r\n]')).as_py() for text in texts.values())
     options = csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
     with path.open("wb") as file:
         file.write((",".join(frame) + "\n").encode())
@@ -42,18 +42,9 @@ def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
 
 def set_aside(prefix: Path) -> list[Path]:
     """Rename results that an earlier run under the same name left, so that nothing is lost; return their new paths."""
-    found = [path for path in _all_paths(prefix) if path.exists()]
-    number = 1
-    while any(_numbered(path, number).exists() for path in _all_paths(prefix)):
-        number += 1
-    for path in found:
-        os.replace(path, _numbered(path, number))
-    return [_numbered(path, number) for path in found]
-
-
-def _all_paths(prefix: Path) -> list[Path]:
-    return [table_path(prefix, 0), table_path(prefix, LARGEST_CSV + 1), about_path(prefix), sample_path(prefix)]
-
-
-def _numbered(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.stem}.{number}{path.suffix}")
+    paths = [table_path(prefix, 0), table_path(prefix, LARGEST_CSV + 1), about_path(prefix), sample_path(prefix)]
+    for number in itertools.count(1):
+        moves = {path: path.with_name(f"{path.stem}.{number}{path.suffix}") for path in paths}
+        if not any(path.exists() for path in moves.values()):
+            break
+    return [path.replace(moves[path]) for path in paths if path.exists()]

@@ -68,7 +68,7 @@ class WrongLabels(NamedTuple):
     @property
     def believed(self) -> list[WrongProperty]:
         """Properties with wrong labels; []: none, or gross errors only."""
-        return [own for own in self.properties if own.share > 0]
+        return [wrong for wrong in self.properties if wrong.share > 0]
 
     @property
     def too_many(self) -> bool:
@@ -91,24 +91,21 @@ def read_wrong_labels(entry: Mapping[str, Any]) -> WrongLabels | None:
     properties = entry.get("properties")
     if not isinstance(properties, Mapping):
         return None
-    own = {name: number(entry.get(name)) for name in ("share", "certainty", "judged", "gain", "undecided")}
-    read = tuple(
-        _read_property(name, properties[name]) for name in PLURALS if isinstance(properties.get(name), Mapping)
-    )
-    if not all(math.isfinite(value) for value in own.values()) or not all(map(_is_sensible, read)):
+    found = [_read_property(name, properties[name]) for name in PLURALS if isinstance(properties.get(name), Mapping)]
+    values = {name: number(entry.get(name)) for name in WrongLabels._fields if name != "properties"}
+    shares = (values["share"], values["certainty"], values["undecided"])
+    if not all(0 <= share <= 1 for share in shares) or not math.isfinite(values["judged"] + values["gain"]):
         return None
-    if not all(0 <= own[name] <= 1 for name in ("share", "certainty", "undecided")):
+    if None in found:
         return None
-    return WrongLabels(**own | {"judged": int(own["judged"])}, properties=read)  # type: ignore[arg-type]
+    return WrongLabels(**values | {"judged": int(values["judged"])}, properties=tuple(found))  # type: ignore[arg-type]
 
 
-def _read_property(name: str, entry: Mapping[str, Any]) -> WrongProperty:
-    return WrongProperty(name, *(number(entry.get(field)) for field in WrongProperty._fields[1:]))
-
-
-def _is_sensible(own: WrongProperty) -> bool:
-    known = (own.share, own.right, own.wrong, *([own.too_low] if own.name == "energy" else []))
-    return all(map(math.isfinite, known)) and own.right >= 0 and own.wrong >= 0
+def _read_property(name: str, entry: Mapping[str, Any]) -> WrongProperty | None:
+    """One property; None where a number makes no sense."""
+    read = WrongProperty(name, *(number(entry.get(field)) for field in WrongProperty._fields[1:]))
+    needed = (read.share, read.right, read.wrong, read.too_low if name == "energy" else 0.0)
+    return read if all(0 <= value < math.inf for value in needed) else None
 
 
 def number(value: object) -> float:

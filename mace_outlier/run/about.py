@@ -1,12 +1,11 @@
 """What every result says of itself: versions, settings as JSON can hold them. No torch."""
 
+import math
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
 
@@ -40,12 +39,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
         name: plain(value)
         if isinstance(value, dict)
         else value
-        if value is None or isinstance(value, bool | int | str) or is_finite(value)
+        if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
         else str(value)
         for name, value in values.items()
     }
-
-
-def is_finite(value: Any) -> bool:
-    """True for a finite float."""
-    return isinstance(value, float) and bool(np.isfinite(value))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.dataset import NumberedDataset, tagged_for_validation
+from ..data.dataset import NumberedDataset, tagged
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..data.tagging import Tag
@@ -42,7 +42,7 @@ class Validation:
         first = 0
         for loader in loaders:
             rows = self.provenance.row_of_position[first : first + len(loader.dataset)]
-            self._datasets.append(stack.enter_context(tagged_for_validation(loader, labels, rows)))
+            self._datasets.append(stack.enter_context(tagged(loader, labels, rows, validation=True)))
             first += len(rows)
             self._datasets[-1].needs_tags = not self.metadata.complete
 

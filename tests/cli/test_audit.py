@@ -1,5 +1,7 @@
 """Scores of a data set by a trained model, without training."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -207,19 +209,21 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path, model):
         (None, ["--head=nobody"], "--head nobody: the model has the heads Default"),
         (None, ["--model=data.xyz"], "--model data.xyz is not a model saved by MACE's training"),
         (None, ["--model=nowhere"], "--model nowhere is not a model saved by MACE's training"),
-        (None, ["--batch_size=0"], "--batch_size 0: must be 1 or more"),
-        (None, ["--energy_weight=0", "--forces_weight=0"], "not both 0"),
-        (None, ["--energy_weight=nan"], "must be numbers"),
+        (None, ["--batch_size=0"], "--batch_size: '0' is not 1 or more"),
+        (None, ["--energy_weight=0", "--forces_weight=0"], "are both 0"),
+        (None, ["--energy_weight=nan"], "--energy_weight: 'nan' is not a number"),
         (None, ["--device=foo"], "--device foo: "),
         (None, ["--device=cuda:77"], "--device cuda:77: "),
         (scripted, ["--model=scripted.model"], "--model scripted.model is not a model saved by MACE's training"),
         (None, ["--data", "missing.xyz"], "there is no training file missing.xyz"),
     ],
 )
-def test_errors(tmp_path, model, prepare, flags, message):
+def test_errors(tmp_path, model, capsys, prepare, flags, message):
     (prepare or (lambda path: write_planted(path, [0], count=3)))(tmp_path)
-    with pytest.raises(SystemExit, match=message):
+    with pytest.raises(SystemExit) as refused:
         audit(tmp_path, model, *flags)
+    output = f"{refused.value} {capsys.readouterr().err}"
+    assert re.search(message, output), output
     assert not list(tmp_path.glob("*_outliers*"))
 
 

@@ -83,6 +83,7 @@ def test_a_command_is_of_the_python_that_it_starts(tmp_path):
 def test_the_command_of_another_python(tmp_path):
     other = tmp_path / "mace_run_train"
     other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
     done, out, _ = doctor(PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert done == 0
     assert f"command       {other}, which is of ANOTHER Python: ask that one, or give the path of this one's, " in out

@@ -1,5 +1,6 @@
 """`mace_outlier export` refuses what would lose data or doesn't fit, and then writes nothing."""
 
+import re
 from pathlib import Path
 
 import ase.io
@@ -40,8 +41,8 @@ REFUSED = {
         lambda path: (path / "t.xyz").hardlink_to(path / "train.xyz"), ["--force"], "t.xyz is a file of the training"
     ),
     "sample": (None, ["--suspects", "demo_run-1_outliers.xyz", "--force"], "is a file of the training"),
-    "weight": (None, ["--below", "1.5"], "--below 1.5: weights are between 0 and 1"),
-    "no weight": (None, ["--below", "nan"], "--below nan"),
+    "weight": (None, ["--below", "1.5"], "--below: '1.5' is not a weight between 0 and 1"),
+    "no weight": (None, ["--below", "nan"], "--below: 'nan' is not a weight"),
     "head": (None, ["--head", "dft"], "--head dft: the training had Default"),
     "no source": (lambda path: change(path / "train.xyz", []), [], "there is no training file train.xyz in"),
     "few frames": (
@@ -57,14 +58,16 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refused_and_nothing_is_written(trained, case):
+def test_refused_and_nothing_is_written(trained, capsys, case):
     spoil, flags, message = REFUSED[case]
     if spoil:
         spoil(trained)
     before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
     flags = [flag.format(folder=trained.name) for flag in flags]
-    with pytest.raises(SystemExit, match=f"mace_outlier export: error: .*{message}"):
+    with pytest.raises(SystemExit) as refused:
         run_export(".", "--suspects", "s.xyz", "--trusted", "t.xyz", *flags)
+    output = f"{refused.value} {capsys.readouterr().err}"
+    assert re.search(f"mace_outlier export: error: .*{message}", output), output
     assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
 
 

@@ -2,13 +2,21 @@
 
 import pickle
 import re
+from functools import partial
 
 import numpy as np
 import pytest
 from mace import data, tools
 from structures import molecules, write_xyz
 
-from mace_outlier.data.gross import Limits, Plausible, SelectedBatches, SelectingCollater, limits, plausible_energies
+from mace_outlier.data.gross import (
+    Limits,
+    Plausible,
+    collate_selected,
+    limits,
+    plausible_energies,
+    selected_batches,
+)  # fmt: skip
 
 E0S = np.array([[-1.0, -2.0]])
 KEYS = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})
@@ -49,13 +57,13 @@ def test_batches_lose_what_is_rejected_and_nothing_else():
     bad = {id(items[i]) for i in (1, 4, 5)}
     loader_ = loader(items)
     collate = loader_.collate_fn
-    batches = list(SelectedBatches(loader_, lambda sample: id(sample) not in bad))
+    batches = list(selected_batches(loader_, lambda sample: id(sample) not in bad))
     assert [batch.num_graphs for batch in batches] == [3]  # the second batch had none left
     assert loader_.collate_fn is collate
     assert batches[0].forces.equal(collate([items[i] for i in (0, 2, 3)]).forces)
-    for ours, stock in zip(SelectedBatches(loader(items), lambda _: True), loader(items), strict=True):
+    for ours, stock in zip(selected_batches(loader(items), lambda _: True), loader(items), strict=True):
         assert ours.forces.equal(stock.forces)
-    assert pickle.loads(pickle.dumps(SelectingCollater(collate, bool)))([]) is None
+    assert pickle.loads(pickle.dumps(partial(collate_selected, collate, bool)))([]) is None
 
 
 def test_energies_of_another_unit_are_found_by_composition():

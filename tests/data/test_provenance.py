@@ -1,6 +1,7 @@
 """Every suspect is tied to the user's own file and frame, whatever kind of data MACE was given."""
 
 import ase.db
+import mace.tools.scripts_utils  # noqa: F401 (the plugin is applied when it is loaded)
 import numpy as np
 import pytest
 import torch
@@ -11,7 +12,6 @@ from mace import data, tools
 from structures import molecules, spoil, write_hdf5, write_xyz
 from torch.utils.data import ConcatDataset
 
-import mace_outlier.mace.applying  # noqa: F401 (applies the seams)
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
@@ -344,20 +344,21 @@ def test_isomers_are_compared_with_their_own_kind(mace):
     assert table_of(run).weight.min() > 0.5
 
 
-def test_what_takes_time_is_left_out_of_tags_once_all_is_known():
+@pytest.mark.parametrize("on", [False, True])
+def test_samples_are_tagged_where_a_data_set_needs_it_and_as_before_elsewhere(monkeypatch, on):
     class OnDisk(list):
         def __getitem__(self, position):
-            return TAGGING.in_full
+            return TAGGING.on
 
+    monkeypatch.setattr(TAGGING, "on", on)
     numbered = NumberedDataset(OnDisk([0, 0]))
-    assert numbered[0].item is True
+    assert numbered[0].item is True  # in a worker process, too, where it's off
     numbered.needs_tags = False
-    assert numbered[1].item is False
-    assert TAGGING.in_full  # of whatever is made next
+    assert numbered[1].item is False  # tags take time
     numbered.dataset = []
     with pytest.raises(IndexError):
         numbered[0]
-    assert TAGGING.in_full
+    assert TAGGING.on == on  # for whatever is made next
 
 
 def test_an_unknown_data_set_is_counted_by_position(monkeypatch):

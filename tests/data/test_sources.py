@@ -18,7 +18,6 @@ from mace.tools import AtomicNumberTable
 from mace.tools.fairchem_dataset.lmdb_dataset_tools import LMDBDatabase
 from structures import molecules
 
-from mace_outlier.data import sources
 from mace_outlier.data.extxyz import write_frame
 from mace_outlier.data.sources import UNKNOWN_SOURCE, find_source, read_frames
 
@@ -34,8 +33,7 @@ def with_results(frames: list[Atoms]) -> list[Atoms]:
 
 
 @pytest.mark.parametrize("name", ["train.xyz", "train.extxyz", "train.traj", "train.json", "train.db", "train.xyz.gz"])
-def test_frames_of_a_file_that_ase_reads_are_those_that_ase_counts(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(sources, "BLOCK", 2)
+def test_frames_of_a_file_that_ase_reads_are_those_that_ase_counts(tmp_path, name):
     ase.io.write(tmp_path / name, with_results(molecules(5)))
     read = list(read_frames(str(tmp_path / name)))
     assert len(read) == 5

@@ -15,21 +15,25 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ...run.options import number
+
 SHARDS = ("*.h5", "*.hdf5", "*.lmdb", "*.aselmdb")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command; names are those of MACE's training."""
+    weight = number(float, "a number, 0 or more", lambda value: 0 <= value < math.inf)
+    size = number(int, "1 or more", lambda value: value >= 1)
     parser.add_argument("--model", type=Path, required=True, help="trained model, <name>.model")
     parser.add_argument("--data", nargs="+", required=True, help="files that MACE trains on (a folder: its shards)")
     parser.add_argument("--out", type=Path, help="prefix of the results (default: <data>_audit in this folder)")
     parser.add_argument("--head", default="", help="head of the model, if it has several")
     parser.add_argument("--energy_key", default="REF_energy", help="default: %(default)s")
     parser.add_argument("--forces_key", default="REF_forces", help="default: %(default)s")
-    parser.add_argument("--energy_weight", type=float, default=1.0, help="default: %(default)s")
-    parser.add_argument("--forces_weight", type=float, default=100.0, help="default: %(default)s")
+    parser.add_argument("--energy_weight", type=weight, default=1.0, help="default: %(default)s")
+    parser.add_argument("--forces_weight", type=weight, default=100.0, help="default: %(default)s")
     parser.add_argument("--e0_shift", choices=("fit", "none"), default="fit", help="default: %(default)s")
-    parser.add_argument("--batch_size", type=int, default=10, help="default: %(default)s")
+    parser.add_argument("--batch_size", type=size, default=10, help="default: %(default)s")
     parser.add_argument("--device", default="auto", help="cpu, cuda ... (default: cuda where there is one)")
     parser.add_argument("--default_dtype", choices=("float32", "float64"), default="", help="default: the model's")
     parser.add_argument("--truth", metavar="KEY", help="info key that says which labels are known to be wrong")
@@ -37,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, write the results, and show the report; raises ValueError where something doesn't fit."""
-    check(arguments)
+    if arguments.energy_weight == arguments.forces_weight == 0:
+        raise ValueError("--energy_weight and --forces_weight are both 0: nothing is left to score")
     sources = list(dict.fromkeys(source for name in arguments.data for source in shards(name)))  # each once
     prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
+    from ...__main__ import main
     from ...data.sources import find_source
     from ...results.writing import set_aside, write_results
     from .evaluate import Evaluation
@@ -54,26 +60,17 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"The results of an earlier audit are now {path}")
     write_results(prefix, verdict.table, about(prefix, scores, verdict, arguments))
     evaluation.save_sample(prefix, verdict.table)
-    show(prefix, arguments.truth)
-
-
-def check(arguments: argparse.Namespace) -> None:
-    """Raise ValueError for numbers that make no sense."""
-    if arguments.batch_size < 1:
-        raise ValueError(f"--batch_size {arguments.batch_size}: must be 1 or more")
-    weights = arguments.energy_weight, arguments.forces_weight
-    if not all(map(math.isfinite, weights)) or min(weights) < 0 or sum(weights) == 0:
-        raise ValueError("--energy_weight and --forces_weight must be numbers, not negative, and not both 0")
+    main(["report", str(prefix), *(["--truth", arguments.truth] if arguments.truth else [])])
 
 
 def shards(name: str) -> list[str]:
     """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted."""
     if not Path(name).is_dir():
         return [name]
-    found = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
-    if not found:
+    paths = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
+    if not paths:
         raise ValueError(f"--data {name}: no {', '.join(SHARDS)} in this folder")
-    return found
+    return paths
 
 
 def load(arguments: argparse.Namespace) -> Any:
@@ -86,12 +83,3 @@ def load(arguments: argparse.Namespace) -> Any:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return Predictor(arguments.model, device, arguments.default_dtype, arguments.head)
-
-
-def show(prefix: Path, truth: str | None) -> None:
-    """Report on the results."""
-    from .. import report
-
-    parser = argparse.ArgumentParser()
-    report.add_arguments(parser)
-    report.run(parser.parse_args([str(prefix), *(["--truth", truth] if truth else [])]))

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
 
 from ...data.shift import fit_shifts
 from ...results.files import AUDIT
@@ -30,55 +29,50 @@ class Verdict(NamedTuple):
 
 def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     """Return loss, z-score and weight of every configuration, with its residuals after the shift."""
-    shifts = shift(scores) if arguments.e0_shift == "fit" else np.zeros(len(scores.elements))
-    atoms = scores.counts.sum(axis=1)
-    energy_error = scores.energy_error - scores.counts @ shifts / atoms
+    rows, metadata, force_rmse, bad = scores.provenance, scores.metadata, scores.force_rmse, scores.nonfinite
+    composition = metadata.composition
+    shifts = shift(scores, composition) if arguments.e0_shift == "fit" else {}
+    energy_error = scores.energy_error - sum(energy * composition[symbol] for symbol, energy in shifts.items())
     loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
-    loss += arguments.forces_weight * np.nan_to_num(scores.force_rmse) ** 2
-    labelled = np.isfinite(energy_error) | np.isfinite(scores.force_rmse)
-    rows, metadata = scores.provenance, scores.metadata
-    usable = labelled & ~scores.nonfinite
-    distribution, weighted = fit(seen_of(scores, loss, energy_error, usable))
-    weight, zscore = weighted.weight.numpy(), weighted.zscore.numpy()
-    bad, unknown = scores.nonfinite, ~labelled & ~scores.nonfinite
+    loss += arguments.forces_weight * np.nan_to_num(force_rmse) ** 2
+    unknown = np.isnan(energy_error) & np.isnan(force_rmse) & ~bad
+    distribution, weighted = fit(
+        remembered(
+            torch.from_numpy(loss),
+            torch.zeros(len(loss), dtype=torch.long),
+            torch.from_numpy(~unknown & ~bad),
+            torch.zeros(len(loss)),  # one model saw them all
+            {"energy_error": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
+            scores.features,
+            metadata,
+        )
+    )
+    weight = np.select([bad, unknown], [0.0, 1.0], weighted.weight.numpy())
     table = {
         **identity(AUDIT, rows, metadata),
         "times_seen": np.where(unknown, 0, 1),  # without labels there is nothing to be seen
         "last_epoch": np.where(unknown, -1, 0),
-        "weight": np.select([bad, unknown], [0.0, 1.0], weight),
-        "mean_weight": np.select([bad, unknown], [0.0, 1.0], weight),
-        "zscore": np.select([bad, unknown], [np.nan, 0.0], zscore),
+        "weight": weight,
+        "mean_weight": weight,
+        "zscore": np.select([bad, unknown], [np.nan, 0.0], weighted.zscore.numpy()),
         "loss": np.where(bad, np.nan, loss),
         "energy_error_per_atom": energy_error,
-        "force_rmse": scores.force_rmse,
+        "force_rmse": force_rmse,
     }
-    symbols = [chemical_symbols[z] for z in scores.elements]
-    moved = {symbol: float(s) for symbol, s in zip(symbols, shifts, strict=True) if s}
-    return Verdict(table, distribution.describe()[0], moved)
+    return Verdict(table, distribution.describe()[0], shifts)
 
 
-def shift(scores: Scores) -> np.ndarray:
-    """Return the energy by which the model is above the labels for each atom of an element, (elements,) eV."""
+def shift(scores: Scores, composition: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return the energy by which the model is above the labels for each atom of an element, eV, where it is.
+
+    `composition`: share of each element among the atoms of the configurations (N,).
+    """
     known = np.isfinite(scores.energy_error)
-    present = scores.counts[known].any(axis=0)
-    counts = scores.counts[known][:, present]
-    shifts = np.zeros(len(scores.elements))
-    shifts[present] = fit_shifts(scores.energy_error[known] * counts.sum(axis=1), counts)
-    return shifts
-
-
-def seen_of(scores: Scores, loss: np.ndarray, energy_error: np.ndarray, usable: np.ndarray) -> Remembered:
-    """Return what a distribution is fitted to: losses, energy errors (eV/atom, NaN: none), whether usable (N,)."""
-    values = torch.from_numpy(loss)
-    return remembered(
-        values,
-        torch.zeros(len(loss), dtype=torch.long),
-        torch.from_numpy(usable),
-        torch.zeros_like(values),  # one model saw them all
-        {"energy_error": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(scores.force_rmse)},
-        scores.features,
-        scores.metadata,
-    )
+    atoms = scores.metadata.n_atoms.numpy()[known]
+    counts = {symbol: share[known] * atoms for symbol, share in composition.items() if share[known].any()}
+    columns = np.array(list(counts.values())).reshape(len(counts), len(atoms)).T
+    shifts = fit_shifts(scores.energy_error[known] * atoms, columns)
+    return {symbol: energy for symbol, energy in zip(counts, shifts.tolist(), strict=True) if energy}
 
 
 def fit(seen: Remembered) -> tuple[LossDistribution, Weighted]:
