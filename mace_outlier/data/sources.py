@@ -1,10 +1,10 @@
 """The configurations of a training file, in the order and numbering in which MACE sees them. No torch but for LMDB.
 
 Training files are what ASE reads (extended XYZ, ASE databases, trajectories ...), MACE's preprocessed HDF5, and LMDB.
-One configuration is in memory at a time; ASE holds 100 bytes for each frame of an XYZ file, and its databases and JSON
-files as a whole.
+One configuration is in memory at a time; ASE holds 100 bytes for each frame of an XYZ file, and JSON files as a whole.
 """
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from ase import Atoms
 HDF5 = (".h5", ".hdf5")
 LMDB = (".lmdb", ".aselmdb", ".mdb")
 UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: position in it, counted over all heads
+BLOCK = 1000  # rows of an ASE database that are in memory at a time
 # MACE's name of a property -> the key that MACE reads by default. But ASE's reader takes "dipole" for a result of a
 # calculator, where MACE doesn't look, so that dipoles need --dipole_key=REF_dipole.
 KEYS = {name: f"REF_{name}" for name in ("energy", "forces", "stress", "virials", "charges", "dipole")}
@@ -79,7 +80,18 @@ def _reader(path: Path) -> Iterator[Atoms]:
         from ..mace.databases import read_lmdb
 
         return read_lmdb(path)
+    if suffix == ".db":
+        return _read_database(path)
     return ase.io.iread(str(path), index=":", do_not_split_by_at_sign=True)
+
+
+def _read_database(path: Path) -> Iterator[Atoms]:
+    """ASE holds all rows that it was asked for, so ask block by block."""
+    for start in itertools.count(0, BLOCK):
+        block = list(ase.io.iread(str(path), index=slice(start, start + BLOCK), do_not_split_by_at_sign=True))
+        yield from block
+        if len(block) < BLOCK:
+            return
 
 
 # --- MACE's HDF5 -----------------------------------------------------------------------------------------------------
