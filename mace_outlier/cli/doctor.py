@@ -127,7 +127,7 @@ def check_host() -> list[str]:
         return [f"MACE can't be imported: {type(error).__name__}: {error}"]
     from ..mace.seams import check_all
 
-    seams = applying.all_seams()
+    seams = applying.SEAMS
     changed = _faults(*(partial(check_all, {place: seam}) for place, seam in seams.items()))
     good = len(seams) - len(changed)
     print(f"seams         {good} of {len(seams)} functions of MACE {applying.mace_version()} are as expected")
