@@ -50,8 +50,7 @@ class Predictor:
         if head not in self.heads and (head or len(self.heads) > 1):
             raise ValueError(f"--head {head or '(none given)'}: the model has the heads {', '.join(self.heads)}")
         self.head = head or self.heads[0]
-        scalars = scalar_columns(self.model)
-        self.scalars = None if scalars is None else scalars.to(self.device)
+        self.scalars = scalar_columns(self.model)
 
     def batch(self, frames: list[Atoms], keys: dict[str, str]) -> Any:
         """Return MACE's batch of configurations whose labels are under `keys` ("energy", "forces")."""

@@ -1,12 +1,11 @@
 """What every result says of itself: versions, settings as JSON can hold them. No torch."""
 
+import math
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 PACKAGES = ("mace-outlier", "mace-torch", "torch", "e3nn", "ase", "numpy")
 
@@ -19,33 +18,24 @@ def stamp(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
         "rows": rows,
         "saved": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "directory": str(Path.cwd()),
-        "versions": versions(),
+        "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in PACKAGES},
     }
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    found = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
     """Settings as JSON can hold them: infinite numbers and anything unusual become texts."""
-    return {
-        name: plain(value)
-        if isinstance(value, dict)
-        else value
-        if value is None or isinstance(value, bool | int | str) or is_finite(value)
-        else str(value)
-        for name, value in values.items()
-    }
+    return {name: _plain(value) for name, value in values.items()}
 
 
-def is_finite(value: Any) -> bool:
-    """True for a finite float."""
-    return isinstance(value, float) and bool(np.isfinite(value))
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return plain(value)
+    as_it_is = math.isfinite(value) if isinstance(value, float) else value is None or isinstance(value, int | str)
+    return value if as_it_is else str(value)

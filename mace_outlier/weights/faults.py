@@ -32,7 +32,8 @@ def fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> s
     in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below
     if not bool(in_order.all()):
         return "weights or z-scores of the validation set are no numbers in their range"
-    own = float((weight < 0.5).double().mean())
-    if own > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
-        return f"{100 * own:.0f} % of the validation set look wrong, but {100 * in_training:.1f} % of the training set"
+    share = float((weight < 0.5).double().mean())
+    if share > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
+        percents = f"{100 * share:.0f} % of the validation set look wrong, but {100 * in_training:.1f} %"
+        return f"{percents} of the training set"
     return None

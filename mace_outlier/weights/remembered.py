@@ -1,7 +1,6 @@
-"""What a judgement is made of: records, features and metadata of configurations, put together."""
+"""What a judgement is made of: errors, features and metadata of configurations, put together."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..data.labels import COLUMN_OF
@@ -9,7 +8,6 @@ from ..data.metadata import Metadata
 from ..method.seen import Seen
 from .distribution import Remembered
 from .features import Features
-from .records import Records
 
 
 def remembered(
@@ -30,7 +28,7 @@ def remembered(
         features: table (N, EXTRA + K), see Features.
         metadata: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
     """
-    force, conditions, pooled = (own.numpy() for own in Features.split(features))
+    force, conditions, pooled = (part.numpy() for part in Features.split(features))
     size = len(metadata.n_atoms)
     at = np.arange(size) if rows is None else rows.cpu().numpy()
     known = (at >= 0) & (size > 0)
@@ -52,13 +50,6 @@ def remembered(
         molecules=of(metadata.molecules),
     )
     return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
-
-
-def of_training(records: Records, usable: Tensor, features: Features | None, metadata: Metadata) -> Remembered:
-    """Put together what the records know of the training configurations; `usable`: (N,), see Remembered."""
-    errors = {name: records.column(name) for name in records.residual_names}
-    table = torch.empty(len(records), 0) if features is None else features.known
-    return remembered(records.loss, records.head.long(), usable, records.time, errors, table, metadata)
 
 
 def _host(values: Tensor) -> np.ndarray:

@@ -97,8 +97,10 @@ class Judged:
     def __init__(self, *evaluations):
         self.evaluations = iter(evaluations)
         self.distribution, self.some_are_wrong = self, False
-        self.safety, self.records = Safety(), Records(2)
-        self.records.observe(torch.arange(2), torch.zeros(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
+        self.safety = Safety(self, Records(2))
+        self.safety.records.observe(
+            torch.arange(2), torch.zeros(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2)
+        )
 
     @contextmanager
     def selecting(self):

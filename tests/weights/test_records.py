@@ -37,11 +37,11 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.column("energy_error")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
     summary = summarise(records.visited_weights(1))
-    assert summary[:3] == (2, 0.5, 0.5)
-    assert summary.quantiles == [0.25, 0.25, 0.25, 0.75, 0.75]
-    assert sum(summary.histogram) == 2
-    assert summary.histogram[5] == summary.histogram[15] == 1
-    assert summarise(records.visited_weights(0)).visited == 0
+    assert (summary["visited"], summary["mean_weight"], summary["share_below_half"]) == (2, 0.5, 0.5)
+    assert summary["quantiles"] == {"5": 0.25, "25": 0.25, "50": 0.25, "75": 0.75, "95": 0.75}
+    assert sum(summary["histogram"]) == 2
+    assert summary["histogram"][5] == summary["histogram"][15] == 1
+    assert not len(records.visited_weights(0))
 
 
 def test_the_mean_weight_is_a_mean_first_and_forgets_later():
