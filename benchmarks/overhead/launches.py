@@ -121,10 +121,11 @@ def robust(base: nn.Module, phase: str, heads: int = 1, ranks: bool = False, dev
     distributions = {"first epoch": MixtureDistribution, "gaussian": GaussianDistribution}
     distribution = settled(heads) if phase in ("settled", "by property") else distributions[phase](heads)
     share = (lambda tensor: tensor) if ranks else None
-    records = Records(10, device, heads, stress="stress" in split.labels)
+    records = Records(10, device, [i % heads for i in range(10)], stress="stress" in split.labels)
     features = None if phase == "gaussian" else Features(10, torch.arange(SCALARS, device=device))
     loss = RobustLoss(split)
-    weigher = Weigher(distribution.to(torch.device(device)), records, features=features, sum_over_ranks=share)
+    names = [str(head) for head in range(heads)]
+    weigher = Weigher(distribution.to(torch.device(device)), records, None, features, names, share)
     loss.attach(weigher, by_property=phase == "by property")
     return loss
 

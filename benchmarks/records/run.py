@@ -58,7 +58,7 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
         heads = torch.zeros(len(ids), dtype=torch.long)
         distribution.update(losses, heads, losses > 0)
         errors = torch.stack((0.01 * losses.sqrt(), 0.1 * losses.sqrt()))
-        records.observe(ids, heads, losses, *distribution.weigh(losses, heads)[:2], errors)
+        records.observe(ids, losses, *distribution.weigh(losses, heads)[:2], errors)
     logbook = Logbook(Options(), [Split(TRAIN, rows, metadata, records)], prefix)
     seen = time.perf_counter()
     records.end_epoch()

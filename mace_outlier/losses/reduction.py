@@ -72,11 +72,7 @@ class PerConfigurationLoss:
         self.short_cut = next((way for way in SHORT_CUTS if self._holds(way, probe, output)), "none")
 
     def __call__(
-        self,
-        ref: Any,
-        pred: dict[str, Tensor],
-        factors: Mapping[str, Tensor] | None = None,
-        distributed: bool = False,
+        self, ref: Any, pred: dict[str, Tensor], factors: Mapping[str, Tensor] | None = None, distributed: bool = False
     ) -> ConfigurationLosses:
         """Losses of each configuration of the batch `ref` (labels, all finite) for the model's output `pred`.
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..method.settings import Settings
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import populations
-from ..weights.summary import BINS, summarise
 from . import sample
 from .about import plain, stamp
 from .fit_in_log import warn_of_doubts
@@ -21,6 +22,8 @@ from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
 
 SUSPECTS_IN_SUMMARY = 5
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BINS = 20  # of the histogram of the weights, over [0, 1]
 
 
 class Logbook:
@@ -148,6 +151,20 @@ class Logbook:
             "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,
         }
+
+
+def summarise(weights: Tensor) -> dict[str, Any]:
+    """Summarise the weights (V,) of the configurations that were visited, at least one; waits for the device."""
+    weights = weights.sort().values.cpu()
+    places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
+    quantiles = zip(QUANTILES, weights[places].tolist(), strict=True)
+    return {
+        "visited": len(weights),
+        "mean_weight": weights.mean(dtype=torch.float64).item(),
+        "share_below_half": (weights < 0.5).double().mean().item(),
+        "quantiles": {f"{100 * q:g}": weight for q, weight in quantiles},
+        "histogram": torch.histc(weights, BINS, 0.0, 1.0).int().tolist(),
+    }
 
 
 def _counted(split: Split) -> str:

@@ -101,7 +101,8 @@ class RobustTraining:
         self.dataset, self.provenance, self.metadata = dataset, provenance, metadata
         heads, with_column = provenance.heads, [name in self.labels for name in ("stress", "virials")]
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
-        self.records, others = (Records(len(known), device, len(heads), *with_column) for known in (provenance, rows))
+        self.records = Records(len(provenance), device, provenance.head, *with_column)
+        others = Records(len(rows), device, rows.head, *with_column)
         self.validation = Validation(rows, described, others)
         judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
         self.features = Features(len(provenance), scalars) if judged else None

@@ -95,5 +95,5 @@ class Validation:
         judged = loss.safety.judge(seen, last)
         judged = judged._replace(weight=judged.weight.masked_fill(bad, 0.0))
         ids, weights, zscores = rows[known], judged.weight[known], judged.zscore[known]
-        self.records.observe(ids, heads[known], losses[known], weights, zscores, list(errors[:, known]))
+        self.records.observe(ids, losses[known], weights, zscores, list(errors[:, known]))
         return judged

@@ -6,6 +6,7 @@ Memory is O(N) for N training configurations (39 bytes each, 47 where stress is 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,7 +31,7 @@ class Records:
 
     Args:
         size: N.
-        num_heads: heads of the host's model.
+        heads: (N,) which head each is of; None: there is one.
         stress, virials: whether there is a column for it.
     """
 
@@ -40,7 +41,7 @@ class Records:
         self,
         size: int,
         device: torch.device | str = "cpu",
-        num_heads: int = 1,
+        heads: np.ndarray | Sequence[int] | None = None,
         stress: bool = False,
         virials: bool = False,
     ) -> None:
@@ -48,11 +49,10 @@ class Records:
         self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
         self.table = unseen.repeat(size, 1)
-        self.head = torch.zeros(size, dtype=torch.uint8, device=device)
+        self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.uint8)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
         self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
-        self.num_heads = num_heads
         self.epoch, self.steps, self.step = 0, 1, 0
 
     def __len__(self) -> int:
@@ -74,7 +74,6 @@ class Records:
     def observe(
         self,
         ids: Tensor,
-        heads: Tensor,
         losses: Tensor,
         weights: Tensor | None = None,
         zscores: Tensor | None = None,
@@ -87,8 +86,6 @@ class Records:
         missing = [torch.full_like(losses, torch.nan)] * (len(self.residual_names) - len(residuals))
         rows = torch.stack((losses, weights, zscores, times, *residuals, *missing), dim=1)  # (B, C), of the widest type
         self.table[ids] = rows.to(self.table.dtype)
-        if self.num_heads > 1:
-            self.head[ids] = heads.to(self.head.dtype)
         self.step += 1
 
     def judge(
@@ -132,12 +129,10 @@ class Records:
         mean of what they noted.
         """
         seen_here = self.visited.unsqueeze(1)
-        rows = torch.cat((self.table, self.head.unsqueeze(1), torch.ones_like(seen_here)), dim=1)  # (N, C + 2)
+        rows = torch.cat((self.table, torch.ones_like(seen_here)), dim=1)  # (N, C + 1)
         total = sum_over_ranks(torch.where(seen_here, rows, 0.0))
         visits = total[:, -1:]
-        mean = torch.where(visits > 0, total / visits, rows)
-        self.table = mean[:, :-2].contiguous()
-        self.head = mean[:, -2].to(self.head.dtype)
+        self.table = torch.where(visits > 0, total[:, :-1] / visits, self.table)
 
     def end_epoch(self) -> None:
         """Count this epoch's visits, and take their weights into the mean weight."""

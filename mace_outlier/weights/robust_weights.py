@@ -73,11 +73,11 @@ class RobustWeights:
         place = torch.device(device)
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
-        self.records, self.features = Records(size, place, number, stress=True, virials=True), Features(size)
-        self.records.head = self.heads.to(self.records.head.dtype)
+        self.records, self.features = Records(size, place, heads, stress=True, virials=True), Features(size)
         distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
-        self.weigher = Weigher(distribution, self.records, metadata, self.features, sum_over_ranks=sum_over_ranks)
+        names = [str(head) for head in range(number)]
+        self.weigher = Weigher(distribution, self.records, metadata, self.features, names, sum_over_ranks)
         self.weigher.begin_epoch(0, STEPS)
         self._given: tuple[str, ...] = ()  # arguments of the calls so far
 

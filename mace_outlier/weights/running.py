@@ -53,12 +53,7 @@ class GaussianDistribution(LossDistribution):
     """
 
     def __init__(
-        self,
-        num_heads: int = 1,
-        threshold: float = 2.0,
-        alpha: float = 0.9,
-        variance: str = "running",
-        warmup: int = 0,
+        self, num_heads: int = 1, threshold: float = 2.0, alpha: float = 0.9, variance: str = "running", warmup: int = 0
     ) -> None:
         if variance not in ("running", "batch"):
             raise ValueError(f"variance must be 'running' or 'batch', got {variance!r}")

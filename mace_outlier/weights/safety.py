@@ -43,11 +43,11 @@ class Safety:
         self,
         distribution: LossDistribution,
         records: Records,
-        heads: Sequence[str] = (),
+        heads: Sequence[str] = ("0",),
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.distribution, self.records, self.sum_over_ranks = distribution, records, sum_over_ranks
-        self.heads = list(heads) or [str(head) for head in range(records.num_heads)]
+        self.heads = list(heads)
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
         self._described: list[dict[str, Any]] = []  # the last good description, by head
         self._warned: set[int] = set()  # heads whose validation set was not judged

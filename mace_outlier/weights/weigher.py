@@ -31,7 +31,7 @@ class Weigher:
         records: Records,
         metadata: Metadata | None = None,
         features: Features | None = None,
-        heads: Sequence[str] = (),
+        heads: Sequence[str] = ("0",),
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.distribution, self.records, self.features = distribution, records, features
@@ -70,7 +70,7 @@ class Weigher:
             if self.inherits:
                 weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
             noted = weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), noted, zscore, errors)
+        self.records.observe(ids, judged.masked_fill(bad, torch.nan), noted, zscore, errors)
         return weight
 
     @torch.no_grad()

@@ -98,9 +98,7 @@ class Judged:
         self.evaluations = iter(evaluations)
         self.distribution, self.some_are_wrong = self, False
         self.safety = Safety(self, Records(2))
-        self.safety.records.observe(
-            torch.arange(2), torch.zeros(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2)
-        )
+        self.safety.records.observe(torch.arange(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
 
     @contextmanager
     def selecting(self):

@@ -116,10 +116,10 @@ def fit(number: int) -> int:
     few = int(rng.integers(1, 60))
     seen, heads = made_up(rng, size, few)
     training, others = part(seen, slice(0, size)), part(seen, slice(size, None))
-    distribution, records = Observed(heads), Records(size, num_heads=heads, stress=True, virials=True)
-    safety = Safety(distribution, records)
+    distribution, records = Observed(heads), Records(size, heads=training.heads, stress=True, virials=True)
+    safety = Safety(distribution, records, [str(head) for head in range(heads)])
     usable = training.usable & (training.losses > 0)
-    records.observe(torch.arange(size), training.heads, torch.where(usable, 1.0, 0.0))
+    records.observe(torch.arange(size), torch.where(usable, 1.0, 0.0))
     for epoch in range(2):
         again = training._replace(seen=replace(training.seen, times=training.seen.times + epoch))
         safety.refit(again)

@@ -44,7 +44,7 @@ def seen(source, weights, zscores, losses, tags=("bulk", "H2O", "H2O", 3)):
     columns = (torch.tensor(column, dtype=torch.float64) for column in (losses, weights, zscores))
     errors = torch.arange(2 * len(weights)).reshape(2, -1)
     ids = torch.arange(len(weights))
-    records.observe(ids, torch.zeros_like(ids), *columns, errors)
+    records.observe(ids, *columns, errors)
     return rows, metadata, records
 
 

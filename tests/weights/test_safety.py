@@ -88,7 +88,7 @@ FAULTS = {
 
 def guarded(distribution, **others):
     """Between a distribution and records of weights of 0.75."""
-    records = Records(2 * SIZE, num_heads=2)
+    records = Records(2 * SIZE, heads=[0] * SIZE + [1] * SIZE)
     records.judge(torch.ones(2 * SIZE, dtype=torch.bool), torch.full((2 * SIZE,), 0.75), torch.zeros(2 * SIZE))
     return Safety(distribution, records, HEADS, **others)
 
@@ -261,12 +261,12 @@ def test_no_weight_of_a_batch_is_nan_either(monkeypatch):
 def test_fits_that_gave_nan_weights(case):
     of_then = np.load(CASES / case / "nan_fit.npz")
     losses, usable = (torch.from_numpy(of_then[name]) for name in ("loss", "usable"))
-    heads, distribution = torch.zeros(len(losses), dtype=torch.long), MixtureDistribution()
+    distribution = MixtureDistribution()
     known = {"losses": losses, "usable": usable, "times": of_then["time"], "molecules": of_then["kinds"][:, 1]}
     what = remembered(len(losses), {"energy": of_then["ee"]}, **known)
     records = Records(len(losses))
     safety = Safety(distribution, records)
-    records.observe(torch.arange(len(losses)), heads, losses)
+    records.observe(torch.arange(len(losses)), losses)
     for _ in range(3):
         safety.refit(what)
         assert ((records.weight >= 0) & (records.weight <= 1)).all()  # NaN isn't
@@ -291,7 +291,7 @@ class Evaluated:
         self.safety = Safety(distribution, self.records, ["one"])
         self.shares = torch.ones(4)
         low = torch.ones(20).index_fill(0, torch.arange(suspects), 0.0)
-        self.records.observe(torch.arange(20), torch.zeros(20), torch.ones(20), low, torch.zeros(20))
+        self.records.observe(torch.arange(20), torch.ones(20), low, torch.zeros(20))
 
     @contextmanager
     def selecting(self):
