@@ -182,7 +182,7 @@ class PerConfigurationLoss:
 
     def _find_labels(self, probe: Any, output: dict[str, Tensor]) -> list[str]:
         """The label that each term is made of, "" for none."""
-        found = [""] * len(self.coefficients)
+        label_of_term = [""] * len(self.coefficients)
         for label in LABELS:
             view = copy.copy(probe)
             view[label] = torch.full_like(probe[label], torch.nan)
@@ -190,8 +190,8 @@ class PerConfigurationLoss:
             self._evaluate(reducer, view, output)
             for term, mean in enumerate(reducer.means):
                 if mean.isnan().any():
-                    found[term] = label
-        return found
+                    label_of_term[term] = label
+        return label_of_term
 
     def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
         self.short_cut = way

@@ -35,15 +35,15 @@ def loss_of_config(args: argparse.Namespace) -> str | None:
 def unsupported_losses() -> dict[str, str]:
     """Losses of MACE that can't be weighed by configurations, and why; examined as at the start of a run."""
     tools, utils = importlib.import_module("mace.tools"), importlib.import_module("mace.tools.scripts_utils")
-    args, found = tools.build_default_arg_parser().parse_args(["--name=doctor", "--train_file=none.xyz"]), {}
+    args, reasons = tools.build_default_arg_parser().parse_args(["--name=doctor", "--train_file=none.xyz"]), {}
     for name in base_losses():
         args.loss = name
         try:
             loss = utils.get_loss_fn(args, name == "dipole", name == "energy_forces_dipole")
             PerConfigurationLoss(loss, sys.modules["mace.modules.loss"])
         except Exception as error:
-            found[name] = f"{type(error).__name__}: {error}"
-    return found
+            reasons[name] = f"{type(error).__name__}: {error}"
+    return reasons
 
 
 def warn_of_unused_weights(args: argparse.Namespace, labels: tuple[str, ...]) -> None:

@@ -13,14 +13,6 @@ from ..weights.features import CONDITIONS
 from .invariants import scalar_columns
 
 
-def existing_device(name: str) -> torch.device:
-    """Raises ValueError where there is no such device."""
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"--device {name}: {error}") from error
-
-
 class Predictor:
     """A trained model and what its inputs have to look like.
 
@@ -35,7 +27,10 @@ class Predictor:
     """
 
     def __init__(self, path: Path, device: str, dtype: str = "", head: str = "") -> None:
-        self.device = existing_device(device)
+        try:
+            self.device = torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"--device {device}: {error}") from error
         try:
             self.model = torch.load(path, map_location=self.device, weights_only=False)
             self.numbers = [int(z) for z in self.model.atomic_numbers]

@@ -91,8 +91,12 @@ def locate(place: str) -> tuple[Any, str, Function]:
         *outer, name = path.split(".")
         for part in outer:
             holder = getattr(holder, part)
-        found: Any = holder[name] if isinstance(holder, dict) else inspect.getattr_static(holder, name)
-        return holder, name, getattr(found, "__func__", found)  # of a static or class method, the function itself
+        attribute: Any = holder[name] if isinstance(holder, dict) else inspect.getattr_static(holder, name)
+        return (
+            holder,
+            name,
+            getattr(attribute, "__func__", attribute),
+        )  # of a static or class method, the function itself
     except (ImportError, AttributeError, KeyError):
         raise UnsupportedHostError(f"there is no {place.replace(':', '.')}") from None
 

@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..method.settings import Settings
 from .distribution import LossDistribution, Remembered, Weighted, bounded
-from .faults import fault_of_fit, fault_of_validation
 from .records import Records
 
+MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
+MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either
+FEW_IN_VALIDATION = 0.1  # share of suspects up to which a validation set may have any multiple
+ROUNDING = 1e-6  # by which a weight may miss [0, 1]
 NOT_DESCRIBED = {"kind": "lognormal", "location": math.nan, "scale": math.nan, "threshold": math.nan}
 
 
@@ -105,7 +109,12 @@ class Safety:
             fault = fault_of_validation(weight[usable], zscore[usable], self.records.share_of_suspects(head))
             if fault:
                 weight, stock = weight.masked_fill(of_head, 1.0), True
-                self._warn_of_validation(head, fault)
+            if fault and head not in self._warned:
+                self._warned.add(head)
+                logging.warning(
+                    f"head {self.heads[head]}: {fault}: models are chosen by the stock loss of the validation set "
+                    "where that is so, and none of it is called wrong (said once)"
+                )
         return Validated(bounded(weight), zscore.nan_to_num(0.0), stock)
 
     def state_dict(self) -> dict[str, Any]:
@@ -144,13 +153,34 @@ class Safety:
             if head not in self.refused:
                 logging.warning(f"head {self.heads[head]}: {reason}: the fit is refused, {stays}")
 
-    def _warn_of_validation(self, head: int, fault: str) -> None:
-        if head not in self._warned:
-            self._warned.add(head)
-            logging.warning(
-                f"head {self.heads[head]}: {fault}: models are chosen by the stock loss of the validation set where "
-                "that is so, and none of it is called wrong (said once)"
-            )
+
+def fault_of_fit(weight: Tensor, zscore: Tensor) -> str | None:
+    """Why the weights and z-scores (N,) of all usable configurations of a head can't be right; None: they may be."""
+    if not len(weight):
+        return None
+    if not bool((weight.isfinite() & zscore.isfinite()).all()):
+        return "weights or z-scores are not finite"
+    if float(weight.min()) < -ROUNDING or float(weight.max()) > 1 + ROUNDING:
+        return "weights are not in [0, 1]"
+    below, size = int((weight < 0.5).sum()), len(weight)
+    if below > MOST * size:
+        none_left = " and none be trusted" if below == size else ""
+        return f"undecided: {below} of {size} labels ({100 * below / size:.0f} %) would be taken for wrong{none_left}"
+    return None
+
+
+def fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> str | None:
+    """Why weights (V,) of a validation set can't be right, by the share of suspects in training; None: they may be."""
+    if not len(weight):
+        return None
+    in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below
+    if not bool(in_order.all()):
+        return "weights or z-scores of the validation set are no numbers in their range"
+    share = float((weight < 0.5).double().mean())
+    if share > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
+        percents = f"{100 * share:.0f} % of the validation set look wrong, but {100 * in_training:.1f} %"
+        return f"{percents} of the training set"
+    return None
 
 
 def _in_one_line(error: Exception) -> str:
