@@ -90,7 +90,7 @@ class RobustLoss(nn.Module):
         with torch.no_grad():
             return losses, ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
 
-    def _errors(self, ref: Any, pred: dict[str, Tensor], ids: Ids | None) -> list[Tensor]:
+    def _errors(self, ref: Any, pred: dict[str, Tensor], ids: Ids) -> list[Tensor]:
         """Residuals (B,) for the columns of the records."""
         return residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
 
@@ -124,7 +124,7 @@ class RobustLoss(nn.Module):
 
     @contextmanager
     def selecting(self) -> Iterator[Selection]:
-        """Within the context, remember what batches without ids of training configurations lose."""
+        """Within the context, remember what batches with ids of validation configurations lose."""
         self._selection = selection = Selection()
         try:
             yield selection
@@ -134,17 +134,16 @@ class RobustLoss(nn.Module):
     @torch.no_grad()
     def _note_validation(self, selection: Selection, ref: Any, pred: dict[str, Tensor]) -> None:
         """Remember the losses of a validation batch, from which nothing is learnt."""
-        if not selection.is_new(ref):
+        ids = read_ids(ref, VALIDATION_FIELD)
+        if ids is None or not selection.is_new(ref):
             return
         losses, bad = self._losses(ref, pred)
         contribution, _ = self._of_all_ranks(losses, len(ref["batch"]))
-        ids = read_ids(ref, VALIDATION_FIELD)
         columns = [losses.judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad)]
         columns += self._errors(ref, pred, ids)
         if self.weigher.features is not None:
             columns += self.weigher.features.measure(ref, pred).unbind(1)
-        rows = torch.full_like(ref["head"], -1) if ids is None else ids.rows
-        selection.add(rows, ref["head"], columns)
+        selection.add(ids.rows, ref["head"], columns)
         selection.tags += getattr(ref, TAGS_FIELD, ())
 
     def __repr__(self) -> str:

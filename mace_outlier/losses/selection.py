@@ -14,7 +14,7 @@ from ..weights.distribution import widest
 class Evaluated(NamedTuple):
     """What one evaluation finds of V configurations, those of all processes."""
 
-    rows: Tensor  # (V,) of the validation set; -1: not known which
+    rows: Tensor  # (V,) of the validation set
     heads: Tensor  # (V,)
     losses: Tensor  # (V,); NaN: not finite
     shares: Tensor  # (V,) c_i / B_b, see Selection
@@ -36,7 +36,7 @@ class Selection:
         self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
 
     def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
-        """Take in a batch: rows (B,) of the validation set, or -1, heads, losses, shares, residuals, features (B,)."""
+        """Take in a batch: rows (B,) of the validation set, heads, losses, shares, residuals, features (B,)."""
         self._batches.append(torch.stack([column.to(widest(rows.device)) for column in (rows, heads, *columns)], dim=1))
 
     def is_new(self, batch: Any) -> bool:

@@ -86,14 +86,11 @@ class Validation:
         of those that it is compared with.
         """
         rows, heads, losses, _, columns = evaluated
-        bad, known, names = losses.isnan(), rows >= 0, self.records.residual_names
+        bad, names = losses.isnan(), self.records.residual_names
         errors, features = columns[: len(names)], columns[len(names) :].T
         residuals, times = dict(zip(names, errors, strict=True)), torch.zeros_like(losses)  # one model saw them all
         seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
-        last = torch.ones_like(losses)
-        last[known] = self.records.weight[rows[known]].to(last.dtype)
-        judged = loss.safety.judge(seen, last)
+        judged = loss.safety.judge(seen, last=self.records.weight[rows].to(losses.dtype))
         judged = judged._replace(weight=judged.weight.masked_fill(bad, 0.0))
-        ids, weights, zscores = rows[known], judged.weight[known], judged.zscore[known]
-        self.records.observe(ids, losses[known], weights, zscores, list(errors[:, known]))
+        self.records.observe(rows, losses, judged.weight, judged.zscore, list(errors))
         return judged

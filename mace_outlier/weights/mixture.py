@@ -83,7 +83,7 @@ class MixtureDistribution(LossDistribution):
         result, usable, head_of = _untouched(seen), seen.usable.cpu().numpy(), seen.heads.cpu().numpy()
         rows = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
         for number, head in enumerate(self.heads):
-            places = np.flatnonzero(usable & (head_of == number) & (rows >= 0))
+            places = np.flatnonzero(usable & (head_of == number))
             size = seen.size or len(usable)
             verdict = head.judge(rows[places], seen.seen.part(places), size) if len(places) else None
             if verdict is not None:

@@ -26,30 +26,22 @@ def remembered(
         losses, heads, usable, times: (N,), see Remembered.
         residuals: (N,) by column of the records.
         features: table (N, EXTRA + K), see Features.
-        metadata: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
+        metadata: of the N configurations, or of more, among which they are the `rows` (N,).
     """
     force, conditions, pooled = (part.numpy() for part in Features.split(features))
-    size = len(metadata.n_atoms)
-    at = np.arange(size) if rows is None else rows.cpu().numpy()
-    known = (at >= 0) & (size > 0)
-
-    def of(values: np.ndarray) -> np.ndarray:
-        """What is known of each configuration; 0: nothing."""
-        return np.where(known, values[np.where(known, at, 0)], 0) if size else np.zeros(len(at), dtype=values.dtype)
-
-    errors = {label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals}
+    which = slice(None) if rows is None else rows.cpu().numpy()
     seen = Seen(
-        errors=errors,
+        errors={label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals},
         features=pooled,
-        composition={element: of(share) for element, share in metadata.composition.items()},
-        atoms=np.maximum(of(metadata.n_atoms.numpy()), 1).astype(float),
+        composition={element: share[which] for element, share in metadata.composition.items()},
+        atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(float),
         predicted_force=force,
-        label_force=of(metadata.force.numpy()).astype(float),
+        label_force=metadata.force.numpy()[which].astype(float),
         conditions=conditions,
         times=_host(times),
-        molecules=of(metadata.molecules),
+        molecules=metadata.molecules[which],
     )
-    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
+    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:

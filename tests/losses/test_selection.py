@@ -113,7 +113,7 @@ class Judged:
 
 
 def test_a_run_compares_its_models_with_the_best_one():
-    metadata = Metadata(0)
+    metadata = Metadata(4)
     validation = Validation(Provenance(["Default"], [[]]), metadata, Records(4))
     third = weights(1, 1, 1, 0)
     loss = Judged((shares(2, 2, 2, 10), ALL), (shares(2.1, 2.1, 2.1, 10), third), (shares(2.1, 2.1, 2.1, 10), third))
