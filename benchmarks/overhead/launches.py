@@ -31,6 +31,7 @@ from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.remembered import remembered
 from mace_outlier.weights.running import GaussianDistribution
+from mace_outlier.weights.weigher import Weigher
 
 HERE = Path(__file__).parent
 SCALARS, ROWS = 8, 400  # node features that are invariant, of 11; configurations
@@ -113,17 +114,19 @@ def settled(heads: int) -> LossDistribution:
     return distribution
 
 
-def robust(base: nn.Module, phase: str, heads: int = 1, ranks: bool = False) -> RobustLoss:
+def robust(base: nn.Module, phase: str, heads: int = 1, ranks: bool = False, device: str = "cpu") -> RobustLoss:
     """The robust loss in a phase of the training; `ranks`: as in a distributed run (where the collective itself, of one
     small tensor, comes on top)."""
     split = PerConfigurationLoss(base, mace_losses)
     distributions = {"first epoch": MixtureDistribution, "gaussian": GaussianDistribution}
     distribution = settled(heads) if phase in ("settled", "by property") else distributions[phase](heads)
     share = (lambda tensor: tensor) if ranks else None
-    records = Records(10, num_heads=heads, stress="stress" in split.labels)
-    loss = RobustLoss(split, sum_over_ranks=share)
-    features = None if phase == "gaussian" else Features(10, torch.arange(SCALARS))
-    loss.attach(distribution, records, features=features, by_property=phase == "by property")
+    records = Records(10, device, [i % heads for i in range(10)], stress="stress" in split.labels)
+    features = None if phase == "gaussian" else Features(10, torch.arange(SCALARS, device=device))
+    loss = RobustLoss(split)
+    names = [str(head) for head in range(heads)]
+    weigher = Weigher(distribution.to(torch.device(device)), records, None, features, names, share)
+    loss.attach(weigher, by_property=phase == "by property")
     return loss
 
 

@@ -33,7 +33,7 @@ from mace_outlier.mace.invariants import scalar_columns
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.remembered import remembered
+from mace_outlier.weights.weigher import Weigher
 
 HERE = Path(__file__).parent
 BASES = {"weighted": modules.WeightedEnergyForcesLoss, "universal": modules.UniversalLoss}
@@ -88,12 +88,11 @@ class SideBySide:
         self.device, self.model, self.size = torch.device(device), model.to(device), len(samples)
         split = PerConfigurationLoss(base, sys.modules["mace.modules.loss"])
         self.distribution = MixtureDistribution(warmup=100).to(self.device)
-        self.records = Records(len(samples), stress="stress" in split.labels).to(self.device)
-        self.features = Features(self.size, scalar_columns(model)).to(self.device)
-        self.metadata = described(samples)
-        robust = RobustLoss(split)
-        robust.attach(self.distribution, self.records, features=self.features)
-        self.losses = {"stock": base, "robust": robust}
+        self.records = Records(len(samples), self.device, stress="stress" in split.labels)
+        self.weigher = Weigher(
+            self.distribution, self.records, described(samples), Features(self.size, scalar_columns(model))
+        )
+        self.losses = {"stock": base, "robust": RobustLoss(split, self.weigher)}
         self.loaders = self._loaders(samples)
         self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
         self.output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}
@@ -143,19 +142,11 @@ class SideBySide:
         """Seconds for what happens once an epoch: the fit, and the weights of all configurations."""
         self.wait()
         start, records = time.perf_counter(), self.records
-        self.features.end_epoch(records.visited)
-        records.end_epoch()
-        usable, residuals = records.loss > 0, {name: records.column(name) for name in records.residual_names}
-        seen = remembered(
-            records.loss, records.head.long(), usable, records.time, residuals, self.features.known, self.metadata
-        )
-        judged = self.distribution.refit(seen)
-        if judged is not None:
-            records.judge(usable, *judged)
+        self.weigher.end_epoch()
+        self.weigher.safety.refit(self.weigher.remembered())
         self.wait()
         seconds = time.perf_counter() - start
-        records.begin_epoch(records.epoch + 1, self.steps_per_epoch)
-        self.features.begin_epoch()
+        self.weigher.begin_epoch(records.epoch + 1, self.steps_per_epoch)
         return seconds
 
 

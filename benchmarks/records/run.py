@@ -34,8 +34,10 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
 
     from mace_outlier.data.metadata import Metadata
     from mace_outlier.data.provenance import Part, Provenance
+    from mace_outlier.results.files import TRAIN
     from mace_outlier.run.logbook import Logbook
     from mace_outlier.run.options import Options
+    from mace_outlier.run.tables import Split
     from mace_outlier.weights.records import Records
     from mace_outlier.weights.running import GaussianDistribution
 
@@ -56,8 +58,8 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
         heads = torch.zeros(len(ids), dtype=torch.long)
         distribution.update(losses, heads, losses > 0)
         errors = torch.stack((0.01 * losses.sqrt(), 0.1 * losses.sqrt()))
-        records.observe(ids, heads, losses, *distribution.weigh(losses, heads)[:2], errors)
-    logbook = Logbook(Options(), rows, metadata, records, prefix)
+        records.observe(ids, losses, *distribution.weigh(losses, heads)[:2], errors)
+    logbook = Logbook(Options(), [Split(TRAIN, rows, metadata, records)], prefix)
     seen = time.perf_counter()
     records.end_epoch()
     logbook.end_epoch("stage_one", distribution.describe())

@@ -121,8 +121,10 @@ def check_host() -> list[str]:
             applying = importlib.import_module("mace_outlier.mace.applying")
     except Exception as error:
         return [f"MACE can't be imported: {type(error).__name__}: {error}"]
-    seams = applying.all_seams()
-    changed = [fault for place, seam in seams.items() for fault in _faults(applying.seams.check_all, {place: seam})]
+    from ..mace.seams import check_all
+
+    seams = applying.SEAMS
+    changed = [fault for place, seam in seams.items() for fault in _faults(check_all, {place: seam})]
     good = len(seams) - len(changed)
     print(f"seams         {good} of {len(seams)} functions of MACE {applying.mace_version()} are as expected")
     return _faults(applying.check_version) + changed + ([] if changed else check_losses())

@@ -18,10 +18,6 @@ class MadeUpBatch(dict[str, Any]):
         except KeyError:
             raise AttributeError(name) from None
 
-    def __copy__(self) -> "MadeUpBatch":
-        """Return a shallow copy."""
-        return MadeUpBatch(self)
-
 
 def made_up_batch() -> tuple[MadeUpBatch, dict[str, Tensor]]:
     """Three configurations of 2, 3 and 4 atoms, some labels absent, of unequal weights, and a model's output."""

@@ -72,11 +72,7 @@ class PerConfigurationLoss:
         self.short_cut = next((way for way in SHORT_CUTS if self._holds(way, probe, output)), "none")
 
     def __call__(
-        self,
-        ref: Any,
-        pred: dict[str, Tensor],
-        factors: Mapping[str, Tensor] | None = None,
-        distributed: bool = False,
+        self, ref: Any, pred: dict[str, Tensor], factors: Mapping[str, Tensor] | None = None, distributed: bool = False
     ) -> ConfigurationLosses:
         """Losses of each configuration of the batch `ref` (labels, all finite) for the model's output `pred`.
 
@@ -88,12 +84,10 @@ class PerConfigurationLoss:
         contribution = self._evaluate(reducer, ref, pred)
         shared = self._shared_parts(reducer) if distributed else None
         with torch.no_grad():
-            if self.short_cut == "none":
-                return ConfigurationLosses(contribution, self._judge_afresh(ref, pred), shared)
-            loss = self._loss(reducer)
+            judged = self._judge_afresh(ref, pred) if self.short_cut == "none" else self._loss(reducer)
             if self.short_cut == "loss / weight":  # 0 where the weight is 0: nothing to judge by
-                loss = loss / ref["weight"].clamp_min(torch.finfo(loss.dtype).tiny)
-            return ConfigurationLosses(contribution, loss, shared)
+                judged = judged / ref["weight"].clamp_min(torch.finfo(judged.dtype).tiny)
+        return ConfigurationLosses(contribution, judged, shared)
 
     def _run(self, reduce: Callable[..., Tensor], ref: Any, pred: dict[str, Tensor], ddp: bool | None) -> Tensor:
         """Run the base loss with another function in place of the host's `reduce_loss`."""
@@ -110,7 +104,7 @@ class PerConfigurationLoss:
             )
         return result
 
-    def _loss(self, reducer: "Reducer") -> Tensor:
+    def _loss(self, reducer: Reducer) -> Tensor:
         """l_i of the configurations that `reducer` has seen, (B,)."""
         first, *rest = zip(self.coefficients, reducer.means, strict=True)
         loss = first[0] * first[1]
@@ -118,15 +112,15 @@ class PerConfigurationLoss:
             loss = torch.add(loss, mean, alpha=coefficient)
         return loss
 
-    def _shared_parts(self, reducer: "Reducer") -> tuple[Tensor, Tensor]:
+    def _shared_parts(self, reducer: Reducer) -> tuple[Tensor, Tensor]:
         """The parts of the contributions (B,) that the host averages over processes, by configuration and by atom."""
-        nothing = torch.zeros_like(reducer.reduced[0])
-        parts = [nothing, nothing]
-        for k, coefficient in enumerate(self.coefficients):
-            if self.averaged_by_host[k]:
-                own = int(self.by_atom[k])
-                parts[own] = torch.add(parts[own], reducer.reduced[k], alpha=coefficient)
-        return parts[0], parts[1]
+        by_configuration = by_atom = torch.zeros_like(reducer.reduced[0])
+        for k, (coefficient, reduced) in enumerate(zip(self.coefficients, reducer.reduced, strict=True)):
+            if self.averaged_by_host[k] and self.by_atom[k]:
+                by_atom = torch.add(by_atom, reduced, alpha=coefficient)
+            elif self.averaged_by_host[k]:
+                by_configuration = torch.add(by_configuration, reduced, alpha=coefficient)
+        return by_configuration, by_atom
 
     def _judge_afresh(self, ref: Any, pred: dict[str, Tensor]) -> Tensor:
         """Evaluate the base loss again, with configuration weight 1 and absent labels set to the prediction."""
@@ -171,20 +165,24 @@ class PerConfigurationLoss:
 
         What the host averages over processes passes through its `reduce_loss` even when it is not told `ddp`.
         """
-        raw: dict[bool | None, list[Tensor]] = {True: [], None: []}
-        for ddp, terms in raw.items():
 
-            def reduce(term: Tensor, ddp: bool | None = None, terms: list[Tensor] = terms) -> Tensor:
+        def terms_if(ddp: bool | None) -> list[Tensor]:
+            terms: list[Tensor] = []
+
+            def reduce(term: Tensor, ddp: bool | None = None) -> Tensor:
                 terms.append(term)
                 return term.mean()
 
             self._run(reduce, probe, output, ddp)
-        by_atom = [len(term) == len(probe["batch"]) for term in raw[True]]
-        return by_atom, [any(torch.equal(term, other) for other in raw[None]) for term in raw[True]]
+            return terms
+
+        every, averaged = terms_if(ddp=True), terms_if(ddp=None)
+        by_atom = [len(term) == len(probe["batch"]) for term in every]
+        return by_atom, [any(torch.equal(term, other) for other in averaged) for term in every]
 
     def _find_labels(self, probe: Any, output: dict[str, Tensor]) -> list[str]:
         """The label that each term is made of, "" for none."""
-        found = [""] * len(self.coefficients)
+        label_of_term = [""] * len(self.coefficients)
         for label in LABELS:
             view = copy.copy(probe)
             view[label] = torch.full_like(probe[label], torch.nan)
@@ -192,8 +190,8 @@ class PerConfigurationLoss:
             self._evaluate(reducer, view, output)
             for term, mean in enumerate(reducer.means):
                 if mean.isnan().any():
-                    found[term] = label
-        return found
+                    label_of_term[term] = label
+        return label_of_term
 
     def _holds(self, way: str, probe: Any, output: dict[str, Tensor]) -> bool:
         self.short_cut = way

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..data.dataset import Ids
 from ..data.labels import LABEL_OF, LABELS
+from ..weights.features import rms_over_atoms
 
 
 def residuals(
@@ -23,35 +24,28 @@ def residuals(
     n: atoms of the configuration. NaN where the model is not trained on that label (not in `labels`), and where `ids`
     says that a configuration lacks it, or has labels that are not finite.
     """
-    return [_column(ref, pred, column, labels, ids) for column in columns]
+    return [_column(ref, pred, LABEL_OF[column], labels, ids) for column in columns]
 
 
-def _column(ref: Any, pred: dict[str, Tensor], column: str, labels: Sequence[str], ids: Ids | None) -> Tensor:
-    label = LABEL_OF[column]
+def _column(ref: Any, pred: dict[str, Tensor], label: str, labels: Sequence[str], ids: Ids | None) -> Tensor:
     if label not in labels:
         return torch.full_like(ref["weight"], torch.nan)
-    values = RESIDUALS[label](ref, pred)
+    values = _error(label, pred[label] - ref[label], ref)
     if ids is not None and ids.absent is not None:
         values = values.masked_fill(ids.absent[:, tuple(LABELS).index(label)], torch.nan)
     return values if ids is None or ids.nonfinite is None else values.masked_fill(ids.nonfinite, torch.nan)
 
 
-def _energy_error(ref: Any, pred: dict[str, Tensor]) -> Tensor:
-    return (pred["energy"] - ref["energy"]) / ref["ptr"].diff()
-
-
-def _force_rmse(ref: Any, pred: dict[str, Tensor]) -> Tensor:
+def _error(label: str, difference: Tensor, ref: Any) -> Tensor:
+    """The residual (B,) of one label, by the difference of prediction and label."""
+    if label == "stress":
+        return _rms(difference)
     atoms = ref["ptr"].diff()
-    squares = (pred["forces"] - ref["forces"]).square().mean(1)  # (N,)
-    return (squares.new_zeros(len(atoms)).index_add(0, ref["batch"], squares) / atoms).sqrt()
+    if label == "forces":
+        return rms_over_atoms(difference, ref["batch"], atoms)
+    return (difference if label == "energy" else _rms(difference)) / atoms
 
 
-def _stress_rmse(ref: Any, pred: dict[str, Tensor]) -> Tensor:
-    return (pred["stress"] - ref["stress"]).square().mean((1, 2)).sqrt()
-
-
-def _virials_rmse(ref: Any, pred: dict[str, Tensor]) -> Tensor:
-    return (pred["virials"] - ref["virials"]).square().mean((1, 2)).sqrt() / ref["ptr"].diff()
-
-
-RESIDUALS = {"energy": _energy_error, "forces": _force_rmse, "stress": _stress_rmse, "virials": _virials_rmse}
+def _rms(tensors: Tensor) -> Tensor:
+    """Root mean square of the components of tensors (B, 3, 3)."""
+    return tensors.square().mean((1, 2)).sqrt()

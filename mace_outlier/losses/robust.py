@@ -1,17 +1,13 @@
 """The robust loss: a base loss and a loss distribution make one scalar. Knows no MACE."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, note_tags, read_ids
-from ..data.metadata import Metadata
-from ..weights.distribution import LossDistribution
-from ..weights.features import Features
-from ..weights.records import Records
+from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, Ids, note_tags, read_ids
 from ..weights.weigher import Weigher
 from .reduction import ConfigurationLosses, PerConfigurationLoss
 from .residuals import residuals
@@ -33,48 +29,30 @@ class RobustLoss(nn.Module):
 
     Args:
         per_configuration: the base loss, split into configurations.
-        distribution: the loss distribution; must have one entry for each head of the batches.
-        records: rows for all training configurations.
-        sum_over_ranks: in a distributed run, sums a tensor over the processes; called once a step, in all alike.
+        weigher: weighs them; None: it is known later, see `attach`. In a distributed run, its `sum_over_ranks` is
+            called once a step, in all processes alike.
 
     Source: arXiv:2602.08849.
     """
 
-    def __init__(
-        self,
-        per_configuration: PerConfigurationLoss,
-        distribution: LossDistribution | None = None,
-        records: Records | None = None,
-        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
-    ) -> None:
+    weigher: Weigher
+
+    def __init__(self, per_configuration: PerConfigurationLoss, weigher: Weigher | None = None) -> None:
         super().__init__()
         self.base = per_configuration.base  # a submodule, so that the host moves its buffers as it always does
         self.per_configuration = per_configuration
-        self.sum_over_ranks = sum_over_ranks
         self._selection: Selection | None = None
-        self.by_property = False  # True: only the labels of a property that look wrong lose weight
-        self.features: Features | None = None
-        if distribution is not None and records is not None:
-            self.attach(distribution, records)
+        if weigher is not None:
+            self.attach(weigher)
 
-    def attach(
-        self,
-        distribution: LossDistribution,
-        records: Records,
-        metadata: Metadata | None = None,
-        heads: Sequence[str] = (),
-        features: Features | None = None,
-        by_property: bool = False,
-    ) -> None:
-        """Set where the statistics live; they are no submodules, because hosts move and alias those as they like.
+    def attach(self, weigher: Weigher, by_property: bool = False) -> None:
+        """Set what weighs the batches; its state is no submodule, because hosts move and alias those as they like.
 
-        `heads`: their names, for the log. `features`: None: none are noted. `by_property`: weights are those of each
-        label, not of configurations:
+        `by_property`: weights are those of each label, once it is judged, not of configurations:
 
-            L = (1/B) sum_i sum_k w_ki^2 c_ki        k: property of a term; of others than RESIDUALS, w_i
+            L = (1/B) sum_i sum_k w_ki^2 c_ki        k: label of a term; where it has no weight of its own, w_i
         """
-        self.weigher = Weigher(distribution, records, heads, self.sum_over_ranks)
-        self.metadata, self.features, self.by_property = metadata, features, by_property
+        self.weigher, self.by_property = weigher, by_property
 
     distribution = property(lambda self: self.weigher.distribution)
     records = property(lambda self: self.weigher.records)
@@ -85,39 +63,48 @@ class RobustLoss(nn.Module):
         ids = read_ids(ref)
         if ids is None:
             if self._selection is not None:
-                self._note_validation(ref, pred)
+                self._note_validation(self._selection, ref, pred)
             return self.base(ref=ref, pred=pred) if ddp is None else self.base(ref=ref, pred=pred, ddp=ddp)
-        if self.metadata is not None:
-            note_tags(ref, self.metadata)
+        weigher, heads = self.weigher, ref["head"]
+        note_tags(ref, weigher.metadata)
         by_property = self.by_property and self.distribution.settled
         factors = self.records.factors(ids.rows, self.per_configuration.labels) if by_property else None
-        losses = self.per_configuration(ref, pred, factors, distributed=self.sum_over_ranks is not None)
-        with torch.no_grad():
-            too_large = ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
-            bad = too_large if ids.nonfinite is None else ids.nonfinite | too_large
-            sums = self.weigher.sums(losses.judged, bad, ref["head"])
+        losses, bad = self._losses(ref, pred, factors)
+        bad = bad if ids.nonfinite is None else ids.nonfinite | bad
+        sums = weigher.sums(losses.judged, bad, heads)
         contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
         with torch.no_grad():
-            errors = residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
-            weight = self.weigher.weigh(ids.rows, ref["head"], losses.judged, bad, sums, errors)
+            errors = self._errors(ref, pred, ids)
+            weight = weigher.weigh(ids.rows, heads, losses.judged, bad, sums, errors)
             factor = weight.square().to(contribution.dtype)
-            if self.features is not None:
-                self.features.observe(ids.rows, ref, pred)
+            if weigher.features is not None:
+                weigher.features.observe(ids.rows, ref, pred)
         contribution = contribution.masked_fill(bad, 0.0)
         return contribution.mean() if factors else (factor * contribution).mean()
+
+    def _losses(
+        self, ref: Any, pred: dict[str, Tensor], factors: dict[str, Tensor] | None = None
+    ) -> tuple[ConfigurationLosses, Tensor]:
+        """Losses of the configurations of a batch, and whether they are not finite, or too large (B,)."""
+        losses = self.per_configuration(ref, pred, factors, distributed=self.weigher.sum_over_ranks is not None)
+        with torch.no_grad():
+            return losses, ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
+
+    def _errors(self, ref: Any, pred: dict[str, Tensor], ids: Ids) -> list[Tensor]:
+        """Residuals (B,) for the columns of the records."""
+        return residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
 
     def _of_all_ranks(
         self, losses: ConfigurationLosses, atoms: int, sums: Tensor | None = None
     ) -> tuple[Tensor, Tensor | None]:
         """Contributions (B,) and sums as all processes see them, by one collective; in one process, the same."""
-        if self.sum_over_ranks is None:
+        if self.weigher.sum_over_ranks is None:
             return losses.contribution, sums
         place, size = losses.judged.device, len(losses.judged)
         # filled on the device: to make a tensor of a list of numbers and copy it there would wait for it
-        own = [torch.full((1,), n, dtype=torch.float64, device=place) for n in (1, size, atoms)]
-        ranks, all_sizes, all_atoms, *_ = total = self.sum_over_ranks(
-            torch.cat(own if sums is None else [*own, sums.flatten()])
-        )
+        counts = [torch.full((1,), n, dtype=torch.float64, device=place) for n in (1, size, atoms)]
+        total = self.weigher.sum_over_ranks(torch.cat(counts if sums is None else [*counts, sums.flatten()]))
+        ranks, all_sizes, all_atoms = total[0], total[1], total[2]
         contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
         return contribution, None if sums is None else total[3:].view_as(sums)
 
@@ -135,11 +122,9 @@ class RobustLoss(nn.Module):
             self.weigher.frozen = False
         self.weigher.weigh_all()
 
-    # --- validation --------------------------------------------------------------------------------------------------
-
     @contextmanager
-    def selecting(self) -> Iterator["Selection"]:
-        """Within the context, remember what batches without ids of training configurations lose."""
+    def selecting(self) -> Iterator[Selection]:
+        """Within the context, remember what batches with ids of validation configurations lose."""
         self._selection = selection = Selection()
         try:
             yield selection
@@ -147,22 +132,19 @@ class RobustLoss(nn.Module):
             self._selection = None
 
     @torch.no_grad()
-    def _note_validation(self, ref: Any, pred: dict[str, Tensor]) -> None:
+    def _note_validation(self, selection: Selection, ref: Any, pred: dict[str, Tensor]) -> None:
         """Remember the losses of a validation batch, from which nothing is learnt."""
-        assert self._selection is not None
-        if not self._selection.is_new(ref):
-            return
-        losses = self.per_configuration(ref, pred, distributed=self.sum_over_ranks is not None)
-        contribution, judged = self._of_all_ranks(losses, len(ref["batch"]))[0], losses.judged
-        bad = ~(judged + contribution < LARGEST_LOSS)
         ids = read_ids(ref, VALIDATION_FIELD)
-        errors = residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
-        columns = [judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad), *errors]
-        if self.features is not None:
-            columns += self.features.measure(ref, pred).unbind(1)
-        rows = torch.full_like(ref["head"], -1) if ids is None else ids.rows
-        self._selection.add(rows, ref["head"], columns)
-        self._selection.tags += getattr(ref, TAGS_FIELD, ())
+        if ids is None or not selection.is_new(ref):
+            return
+        losses, bad = self._losses(ref, pred)
+        contribution, _ = self._of_all_ranks(losses, len(ref["batch"]))
+        columns = [losses.judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad)]
+        columns += self._errors(ref, pred, ids)
+        if self.weigher.features is not None:
+            columns += self.weigher.features.measure(ref, pred).unbind(1)
+        selection.add(ids.rows, ref["head"], columns)
+        selection.tags += getattr(ref, TAGS_FIELD, ())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base!r})"

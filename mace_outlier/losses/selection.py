@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from math import exp, isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..data.tagging import Tag
 from ..weights.distribution import widest
+
+
+class Evaluated(NamedTuple):
+    """What one evaluation finds of V configurations, those of all processes."""
+
+    rows: Tensor  # (V,) of the validation set
+    heads: Tensor  # (V,)
+    losses: Tensor  # (V,); NaN: not finite
+    shares: Tensor  # (V,) c_i / B_b, see Selection
+    columns: Tensor  # (R + F, V) residuals and features
 
 
 class Selection:
@@ -26,7 +36,7 @@ class Selection:
         self.tags: list[tuple[int, Tag]] = []  # what the batches say of their rows
 
     def add(self, rows: Tensor, heads: Tensor, columns: Sequence[Tensor]) -> None:
-        """Take in a batch: rows (B,) of the validation set, or -1, heads, losses, shares, residuals, features (B,)."""
+        """Take in a batch: rows (B,) of the validation set, heads, losses, shares, residuals, features (B,)."""
         self._batches.append(torch.stack([column.to(widest(rows.device)) for column in (rows, heads, *columns)], dim=1))
 
     def is_new(self, batch: Any) -> bool:
@@ -37,15 +47,10 @@ class Selection:
     def __len__(self) -> int:
         return sum(map(len, self._batches))
 
-    def collect(
-        self, gather: Callable[[Tensor], Tensor] = lambda table: table
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Rows, heads, losses (NaN: not finite), shares c_i / B_b, all (V,), and residuals and features (R + F, V).
-
-        `gather`: in a distributed run, joins the tables (V, C) of all processes.
-        """
-        rows, heads, losses, shares, *others = gather(torch.cat(self._batches)).unbind(1)
-        return rows.long(), heads.long(), losses, shares, torch.stack(others)
+    def collect(self, gather: Callable[[Tensor], Tensor] = lambda table: table) -> Evaluated:
+        """Put the batches together; `gather`: in a distributed run, joins the tables (V, C) of all processes."""
+        rows, heads, losses, shares, *columns = gather(torch.cat(self._batches)).unbind(1)
+        return Evaluated(rows.long(), heads.long(), losses, shares, torch.stack(columns))
 
 
 def weighted_validation_loss(shares: Tensor, weights: Tensor) -> tuple[float, float] | None:

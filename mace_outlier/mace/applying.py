@@ -10,20 +10,12 @@ from . import data, hooks, scales, seams  # noqa: F401 (register their seams)
 from .context import CONTEXT, SEAMS
 
 OLDEST_MACE = (0, 3, 13)
-USED = {  # functions that are not wrapped, but exchanged for the time of a loss
-    "mace.modules.loss:reduce_loss": seams.Seam(None, takes=("raw_loss", "ddp"), called_in="mace.modules.loss")
-}
-
-
-def all_seams() -> dict[str, seams.Seam]:
-    """What is wrapped, and what is used."""
-    return SEAMS | USED
 
 
 def apply() -> None:
     """Exchange all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
     check_host()
-    seams.wrap_all(all_seams())
+    seams.wrap_all(SEAMS)
     CONTEXT.applied = True
 
 
@@ -50,17 +42,17 @@ def check_host() -> None:
     """Raise UnsupportedHostError where MACE is too old, or a seam has changed."""
     check_version()
     try:
-        seams.check_all(all_seams())
+        seams.check_all(SEAMS)
     except seams.UnsupportedHostError as error:
         raise seams.UnsupportedHostError(f"mace-torch {mace_version()} is unknown to {LOSS_NAME}: {error}") from None
 
 
 def check_version() -> None:
     """Raise UnsupportedHostError where MACE is too old."""
-    found = mace_version()
-    if tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < OLDEST_MACE:  # forks: 0.3.14+site, 0.4.0rc1
+    version = mace_version()
+    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST_MACE:  # forks: 0.3.14+site, 0.4.0rc1
         oldest = ".".join(map(str, OLDEST_MACE))
-        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {found}")
+        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {version}")
 
 
 def mace_version() -> str:

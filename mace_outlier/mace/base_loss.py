@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import logging
 import sys
 from pathlib import Path
 
@@ -31,34 +32,28 @@ def loss_of_config(args: argparse.Namespace) -> str | None:
         return None
 
 
-def unused_weights(args: argparse.Namespace, labels: tuple[str, ...]) -> list[str]:
-    """Weights that were set for labels that the base loss doesn't use, as the user would write them."""
-    parser = importlib.import_module("mace.tools").build_default_arg_parser()
-    names = {label: f"{label}_weight" for label in WEIGHTED_LABELS if label not in labels}
-    values = {name: getattr(args, name, 0.0) for name in names.values()}
-    return [f"--{name}={value:g}" for name, value in values.items() if value not in (0.0, parser.get_default(name))]
-
-
 def unsupported_losses() -> dict[str, str]:
     """Losses of MACE that can't be weighed by configurations, and why; examined as at the start of a run."""
     tools, utils = importlib.import_module("mace.tools"), importlib.import_module("mace.tools.scripts_utils")
-    args, found = tools.build_default_arg_parser().parse_args(["--name=doctor", "--train_file=none.xyz"]), {}
+    args, reasons = tools.build_default_arg_parser().parse_args(["--name=doctor", "--train_file=none.xyz"]), {}
     for name in base_losses():
         args.loss = name
         try:
             loss = utils.get_loss_fn(args, name == "dipole", name == "energy_forces_dipole")
             PerConfigurationLoss(loss, sys.modules["mace.modules.loss"])
         except Exception as error:
-            found[name] = f"{type(error).__name__}: {error}"
-    return found
+            reasons[name] = f"{type(error).__name__}: {error}"
+    return reasons
 
 
-def say_what_is_unused(args: argparse.Namespace, labels: tuple[str, ...]) -> str:
-    """A warning, empty where nothing is unused."""
-    unused = unused_weights(args, labels)
-    if not unused:
-        return ""
-    return (
-        f"{' '.join(unused)} has no effect: the base loss {args.loss} doesn't use it. Is it the loss that you mean? "
-        f"See --{flag('base_loss')}"
-    )
+def warn_of_unused_weights(args: argparse.Namespace, labels: tuple[str, ...]) -> None:
+    """Name the weights that were set for labels that the base loss doesn't use, as the user would write them."""
+    parser = importlib.import_module("mace.tools").build_default_arg_parser()
+    names = [f"{label}_weight" for label in WEIGHTED_LABELS if label not in labels]
+    values = {name: getattr(args, name, 0.0) for name in names}
+    unused = [f"--{name}={value:g}" for name, value in values.items() if value not in (0.0, parser.get_default(name))]
+    if unused:
+        logging.warning(
+            f"{' '.join(unused)} has no effect: the base loss {args.loss} doesn't use it. Is it the loss that you "
+            f"mean? See --{flag('base_loss')}"
+        )

@@ -6,9 +6,12 @@ from typing import Any
 
 from ..data.tagging import TAGGING
 from ..run.training import RobustTraining
-from . import seams
+from .seams import Function, Seam
 
-_register, SEAMS = seams.registry()
+SEAMS: dict[str, Seam] = {  # by place
+    # not wrapped, but exchanged for the time of a loss
+    "mace.modules.loss:reduce_loss": Seam(None, takes=("raw_loss", "ddp"), called_in="mace.modules.loss")
+}
 
 
 class Context:
@@ -58,16 +61,15 @@ def training() -> bool:
     return CONTEXT.run is not None and CONTEXT.run.started and TAGGING.on
 
 
-def seam(
-    *places: str, when: Callable[[], bool] = robust, **relies_on: Any
-) -> Callable[[seams.Function], seams.Function]:
-    """Register a wrapper for these places, see seams.Seam; but `when` it says so, a call is passed on as it came."""
+def seam(*places: str, when: Callable[[], bool] = robust, **relies_on: Any) -> Callable[[Function], Function]:
+    """Register a wrapper for these places, see Seam; but `when` it says so, a call is passed on as it came."""
 
-    def register(wrapper: seams.Function) -> seams.Function:
+    def register(wrapper: Function) -> Function:
         @functools.wraps(wrapper)
-        def gated(original: seams.Function, *args: Any, **kwargs: Any) -> Any:
+        def gated(original: Function, *args: Any, **kwargs: Any) -> Any:
             return wrapper(original, *args, **kwargs) if when() else original(*args, **kwargs)
 
-        return _register(*places, **relies_on)(gated)
+        SEAMS.update(dict.fromkeys(places, Seam(gated, **relies_on)))
+        return gated
 
     return register

@@ -26,12 +26,9 @@ ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and 
 
 
 @seam(
-    "mace.data.utils:load_from_xyz",
-    "mace.data:load_from_xyz",
-    when=tagging,
-    takes=("file_path",),
-    called_in="mace.tools.scripts_utils",
-)
+    "mace.data.utils:load_from_xyz", "mace.data:load_from_xyz",
+    when=tagging, takes=("file_path",), called_in="mace.tools.scripts_utils",
+)  # fmt: skip
 def load_from_xyz(original: Callable[..., Any], file_path: str, *args: Any, **kwargs: Any) -> Any:
     """Number the frames of a file as MACE reads it."""
     with frames_numbered(file_path):
@@ -57,12 +54,9 @@ def frames_numbered(source: str) -> Iterator[None]:
 
 
 @seam(
-    "mace.data.utils:config_from_atoms",
-    "mace.data:config_from_atoms",
-    when=tagging,
-    takes=("atoms",),
-    called_in="mace.data.utils",
-)
+    "mace.data.utils:config_from_atoms", "mace.data:config_from_atoms",
+    when=tagging, takes=("atoms",), called_in="mace.data.utils",
+)  # fmt: skip
 def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **kwargs: Any) -> Any:
     """Pass the number of the frame on."""
     configuration = original(atoms, *args, **kwargs)
@@ -74,10 +68,8 @@ def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **
 
 @seam(
     "mace.data.atomic_data:AtomicData.from_config",
-    when=tagging,
-    takes=("cls", "config"),
-    called_in="mace.cli.run_train",
-)
+    when=tagging, takes=("cls", "config"), called_in="mace.cli.run_train",
+)  # fmt: skip
 def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any, **kwargs: Any) -> Any:
     """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
     sample = original(cls, config, *args, **kwargs)
@@ -100,21 +92,20 @@ def formula(numbers: bytes, dtype: Any) -> str:
 def hdf5_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
     """Name the file and the frame of a sample: where files of several kinds are mixed, MACE makes one list of all."""
     sample = original(dataset, index, *rest, **kwargs)
-    return with_origin(sample, lambda: (str(dataset.file_path), index % len(dataset)))
+    return with_origin(sample, str(dataset.file_path), index % len(dataset))
 
 
 @seam("mace.data.lmdb_dataset:LMDBDataset.__getitem__", when=tagging, takes=("self", "index"))
 def lmdb_item(original: Callable[..., Any], dataset: Any, index: int, *rest: Any, **kwargs: Any) -> Any:
     """Name the file and the frame of a sample of a database."""
     sample = original(dataset, index, *rest, **kwargs)
-    return with_origin(sample, lambda: place_in_database(dataset, index % len(dataset)))
+    return with_origin(sample, *place_in_database(dataset, index % len(dataset)))
 
 
-def with_origin(sample: Any, origin: Callable[[], tuple[str, int]]) -> Any:
+def with_origin(sample: Any, source: str, frame: int) -> Any:
     """Put source and frame into the tag of a sample that has one."""
     tag = getattr(sample, TAG_FIELD, None)
     if tag is not None:
-        source, frame = origin()
         setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame))
     return sample
 
@@ -124,20 +115,20 @@ def with_origin(sample: Any, origin: Callable[[], tuple[str, int]]) -> Any:
 
 def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, Metadata]:
     """Return the rows of one data set of MACE for each of `heads`, and what is known of them without reading them."""
-    parts, first = [], 0
+    parts: list[list[Part]] = []  # of each head
+    in_memory: list[tuple[int, list[Any]]] = []  # first position, samples
+    first = 0
     for dataset in datasets:
-        own: list[Part] = []
+        parts.append([])
         for leaf in leaves(dataset):
-            own += parts_of(leaf, first)
+            parts[-1] += parts_of(leaf, first)
+            in_memory += [(first, leaf)] if isinstance(leaf, list) else []
             first += len(leaf)
-        parts.append(own)
     rows = Provenance(heads, parts)
-    metadata, position = Metadata(len(rows)), 0
-    for leaf in (leaf for dataset in datasets for leaf in leaves(dataset)):
-        if isinstance(leaf, list):
-            for row, sample in zip(rows.row_of_position[position : position + len(leaf)].tolist(), leaf, strict=True):
-                metadata.note(row, getattr(sample, TAG_FIELD))
-        position += len(leaf)
+    metadata = Metadata(len(rows))
+    for first, samples in in_memory:
+        for row, sample in zip(rows.row_of_position[first : first + len(samples)].tolist(), samples, strict=True):
+            metadata.note(row, getattr(sample, TAG_FIELD))
     return rows, metadata
 
 

@@ -37,9 +37,6 @@ def loss_of_v1() -> type:
         def __init__(self, *_: Any, **__: Any) -> None:
             raise RuntimeError(NOT_YET)
 
-        def forward(self, pred: Any, ref: Any, weights: Any) -> Any:
-            raise RuntimeError(NOT_YET)
-
     return EmaRobust
 
 

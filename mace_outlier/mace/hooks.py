@@ -1,15 +1,13 @@
-"""The only package that knows MACE: it wraps MACE's own functions ("seams") so that `--loss=ema_robust` works.
+"""Seams of MACE's training: each is named after the function of MACE that it wraps, and called with the original first.
 
-Every seam is a function below, named after the MACE function that it wraps and called with the original first. Where
-the run didn't ask for `ema_robust`, only the first two are called (`context.seam`). What was checked in MACE's sources,
-version by version, is in CONTRIBUTING.md ("When MACE moves").
+Where the run didn't ask for `ema_robust`, only the first two are called (`context.seam`). What was checked in MACE's
+sources, version by version, is in CONTRIBUTING.md ("When MACE moves").
 """
 
 import argparse
 import contextlib
 import copy
 import importlib
-import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -21,12 +19,12 @@ from ..data.tagging import TAGGING
 from ..run.options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_options
 from ..run.training import RobustTraining
 from . import seams
-from .base_loss import base_losses, loss_of_config, say_what_is_unused
+from .base_loss import base_losses, loss_of_config, warn_of_unused_weights
 from .context import CONTEXT, always, seam, training
 from .data import trace
 from .invariants import scalar_columns
 
-RUN_TRAIN, LOOP = "mace.cli.run_train", "mace.tools.train"
+RUN_TRAIN, LOOP, CHECKPOINT = "mace.cli.run_train", "mace.tools.train", "mace.tools.checkpoint"
 CHECKPOINT_KEY = "mace_outlier"
 
 
@@ -34,11 +32,9 @@ CHECKPOINT_KEY = "mace_outlier"
 
 
 @seam(
-    "mace.tools.arg_parser:build_default_arg_parser",
-    "mace.tools:build_default_arg_parser",
-    when=always,
-    called_in=RUN_TRAIN,
-)
+    "mace.tools.arg_parser:build_default_arg_parser", "mace.tools:build_default_arg_parser",
+    when=always, called_in=RUN_TRAIN,
+)  # fmt: skip
 def build_default_arg_parser(original: Callable[..., Any], *args: Any, **kwargs: Any) -> argparse.ArgumentParser:
     """Make the loss and its options known to `mace_run_train` and to the YAML file of `--config`."""
     parser = original(*args, **kwargs)
@@ -47,12 +43,9 @@ def build_default_arg_parser(original: Callable[..., Any], *args: Any, **kwargs:
 
 
 @seam(
-    "mace.tools.arg_parser_tools:check_args",
-    "mace.tools:check_args",
-    when=always,
-    takes=("args",),
-    called_in=RUN_TRAIN,
-)
+    "mace.tools.arg_parser_tools:check_args", "mace.tools:check_args",
+    when=always, takes=("args",), called_in=RUN_TRAIN,
+)  # fmt: skip
 def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> Any:
     """Translate `--loss=ema_robust` into its base loss, so that all of MACE that looks at `args.loss` goes on working.
 
@@ -80,9 +73,7 @@ def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: A
     base = original(args, *rest, **kwargs)
     CONTEXT.current.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
     robust = CONTEXT.current.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
-    unused = say_what_is_unused(args, robust.per_configuration.labels)
-    if unused:
-        logging.warning(unused)
+    warn_of_unused_weights(args, robust.per_configuration.labels)
     return robust
 
 
@@ -96,41 +87,24 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 @seam(
-    "mace.tools.train:train",
-    "mace.tools:train",
-    needs=(
-        "model",
-        "train_loader",
-        "valid_loaders",
-        "device",
-        "log_wandb",
-        "ema",
-        "output_args",
-        "logger",
-        "rank",
-    ),
-    called_in=RUN_TRAIN,
-)
+    "mace.tools.train:train", "mace.tools:train", called_in=RUN_TRAIN,
+    needs=("model", "train_loader", "valid_loaders", "device", "log_wandb", "ema", "output_args", "logger", "rank"),
+)  # fmt: skip
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
     run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
-    loader = given["train_loader"]
-    validation = given["valid_loaders"]
-    rows, metadata = trace(loader.dataset.datasets, heads=list(validation))
-    validation_rows = trace([own.dataset for own in validation.values()], heads=list(validation))
-    place = given["device"], results_prefix(given), given["log_wandb"]
-    scalars = scalar_columns(given["model"])
-    run.start(loader.dataset, rows, metadata, *place, validation=validation_rows, scalars=scalars)
-    with run.tagging(loader, list(validation.values())), TAGGING.switched(True, afterwards=False):
+    loader, heads, validation = given["train_loader"], list(given["valid_loaders"]), given["valid_loaders"].values()
+    # <results_dir>/<tag>, as of MACE's own results
+    prefix = Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
+    run.start(
+        loader.dataset, *trace(loader.dataset.datasets, heads), given["device"], prefix, given["log_wandb"],
+        validation=trace([of_head.dataset for of_head in validation], heads), scalars=scalar_columns(given["model"]),
+    )  # fmt: skip
+    with run.tagging(loader, list(validation)), TAGGING.switched(True, afterwards=False):
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
         run.finish(given["model"], loader, given["output_args"])
     return result
-
-
-def results_prefix(given: dict[str, Any]) -> Path | None:
-    """`<results_dir>/<tag>`, beside MACE's own results; None on a process that writes none."""
-    return Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
 
 
 @seam("mace.tools.train:train_one_epoch", needs=("epoch", "loss_fn", "data_loader"), called_in=LOOP)
@@ -160,7 +134,7 @@ def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
         return original(*args, **kwargs)
 
 
-@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint", when=training, called_in="mace.tools.checkpoint")
+@seam("mace.tools.checkpoint:CheckpointBuilder.create_checkpoint", when=training, called_in=CHECKPOINT)
 def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
     checkpoint = original(*args, **kwargs)
@@ -169,11 +143,7 @@ def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -
     return checkpoint
 
 
-@seam(
-    "mace.tools.checkpoint:CheckpointBuilder.load_checkpoint",
-    needs=("checkpoint",),
-    called_in="mace.tools.checkpoint",
-)
+@seam("mace.tools.checkpoint:CheckpointBuilder.load_checkpoint", needs=("checkpoint",), called_in=CHECKPOINT)
 def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Keep our part of a checkpoint that MACE continues from."""
     result = original(*args, **kwargs)

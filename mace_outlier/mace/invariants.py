@@ -7,7 +7,7 @@ from e3nn import o3
 
 
 def scalar_columns(model: Any) -> torch.Tensor | None:
-    """Columns of `node_feats` in the model's output that are scalars; None where that isn't known.
+    """Columns of `node_feats` in the model's output that are scalars, on its device; None where that isn't known.
 
     MACE's models concatenate what each of their products returns (mace/modules/models.py).
     """
@@ -21,4 +21,4 @@ def scalar_columns(model: Any) -> torch.Tensor | None:
             if irrep.l == 0:
                 columns += range(first, first + multiplicity)
             first += multiplicity * irrep.dim
-    return torch.tensor(columns) if columns else None
+    return torch.tensor(columns, device=next(model.parameters()).device) if columns else None

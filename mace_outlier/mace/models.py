@@ -13,14 +13,6 @@ from ..weights.features import CONDITIONS
 from .invariants import scalar_columns
 
 
-def existing_device(name: str) -> torch.device:
-    """Raises ValueError where there is no such device."""
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(f"--device {name}: {error}") from error
-
-
 class Predictor:
     """A trained model and what its inputs have to look like.
 
@@ -35,7 +27,10 @@ class Predictor:
     """
 
     def __init__(self, path: Path, device: str, dtype: str = "", head: str = "") -> None:
-        self.device = existing_device(device)
+        try:
+            self.device = torch.empty(0, device=device).device
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(f"--device {device}: {error}") from error
         try:
             self.model = torch.load(path, map_location=self.device, weights_only=False)
             self.numbers = [int(z) for z in self.model.atomic_numbers]
@@ -50,8 +45,7 @@ class Predictor:
         if head not in self.heads and (head or len(self.heads) > 1):
             raise ValueError(f"--head {head or '(none given)'}: the model has the heads {', '.join(self.heads)}")
         self.head = head or self.heads[0]
-        scalars = scalar_columns(self.model)
-        self.scalars = None if scalars is None else scalars.to(self.device)
+        self.scalars = scalar_columns(self.model)
 
     def batch(self, frames: list[Atoms], keys: dict[str, str]) -> Any:
         """Return MACE's batch of configurations whose labels are under `keys` ("energy", "forces")."""

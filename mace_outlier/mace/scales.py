@@ -10,11 +10,9 @@ from .context import seam
 
 
 @seam(
-    "mace.data:compute_average_E0s",
-    "mace.data.utils:compute_average_E0s",
-    takes=("collections_train", "z_table"),
-    called_in="mace.tools.scripts_utils",
-)
+    "mace.data:compute_average_E0s", "mace.data.utils:compute_average_E0s",
+    takes=("collections_train", "z_table"), called_in="mace.tools.scripts_utils",
+)  # fmt: skip
 def compute_average_e0s(
     original: Callable[..., Any], collections_train: Any, z_table: Any, *rest: Any, **kwargs: Any
 ) -> Any:
@@ -32,10 +30,9 @@ def compute_average_e0s(
 
 
 @seam(
-    "mace.modules:scaling_classes.std_scaling",
-    "mace.modules:scaling_classes.rms_forces_scaling",
+    "mace.modules:scaling_classes.std_scaling", "mace.modules:scaling_classes.rms_forces_scaling",
     takes=("data_loader", "atomic_energies"),
-)
+)  # fmt: skip
 def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any, *rest: Any, **kwargs: Any) -> Any:
     """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
     plausible = gross.Plausible(data_loader.dataset, atomic_energies)

@@ -1,4 +1,4 @@
-"""Wrapping functions of a host program, all or none. Knows no MACE: `plugin` says which functions, and what to do.
+"""Wrapping functions of a host program, all or none. Knows no MACE: its neighbours say which functions, and what to do.
 
 A seam is a place "module:name", "module:Class.name" or "module:dictionary.key" that holds a function. Its wrapper is
 called as `wrapper(original, *args, **kwargs)`; for a method, the first of `args` is the object or the class. What a
@@ -32,23 +32,8 @@ class Seam(NamedTuple):
     called_in: str = ""  # a module, some function of which calls it by its name
 
 
-def registry() -> tuple[Callable[..., Callable[[Function], Function]], dict[str, Seam]]:
-    """Return a decorator `seam(*places, takes=(), needs=(), called_in="")`, and what it registers, by place."""
-    seams: dict[str, Seam] = {}
-
-    def seam(*places: str, **relies_on: Any) -> Callable[[Function], Function]:
-        def register(wrapper: Function) -> Function:
-            seams.update(dict.fromkeys(places, Seam(wrapper, **relies_on)))
-            return wrapper
-
-        return register
-
-    return seam, seams
-
-
 def wrap_all(seams: dict[str, Seam]) -> None:
-    """Wrap every place, or raise UnsupportedHostError before any is touched; places that are wrapped already stay."""
-    check_all(seams)
+    """Wrap every place, see `check_all` for whether that can be done; places that are wrapped already stay."""
     for place, seam in seams.items():
         holder, name, original = locate(place)
         if seam.wrapper is not None and not hasattr(original, MARK):
@@ -57,8 +42,12 @@ def wrap_all(seams: dict[str, Seam]) -> None:
 
 def by_name(seams: dict[str, Seam]) -> dict[str, Function]:
     """Wrappers by the full name of the function that they wrap, wherever else it is to be found."""
-    functions = {place: locate(place)[2] for place, seam in seams.items() if seam.wrapper is not None}
-    return {f"{own.__module__}.{own.__qualname__}": seams[place].wrapper for place, own in functions.items()}  # type: ignore[misc]
+    wrappers = {}
+    for place, seam in seams.items():
+        if seam.wrapper is not None:
+            function = locate(place)[2]
+            wrappers[f"{function.__module__}.{function.__qualname__}"] = seam.wrapper
+    return wrappers
 
 
 def check_all(seams: dict[str, Seam]) -> None:
@@ -68,12 +57,11 @@ def check_all(seams: dict[str, Seam]) -> None:
         if hasattr(original, MARK):
             continue
         function, parameters = place.replace(":", "."), list(inspect.signature(original).parameters)
+        known = ", ".join(parameters)
         if tuple(parameters[: len(seam.takes)]) != seam.takes:
-            raise UnsupportedHostError(
-                f"{function} takes ({', '.join(parameters)}), not ({', '.join(seam.takes)}, ...)"
-            )
+            raise UnsupportedHostError(f"{function} takes ({known}), not ({', '.join(seam.takes)}, ...)")
         for missing in (parameter for parameter in seam.needs if parameter not in parameters):
-            raise UnsupportedHostError(f"{function} has no argument '{missing}', only ({', '.join(parameters)})")
+            raise UnsupportedHostError(f"{function} has no argument '{missing}', only ({known})")
         if seam.called_in and name not in calls_in(source_of(seam.called_in)):
             raise UnsupportedHostError(f"{seam.called_in} no longer calls {name}")
 
@@ -90,9 +78,8 @@ def source_of(module: str) -> str:
 @functools.cache
 def calls_in(source: str) -> frozenset[str]:
     """Names of the functions and methods that some source calls; `a.b.c()` counts as a call of c."""
-    called = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-    names = (own.attr if isinstance(own, ast.Attribute) else getattr(own, "id", "") for own in called)
-    return frozenset(names)
+    called = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return frozenset(name.attr if isinstance(name, ast.Attribute) else getattr(name, "id", "") for name in called)
 
 
 def locate(place: str) -> tuple[Any, str, Function]:
@@ -104,8 +91,12 @@ def locate(place: str) -> tuple[Any, str, Function]:
         *outer, name = path.split(".")
         for part in outer:
             holder = getattr(holder, part)
-        found: Any = holder[name] if isinstance(holder, dict) else inspect.getattr_static(holder, name)
-        return holder, name, getattr(found, "__func__", found)  # of a static or class method, the function itself
+        attribute: Any = holder[name] if isinstance(holder, dict) else inspect.getattr_static(holder, name)
+        return (
+            holder,
+            name,
+            getattr(attribute, "__func__", attribute),
+        )  # of a static or class method, the function itself
     except (ImportError, AttributeError, KeyError):
         raise UnsupportedHostError(f"there is no {place.replace(':', '.')}") from None
 

@@ -24,22 +24,23 @@ def stamp(kind: str, prefix: Path, rows: int) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a result depends on."""
-    found = {"python": sys.version.split()[0]}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    return {"python": sys.version.split()[0]} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
     """Settings as JSON can hold them: infinite numbers and anything unusual become texts."""
-    return {
-        name: plain(value)
-        if isinstance(value, dict)
-        else value
-        if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
-        else str(value)
-        for name, value in values.items()
-    }
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return plain(value)
+    as_it_is = math.isfinite(value) if isinstance(value, float) else value is None or isinstance(value, int | str)
+    return value if as_it_is else str(value)

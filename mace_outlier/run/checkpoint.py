@@ -2,31 +2,18 @@
 
 import logging
 from dataclasses import asdict
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..data.provenance import Provenance
-from ..losses.robust import RobustLoss
-from ..weights.features import Features
-from ..weights.records import Records
-from .logbook import Logbook
-from .options import LOSS_NAME, Options
+from .options import LOSS_NAME
 
-STATE_FORMAT = 2  # of what a checkpoint holds of the judgement; that of another one can't be continued
+if TYPE_CHECKING:
+    from .training import RobustTraining
+
+STATE_FORMAT = 2  # of what a checkpoint holds; that of another one can't be continued
 
 
-class Run(Protocol):
-    """What of a robust training is kept."""
-
-    options: Options
-    provenance: Provenance
-    losses: dict[str, RobustLoss]  # by stage
-    records: Records
-    features: Features | None
-    logbook: Logbook
-
-
-def state_of(run: Run) -> dict[str, Any]:
+def state_of(run: "RobustTraining") -> dict[str, Any]:
     """Tensors and builtins only, so that torch.load reads it with weights_only=True, and without this package."""
     return {
         "version": __version__,
@@ -42,52 +29,42 @@ def state_of(run: Run) -> dict[str, Any]:
     }
 
 
-def restore(run: Run, state: dict[str, Any] | None) -> None:
+def restore(run: "RobustTraining", state: dict[str, Any] | None) -> None:
     """Continue from the state of a checkpoint, as far as it fits this run; the log says what doesn't.
 
     None: the checkpoint comes from a run without us.
     """
-    if state is None:
-        logging.warning(f"The checkpoint comes from a run without {LOSS_NAME}: the statistics start fresh")
+    state = state or {}
+    why_not = _why_not(run, state)
+    if why_not:
+        logging.warning(f"{why_not}: the statistics start fresh")
         return
-    _say_which_options_changed(state["options"], asdict(run.options))
-    heads = run.provenance.heads
-    if state["heads"] != heads:
-        logging.warning(f"The checkpoint has heads {state['heads']}, this run {heads}: the statistics start fresh")
-        return
-    continued = _can_be_continued(run, state)
-    if continued:
-        _restore_statistics(run, state)
-    run.logbook.history = list(state.get("history", []))
-    if state.get("training_set") == run.provenance.fingerprint():
+    now = asdict(run.options)
+    for name, before in state["options"].items():
+        if before != now.get(name):
+            logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {before}, this run continues with {now.get(name)}")
+    run.logbook.history = list(state["history"])
+    if state["training_set"] == run.provenance.fingerprint():
         run.records.load_state_dict(state["records"])
     else:
         logging.warning("The training set has changed since the checkpoint: its records start fresh")
-    if continued:
-        logging.info("Continuing with the loss statistics of the checkpoint")
-
-
-def _say_which_options_changed(before: dict[str, Any], now: dict[str, Any]) -> None:
-    for name, value in before.items():
-        if value != now.get(name):
-            logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {value}, this run continues with {now.get(name)}")
-
-
-def _can_be_continued(run: Run, state: dict[str, Any]) -> bool:
-    if state["options"].get("distribution") != run.options.distribution:
+    if state["options"]["distribution"] != run.options.distribution:
         logging.warning("The statistics of another distribution can't be continued: they start fresh")
-        return False
-    if state.get("format") != STATE_FORMAT:
-        logging.warning("The statistics of another version of mace-outlier can't be continued: they start fresh")
-        return False
-    return True
-
-
-def _restore_statistics(run: Run, state: dict[str, Any]) -> None:
-    for stage, statistics in state["statistics"].items():
-        if stage in run.losses:
-            run.losses[stage].distribution.load_state_dict(statistics)
-            if stage in state.get("safety", {}):
-                run.losses[stage].safety.load_state_dict(state["safety"][stage])
+        return
+    for stage in run.losses.keys() & state["statistics"].keys():
+        run.losses[stage].distribution.load_state_dict(state["statistics"][stage])
+        run.losses[stage].safety.load_state_dict(state["safety"][stage])
     if run.features is not None:
         run.features.load_state_dict(state["features"])
+    logging.info("Continuing with the loss statistics of the checkpoint")
+
+
+def _why_not(run: "RobustTraining", state: dict[str, Any]) -> str:
+    """Why nothing of a checkpoint can be continued; "" where it can."""
+    if not state:
+        return f"The checkpoint comes from a run without {LOSS_NAME}"
+    if state.get("format") != STATE_FORMAT:
+        return "The checkpoint is of another version of mace-outlier"
+    if state["heads"] != run.provenance.heads:
+        return f"The checkpoint has heads {state['heads']}, this run {run.provenance.heads}"
+    return ""

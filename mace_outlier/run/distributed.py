@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.distributed
 from torch import Tensor
 
@@ -53,13 +54,4 @@ def gather(value: Any) -> list[Any]:
 
 def gather_rows(table: Tensor) -> Tensor:
     """Return the rows (V, C) of all processes, one after the other; each may have another number of them."""
-    if not active():
-        return table
-    length = torch.full((1,), len(table), dtype=torch.long, device=table.device)
-    lengths = [torch.empty_like(length) for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather(lengths, length)
-    sizes = torch.cat(lengths).tolist()
-    padded = torch.cat((table, table.new_zeros(max(sizes) - len(table), table.shape[1])))
-    tables = [torch.empty_like(padded) for _ in sizes]
-    torch.distributed.all_gather(tables, padded)
-    return torch.cat([own[:size] for own, size in zip(tables, sizes, strict=True)])
+    return torch.cat([rows.to(table.device) for rows in gather(table.cpu())]) if active() else table

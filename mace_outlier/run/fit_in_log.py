@@ -6,21 +6,17 @@ from typing import Any
 from ..results.wrong_labels import MANY, MOST, in_percent, read_wrong_labels
 
 
-def warn_of_refused_fit(distribution: dict[str, Any]) -> None:
-    """Say that the last fit of a run was refused, so that its weights are older ones."""
+def warn_of_doubts(distribution: dict[str, Any]) -> None:
+    """Say where the last fit was refused, what was left undecided, and where suspects are so many that it may be wrong.
+
+    `distribution`: an entry of LossDistribution.describe, with the "head".
+    """
+    wrong, head = read_wrong_labels(distribution), distribution["head"]
     if "refused" in distribution:
         logging.warning(
-            f"head {distribution['head']}: the last fit was refused ({distribution['refused']}): "
-            "the weights are those of before"
+            f"head {head}: the last fit was refused ({distribution['refused']}): the weights are those of before"
         )
-
-
-def warn_of_doubts(distribution: dict[str, Any]) -> None:
-    """Say at the end of a run what was left undecided, and where so many are taken for wrong that it may be wrong."""
-    wrong, head = read_wrong_labels(distribution), distribution["head"]
-    if wrong is None:
-        return
-    if wrong.undecided:
+    if wrong is not None and wrong.undecided:
         why = (
             f"more than {100 * MOST:.0f} %, so that nobody can say which are the wrong ones. Look at examples of both"
             if wrong.too_many
@@ -30,7 +26,7 @@ def warn_of_doubts(distribution: dict[str, Any]) -> None:
             f"head {head}: undecided: {in_percent(wrong.undecided)} of the labels look wrong, {why}. "
             "NO configuration was down-weighted for it"
         )
-    if wrong.share > MANY:
+    if wrong is not None and wrong.share > MANY:
         logging.warning(
             f"head {head}: {in_percent(wrong.share)} of the labels are taken for wrong. With so many it could be the "
             "others that are wrong: look at examples of both"

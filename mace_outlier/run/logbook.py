@@ -2,29 +2,28 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from ..data.metadata import Metadata
-from ..data.provenance import Provenance
 from ..method.settings import Settings
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import populations
-from ..weights.records import Records
-from ..weights.summary import BINS, QUANTILES, summarise
 from . import sample
 from .about import plain, stamp
-from .fit_in_log import warn_of_doubts, warn_of_refused_fit
+from .fit_in_log import warn_of_doubts
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
-from .validation import Validation
 
 SUSPECTS_IN_SUMMARY = 5
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BINS = 20  # of the histogram of the weights, over [0, 1]
 
 
 class Logbook:
@@ -32,79 +31,78 @@ class Logbook:
 
     Args:
         options: the run's.
-        provenance, metadata, records: its configurations.
+        splits: its training configurations and, where some are judged, its validation configurations.
         prefix: where its files go, `<results_dir>/<tag>`; None on processes that write nothing.
         arguments: the host's settings, for the report; numbers and texts.
         wandb: whether the host logs to Weights & Biases.
-        validation: its validation configurations, if they are judged.
     """
 
     def __init__(
         self,
         options: Options,
-        provenance: Provenance,
-        metadata: Metadata,
-        records: Records,
+        splits: Sequence[Split],
         prefix: Path | None = None,
         arguments: dict[str, Any] | None = None,
         wandb: bool = False,
-        validation: Validation | None = None,
     ) -> None:
-        self.options, self.provenance, self.metadata, self.records = options, provenance, metadata, records
-        self.prefix, self.arguments, self.wandb, self.validation = prefix, arguments or {}, wandb, validation
+        self.options, self.splits, self.prefix = options, splits, prefix
+        self.arguments, self.wandb = arguments or {}, wandb
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
 
     def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
         """Log one line for each head that was visited, and keep it for the report; see LossDistribution.describe."""
-        epoch, metrics, heads = self.records.epoch, {}, self.provenance.heads
+        records, heads = self.splits[0].records, self.splits[0].provenance.heads
+        epoch, metrics = records.epoch, dict[str, Any]()
         self.history = [entry for entry in self.history if entry["epoch"] < epoch]  # a restart trains one epoch again
-        self.distribution = [{"head": head} | own for head, own in zip(heads, distribution, strict=True)]
-        for index, own in enumerate(self.distribution):
-            summary = summarise(self.records.visited_weights(index))
-            if summary.visited == 0:
+        self.distribution = [{"head": name} | of_head for name, of_head in zip(heads, distribution, strict=True)]
+        for index, of_head in enumerate(self.distribution):
+            weights = records.visited_weights(index)
+            if not len(weights):
                 continue
-            head, mu, sigma = own["head"], own["location"], own["scale"]
-            mean, share = summary.mean_weight, summary.share_below_half
+            head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(weights)
+            mean, share = summary["mean_weight"], summary["share_below_half"]
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
-                f"share_below_0.5={100 * share:5.2f} %, {populations(own)}"
+                f"share_below_0.5={100 * share:5.2f} %, {populations(of_head)}"
             )
-            quantiles = {f"{100 * q:g}": weight for q, weight in zip(QUANTILES, summary.quantiles, strict=True)}
             place = {"epoch": epoch, "head": head, "stage": stage, "location": mu, "scale": sigma}
-            self.history.append(place | summary._asdict() | {"quantiles": quantiles})
+            self.history.append(place | summary)
             values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
-            metrics.update({f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()})
+            metrics |= {f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()}
             if self.wandb:
-                metrics[f"{LOSS_NAME}/{head}/weights"] = _wandb_histogram(summary.histogram)
+                histogram = (summary["histogram"], np.linspace(0, 1, BINS + 1))
+                metrics[f"{LOSS_NAME}/{head}/weights"] = sys.modules["wandb"].Histogram(np_histogram=histogram)
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
 
-    @property
-    def splits(self) -> list[Split]:
-        """The training configurations and, where there are some, those of the validation set."""
-        found = [Split(TRAIN, self.provenance, self.metadata, self.records)]
-        own = self.validation
-        if own is not None and len(own.records):
-            found.append(Split(VALID, own.provenance, own.metadata, own.records))
-        return found
-
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more."""
-        splits = self.splits
-        nonfinite = sum(int(split.records.nonfinite.sum()) for split in splits)
+        records = [split.records for split in self.splits]
+        weight, zscore, loss = (
+            np.concatenate([of_split.column(name).cpu().numpy() for of_split in records])
+            for name in ("weight", "zscore", "loss")
+        )
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
-            f"{' and '.join(map(_counted, splits))} have a weight below 0.5, "
-            f"{nonfinite} have a non-finite label or loss (weight 0)"
+            f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5, "
+            f"{np.isnan(loss).sum()} have a non-finite label or loss (weight 0)"
         )
-        for own in self.distribution:
-            warn_of_refused_fit(own)
-            warn_of_doubts(own)
-        for weight, z, split, row in worst_of_splits(splits, SUSPECTS_IN_SUMMARY):
-            logging.info(f"Suspect: {split.configuration(row)}, weight={weight:.3f}, z={z:.2f} sigma")
+        for of_head in self.distribution:
+            warn_of_doubts(of_head)
+        suspects = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
+        order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
+        for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
+            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
         if self.prefix is not None:
             logging.info(f"All of them, with figures: mace_outlier report {self.prefix}")
+
+    def _name(self, row: int) -> str:
+        """The configuration of a row of the table, as the user knows it."""
+        size = len(self.splits[0].records)
+        if row < size:
+            return self.splits[0].provenance.name(row)
+        return f"{self.splits[1].provenance.name(row - size)} (validation)"
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -119,21 +117,22 @@ class Logbook:
 
     def set_earlier_results_aside(self) -> None:
         """Keep the results of an earlier run under the same name."""
-        if self.prefix is None:
-            return
-        for path in writing.set_aside(self.prefix):
+        for path in writing.set_aside(self.prefix) if self.prefix is not None else ():
             logging.info(f"The results of an earlier run of this name are now {path}")
 
-    def save_sample(self, model: Any, batches_of: Any, output_args: dict[str, bool]) -> None:
+    def save_sample(
+        self, model: Any, batches_of: Callable[[np.ndarray], Iterator[Any]], output_args: dict[str, bool]
+    ) -> None:
         """Evaluate some training configurations by the trained model; `batches_of(rows)` makes the host's batches."""
         if self.prefix is None:
             return
-        table = columns_of(self.splits[0])  # rows are those of the training set
-        chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"])
-        rows, device = np.concatenate(chosen), self.records.table.device
+        training = self.splits[0]
+        table = columns_of(training)
+        suspects, others = sample.choose(table["weight"], table["zscore"], table["n_atoms"])
+        rows, device = np.concatenate((suspects, others)), training.records.table.device
         try:
             frames = sample.evaluate(model, batches_of(rows), device, output_args)
-            sample.write_sample(sample_path(self.prefix), frames, rows, len(chosen[0]))
+            sample.write_sample(sample_path(self.prefix), frames, rows, len(suspects))
         except Exception as error:
             logging.error(f"The sample for the report's figures could not be evaluated: {error}")
 
@@ -145,26 +144,27 @@ class Logbook:
         """What the report says of the run; see `results`."""
         return stamp("training", self.prefix or Path(), sum(len(split.records) for split in self.splits)) | {
             "finished": finished,
-            "epoch": self.records.epoch,
+            "epoch": self.splits[0].records.epoch,
             "options": plain(asdict(self.options)),
             "arguments": plain(self.arguments),
-            "heads": self.provenance.heads,
-            "distribution": [plain(entry) for entry in self.distribution],
+            "heads": self.splits[0].provenance.heads,
+            "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,
         }
 
 
-def worst_of_splits(splits: list[Split], count: int) -> list[tuple[float, float, Split, int]]:
-    """Weight, z-score, split and row of the worst suspects with a finite loss."""
-    found = []
-    for split in splits:
-        weight, zscore, loss = (getattr(split.records, name).cpu().numpy() for name in ("weight", "zscore", "loss"))
-        rows = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
-        rows = rows[worst_first(weight[rows], zscore[rows], np.isnan(loss[rows]))][:count]
-        found += [(float(weight[row]), float(zscore[row]), split, int(row)) for row in rows]
-    weights, zscores = (np.array([suspect[i] for suspect in found]) for i in (0, 1))
-    order = worst_first(weights, zscores, np.zeros(len(found), dtype=bool))
-    return [found[i] for i in order[:count]]
+def summarise(weights: Tensor) -> dict[str, Any]:
+    """Summarise the weights (V,) of the configurations that were visited, at least one; waits for the device."""
+    weights = weights.sort().values.cpu()
+    places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
+    quantiles = zip(QUANTILES, weights[places].tolist(), strict=True)
+    return {
+        "visited": len(weights),
+        "mean_weight": weights.mean(dtype=torch.float64).item(),
+        "share_below_half": (weights < 0.5).double().mean().item(),
+        "quantiles": {f"{100 * q:g}": weight for q, weight in quantiles},
+        "histogram": torch.histc(weights, BINS, 0.0, 1.0).int().tolist(),
+    }
 
 
 def _counted(split: Split) -> str:
@@ -172,10 +172,6 @@ def _counted(split: Split) -> str:
     weight = split.records.weight.cpu().numpy()
     below, kind = int((weight < 0.5).sum()), {TRAIN: "training", VALID: "validation"}[split.name]
     return f"{below} of {len(weight)} {kind} configurations ({100 * below / max(len(weight), 1):.2f} %)"
-
-
-def _wandb_histogram(counts: list[int]) -> Any:
-    return sys.modules["wandb"].Histogram(np_histogram=(counts, np.linspace(0, 1, BINS + 1)))
 
 
 def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """The worst suspects and some other configurations, evaluated by the trained model: what the report draws."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from ase import Atoms
 from ase.io import write
 
 from ..data.labels import LABELS
-from ..data.provenance import Provenance
 from ..files import replacing
 from ..results.files import worst_first
 
@@ -51,30 +50,20 @@ def evaluate(model: Any, batches: Iterator[Any], device: torch.device, output_ar
 def _frames(batch: Any, output: dict[str, Any], atomic_numbers: torch.Tensor) -> Iterator[Atoms]:
     """The configurations of a batch as ASE has them."""
     numbers = atomic_numbers[batch["node_attrs"].argmax(1)]
-    bounds = batch["ptr"].tolist()
     cells = _array(batch["cell"].view(-1, 3, 3))
     known = getattr(batch, "pbc", None)  # MACE 0.3.13 drops it
-    pbc = (
-        np.repeat(np.any(cells, axis=(1, 2), keepdims=True)[:, :, 0], 3, axis=1)
-        if known is None
-        else _array(known.view(-1, 3))
-    )
-    for i, (first, last) in enumerate(itertools.pairwise(bounds)):
-        atoms = Atoms(
-            _array(numbers[first:last]),
-            _array(batch["positions"][first:last]),
-            cell=cells[i],
-            pbc=pbc[i],
-        )
+    pbc = np.asarray(cells.any(axis=(1, 2))) if known is None else _array(known.view(-1, 3))
+    for i, (first, last) in enumerate(itertools.pairwise(batch["ptr"].tolist())):
+        atoms = Atoms(_array(numbers[first:last]), _array(batch["positions"][first:last]), cell=cells[i], pbc=pbc[i])
         if _has_label(batch, "energy", i):
             atoms.info["reference_energy"] = batch["energy"][i].item()
         if _has_label(batch, "forces", i):
             atoms.arrays["reference_forces"] = _array(batch["forces"][first:last])
         if output.get("energy") is not None:
             atoms.info["predicted_energy"] = output["energy"][i].item()
-            if output.get("interaction_energy") is not None:
-                free = output["energy"][i] - output["interaction_energy"][i]
-                atoms.info["isolated_atoms_energy"] = free.item()
+        if output.get("interaction_energy") is not None:
+            isolated = output["energy"][i] - output["interaction_energy"][i]
+            atoms.info["isolated_atoms_energy"] = isolated.item()
         if output.get("forces") is not None:
             atoms.arrays["predicted_forces"] = _array(output["forces"][first:last])
         yield atoms
@@ -96,13 +85,7 @@ def write_sample(path: Path, frames: list[Atoms], rows: np.ndarray, suspects: in
         write(temporary, frames, format="extxyz")
 
 
-def batches_of_rows(dataset: Any, provenance: Provenance, loader: Any) -> Callable[[np.ndarray], Iterator[Any]]:
-    """Return a function that makes the host's batches of some rows of a training set, as `loader` does."""
-
-    def batches(rows: np.ndarray) -> Iterator[Any]:
-        positions = provenance.position_of_row[rows].tolist()
-        for first in range(0, len(positions), loader.batch_size):
-            chunk = positions[first : first + loader.batch_size]
-            yield loader.collate_fn([dataset[position] for position in chunk])
-
-    return batches
+def batches_of(dataset: Any, positions: list[int], loader: Any) -> Iterator[Any]:
+    """Make the host's batches of some positions of a data set, as `loader` does."""
+    for first in range(0, len(positions), loader.batch_size):
+        yield loader.collate_fn([dataset[position] for position in positions[first : first + loader.batch_size]])

@@ -20,11 +20,6 @@ class Split(NamedTuple):
     metadata: Metadata
     records: Records
 
-    def configuration(self, row: int) -> str:
-        """A configuration as the user knows it."""
-        name = self.provenance.name(row)
-        return name if self.name == TRAIN else f"{name} (validation)"
-
 
 def columns_of(split: Split) -> Columns:
     """Return the columns of a split; nothing is known of the validation set but its last evaluation."""

@@ -1,6 +1,6 @@
 """One training run with outlier weighting: what its losses share, what the log says, what a checkpoint holds.
 
-Knows no MACE: `plugin` calls these methods from MACE's own functions, another code could call them from its loop.
+Knows no MACE: `mace.hooks` calls these methods from MACE's own functions, another code could from its loop.
 """
 
 import logging
@@ -20,18 +20,20 @@ from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
+from ..results.files import TRAIN, VALID
 from ..weights.distribution import LossDistribution
 from ..weights.features import Features
 from ..weights.mixture import MixtureDistribution
 from ..weights.records import Records
-from ..weights.remembered import of_training
 from ..weights.running import GaussianDistribution
+from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
 from .logbook import Logbook, log_small_heads
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
-from .sample import batches_of_rows
+from .sample import batches_of
+from .tables import Split
 from .validation import Validation
 
 DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
@@ -54,7 +56,8 @@ class RobustTraining:
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
-        self._first_epoch: dict[RobustLoss, int] = {}  # of each stage
+        self._loss: RobustLoss | None = None  # of the stage in progress
+        self._first_epoch = 0  # of that stage
 
     @property
     def started(self) -> bool:
@@ -63,7 +66,7 @@ class RobustTraining:
 
     def wrap(self, base: nn.Module, host: ModuleType, stage: str) -> RobustLoss:
         """Return the robust loss around the host's loss for a stage of the training."""
-        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host), sum_over_ranks=distributed.shared_sum())
+        self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host))
         return self.losses[stage]
 
     def note_base_loss(self, name: str) -> None:
@@ -96,28 +99,32 @@ class RobustTraining:
         `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
         """
         self.dataset, self.provenance, self.metadata = dataset, provenance, metadata
-        heads, trained = provenance.heads, [name in self.labels for name in ("stress", "virials")]
-        self.records = Records(len(provenance), device, len(heads), *trained)
+        heads, with_column = provenance.heads, [name in self.labels for name in ("stress", "virials")]
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
-        self.validation = Validation(rows, described, Records(len(rows), device, len(heads), *trained))
-        needed = self.options.distribution == "mixture"
-        self.features = Features(len(provenance), scalars).to(device) if needed else None
-        self.logbook = Logbook(
-            self.options, provenance, metadata, self.records, prefix, self.arguments, wandb, self.validation
-        )
+        self.records = Records(len(provenance), device, provenance.head, *with_column)
+        others = Records(len(rows), device, rows.head, *with_column)
+        self.validation = Validation(rows, described, others)
+        judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
+        self.features = Features(len(provenance), scalars) if judged else None
+        splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
+        self.logbook = Logbook(self.options, splits if len(rows) else splits[:1], prefix, self.arguments, wandb)
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
-            judge, by_property = self._new_distribution().to(device), self.options.scope == "property"
-            loss.attach(judge, self.records, metadata, heads, self.features, by_property)
+            known = (self.records, metadata, self.features, heads, distributed.shared_sum())
+            loss.attach(Weigher(self._new_distribution().to(device), *known), self.options.scope == "property")
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
-        if needed:
+        if judged:
             log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
         if self._restarted:
             restore(self, self._checkpoint)
         else:
             self.logbook.set_earlier_results_aside()
+
+    def _new_distribution(self) -> LossDistribution:
+        settings = {name: getattr(self.options, name) for name in ("threshold", "alpha", "variance", "warmup")}
+        return DISTRIBUTIONS[self.options.distribution](len(self.provenance.heads), **settings)
 
     @contextmanager
     def tagging(self, loader: Any, validation: Sequence[Any] = ()) -> Iterator[NumberedDataset]:
@@ -137,23 +144,23 @@ class RobustTraining:
 
         A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
         """
-        self.records.begin_epoch(epoch, steps)
-        self.validation.begin_epoch(epoch)
-        if self.features is not None:
-            self.features.begin_epoch()
-        stages = list(self._first_epoch)
-        first = self._first_epoch.setdefault(loss, epoch)
-        loss.weigher.inherits = epoch == first and len(self._first_epoch) > 1
-        if loss not in stages and stages:
-            loss.distribution.follow(stages[-1].distribution)
+        loss.weigher.begin_epoch(epoch, steps)
+        self.validation.records.begin_epoch(epoch, 1)
+        before = self._loss
+        loss.weigher.inherits = before not in (None, loss)
+        if loss is not before:
+            self._loss, self._first_epoch = loss, epoch
+            if before is not None:
+                loss.distribution.follow(before.distribution)
 
     def end_epoch(self, loss: RobustLoss) -> None:
-        """Share what was seen and log it; this is the one place in an epoch that waits for the device."""
-        loss.weigher.end_epoch(self.features)
-        self._complete_descriptions()
-        self._refit(loss)
-        self.records.check_weights()
-        stage = next(name for name, own in self.losses.items() if own is loss)
+        """Share what was seen, judge it and log it; this is the one place in an epoch that waits for the device."""
+        loss.weigher.end_epoch()
+        if self._numbered.needs_tags:  # until all is known; the processes agree on when that is
+            distributed.merge_metadata(self.metadata, self.records.table.device)
+            self._numbered.needs_tags = not self.metadata.complete
+        loss.safety.refit(loss.weigher.remembered(since=self._first_epoch))
+        stage = next(name for name, of_stage in self.losses.items() if of_stage is loss)
         self.logbook.end_epoch(stage, loss.safety.describe())
         self._nonfinite.name_new(self.records.nonfinite)
 
@@ -165,8 +172,13 @@ class RobustTraining:
         """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
         self.logbook.log_summary()
         self.logbook.save(finished=True)
-        batches = batches_of_rows(self.dataset, self.provenance, loader)
+
+        def batches(rows: np.ndarray) -> Iterator[Any]:
+            return batches_of(self.dataset, self.provenance.position_of_row[rows].tolist(), loader)
+
         self.logbook.save_sample(model, batches, output_args)
+
+    # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Our part of a checkpoint, see `checkpoint.state_of`."""
@@ -176,25 +188,3 @@ class RobustTraining:
         """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""
         if not self.started:
             self._restarted, self._checkpoint = True, state
-
-    # --- details -----------------------------------------------------------------------------------------------------
-
-    def _new_distribution(self) -> LossDistribution:
-        options = self.options
-        settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
-        heads = len(self.provenance.heads)
-        return DISTRIBUTIONS[options.distribution](heads, **settings)
-
-    def _refit(self, loss: RobustLoss) -> None:
-        """Fit to the losses of this stage (those of the stage before have another scale), and weigh by the fit.
-
-        What can't be right is refused, see Safety; the processes of a distributed run agree on that.
-        """
-        usable = (self.records.time >= self._first_epoch[loss]) & ~self.records.nonfinite
-        loss.weigher.judge(of_training(self.records, usable, self.features, self.metadata))
-
-    def _complete_descriptions(self) -> None:
-        """Take what the other processes have learnt, until all is known; they agree on when that is."""
-        if self._numbered.needs_tags:
-            distributed.merge_metadata(self.metadata, self.records.table.device)
-            self._numbered.needs_tags = not self.metadata.complete

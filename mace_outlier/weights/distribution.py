@@ -38,7 +38,7 @@ class Remembered(NamedTuple):
     heads: Tensor  # (N,) integer
     usable: Tensor  # (N,) boolean: finite, and seen
     seen: Seen  # what else, on the host
-    rows: Tensor | None = None  # (N,) of a validation set of `size` configurations; -1: not known which
+    rows: Tensor | None = None  # (N,) of a validation set of `size` configurations
     size: int = 0
 
 

@@ -13,11 +13,7 @@ from torch import Tensor
 from .distribution import widest
 
 WIDEST = 96  # columns of pooled features that are kept
-CONDITIONS = (
-    "total_charge",
-    "total_spin",
-    "elec_temp",
-)  # what else determines a label, where the host's batches say it
+CONDITIONS = ("total_charge", "total_spin", "elec_temp")  # what else determines a label, if batches say it
 EXTRA = 1 + len(CONDITIONS)  # columns before the features: the predicted force is the first
 
 
@@ -30,7 +26,7 @@ class Features:
 
     Args:
         size: N.
-        scalars: columns of the host's node features that are invariant; None: they are not used.
+        scalars: columns of the host's node features that are invariant, on its device; None: they are not used.
         most: columns of pooled features that are kept.
     """
 
@@ -38,7 +34,7 @@ class Features:
         self.size, self.scalars, self.most = size, scalars, most
         self.table: Tensor | None = None
         self.projection: Tensor | None = None  # (2 d, WIDEST), of this epoch
-        self._chosen: Tensor | None = None  # of the next: a validation set is projected as the training set was
+        self._next: Tensor | None = None  # of the next: a validation set is projected as the training set was
         self._moments: Tensor | None = None  # (2 d + 1, 2 d + 1) of the wide columns of this epoch, and 1
 
     @torch.no_grad()
@@ -49,56 +45,39 @@ class Features:
     @torch.no_grad()
     def note(self, rows: Tensor, pooled: Tensor | None, force: Tensor) -> None:
         """Note pooled features (B, K), the same in every call or None, and the RMS of the predicted forces (B,)."""
-        parts = [force.unsqueeze(1), force.new_full((len(rows), len(CONDITIONS)), torch.nan)]
-        parts += [] if pooled is None else [self._narrow(pooled.to(force), learn=True)]
-        self._put(rows, torch.cat(parts, dim=1).float())
+        columns = [force.unsqueeze(1), force.new_full((len(rows), len(CONDITIONS)), torch.nan)]
+        columns += [] if pooled is None else [self._narrow(pooled.to(force), learn=True)]
+        self._put(rows, torch.cat(columns, dim=1).float())
 
-    def _put(self, rows: Tensor, own: Tensor) -> None:
+    def _put(self, rows: Tensor, measured: Tensor) -> None:
         if self.table is None:
-            self.table = own.new_full((self.size, own.shape[1]), torch.nan)
-        self.table[rows] = own
+            self.table = measured.new_full((self.size, measured.shape[1]), torch.nan)
+        self.table[rows] = measured
 
     @torch.no_grad()
     def measure(self, ref: Any, pred: dict[str, Tensor], learn: bool = False) -> Tensor:
         """Return the rows (B, EXTRA + K) of a batch; `learn`: they count for the projection of the next epoch."""
-        atoms = ref["ptr"].diff()
-        parts = [self._extra(ref, pred, atoms)]
-        if self.scalars is not None and pred.get("node_feats") is not None:
-            parts.append(self._narrow(self._pooled(ref, pred["node_feats"], atoms), learn))
-        return torch.cat([part.float() for part in parts], dim=1)
-
-    def _extra(self, ref: Any, pred: dict[str, Tensor], atoms: Tensor) -> Tensor:
-        unknown = torch.full_like(ref["weight"], torch.nan)
-        force = unknown
-        if pred.get("forces") is not None:
-            squares = pred["forces"].detach().square().mean(1)
-            force = (squares.new_zeros(len(atoms)).index_add_(0, ref["batch"], squares) / atoms).sqrt()
-        conditions = [self._condition(ref, name, unknown) for name in CONDITIONS]
-        return torch.stack([force, *(own.to(force.dtype) for own in conditions)], dim=1)
-
-    def _condition(self, ref: Any, name: str, unknown: Tensor) -> Tensor:
-        value = getattr(ref, name, None)
-        return unknown if value is None or value.numel() != len(unknown) else value.reshape(-1)
-
-    def _pooled(self, ref: Any, node_features: Tensor, atoms: Tensor) -> Tensor:
-        assert self.scalars is not None
-        own = node_features.detach()
-        if own.shape[1] != len(self.scalars):
-            own = own[:, self.scalars]
-        sums = own.new_zeros(len(atoms), 2 * own.shape[1])
-        sums.index_add_(0, ref["batch"], torch.cat((own, own.square()), dim=1))
-        mean, square = (sums / atoms.unsqueeze(1).to(own.dtype)).chunk(2, dim=1)
-        return torch.cat((mean, (square - mean.square()).clamp_min(0.0).sqrt()), dim=1)
+        atoms, unknown, force = ref["ptr"].diff(), torch.full_like(ref["weight"], torch.nan), pred.get("forces")
+        force = unknown if force is None else rms_over_atoms(force.detach(), ref["batch"], atoms)
+        conditions = (getattr(ref, name, None) for name in CONDITIONS)
+        known = [
+            unknown if value is None or value.numel() != len(unknown) else value.reshape(-1) for value in conditions
+        ]
+        measured = torch.stack([force, *(value.to(force.dtype) for value in known)], dim=1).float()
+        if self.scalars is None or pred.get("node_feats") is None:
+            return measured
+        pooled = self._narrow(_pooled(pred["node_feats"].detach(), self.scalars, ref["batch"], atoms), learn)
+        return torch.cat((measured, pooled.float()), dim=1)
 
     def _narrow(self, pooled: Tensor, learn: bool) -> Tensor:
         """Pooled features (B, 2 d) as they are kept: projected if they are many; zeros while it isn't known how."""
         if pooled.shape[1] <= self.most:
             return pooled
         if learn:
-            one = torch.cat((pooled, pooled.new_ones(len(pooled), 1)), dim=1).to(widest(pooled.device))
+            with_one = torch.cat((pooled, pooled.new_ones(len(pooled), 1)), dim=1).to(widest(pooled.device))
             if self._moments is None:
-                self._moments = one.new_zeros(one.shape[1], one.shape[1])
-            self._moments.addmm_(one.T, one)
+                self._moments = with_one.new_zeros(with_one.shape[1], with_one.shape[1])
+            self._moments.addmm_(with_one.T, with_one)
         if self.projection is None:
             return pooled.new_zeros(len(pooled), self.most)
         return pooled @ self.projection.to(pooled)
@@ -107,24 +86,22 @@ class Features:
 
     def begin_epoch(self) -> None:
         """Project by what the epoch before has chosen."""
-        self.projection = self._chosen
+        self.projection = self._next
 
-    def end_epoch(self, mine: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] | None = None) -> None:
-        """Take over what others saw of rows that are not in the mask `mine` (N,), and choose the next projection.
+    def end_epoch(self, seen_here: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] | None = None) -> None:
+        """Take over what others saw of rows that are not in a mask (N,), and choose the next projection.
 
         All processes have to call this.
         """
         if sum_over_ranks is not None and self.table is not None:
-            here = mine.unsqueeze(1)
+            here, width = seen_here.unsqueeze(1), self.table.shape[1]
             known = torch.cat((self.table.nan_to_num(0.0), here, self.table.isfinite() & here), dim=1)
-            total = sum_over_ranks(torch.where(here, known, 0.0))
-            width = self.table.shape[1]
-            visits, finite = total[:, width : width + 1], total[:, width + 1 :]
-            mean = torch.where(finite > 0, total[:, :width] / finite, torch.nan)
+            values, visits, finite = sum_over_ranks(torch.where(here, known, 0.0)).split((width, 1, width), dim=1)
+            mean = torch.where(finite > 0, values / finite, torch.nan)
             self.table = torch.where(visits > 0, mean, self.table)
         if self._moments is not None:
             moments = self._moments if sum_over_ranks is None else sum_over_ranks(self._moments)
-            self._chosen, self._moments = _components(moments, self.most), None
+            self._next, self._moments = _components(moments, self.most), None
 
     @staticmethod
     def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -142,18 +119,29 @@ class Features:
 
     def state_dict(self) -> dict[str, Any]:
         """What the next epoch depends on: the table is made anew in it."""
-        return {"projection": None if self._chosen is None else self._chosen.clone()}
+        return {"projection": None if self._next is None else self._next.clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
-        self._chosen = self.projection = state["projection"]
+        self._next = self.projection = state["projection"]
 
-    def to(self, device: torch.device) -> "Features":
-        """Move to `device`, in place."""
-        for name in ("table", "projection", "_chosen", "scalars"):
-            own = getattr(self, name)
-            setattr(self, name, None if own is None else own.to(device))
-        return self
+
+def rms_over_atoms(vectors: Tensor, batch: Tensor, atoms: Tensor) -> Tensor:
+    """Root mean square of the components of vectors (N, 3), one for each atom, over each configuration (B,).
+
+    `batch` (N,): the configuration of each atom, `atoms` (B,): how many a configuration has.
+    """
+    squares = vectors.square().mean(1)
+    return (squares.new_zeros(len(atoms)).index_add(0, batch, squares) / atoms).sqrt()
+
+
+def _pooled(node_features: Tensor, scalars: Tensor, batch: Tensor, atoms: Tensor) -> Tensor:
+    """Mean and standard deviation of the d invariant features over the atoms of each configuration, (B, 2 d)."""
+    chosen = node_features if node_features.shape[1] == len(scalars) else node_features[:, scalars]
+    sums = chosen.new_zeros(len(atoms), 2 * chosen.shape[1])
+    sums.index_add_(0, batch, torch.cat((chosen, chosen.square()), dim=1))
+    mean, square = (sums / atoms.unsqueeze(1).to(chosen.dtype)).chunk(2, dim=1)
+    return torch.cat((mean, (square - mean.square()).clamp_min(0.0).sqrt()), dim=1)
 
 
 def _components(moments: Tensor, most: int) -> Tensor:

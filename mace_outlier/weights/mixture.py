@@ -69,64 +69,65 @@ class MixtureDistribution(LossDistribution):
 
     def refit(self, seen: Remembered) -> Weighted | None:
         """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
-        result = _untouched(seen)
-        latest = _latest(seen)
+        result, latest, head_of = _untouched(seen), _latest(seen), seen.heads.cpu().numpy()
         for number, head in enumerate(self.heads):
-            rows = np.flatnonzero(latest & (seen.heads.cpu().numpy() == number))
+            rows = np.flatnonzero(latest & (head_of == number))
             judged = head.refit(rows, seen.seen.part(rows), len(latest)) if len(rows) else None
             if judged is not None:
                 _put(result, *judged)
-                self._described[number] = head.describe() | _losses(seen, rows, judged)
-        return self._unless_never(result) if self.settled else None
+                self._described[number] = head.describe() | _in_numbers(seen, rows, *judged)
+        return self._allowed(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:
         """Judge validation configurations beside those of the last epoch, head by head; others have weight 1."""
-        result = _untouched(seen)
-        usable = seen.usable.cpu().numpy()
-        known = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
+        result, usable, head_of = _untouched(seen), seen.usable.cpu().numpy(), seen.heads.cpu().numpy()
+        rows = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
         for number, head in enumerate(self.heads):
-            own = np.flatnonzero(usable & (seen.heads.cpu().numpy() == number) & (known >= 0))
-            verdict = head.judge(known[own], seen.seen.part(own), seen.size or len(usable)) if len(own) else None
+            places = np.flatnonzero(usable & (head_of == number))
+            size = seen.size or len(usable)
+            verdict = head.judge(rows[places], seen.seen.part(places), size) if len(places) else None
             if verdict is not None:
-                _put(result, own, verdict)
-        return self._unless_never(result)
+                _put(result, places, verdict)
+        return self._allowed(result)
 
-    def _unless_never(self, result: Weighted) -> Weighted:
-        if not self.never:
-            return result
-        return Weighted(torch.ones_like(result.weight), result.zscore)
+    def _allowed(self, result: Weighted) -> Weighted:
+        """Weights of 1 where none is ever to be lower."""
+        return Weighted(torch.ones_like(result.weight), result.zscore) if self.never else result
 
     def follow(self, before: LossDistribution) -> None:
         """Go on with the evidence of the stage before: errors don't depend on the stage."""
         if isinstance(before, MixtureDistribution):
-            for own, other in zip(self.heads, before.heads, strict=True):
-                seen = other.seen
-                own.load(other.to_dict())
-                own.seen = seen
+            for head, earlier in zip(self.heads, before.heads, strict=True):
+                head.load(earlier.to_dict())
+                head.seen = earlier.seen
             self._described = list(before._described)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and what `HeadJudge.describe` says for each head, "lognormal" until it is judged."""
         return [
-            {"kind": "mixture"} | own if own else early | {"kind": "lognormal"}
-            for early, own in zip(self.first.describe(), self._described, strict=True)
+            {"kind": "mixture"} | judged if judged else early | {"kind": "lognormal"}
+            for early, judged in zip(self.first.describe(), self._described, strict=True)
         ]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running distribution, and what is known of each head."""
-        heads = [
-            _exchanged(head.to_dict(), np.ndarray, lambda own: torch.from_numpy(own.copy())) for head in self.heads
-        ]
-        return {"first": self.first.state_dict(), "judges": heads, "described": [dict(own) for own in self._described]}
+        return {
+            "first": self.first.state_dict(),
+            "judges": [
+                _converted(head.to_dict(), np.ndarray, lambda array: torch.from_numpy(array.copy()))
+                for head in self.heads
+            ],
+            "described": [dict(of_head) for of_head in self._described],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError where it is of another distribution or number of heads."""
         if len(state.get("judges", ())) != len(self.heads):
             raise ValueError(f"loss distribution: not of this kind, or not of {len(self.heads)} head(s)")
         self.first.load_state_dict(state["first"])
-        for head, own in zip(self.heads, state["judges"], strict=True):
-            head.load(_exchanged(own, Tensor, lambda tensor: tensor.cpu().numpy()))
-        self._described = [dict(own) for own in state["described"]]
+        for head, judged in zip(self.heads, state["judges"], strict=True):
+            head.load(_converted(judged, Tensor, lambda tensor: tensor.cpu().numpy()))
+        self._described = [dict(of_head) for of_head in state["described"]]
 
     def to(self, device: torch.device) -> "MixtureDistribution":
         """Move to `device`, in place."""
@@ -142,29 +143,24 @@ def _untouched(seen: Remembered) -> Weighted:
 
 def _latest(seen: Remembered) -> np.ndarray:
     """Which configurations (N,) were usable in the latest epoch."""
-    usable, times = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.seen.times)
-    return usable & (times == times[usable].max()) if usable.any() else usable
+    usable, epochs = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.seen.times)
+    return usable & (epochs == epochs[usable].max()) if usable.any() else usable
 
 
 def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
+    """Put what is thought of some rows among the others."""
     assert result.by_property is not None
-    there = torch.from_numpy(rows).to(result.weight.device)
-
-    def put(into: Tensor, values: np.ndarray) -> None:
-        into[there] = torch.from_numpy(values).to(into)
-
-    put(result.weight, verdict.weight)
-    put(result.zscore, verdict.zscore)
-    for name, values in verdict.by_property.items():
-        put(result.by_property[name], values)
+    places = torch.from_numpy(rows).to(result.weight.device)
+    columns = [(result.weight, verdict.weight), (result.zscore, verdict.zscore)]
+    columns += [(result.by_property[name], weights) for name, weights in verdict.by_property.items()]
+    for column, values in columns:
+        column[places] = torch.from_numpy(values).to(column)
 
 
-def _losses(seen: Remembered, rows: np.ndarray, judged: tuple[np.ndarray, Verdict]) -> dict[str, Any]:
+def _in_numbers(seen: Remembered, rows: np.ndarray, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
     """Where the log losses of right labels lie, and how many suspects there are, how sure: for log and report."""
-    log = _log(seen.losses).double().cpu().numpy()
-    where, verdict = judged
-    right = where[verdict.weight >= 0.5]
-    values = log[np.intersect1d(rows, right)]
+    right = np.intersect1d(rows, judged[verdict.weight >= 0.5])
+    values = _log(seen.losses).double().cpu().numpy()[right]
     middle = float(np.median(values)) if len(values) else 0.0
     suspects = verdict.weight < 0.5
     return {
@@ -172,15 +168,15 @@ def _losses(seen: Remembered, rows: np.ndarray, judged: tuple[np.ndarray, Verdic
         "scale": 1.4826 * float(np.median(np.abs(values - middle))) if len(values) else 1.0,
         "share": float(suspects.mean()),
         "certainty": float(1 - verdict.weight[suspects].mean()) if suspects.any() else 1.0,
-        "judged": len(where),
+        "judged": len(judged),
     }
 
 
-def _exchanged(value: Any, kind: type, by: Callable[[Any], Any]) -> Any:
-    """A state with everything of a kind exchanged."""
+def _converted(value: Any, kind: type, convert: Callable[[Any], Any]) -> Any:
+    """A state with everything of a kind converted."""
     if isinstance(value, dict):
-        return {name: _exchanged(own, kind, by) for name, own in value.items()}
-    return by(value) if isinstance(value, kind) else value
+        return {name: _converted(part, kind, convert) for name, part in value.items()}
+    return convert(value) if isinstance(value, kind) else value
 
 
 def _log(losses: Tensor) -> Tensor:

@@ -6,14 +6,15 @@ Memory is O(N) for N training configurations (39 bytes each, 47 where stress is 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF
+from ..data.labels import COLUMN_OF, LABEL_OF
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
-BESIDE = ("head", "times_seen", "mean_weight", "by_property")  # tensors beside the table
+NOT_IN_TABLE = ("head", "times_seen", "mean_weight", "by_property")
 
 
 class Records:
@@ -24,24 +25,23 @@ class Records:
     last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
     `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where they are trained,
     `stress_rmse` (eV/A^3) and `virials_rmse` (eV/atom); NaN without a label. There is one table, so that a step writes
-    once. Beside it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
+    once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
     over the first MEMORY epochs, then an exponential moving average of that memory) and `by_property` (N, residuals),
     weights of the labels of each property.
 
     Args:
         size: N.
-        num_heads: heads of the host's model.
+        heads: (N,) which head each is of; None: there is one.
         stress, virials: whether there is a column for it.
     """
 
-    RESIDUALS = ("energy_error", "force_rmse", "stress_rmse", "virials_rmse")
-    UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(RESIDUALS, torch.nan)
+    UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(LABEL_OF, torch.nan)
 
     def __init__(
         self,
         size: int,
         device: torch.device | str = "cpu",
-        num_heads: int = 1,
+        heads: np.ndarray | Sequence[int] | None = None,
         stress: bool = False,
         virials: bool = False,
     ) -> None:
@@ -49,11 +49,10 @@ class Records:
         self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
         self.table = unseen.repeat(size, 1)
-        self.head = torch.zeros(size, dtype=torch.uint8, device=device)
+        self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.uint8)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
         self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
-        self.num_heads = num_heads
         self.epoch, self.steps, self.step = 0, 1, 0
 
     def __len__(self) -> int:
@@ -75,7 +74,6 @@ class Records:
     def observe(
         self,
         ids: Tensor,
-        heads: Tensor,
         losses: Tensor,
         weights: Tensor | None = None,
         zscores: Tensor | None = None,
@@ -86,12 +84,8 @@ class Records:
         weights = self.weight[ids] if weights is None else weights
         zscores = self.zscore[ids] if zscores is None else zscores
         missing = [torch.full_like(losses, torch.nan)] * (len(self.residual_names) - len(residuals))
-        rows = torch.stack(
-            (losses, weights, zscores, times, *residuals, *missing), dim=1
-        )  # (B, C), the widest of their types
+        rows = torch.stack((losses, weights, zscores, times, *residuals, *missing), dim=1)  # (B, C), of the widest type
         self.table[ids] = rows.to(self.table.dtype)
-        if self.num_heads > 1:
-            self.head[ids] = heads.to(self.head.dtype)
         self.step += 1
 
     def judge(
@@ -101,28 +95,32 @@ class Records:
 
         Losses read the weights from here: none that is NaN or not in [0, 1] gets in.
         """
-        self.weight.copy_(torch.where(which, bounded(weights).to(self.table.dtype), self.weight))
-        self.zscore.copy_(torch.where(which, zscores.to(self.table.dtype), self.zscore))
-        for name, own in (by_property or {}).items():
-            if name not in COLUMN_OF:
-                continue
-            column = self.by_property[:, self.residual_names.index(COLUMN_OF[name])]
-            column.copy_(torch.where(which, bounded(own).to(column.dtype), column))
+        columns = [(self.weight, bounded(weights)), (self.zscore, zscores)]
+        for name, of_property in (by_property or {}).items():
+            if name in COLUMN_OF:
+                place = self.residual_names.index(COLUMN_OF[name])
+                columns.append((self.by_property[:, place], bounded(of_property)))
+        for column, values in columns:
+            column.copy_(torch.where(which, values.to(column.dtype), column))
 
     def factors(self, ids: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
         """Squared weights (B,) of each label of the configurations `ids`; that of all where it has none of its own."""
-        whole, own = self.weight[ids].square(), self.by_property[ids].square()
-        columns = {label: COLUMN_OF.get(label) for label in labels}
-        return {
-            label: own[:, self.residual_names.index(column)] if column in self.residual_names else whole
-            for label, column in columns.items()
-        }
+        factors, squares = dict.fromkeys(labels, self.weight[ids].square()), self.by_property[ids].square()
+        for place, column in enumerate(self.residual_names):
+            if LABEL_OF[column] in factors:
+                factors[LABEL_OF[column]] = squares[:, place]
+        return factors
+
+    def share_of_suspects(self, head: int) -> float:
+        """Share of the configurations of a head, of those that can be judged, with a weight below 1/2."""
+        weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0)]  # NaN is not above 0
+        return float((weight < 0.5).double().mean()) if len(weight) else 0.0
+
+    # --- once an epoch -----------------------------------------------------------------------------------------------
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
         """Count the visits that follow as those of an epoch of so many steps."""
         self.epoch, self.steps, self.step = epoch, max(steps, 1), 0
-
-    # --- once an epoch -----------------------------------------------------------------------------------------------
 
     def merge(self, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
         """Take over what the other processes saw in this epoch; all of them have to call it.
@@ -130,13 +128,11 @@ class Records:
         A configuration that several processes saw, because a sampler repeats some to fill its last batches, gets the
         mean of what they noted.
         """
-        mine = self.visited.unsqueeze(1)
-        rows = torch.cat((self.table, self.head.unsqueeze(1), torch.ones_like(mine)), dim=1)  # (N, C + 2)
-        total = sum_over_ranks(torch.where(mine, rows, 0.0))
+        seen_here = self.visited.unsqueeze(1)
+        rows = torch.cat((self.table, torch.ones_like(seen_here)), dim=1)  # (N, C + 1)
+        total = sum_over_ranks(torch.where(seen_here, rows, 0.0))
         visits = total[:, -1:]
-        mean = torch.where(visits > 0, total / visits, rows)
-        self.table = mean[:, :-2].contiguous()
-        self.head = mean[:, -2].to(self.head.dtype)
+        self.table = torch.where(visits > 0, total[:, :-1] / visits, self.table)
 
     def end_epoch(self) -> None:
         """Count this epoch's visits, and take their weights into the mean weight."""
@@ -149,17 +145,12 @@ class Records:
         """Weights of this epoch's visits to `head`."""
         return self.weight[self.visited & (self.head == head)]
 
-    def check_weights(self) -> None:
-        """Assert that all weights are in [0, 1]; waits for the device, so call it once an epoch."""
-        for weights in (self.weight, self.by_property):
-            assert bool(((weights >= 0.0) & (weights <= 1.0)).all()), "a weight is not in [0, 1]"
-
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Return all columns, as tensors of shape (N,)."""
         columns = {name: self.column(name).clone() for name in self.columns}
-        return columns | {name: getattr(self, name).clone() for name in BESIDE}
+        return columns | {name: getattr(self, name).clone() for name in NOT_IN_TABLE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
@@ -167,18 +158,12 @@ class Records:
         A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
         """
         state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residual_names} | state
-        if state.get("by_property", torch.empty(0)).shape != self.by_property.shape:  # another loss was trained
-            state["by_property"] = torch.ones_like(self.by_property)
-        for name in (*self.columns, *BESIDE):
+        for name in (*self.columns, *NOT_IN_TABLE):
             if name not in state or len(state[name]) != len(self):
                 raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
+        if state["by_property"].shape != self.by_property.shape:  # another loss was trained
+            state["by_property"] = torch.ones_like(self.by_property)
         state["weight"] = bounded(state["weight"])
         self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
-        for name in BESIDE:
+        for name in NOT_IN_TABLE:
             setattr(self, name, state[name].to(getattr(self, name)).clone())
-
-    def to(self, device: torch.device) -> "Records":
-        """Move to `device`, in place."""
-        for name in ("table", *BESIDE):
-            setattr(self, name, getattr(self, name).to(device))
-        return self

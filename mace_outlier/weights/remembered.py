@@ -1,7 +1,6 @@
-"""What a judgement is made of: records, features and metadata of configurations, put together."""
+"""What a judgement is made of: errors, features and metadata of configurations, put together."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..data.labels import COLUMN_OF
@@ -9,7 +8,6 @@ from ..data.metadata import Metadata
 from ..method.seen import Seen
 from .distribution import Remembered
 from .features import Features
-from .records import Records
 
 
 def remembered(
@@ -28,37 +26,22 @@ def remembered(
         losses, heads, usable, times: (N,), see Remembered.
         residuals: (N,) by column of the records.
         features: table (N, EXTRA + K), see Features.
-        metadata: of the N configurations, or of those that `rows` (N,) points to; -1: not known which.
+        metadata: of the N configurations, or of more, among which they are the `rows` (N,).
     """
-    force, conditions, pooled = (own.numpy() for own in Features.split(features))
-    size = len(metadata.n_atoms)
-    at = np.arange(size) if rows is None else rows.cpu().numpy()
-    known = (at >= 0) & (size > 0)
-
-    def of(values: np.ndarray) -> np.ndarray:
-        """What is known of each configuration; 0: nothing."""
-        return np.where(known, values[np.where(known, at, 0)], 0) if size else np.zeros(len(at), dtype=values.dtype)
-
-    errors = {label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals}
+    force, conditions, pooled = (part.numpy() for part in Features.split(features))
+    which = slice(None) if rows is None else rows.cpu().numpy()
     seen = Seen(
-        errors=errors,
+        errors={label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals},
         features=pooled,
-        composition={element: of(share) for element, share in metadata.composition.items()},
-        atoms=np.maximum(of(metadata.n_atoms.numpy()), 1).astype(float),
+        composition={element: share[which] for element, share in metadata.composition.items()},
+        atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(float),
         predicted_force=force,
-        label_force=of(metadata.force.numpy()).astype(float),
+        label_force=metadata.force.numpy()[which].astype(float),
         conditions=conditions,
         times=_host(times),
-        molecules=of(metadata.molecules),
+        molecules=metadata.molecules[which],
     )
-    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, size)
-
-
-def of_training(records: Records, usable: Tensor, features: Features | None, metadata: Metadata) -> Remembered:
-    """Put together what the records know of the training configurations; `usable`: (N,), see Remembered."""
-    errors = {name: records.column(name) for name in records.residual_names}
-    table = torch.empty(len(records), 0) if features is None else features.known
-    return remembered(records.loss, records.head.long(), usable, records.time, errors, table, metadata)
+    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:

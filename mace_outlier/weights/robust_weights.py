@@ -4,18 +4,18 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..data.labels import COLUMN_OF
 from ..data.metadata import Metadata
 from ..method.settings import Settings
+from ..results.in_words import populations
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
 from .records import Records
-from .remembered import of_training
-from .suspects import in_words, sorted_table
 from .weigher import Weigher
 
 if TYPE_CHECKING:
@@ -67,19 +67,18 @@ class RobustWeights:
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
         settings: Settings = Settings(),  # noqa: B008 (immutable)
     ) -> None:
-        for name, own in (("formulas", formulas), ("heads", heads)):
-            if own is not None and len(own) != size:
-                raise ValueError(f"{name}: {len(own)} given for {size} configurations")
+        for name, given in (("formulas", formulas), ("heads", heads)):
+            if given is not None and len(given) != size:
+                raise ValueError(f"{name}: {len(given)} given for {size} configurations")
         place = torch.device(device)
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
-        self.records = Records(size, place, number, stress=True, virials=True)
-        self.records.head = self.heads.to(self.records.head.dtype)
-        self.features = Features(size).to(place)
-        self.metadata = Metadata.of_formulas(size, formulas or ())
+        self.records, self.features = Records(size, place, heads, stress=True, virials=True), Features(size)
         distribution = MixtureDistribution(number, settings=settings).to(place)
-        self.weigher = Weigher(distribution, self.records, (), sum_over_ranks)
-        self._begin(0, STEPS)
+        metadata = Metadata.of_formulas(size, formulas or ())
+        names = [str(head) for head in range(number)]
+        self.weigher = Weigher(distribution, self.records, metadata, self.features, names, sum_over_ranks)
+        self.weigher.begin_epoch(0, STEPS)
         self._given: tuple[str, ...] = ()  # arguments of the calls so far
 
     @torch.no_grad()
@@ -113,14 +112,18 @@ class RobustWeights:
         """
         values = {"energy_error": energy_error, "force_error": force_error, "stress_error": stress_error}
         values |= {"virials_error": virials_error, LOSS: loss}
-        given = {name: own.detach() for name, own in values.items() if own is not None}
+        given = {name: value.detach() for name, value in values.items() if value is not None}
         self._check(ids, given)
-        errors = [given.get(name, torch.full_like(next(iter(given.values())), torch.nan)) for name in ARGUMENTS]
-        judged = given[LOSS] if LOSS in given else torch.stack([own.nan_to_num(0.0).square() for own in errors]).sum(0)
-        bad = judged.isnan() | torch.stack([own.isinf() for own in given.values()]).any(0)
-        weight = self._weigh(ids, judged.masked_fill(bad, 0.0), bad, errors)
-        unknown = torch.full_like(judged, torch.nan)
-        self.features.note(ids, features, unknown if predicted_force is None else predicted_force.detach().to(judged))
+        unknown = torch.full_like(next(iter(given.values())), torch.nan)
+        errors = [given.get(name, unknown) for name in ARGUMENTS]
+        judged = given[LOSS] if LOSS in given else torch.stack([e.nan_to_num(0.0).square() for e in errors]).sum(0)
+        bad = judged.isnan() | torch.stack([value.isinf() for value in given.values()]).any(0)
+        judged, heads = judged.masked_fill(bad, 0.0), self.heads[ids]
+        sums = self.weigher.sums(judged, bad, heads)
+        if sums is not None and self.weigher.sum_over_ranks is not None:
+            sums = self.weigher.sum_over_ranks(sums)
+        weight = self.weigher.weigh(ids, heads, judged, bad, sums, errors)
+        self.features.note(ids, features, (unknown if predicted_force is None else predicted_force.detach()).to(judged))
         return weight.square().to(judged.dtype)
 
     def _check(self, ids: Tensor, given: dict[str, Tensor]) -> None:
@@ -128,40 +131,24 @@ class RobustWeights:
             raise ValueError(f"nothing to judge by: give at least one of {', '.join(ARGUMENTS)}, {LOSS}")
         if self._given and tuple(given) != self._given:
             raise ValueError(f"given {', '.join(given)}, but {', '.join(self._given)} before: the same in every call")
-        for name, own in given.items():
-            if own.shape != ids.shape:
-                raise ValueError(f"{name} has shape {tuple(own.shape)}, ids {tuple(ids.shape)}: one for each row")
+        for name, value in given.items():
+            if value.shape != ids.shape:
+                raise ValueError(f"{name} has shape {tuple(value.shape)}, ids {tuple(ids.shape)}: one for each row")
         self._given = tuple(given)
-
-    def _weigh(self, ids: Tensor, judged: Tensor, bad: Tensor, errors: list[Tensor]) -> Tensor:
-        sums = self.weigher.sums(judged, bad, self.heads[ids])
-        if sums is not None and self.weigher.sum_over_ranks is not None:
-            sums = self.weigher.sum_over_ranks(sums)
-        return self.weigher.weigh(ids, self.heads[ids], judged, bad, sums, errors)
-
-    # --- once an epoch -----------------------------------------------------------------------------------------------
 
     def end_epoch(self) -> None:
         """Judge what was seen in this epoch; the weights hold for the next. Waits for the device."""
-        records = self.records
-        self.weigher.end_epoch(self.features)
-        self.weigher.judge(self._remembered())
-        records.check_weights()
-        self._begin(records.epoch + 1, steps=max(records.step, 1))
-
-    def _begin(self, epoch: int, steps: int) -> None:
-        """Begin an epoch, of about as many steps as the last one."""
-        self.records.begin_epoch(epoch, steps)
-        self.features.begin_epoch()
+        self.weigher.end_epoch()
+        self.weigher.safety.refit(self._remembered())
+        self.weigher.begin_epoch(self.records.epoch + 1, self.records.step)  # of about as many steps
 
     def _remembered(self) -> Remembered:
-        records = self.records
-        usable = (records.time >= 0) & ~records.nonfinite
-        seen = of_training(records, usable, self.features, self.metadata)
-        found = {name: own for name, own in seen.seen.errors.items() if (own == own).any()}
-        if not found:  # a loss is the square of an error
-            found = {LOSS: records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
-        return seen._replace(seen=dataclasses.replace(seen.seen, errors=found))
+        """What is known of all configurations; by the errors that are, or by the loss, the square of an error."""
+        known = self.weigher.remembered()
+        errors = {name: error for name, error in known.seen.errors.items() if not np.isnan(error).all()}
+        if not errors:
+            errors = {LOSS: self.records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
+        return known._replace(seen=dataclasses.replace(known.seen, errors=errors))
 
     # --- what it thinks ----------------------------------------------------------------------------------------------
 
@@ -170,14 +157,24 @@ class RobustWeights:
 
         Columns: weight, zscore, loss, the errors that were given (as arguments are called), times_seen (epochs).
         """
-        columns = {name: self.records.column(name) for name in ("weight", "zscore", "loss")}
-        errors = {name: self.records.column(COLUMN_OF[label]) for name, label in ARGUMENTS.items()}
-        columns |= {name: own for name, own in errors.items() if not bool(own.isnan().all())}
-        return sorted_table(columns | {"times_seen": self.records.times_seen}, ids)
+        import pandas
+
+        columns = {name: self.records.column(name).cpu().numpy() for name in ("weight", "zscore", "loss")}
+        for argument, label in ARGUMENTS.items():
+            errors = self.records.column(COLUMN_OF[label]).cpu().numpy()
+            columns |= {} if np.isnan(errors).all() else {argument: errors}
+        columns["times_seen"] = self.records.times_seen.cpu().numpy()
+        table = pandas.DataFrame(columns, index=None if ids is None else pandas.Index(ids, name="id"))
+        return table.sort_values(["weight", "zscore"], ascending=[True, False], kind="stable")
 
     def report(self, ids: Sequence[Any] | None = None, most: int = 20) -> str:
         """Return, as a text, what is believed of the labels of each head, and the worst suspects (weight below 1/2)."""
-        return in_words(self.table(ids), self.weigher.safety.describe() or self.weigher.distribution.describe(), most)
+        table, described = self.table(ids), self.weigher.safety.describe()
+        suspects = table[table.weight < 0.5]
+        lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
+        for head, of_head in enumerate(described):
+            lines.append((f"head {head}: " if len(described) > 1 else "") + populations(of_head))
+        return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on: tensors and builtins only. Call it between epochs."""
@@ -196,4 +193,4 @@ class RobustWeights:
         self.weigher.distribution.load_state_dict(state["distribution"])
         self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
-        self._begin(state["epoch"], state["steps"])
+        self.weigher.begin_epoch(state["epoch"], state["steps"])

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from .distribution import LossDistribution, Weighted, widest
 
+STATE = ("mean", "variance", "seen")
+
 
 def soft_weight(zscore: Tensor, threshold: float) -> Tensor:
     """Weight of a configuration whose loss lies z standard deviations above the mean.
@@ -51,12 +53,7 @@ class GaussianDistribution(LossDistribution):
     """
 
     def __init__(
-        self,
-        num_heads: int = 1,
-        threshold: float = 2.0,
-        alpha: float = 0.9,
-        variance: str = "running",
-        warmup: int = 0,
+        self, num_heads: int = 1, threshold: float = 2.0, alpha: float = 0.9, variance: str = "running", warmup: int = 0
     ) -> None:
         if variance not in ("running", "batch"):
             raise ValueError(f"variance must be 'running' or 'batch', got {variance!r}")
@@ -68,9 +65,8 @@ class GaussianDistribution(LossDistribution):
     @torch.no_grad()
     def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
         """For each head, configurations, and first and second moments about the running mean, (3, H)."""
-        dtype = self.mean.dtype
-        counted = usable.to(dtype)  # (B,)
-        shifted = (losses.to(dtype) - self._of(self.mean, heads)) * counted
+        counted = usable.to(self.mean.dtype)  # (B,)
+        shifted = (losses.to(self.mean.dtype) - self._of(self.mean, heads)) * counted
         terms = torch.stack((counted, shifted, shifted.square()))  # (3, B)
         if len(self.mean) == 1:
             return terms.sum(1, keepdim=True)
@@ -99,36 +95,30 @@ class GaussianDistribution(LossDistribution):
     @torch.no_grad()
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights and z-scores (B,). sigma = 0 (one value seen so far) makes z 0, or infinite for any other value."""
-        mean, deviation = self.location_and_scale()
-        deviation = deviation.clamp_min(torch.finfo(mean.dtype).tiny)
-        zscore = (losses.to(mean.dtype) - self._of(mean, heads)) / self._of(deviation, heads)
+        deviation = self.variance.sqrt().clamp_min(torch.finfo(self.mean.dtype).tiny)
+        zscore = (losses.to(self.mean.dtype) - self._of(self.mean, heads)) / self._of(deviation, heads)
         warm = self._of(self.seen <= self.warmup, heads)
         return Weighted(soft_weight(zscore, self.threshold).masked_fill(warm, 1.0), zscore)
 
-    def location_and_scale(self) -> tuple[Tensor, Tensor]:
-        """Return mu (H,) and sigma (H,)."""
-        return self.mean, self.variance.sqrt()
-
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "normal", location, scale and threshold for each head."""
-        rows = torch.stack(self.location_and_scale()).T.tolist()
+        rows = torch.stack((self.mean, self.variance.sqrt())).T.tolist()
         return [{"kind": "normal", "location": mu, "scale": sigma, "threshold": self.threshold} for mu, sigma in rows]
 
     def state_dict(self) -> dict[str, Any]:
         """Return mean, variance and the number of configurations seen, each (H,)."""
-        return {"mean": self.mean.clone(), "variance": self.variance.clone(), "seen": self.seen.clone()}
+        return {name: getattr(self, name).clone() for name in STATE}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError where a tensor is missing or belongs to another number of heads."""
-        for name in ("mean", "variance", "seen"):
+        for name in STATE:
             if name not in state or state[name].shape != self.mean.shape:
                 raise ValueError(f"loss distribution: '{name}' is missing or is not of {len(self.mean)} head(s)")
-        for name in ("mean", "variance", "seen"):
+        for name in STATE:
             setattr(self, name, state[name].to(self.mean).clone())
 
     def to(self, device: torch.device) -> "GaussianDistribution":
         """Move to `device`, in its widest type."""
-        dtype = widest(torch.device(device))
-        for name in ("mean", "variance", "seen"):
-            setattr(self, name, getattr(self, name).to(device=device, dtype=dtype))
+        for name in STATE:
+            setattr(self, name, getattr(self, name).to(device=device, dtype=widest(torch.device(device))))
         return self

@@ -9,20 +9,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from ..method.settings import Settings
 from .distribution import LossDistribution, Remembered, Weighted, bounded
-from .faults import fault_of_fit, fault_of_validation
 from .records import Records
 
+MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
+MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either
+FEW_IN_VALIDATION = 0.1  # share of suspects up to which a validation set may have any multiple
+ROUNDING = 1e-6  # by which a weight may miss [0, 1]
 NOT_DESCRIBED = {"kind": "lognormal", "location": math.nan, "scale": math.nan, "threshold": math.nan}
-
-Share = Callable[[Tensor], Tensor]  # sums a tensor over the processes of a distributed run
-
-
-class Accepted(NamedTuple):
-    """What a fit says that may be acted on."""
-
-    which: Tensor  # (N,) boolean: the configurations for which it holds
-    judged: Weighted  # (N,)
 
 
 class Validated(NamedTuple):
@@ -34,166 +29,164 @@ class Validated(NamedTuple):
 
 
 class Safety:
-    """Stands between a loss distribution and what acts on it: refuses a fit, head by head, that can't be right.
+    """Stands between a loss distribution and the records: refuses a fit, head by head, that can't be right.
 
     A fit is refused where it fails, where a weight or z-score is not finite or a weight not in [0, 1], and where more
     than half of the usable configurations of a head, or all, would have a weight below 1/2. The configurations of that
     head then keep their weights, and its description is the last good one, with the reason as "refused".
 
     Args:
-        num_heads: H.
-        names: of the heads, for the log.
+        distribution: must have one entry for each head.
+        records: of the training configurations.
+        heads: their names, for the log.
+        sum_over_ranks: in a distributed run, sums a tensor over the processes: what one of them refuses, all do. All
+            have to call `refit` and `judge`.
     """
 
-    def __init__(self, num_heads: int = 1, names: Sequence[str] = ()) -> None:
-        self.names = list(names) or [str(head) for head in range(num_heads)]
-        self.refused: dict[int, str] = {}  # heads whose last fit was, and why
-        self._described: list[dict[str, Any]] = []  # the last good metadata, by head
-        self._warned: set[int] = set()  # heads whose validation set was
-
-    def refit(
+    def __init__(
         self,
         distribution: LossDistribution,
-        seen: Remembered,
-        share: Share | None = None,
-    ) -> Accepted | None:
-        """Fit to what was seen, see LossDistribution.refit; never raises. None: nothing follows for any configuration.
+        records: Records,
+        heads: Sequence[str] = ("0",),
+        sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.distribution, self.records, self.sum_over_ranks = distribution, records, sum_over_ranks
+        self.heads = list(heads)
+        self.refused: dict[int, str] = {}  # heads whose last fit was, and why
+        self._described: list[dict[str, Any]] = []  # the last good description, by head
+        self._warned: set[int] = set()  # heads whose validation set was not judged
 
-        `share`: in a distributed run. What one process refuses, all do; all of them have to call this.
-        """
-        before, known = distribution.state_dict(), self._described
+    def refit(self, seen: Remembered) -> None:
+        """Fit to what was seen in an epoch, and weigh by what is not refused; never raises. Waits for the device."""
+        state, judgeable = self.distribution.state_dict(), seen.usable & (seen.losses > 0)
+        judged: Weighted | None = None
+        refused: dict[int, str] = {}
+        described: list[dict[str, Any]] = []
         try:
-            known = known or distribution.describe()
-            which = seen.usable & (seen.losses > 0)
-            judged = distribution.refit(seen)
-            refused = {} if judged is None else self._faults(judged, seen.heads, which)
-            described = distribution.describe()
+            self._described = self._described or self.distribution.describe()
+            judged = self.distribution.refit(seen)
+            refused = {} if judged is None else self._faults(judged, seen.heads, judgeable)
+            described = self.distribution.describe()
         except Exception as error:
             _log_failure("The fit to the losses", error, "it is refused")
-            judged, refused, described = None, self._all_heads(f"the fit failed ({_named(error)})"), []
-        failed = not described
-        anywhere, refused = self._agree(failed, refused, seen.losses.device, share)
-        if anywhere:
-            distribution.load_state_dict(before)
-            described = known = known or [NOT_DESCRIBED] * len(self.names)
-        stays = "its weights stay as they were" if distribution.settled else "it is weighed as before"
-        self._warn_of_refused(refused, stays)
+            refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({_in_one_line(error)})")
+        failed, refused = self._agreed(not described, refused, seen.losses.device)
+        if failed:
+            self.distribution.load_state_dict(state)
+            self._described = self._described or [NOT_DESCRIBED] * len(self.heads)
+            judged, described = None, self._described
+        self._warn_of_new(refused)
         self.refused = refused
-        self._described = [known[head] if head in refused else own for head, own in enumerate(described)]
-        if judged is None or anywhere:
-            return None
-        return Accepted(which & ~self._of_refused(seen.heads), judged)
+        self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
+        if judged is not None:
+            self.records.judge(judgeable & ~self._is_refused(seen.heads), *judged)
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what describes the weights in use, see LossDistribution.describe, with "refused" where a fit was."""
-        reasons = [{"refused": self.refused[head]} if head in self.refused else {} for head in range(len(self.names))]
-        return [own | reason for own, reason in zip(self._described, reasons, strict=True)]
+        described = self._described or self.distribution.describe()
+        reasons = [{"refused": self.refused[head]} if head in self.refused else {} for head in range(len(described))]
+        return [of_head | reason for of_head, reason in zip(described, reasons, strict=True)]
 
-    def judge(
-        self,
-        distribution: LossDistribution,
-        seen: Remembered,
-        last: Tensor,
-        training: Records,
-        share: Share | None = None,
-    ) -> Validated:
-        """Judge validation configurations; never raises.
+    def judge(self, seen: Remembered, last: Tensor) -> Validated:
+        """Judge validation configurations, whose weights (V,) were `last` so far; never raises.
 
         Where the last fit of a head was refused, they keep their weights. All have weight 1 where they can't be judged,
         or where the share of suspects is above 10 % and above twice that of the training set.
-
-        Args:
-            last: (V,) the weights that they had so far.
-            training: what is known of the training set.
-            share: in a distributed run; all processes have to call this.
         """
-        judged = Weighted(torch.ones_like(last), torch.zeros_like(last))
-        failed = False
+        judged, failed = Weighted(torch.ones_like(last), torch.zeros_like(last)), False
         try:
-            judged = distribution.judge(seen)
+            judged = self.distribution.judge(seen)
         except Exception as error:
             _log_failure("The validation set could not be judged: it", error, "all of it has weight 1")
             failed = True
-        failed, _ = self._agree(failed, {}, last.device, share)
-        weight = torch.ones_like(judged.weight) if failed else judged.weight.clone()
-        refused, zscore, stock = self._of_refused(seen.heads), judged.zscore, failed
-        weight = torch.where(refused, last.to(weight.dtype), weight)
+        stock, _ = self._agreed(failed, {}, last.device)
+        refused, (weight, zscore, _) = self._is_refused(seen.heads), judged
+        weight = torch.where(refused, last.to(weight.dtype), torch.ones_like(weight) if stock else weight)
         zscore = torch.where(refused, zscore.nan_to_num(0.0), zscore)
         for head in seen.heads.unique().tolist():
-            own = seen.heads == head
-            usable = own & seen.usable
-            fault = fault_of_validation(weight[usable], zscore[usable], share_of_suspects(training, head))
+            of_head = seen.heads == head
+            usable = of_head & seen.usable
+            fault = fault_of_validation(weight[usable], zscore[usable], self.records.share_of_suspects(head))
             if fault:
-                weight, stock = weight.masked_fill(own, 1.0), True
-                self._warn_of_validation(head, fault)
+                weight, stock = weight.masked_fill(of_head, 1.0), True
+            if fault and head not in self._warned:
+                self._warned.add(head)
+                logging.warning(
+                    f"head {self.heads[head]}: {fault}: models are chosen by the stock loss of the validation set "
+                    "where that is so, and none of it is called wrong (said once)"
+                )
         return Validated(bounded(weight), zscore.nan_to_num(0.0), stock)
 
     def state_dict(self) -> dict[str, Any]:
         """Return which heads are refused, and how all are described: builtins only."""
-        return {"refused": dict(self.refused), "described": [dict(own) for own in self._described]}
+        return {"refused": dict(self.refused), "described": [dict(of_head) for of_head in self._described]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`."""
-        self.refused, self._described = dict(state["refused"]), [dict(own) for own in state["described"]]
+        self.refused, self._described = dict(state["refused"]), [dict(of_head) for of_head in state["described"]]
 
     # --- details -----------------------------------------------------------------------------------------------------
 
-    def _all_heads(self, reason: str) -> dict[int, str]:
-        return dict.fromkeys(range(len(self.names)), reason)
-
-    def _faults(self, judged: Weighted, heads: Tensor, which: Tensor) -> dict[int, str]:
+    def _faults(self, judged: Weighted, heads: Tensor, judgeable: Tensor) -> dict[int, str]:
         """Why a fit must not be acted on, by head; those in order are not in it."""
-        faults = {}
-        for head in range(len(self.names)):
-            own = which & (heads == head)
-            fault = fault_of_fit(judged.weight[own], judged.zscore[own])
-            if fault:
-                faults[head] = fault
-        return faults
+        of_heads = [judgeable & (heads == head) for head in range(len(self.heads))]
+        faults = [fault_of_fit(judged.weight[of_head], judged.zscore[of_head]) for of_head in of_heads]
+        return {head: fault for head, fault in enumerate(faults) if fault}
 
-    def _agree(
-        self, failed: bool, refused: dict[int, str], device: torch.device, share: Share | None
-    ) -> tuple[bool, dict[int, str]]:
+    def _agreed(self, failed: bool, refused: dict[int, str], device: torch.device) -> tuple[bool, dict[int, str]]:
         """Whether it failed in any process, and what is refused in any."""
-        if share is None:
+        if self.sum_over_ranks is None:
             return failed, refused
-        own = [float(failed), *(float(head in refused) for head in range(len(self.names)))]
-        anywhere, *heads = (share(torch.tensor(own, device=device)) > 0).tolist()
+        flags = [float(failed), *(float(head in refused) for head in range(len(self.heads)))]
+        anywhere, *heads = (self.sum_over_ranks(torch.tensor(flags, device=device)) > 0).tolist()
         elsewhere = "the fit is refused in another process"
         return anywhere, {head: refused.get(head, elsewhere) for head, is_refused in enumerate(heads) if is_refused}
 
-    def _of_refused(self, heads: Tensor) -> Tensor:
+    def _is_refused(self, heads: Tensor) -> Tensor:
         """Mask (N,) of the configurations of heads whose fit is refused."""
-        refused = torch.tensor([head in self.refused for head in range(len(self.names))], device=heads.device)
-        return refused[heads]
+        return torch.tensor([head in self.refused for head in range(len(self.heads))], device=heads.device)[heads]
 
-    def _warn_of_refused(self, refused: dict[int, str], then: str) -> None:
+    def _warn_of_new(self, refused: dict[int, str]) -> None:
         """Once for as long as it lasts: the line of each epoch has it as well."""
+        stays = "its weights stay as they were" if self.distribution.settled else "it is weighed as before"
         for head, reason in refused.items():
             if head not in self.refused:
-                logging.warning(f"head {self.names[head]}: {reason}: the fit is refused, {then}")
-
-    def _warn_of_validation(self, head: int, fault: str) -> None:
-        if head not in self._warned:
-            self._warned.add(head)
-            logging.warning(
-                f"head {self.names[head]}: {fault}: models are chosen by the stock loss of the validation set where "
-                "that is so, and none of it is called wrong (said once)"
-            )
+                logging.warning(f"head {self.heads[head]}: {reason}: the fit is refused, {stays}")
 
 
-def share_of_suspects(records: Records, head: int) -> float:
-    """Share of the training configurations of a head, of those that can be judged, with a weight below 1/2."""
-    which = (records.head == head) & (records.time >= 0) & (records.loss > 0)  # NaN is not above 0
-    weight = records.weight[which]
-    return float((weight < 0.5).double().mean()) if len(weight) else 0.0
+def fault_of_fit(weight: Tensor, zscore: Tensor) -> str | None:
+    """Why the weights and z-scores (N,) of all usable configurations of a head can't be right; None: they may be."""
+    if not len(weight):
+        return None
+    if not bool((weight.isfinite() & zscore.isfinite()).all()):
+        return "weights or z-scores are not finite"
+    if float(weight.min()) < -ROUNDING or float(weight.max()) > 1 + ROUNDING:
+        return "weights are not in [0, 1]"
+    below, size = int((weight < 0.5).sum()), len(weight)
+    if below > MOST * size:
+        none_left = " and none be trusted" if below == size else ""
+        return f"undecided: {below} of {size} labels ({100 * below / size:.0f} %) would be taken for wrong{none_left}"
+    return None
 
 
-def _named(error: Exception) -> str:
-    """An exception, in one line."""
+def fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> str | None:
+    """Why weights (V,) of a validation set can't be right, by the share of suspects in training; None: they may be."""
+    if not len(weight):
+        return None
+    in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below
+    if not bool(in_order.all()):
+        return "weights or z-scores of the validation set are no numbers in their range"
+    share = float((weight < 0.5).double().mean())
+    if share > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
+        percents = f"{100 * share:.0f} % of the validation set look wrong, but {100 * in_training:.1f} %"
+        return f"{percents} of the training set"
+    return None
+
+
+def _in_one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _log_failure(what: str, error: Exception, then: str) -> None:
-    logging.error(f"{what} failed ({_named(error)}): {then}, the training goes on")
+    logging.error(f"{what} failed ({_in_one_line(error)}): {then}, the training goes on")
     logging.debug("".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -5,18 +5,22 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from ..data.metadata import Metadata
 from .distribution import LossDistribution, Remembered, bounded
 from .features import Features
 from .records import Records
+from .remembered import remembered
 from .safety import Safety
 
 
 class Weigher:
-    """Weighs batches by one loss distribution, and keeps what it says in the records.
+    """Weighs batches by one loss distribution, and keeps what is known of the training configurations.
 
     Args:
         distribution: must have one entry for each head of the batches.
         records: rows for all training configurations.
+        metadata: what these are; None: not known.
+        features: of the model, for each of them; None: none are noted.
         heads: their names, for the log.
         sum_over_ranks: in a distributed run, sums a tensor over the processes.
     """
@@ -25,11 +29,15 @@ class Weigher:
         self,
         distribution: LossDistribution,
         records: Records,
-        heads: Sequence[str] = (),
+        metadata: Metadata | None = None,
+        features: Features | None = None,
+        heads: Sequence[str] = ("0",),
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        self.distribution, self.records, self.sum_over_ranks = distribution, records, sum_over_ranks
-        self.safety = Safety(records.num_heads, heads)
+        self.distribution, self.records, self.features = distribution, records, features
+        self.metadata = Metadata(len(records)) if metadata is None else metadata
+        self.sum_over_ranks = sum_over_ranks
+        self.safety = Safety(distribution, records, heads, sum_over_ranks)
         self.frozen = False  # while True, nothing is learnt, and a configuration keeps its weight
         self.inherits = False  # while True, no weight is above the one that is remembered
 
@@ -50,20 +58,19 @@ class Weigher:
     ) -> Tensor:
         """Weights (B,) of the configurations `ids`, 0 for the bad ones; their losses and errors are noted.
 
-        From statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
+        By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
         remembered.
         """
         if sums is None or self.distribution.settled:
-            weight = self.records.weight[ids]
-            self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, residuals=errors)
-            return weight.masked_fill(bad, 0.0)
-        self.distribution.absorb(sums)
-        judged = judged.masked_fill(bad, 0.0)
-        weight, zscore, _ = self.distribution.weigh(judged, heads)
-        if self.inherits:
-            weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
-        weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, heads, judged.masked_fill(bad, torch.nan), weight, zscore, errors)
+            noted, zscore = self.records.weight[ids], None
+            weight = noted.masked_fill(bad, 0.0)
+        else:
+            self.distribution.absorb(sums)
+            weight, zscore, _ = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads)
+            if self.inherits:
+                weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
+            noted = weight = bounded(weight).masked_fill(bad, 0.0)
+        self.records.observe(ids, judged.masked_fill(bad, torch.nan), noted, zscore, errors)
         return weight
 
     @torch.no_grad()
@@ -74,27 +81,33 @@ class Weigher:
             records.merge(self.sum_over_ranks)
         if self.distribution.settled:
             return
-        heads, losses = records.head.long(), records.loss
-        seen, bad = records.last_epoch >= 0, records.nonfinite
-        judged = losses.masked_fill(bad, 0.0)
+        seen, bad, heads = records.last_epoch >= 0, records.nonfinite, records.head.long()
+        judged = records.loss.masked_fill(bad, 0.0)
         self.distribution.update(judged, heads, seen & (judged > 0))
         weight, zscore, _ = self.distribution.weigh(judged, heads)
         records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
 
-    def end_epoch(self, features: Features | None) -> None:
+    # --- once an epoch -----------------------------------------------------------------------------------------------
+
+    def begin_epoch(self, epoch: int, steps: int) -> None:
+        """Note what follows as seen in an epoch of so many steps."""
+        self.records.begin_epoch(epoch, steps)
+        if self.features is not None:
+            self.features.begin_epoch()
+
+    def end_epoch(self) -> None:
         """Take over what the other processes saw in this epoch, and count its visits; all of them call this."""
-        records, share, mine = self.records, self.sum_over_ranks, self.records.visited
-        if share is not None:
-            records.merge(share)
-        if features is not None:
-            features.end_epoch(mine, share)
-        records.end_epoch()
+        here = self.records.visited
+        if self.sum_over_ranks is not None:
+            self.records.merge(self.sum_over_ranks)
+        if self.features is not None:
+            self.features.end_epoch(here, self.sum_over_ranks)
+        self.records.end_epoch()
 
-    def judge(self, seen: Remembered) -> None:
-        """Fit to all that was seen in an epoch, and weigh by the fit; what can't be right is refused, see Safety.
-
-        The processes of a distributed run agree on that. Waits for the device.
-        """
-        accepted = self.safety.refit(self.distribution, seen, self.sum_over_ranks)
-        if accepted is not None:
-            self.records.judge(accepted.which, *accepted.judged)
+    def remembered(self, since: int = 0) -> Remembered:
+        """What is known of all configurations; usable are those seen `since` an epoch, whose losses have one scale."""
+        records = self.records
+        usable = (records.time >= since) & ~records.nonfinite
+        errors = {name: records.column(name) for name in records.residual_names}
+        features = torch.empty(len(records), 0) if self.features is None else self.features.known
+        return remembered(records.loss, records.head.long(), usable, records.time, errors, features, self.metadata)

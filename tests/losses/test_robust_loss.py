@@ -15,13 +15,14 @@ from mace_outlier.losses.selection import weighted_validation_loss
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.running import GaussianDistribution
+from mace_outlier.weights.weigher import Weigher
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
 
 def robust(base=mace_losses.WeightedEnergyForcesLoss, **options):
     split = PerConfigurationLoss(base(), mace_losses)
-    return RobustLoss(split, GaussianDistribution(**options), Records(10))
+    return RobustLoss(split, Weigher(GaussianDistribution(**options), Records(10)))
 
 
 def training_batch(ids=(0, 1, 2)):
@@ -220,7 +221,8 @@ class Settled(GaussianDistribution):
 
 
 def settled_loss(weights=(0.9, 0.1, 0.5)):
-    loss = RobustLoss(PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses), Settled(), Records(10))
+    split = PerConfigurationLoss(mace_losses.WeightedEnergyForcesLoss(), mace_losses)
+    loss = RobustLoss(split, Weigher(Settled(), Records(10)))
     loss.records.judge(torch.arange(10) < 3, torch.tensor([*weights] + [1.0] * 7), torch.zeros(10))
     return loss
 
@@ -243,8 +245,7 @@ def test_what_processes_exchange_in_a_step_does_not_depend_on_their_fits():
         settled = False
 
     loss = robust()
-    loss.weigher.distribution = Fitted()
-    loss.sum_over_ranks = loss.weigher.sum_over_ranks = lambda table: lengths.append(len(table)) or table
+    loss.attach(Weigher(Fitted(), loss.records, sum_over_ranks=lambda table: lengths.append(len(table)) or table))
     batch, output = training_batch()
     loss(ref=batch, pred=output)
     loss.distribution.settled = True
@@ -274,7 +275,7 @@ def test_each_label_is_weighed_by_its_own_property_if_asked():
 
 def test_a_label_without_a_residual_of_its_own_is_weighed_by_the_configuration():
     split = PerConfigurationLoss(mace_losses.WeightedEnergyForcesDipoleLoss(), mace_losses)
-    loss = RobustLoss(split, Settled(), Records(10))
+    loss = RobustLoss(split, Weigher(Settled(), Records(10)))
     weights = torch.tensor([0.4, 0.1, 0.5] + [1.0] * 7)
     loss.records.judge(torch.arange(10) < 3, weights, torch.zeros(10), {"energy": torch.ones(10)})
     loss.by_property = True
@@ -299,12 +300,12 @@ def test_a_bad_label_has_no_influence_where_properties_are_weighed():
 
 def test_what_a_step_sees_of_the_geometry_is_noted():
     loss = settled_loss()
-    loss.features = Features(10, torch.tensor([0, 2]))
+    features = loss.weigher.features = Features(10, torch.tensor([0, 2]))
     batch, output = training_batch()
     output["node_feats"] = torch.rand(9, 3)
     loss(ref=batch, pred=output).backward()
-    assert loss.features.known[:3].isfinite().sum(1).tolist() == [1 + 4] * 3  # force; means and deviations
-    assert loss.features.known[3:].isnan().all()
+    assert features.known[:3].isfinite().sum(1).tolist() == [1 + 4] * 3  # force; means and deviations
+    assert features.known[3:].isnan().all()
 
 
 # --- validation ------------------------------------------------------------------------------------------------------

@@ -97,8 +97,8 @@ class Judged:
     def __init__(self, *evaluations):
         self.evaluations = iter(evaluations)
         self.distribution, self.some_are_wrong = self, False
-        self.safety, self.records = Safety(), Records(2)
-        self.records.observe(torch.arange(2), torch.zeros(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
+        self.safety = Safety(self, Records(2))
+        self.safety.records.observe(torch.arange(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
 
     @contextmanager
     def selecting(self):
@@ -113,7 +113,7 @@ class Judged:
 
 
 def test_a_run_compares_its_models_with_the_best_one():
-    metadata = Metadata(0)
+    metadata = Metadata(4)
     validation = Validation(Provenance(["Default"], [[]]), metadata, Records(4))
     third = weights(1, 1, 1, 0)
     loss = Judged((shares(2, 2, 2, 10), ALL), (shares(2.1, 2.1, 2.1, 10), third), (shares(2.1, 2.1, 2.1, 10), third))

@@ -12,7 +12,7 @@ import warm_python
 
 from mace_outlier.mace import applying, seams
 
-ALL = applying.all_seams()
+ALL = applying.SEAMS
 
 
 def original(place):

@@ -16,7 +16,7 @@ from made_up_seen import remembered
 from mace_outlier.results.in_words import populations
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.safety import Safety, share_of_suspects
+from mace_outlier.weights.safety import Safety
 
 FITS = int(os.environ.get("MACE_OUTLIER_FITS", "240"))
 FIRST = int(os.environ.get("MACE_OUTLIER_FIRST_FIT", "0"))
@@ -100,6 +100,15 @@ def check(weighted, which):
     assert bool(weighted.zscore[which].isfinite().all())
 
 
+class Observed(MixtureDistribution):
+    """Keeps what it said last."""
+
+    def refit(self, seen):
+        """Judge, and keep the result."""
+        self.judged = super().refit(seen)
+        return self.judged
+
+
 def fit(number: int) -> int:
     """Two epochs and a validation set; returns how many of the training set are taken for wrong."""
     rng = np.random.default_rng(number)
@@ -107,19 +116,22 @@ def fit(number: int) -> int:
     few = int(rng.integers(1, 60))
     seen, heads = made_up(rng, size, few)
     training, others = part(seen, slice(0, size)), part(seen, slice(size, None))
-    distribution, safety, records = MixtureDistribution(heads), Safety(heads), Records(size, num_heads=heads)
+    distribution, records = Observed(heads), Records(size, heads=training.heads, stress=True, virials=True)
+    safety = Safety(distribution, records, [str(head) for head in range(heads)])
     usable = training.usable & (training.losses > 0)
-    records.observe(torch.arange(size), training.heads, torch.where(usable, 1.0, 0.0))
+    records.observe(torch.arange(size), torch.where(usable, 1.0, 0.0))
     for epoch in range(2):
         again = training._replace(seen=replace(training.seen, times=training.seen.times + epoch))
-        accepted = safety.refit(distribution, again)
+        safety.refit(again)
         assert not [why for why in safety.refused.values() if "failed" in why or "not" in why], safety.refused
-        if accepted is not None:
-            check(accepted.judged, accepted.which)
-            records.judge(accepted.which, accepted.judged.weight, accepted.judged.zscore)
+        if distribution.judged is not None:
+            check(
+                distribution.judged,
+                usable & ~torch.isin(training.heads, torch.tensor([*safety.refused], dtype=torch.long)),
+            )
         for described in safety.describe():
             assert populations(described)
-        assert all(share_of_suspects(records, head) <= 0.5 for head in range(heads))
+        assert all(records.share_of_suspects(head) <= 0.5 for head in range(heads))
     if distribution.settled:
         judged = distribution.judge(others._replace(rows=torch.arange(few), size=few))
         check(judged, others.usable)

@@ -85,11 +85,7 @@ def waits(loss, heads=1):
 @pytest.mark.parametrize("base", [WeightedEnergyForcesLoss, UniversalLoss])
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_step_waits_no_more_often_than_the_stock_loss(base, phase):
-    ours = robust(base(), phase)
-    ours.distribution.to(torch.device("cuda"))
-    ours.records.to(torch.device("cuda"))
-    if ours.features is not None:
-        ours.features.to(torch.device("cuda"))
+    ours = robust(base(), phase, device="cuda")
     allowed, found = waits(base()), waits(ours)
     assert found.total() <= allowed.total(), (found, allowed)
 

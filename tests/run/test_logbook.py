@@ -20,7 +20,7 @@ from made_up_fits import (
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
-from mace_outlier.results.files import COLUMNS
+from mace_outlier.results.files import COLUMNS, TRAIN, VALID
 from mace_outlier.results.in_words import populations
 from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import in_milli
@@ -28,7 +28,7 @@ from mace_outlier.run import logbook, sample
 from mace_outlier.run.fit_in_log import warn_of_doubts
 from mace_outlier.run.logbook import Logbook
 from mace_outlier.run.options import Options
-from mace_outlier.run.validation import Validation
+from mace_outlier.run.tables import Split
 from mace_outlier.weights.records import Records
 
 NAN = float("nan")
@@ -44,7 +44,7 @@ def seen(source, weights, zscores, losses, tags=("bulk", "H2O", "H2O", 3)):
     columns = (torch.tensor(column, dtype=torch.float64) for column in (losses, weights, zscores))
     errors = torch.arange(2 * len(weights)).reshape(2, -1)
     ids = torch.arange(len(weights))
-    records.observe(ids, torch.zeros_like(ids), *columns, errors)
+    records.observe(ids, *columns, errors)
     return rows, metadata, records
 
 
@@ -53,12 +53,10 @@ def written(prefix=None, validation=True):
     rows, metadata, records = seen("train.xyz", [0.9, 0.2, 0.0], [1.0, 3.0, 0.0], [1.0, 2.0, NAN])
     records.end_epoch()
     records.mean_weight[:] = 0.75
-    own = (
-        Validation(*seen("valid.xyz", [0.1, 0.2], [4.0, 5.0], [3.0, 4.0], ("gas", "CO", "CO", 2)))
-        if validation
-        else None
-    )
-    return Logbook(Options(), rows, metadata, records, prefix, validation=own)
+    splits = [Split(TRAIN, rows, metadata, records)]
+    if validation:
+        splits.append(Split(VALID, *seen("valid.xyz", [0.1, 0.2], [4.0, 5.0], [3.0, 4.0], ("gas", "CO", "CO", 2))))
+    return Logbook(Options(), splits, prefix)
 
 
 def logged(caplog, act):
@@ -91,11 +89,8 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, 5, NAN, 2, 3], nan_ok=True)
 
 
-@pytest.mark.parametrize("empty", [None, Validation(Provenance(["Default"], [[]]), Metadata(0), Records(0))])
-def test_a_run_without_a_validation_set_has_a_table_of_the_training_set(empty):
-    book = written(validation=False)
-    book.validation = empty
-    assert book.table()["split"].tolist() == ["train"] * 4
+def test_a_run_without_a_validation_set_has_a_table_of_the_training_set():
+    assert written(validation=False).table()["split"].tolist() == ["train"] * 4
 
 
 def test_the_sample_is_of_the_training_set(tmp_path, monkeypatch):

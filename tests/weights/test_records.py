@@ -9,23 +9,24 @@ from mace import data, tools
 from structures import molecules
 
 from mace_outlier.data.dataset import NumberedDataset, TaggingCollater, nonfinite_labels, tagged
+from mace_outlier.data.tagging import TAGGING
+from mace_outlier.run.logbook import summarise
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.summary import summarise
 
 
-def observe(records, ids, losses, weights=None, zscores=None, residuals=None, head=0):
+def observe(records, ids, losses, weights=None, zscores=None, residuals=None):
     columns = [None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores)]
     columns.append([torch.tensor(x) for x in residuals or ()])
-    records.observe(torch.tensor(ids), torch.full((len(ids),), head), *columns)
+    records.observe(torch.tensor(ids), *columns)
 
 
 def test_each_configuration_keeps_its_latest_visit():
-    records = Records(4, num_heads=2)
+    records = Records(4, heads=[0, 0, 1, 1])
     observe(records, [0, 2], [1.0, 2.0])
     records.end_epoch()
     records.epoch = 1
-    observe(records, [2, 3], [4.0, 6.0], head=1)
-    observe(records, [2, 3], [5.0, 6.0], [0.25, 0.75], [3.0, 1.0], [[0.1, 0.2], [0.3, 0.5]], head=1)
+    observe(records, [2, 3], [4.0, 6.0])
+    observe(records, [2, 3], [5.0, 6.0], [0.25, 0.75], [3.0, 1.0], [[0.1, 0.2], [0.3, 0.5]])
     records.end_epoch()
     assert records.loss.tolist() == [1.0, 0.0, 5.0, 6.0]
     assert records.times_seen.tolist() == [1, 0, 2, 1]
@@ -37,11 +38,11 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.column("energy_error")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
     summary = summarise(records.visited_weights(1))
-    assert summary[:3] == (2, 0.5, 0.5)
-    assert summary.quantiles == [0.25, 0.25, 0.25, 0.75, 0.75]
-    assert sum(summary.histogram) == 2
-    assert summary.histogram[5] == summary.histogram[15] == 1
-    assert summarise(records.visited_weights(0)).visited == 0
+    assert (summary["visited"], summary["mean_weight"], summary["share_below_half"]) == (2, 0.5, 0.5)
+    assert summary["quantiles"] == {"5": 0.25, "25": 0.25, "50": 0.25, "75": 0.75, "95": 0.75}
+    assert sum(summary["histogram"]) == 2
+    assert summary["histogram"][5] == summary["histogram"][15] == 1
+    assert not len(records.visited_weights(0))
 
 
 def test_the_mean_weight_is_a_mean_first_and_forgets_later():
@@ -57,20 +58,19 @@ def test_the_mean_weight_is_a_mean_first_and_forgets_later():
 
 def test_merged_records_are_those_of_one_process():
     """Two ranks see other configurations; rank 1 repeats one of rank 0's; configuration 5 was seen the epoch before."""
-    one, ranks = Records(6, num_heads=2, stress=True), [Records(6, num_heads=2, stress=True) for _ in range(2)]
+    one, *ranks = (Records(6, stress=True) for _ in range(3))
     for records in (one, *ranks):
         observe(records, [5], [9.0], [0.9], [0.5], [[1.0], [2.0], [3.0]])
         records.end_epoch()
         records.epoch = 1
-    visits = [([0, 3], [1.0, 2.0], [0.1, 0.2], 0), ([1, 4, 3], [3.0, float("nan"), 2.0], [0.3, 0.0, 0.2], 1)]
-    for records, (ids, losses, weights, head) in zip(ranks, visits, strict=True):
+    visits = [([0, 3], [1.0, 2.0], [0.1, 0.2]), ([1, 4, 3], [3.0, float("nan"), 2.0], [0.3, 0.0, 0.2])]
+    for records, (ids, losses, weights) in zip(ranks, visits, strict=True):
         row = [float(i) for i in ids]
         for target in (one, records):
-            observe(target, ids, losses, weights, row, [row, row, row], head=1 if 3 not in ids or head else 0)
+            observe(target, ids, losses, weights, row, [row, row, row])
     shares = [torch.where(r.visited.unsqueeze(1), rows_of(r), 0.0) for r in ranks]
     for records in ranks:
         records.merge(lambda mine: sum(shares))
-    one.head[3] = ranks[0].head[3]  # the mean of two heads, which no sampler makes
     for records in (one, *ranks):
         records.end_epoch()
     for name, values in one.state_dict().items():
@@ -79,7 +79,7 @@ def test_merged_records_are_those_of_one_process():
 
 
 def rows_of(records):
-    return torch.cat((records.table, records.head.unsqueeze(1), torch.ones(len(records), 1)), dim=1)
+    return torch.cat((records.table, torch.ones(len(records), 1)), dim=1)
 
 
 def test_a_nonfinite_loss_is_remembered():
@@ -158,7 +158,7 @@ def test_batches_carry_ids_within_the_context_and_are_the_stock_batches_otherwis
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_bad_labels_are_flagged_and_replaced_and_the_samples_left_alone(bad):
+def test_bad_labels_are_flagged_and_replaced_and_the_samples_left_alone(bad, monkeypatch):
     items = samples(spoil=[2], value=bad)
     loader_ = loader(items)
     with tagged(loader_, ["energy", "forces"]) as numbered:
@@ -168,7 +168,9 @@ def test_bad_labels_are_flagged_and_replaced_and_the_samples_left_alone(bad):
             assert torch.isfinite(first.forces).all()
             assert first.forces[first.batch == 2].eq(0).all()
             assert "labels_not_finite" not in second
+        monkeypatch.setattr(TAGGING, "on", False)  # where it arrives, tagging begins
         assert not pickle.loads(pickle.dumps(numbered))[2].finite  # as a worker process gets it
+        assert TAGGING.on
     assert not torch.isfinite(items[2].forces).all()
     with tagged(loader_, ["energy"]):
         assert "labels_not_finite" not in next(iter(loader_))  # a label that the loss doesn't use
