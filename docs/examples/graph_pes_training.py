@@ -121,7 +121,8 @@ def main() -> None:
     """Train on a file and print which of its frames look wrong."""
     train_file, valid_file, *more = sys.argv[1:]
     frames = read(train_file, ":")
-    weights = RobustWeights(len(frames), formulas=[str(atoms.symbols) for atoms in frames])
+    sizes = [float(np.sqrt(np.mean(np.square(atoms.arrays["REF_forces"])))) for atoms in frames]
+    weights = RobustWeights(len(frames), formulas=[str(atoms.symbols) for atoms in frames], label_forces=sizes)
     train(frames, read(valid_file, ":"), weights, epochs=int(more[0]) if more else 60, seed=1)
     print(weights.report([f"{train_file} frame {i}" for i in range(len(frames))]))
 

@@ -47,13 +47,15 @@ class RobustWeights:
         formulas: (N,) chemical formulas ("H2O"): their composition and size explain errors; configurations of the same
             formula are compared with one another.
         heads: (N,) which of several data sets a configuration is of; each is judged by itself.
+        label_forces: (N,) root mean square of the components of the labels, eV/A; 0: none. With them, and predicted
+            forces in the calls, predictions that point against their labels count for more.
         device: where the errors will be.
         sum_over_ranks: in a distributed run, returns the sum of a tensor over all processes; it is called once a step,
             in all alike, and at the end of an epoch. Every process holds all N rows.
         settings: of the judgement.
 
     Raises:
-        ValueError: `formulas` or `heads` are not of N configurations.
+        ValueError: `formulas`, `heads` or `label_forces` are not of N configurations.
 
     Source: arXiv:2602.08849, and `mace_outlier.method` beyond it.
     """
@@ -63,11 +65,12 @@ class RobustWeights:
         size: int,
         formulas: Sequence[str] | None = None,
         heads: Sequence[int] | None = None,
+        label_forces: Sequence[float] | None = None,
         device: torch.device | str = "cpu",
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
         settings: Settings = Settings(),  # noqa: B008 (immutable)
     ) -> None:
-        for name, given in (("formulas", formulas), ("heads", heads)):
+        for name, given in (("formulas", formulas), ("heads", heads), ("label_forces", label_forces)):
             if given is not None and len(given) != size:
                 raise ValueError(f"{name}: {len(given)} given for {size} configurations")
         place = torch.device(device)
@@ -76,6 +79,8 @@ class RobustWeights:
         self.records, self.features = Records(size, place, heads, stress=True, virials=True), Features(size)
         distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
+        if label_forces is not None:
+            metadata.force = torch.as_tensor(np.asarray(label_forces), dtype=torch.float32).nan_to_num(0.0)
         names = [str(head) for head in range(number)]
         self.weigher = Weigher(distribution, self.records, metadata, self.features, names, sum_over_ranks)
         self.weigher.begin_epoch(0, STEPS)

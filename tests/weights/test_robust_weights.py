@@ -148,6 +148,24 @@ def test_what_can_not_be_used_is_refused_by_name():
         weights(ids, force_error=torch.ones(5))
     with pytest.raises(ValueError, match="formulas: 1 given for 300 configurations"):
         RobustWeights(N, formulas=["H2O"])
+    with pytest.raises(ValueError, match="label_forces: 2 given for 300"):
+        RobustWeights(N, label_forces=[0.1, 0.2])
+
+
+def test_forces_that_point_against_their_labels_count_for_more():
+    """Every sixth label is -1 times what is predicted: told from a hard geometry by the sizes of the labels."""
+    values = errors()
+    size = np.random.default_rng(1).uniform(0.5, 2.0, N)
+    values["predicted_force"] = torch.as_tensor(size)
+    values["force_error"] = torch.where(WRONG, 2 * values["predicted_force"], 0.5 * values["force_error"])
+    far = {}
+    for name, sizes in (("with", size), ("without", None)):
+        weights = RobustWeights(N, label_forces=sizes)
+        trained(weights, values, epochs=1)
+        far[name] = weights.table().sort_index().zscore.to_numpy()
+    wrong = WRONG.numpy()
+    assert np.median(far["with"][wrong]) > 1.3 * np.median(far["without"][wrong])
+    assert np.median(far["with"][~wrong]) < 2
 
 
 def test_mace_is_not_needed():
