@@ -108,16 +108,28 @@ def _read_lmdb(path: Path) -> Iterator[Atoms]:
 
 
 def _read_hdf5(path: Path) -> Iterator[Atoms]:
-    """Frame k * batch_size + i is config_batch_<k>/config_<i>, whatever the order in the file."""
+    return read_hdf5(path, 0, hdf5_size(path))
+
+
+def hdf5_size(path: Path) -> int:
+    """Return the number of configurations in MACE's HDF5."""
     import h5py
 
     with h5py.File(path, "r") as file:
         if "config_batch_0" not in file:
             raise ValueError("no HDF5 file of mace_prepare_data: it has no group config_batch_0")
+        return len(file) * len(file["config_batch_0"])  # all batches are of this size, and MACE reads no others
+
+
+def read_hdf5(path: Path, start: int, stop: int) -> Iterator[Atoms]:
+    """Yield frames start to stop - 1; k * batch_size + i is config_batch_<k>/config_<i>, whatever the file's order."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
         batch_size = len(file["config_batch_0"])
-        for batch in range(len(file)):
-            for index in range(batch_size):
-                yield _from_hdf5(file[f"config_batch_{batch}/config_{index}"])
+        for frame in range(start, stop):
+            batch, index = divmod(frame, batch_size)
+            yield _from_hdf5(file[f"config_batch_{batch}/config_{index}"])
 
 
 def _from_hdf5(group: Any) -> Atoms:
