@@ -18,6 +18,7 @@ class Slope(NamedTuple):
     value: float  # geometric mean of the two regressions; nan where nothing can be said
     low: float  # energy on work: errors of the work make it small
     high: float  # work on energy
+    right: float  # share of the pairs that say something, and say 1
     pairs: int
     frames: int
 
@@ -85,7 +86,7 @@ def near_in_sample(survey: Survey) -> list[np.ndarray]:
         cell, pbc = alike[0].atoms.cell.complete().array, alike[0].atoms.pbc
         for i in range(len(alike) - 1):
             first = Points(*(values[i : i + 1] for values in points))
-            pair = compare(first, Points(*(values[i + 1 :] for values in points)), cell, pbc)
+            pair = compare(first, Points(*(values[i + 1 :] for values in points)), cell, pbc, survey.settings.morse)
             near = np.flatnonzero((pair.step <= survey.settings.step) & (heads[i + 1 :] == heads[i]))
             links = np.zeros(len(near), LINK)
             links["one"], links["two"] = rows[i], rows[i + 1 :][near]
@@ -112,28 +113,34 @@ def _alike(sample: list[Sampled]) -> list[list[Sampled]]:
 def slope_of(pairs: np.ndarray, settings: Settings) -> Slope:
     """Regress energy on work and work on energy, by medians: errors of either pull one of them, wrong labels none.
 
-    median of dE / w, weighted by |w|  <=  slope  <=  1 / median of w / dE, weighted by |dE|
+        median of dE / w, weighted by |w|  <=  slope  <=  1 / median of w / dE, weighted by |dE|
+
+    over the quarter of the pairs whose work is largest, compared with the bound of its error.
     """
-    nothing = Slope(np.nan, np.nan, np.nan, len(pairs), 0)
+    nothing = Slope(np.nan, np.nan, np.nan, np.nan, len(pairs), 0)
     pairs = pairs[np.isfinite(pairs["difference"]) & (pairs["work"] != 0) & (pairs["difference"] != 0)]
-    frames = len(np.unique([pairs["one"], pairs["two"]]))
-    if len(pairs) < settings.slope_pairs or frames < settings.slope_frames:
+    if len(pairs) < settings.slope_pairs or len(np.unique([pairs["one"], pairs["two"]])) < settings.slope_frames:
         return nothing
+    blur = pairs["bound"] / np.abs(pairs["work"])
+    pairs = pairs[np.argsort(blur, kind="stable")[: max(settings.slope_pairs, len(pairs) // 4)]]
     ratio = pairs["difference"] / pairs["work"]
     low = _weighted_median(ratio, _capped(pairs["work"]))
     back = _weighted_median(1 / ratio, _capped(pairs["difference"]))
-    if low * back <= 0:
+    if low * back <= 0 or max(low * back, 1 / (low * back)) > settings.slope_width:
         return nothing
-    high = 1 / back
-    value = float(np.sign(low) * np.sqrt(low * high))
-    if max(high / low, low / high) > settings.slope_width:
-        return nothing
-    return Slope(value, low, high, len(pairs), frames)
+    sharp = settings.bound * pairs["bound"] < settings.slope_sharp * np.abs(pairs["work"])
+    right = np.abs(np.log(np.maximum(ratio[sharp], 1e-9))) < np.log(settings.slope_one)
+    frames = len(np.unique([pairs["one"], pairs["two"]]))
+    share = float(right.mean()) if len(right) else 0.0
+    return Slope(float(np.sign(low) * np.sqrt(low / back)), low, 1 / back, share, len(pairs), frames)
 
 
 def is_other_unit(slope: Slope, settings: Settings) -> bool:
-    """Whether both regressions agree, and 1 is outside of what they allow."""
-    if np.isnan(slope.value):
+    """Whether both regressions agree, 1 is outside of what they allow, and hardly any pair says 1.
+
+    Where many labels of a series are wrong, most pairs are, but those of right frames still say 1.
+    """
+    if np.isnan(slope.value) or slope.right > settings.slope_right:
         return False
     low, high = sorted((abs(slope.low), abs(slope.high)))
     return slope.value < 0 or low > settings.slope_one or high < 1 / settings.slope_one
@@ -142,7 +149,7 @@ def is_other_unit(slope: Slope, settings: Settings) -> bool:
 def _capped(sizes: np.ndarray) -> np.ndarray:
     """Weights: a wrong label that is off by a hundred times as much doesn't count a hundred times as much."""
     sizes = np.abs(sizes)
-    return np.minimum(sizes, 4 * np.median(sizes))
+    return np.minimum(sizes, 2 * np.median(sizes))
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:

@@ -148,7 +148,7 @@ def _links(now: _Recent, recent: deque[_Recent], settings: Settings) -> list[tup
         np.array([before.forces for before in alike]),
         np.array([before.energy for before in alike]),
     )
-    pair = compare(first, others, now.cell, now.pbc)
+    pair = compare(first, others, now.cell, now.pbc, settings.morse)
     agreed = agree(pair, len(now.positions), settings)
     links = []
     for i, before in enumerate(alike):
@@ -163,5 +163,5 @@ def _links(now: _Recent, recent: deque[_Recent], settings: Settings) -> list[tup
 def agree(pair: Compared, atoms: int, settings: Settings) -> np.ndarray:
     """Tell which energies and works agree so closely that it says something, (M,) boolean."""
     floor = settings.converged * atoms
-    tolerance = settings.bound * settings.third_order * pair.bound + floor
+    tolerance = settings.bound * pair.bound + floor
     return (np.abs(pair.difference - pair.work) <= tolerance) & (tolerance <= settings.informative * floor)

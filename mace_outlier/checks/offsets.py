@@ -53,6 +53,6 @@ def offset_of(evidence: Evidence, pairs: np.ndarray, sign: np.ndarray) -> Offset
     atoms = evidence.survey.frames["atoms"][pairs["one"]]
     error = sign * (pairs["difference"] - evidence.scale(pairs["one"]) * pairs["work"])
     each = float(np.median(error / atoms))
-    bound = s.third_order * pairs["bound"] / atoms
+    bound = pairs["bound"] / atoms
     agree = np.abs(error / atoms - each) < np.maximum(s.converged, bound)
     return Offset(each, float(np.median(error)), float(np.median(bound)), float(agree.mean()), len(pairs))

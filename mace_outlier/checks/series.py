@@ -74,7 +74,7 @@ def judge(evidence: Evidence, pairs: np.ndarray, settings: Settings) -> Judged:
     atoms = evidence.survey.frames["atoms"][pairs["one"]]
     scale = evidence.scale(pairs["one"])
     error = pairs["difference"] - scale * pairs["work"]
-    bound = settings.third_order * np.abs(scale) * pairs["bound"]
+    bound = np.abs(scale) * pairs["bound"]
     tolerance = settings.bound * bound + settings.converged * atoms
     clear = settings.bound_clear * bound + settings.converged_clear * atoms
     agrees = np.abs(error) <= tolerance

@@ -18,13 +18,9 @@ class Settings:
 
     # --- energy against work ---------------------------------------------------------------------------------------
     step: float = 0.5  # largest displacement of an atom: a third of a bond; beyond, no expansion holds
-    third_order: float = (
-        0.5  # 1/A. Error of the trapezoid rule, E''' dx^3 / 12, for a Morse bond: E''' = 3 a E'', a = 2/A
-    )
-    bound: float = (
-        1.5  # times that error: the bound is for an atom that moves in one bond, angles and torsions add to it
-    )
-    bound_clear: float = 3.0  # the same, for "certain"
+    morse: float = 2.0  # 1/A, width of a Morse bond in the bound of the error (`work`): 1.9 in H2, 2.7 in N2, 1.4 in W
+    bound: float = 1.2  # times that bound: between its two limits it is 15 % short
+    bound_clear: float = 2.0  # the same, for "certain": bonds of a = 3 and more
     converged: float = 0.005  # eV/atom. Calculations are converged to 0.001: five times that is another calculation
     converged_clear: float = 0.020  # eV/atom, for "certain": more than what k-points or a cut-off leave
     informative: float = 4.0  # an agreement counts where the tolerance is at most so many times `converged`
@@ -34,6 +30,8 @@ class Settings:
     slope_frames: int = 8  # frames in them
     slope_width: float = 2.0  # both regressions (energy on work, work on energy) agree within this factor: it is known
     slope_one: float = 1.5  # a slope within this factor of 1 is right; the unit that comes next is eV/bohr, 1.89
+    slope_right: float = 0.2  # share of the pairs that say 1: as many as right frames make if half of all are wrong
+    slope_sharp: float = 0.3  # a pair says something where the error of its work is below this share of it
     slope_near: float = 1.12  # factor within which a slope is that of a unit; kcal/mol and hartree are 1.18 apart
     group_pairs: int = 5  # pairs of near frames in two groups from which an offset is taken
 

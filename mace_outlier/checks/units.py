@@ -24,6 +24,8 @@ FORCES = {  # eV/A; the slope where energies are in eV
     "meV/A": 1e-3,
 }
 ENERGIES = {"hartree": HARTREE, "Ry": RYDBERG, "kcal/mol": KCAL, "kJ/mol": KJ, "meV": 1e-3}  # eV; the slope is 1 / it
+RARE = ("hartree/A", "Ry/bohr", "eV/bohr", "kJ/mol/nm", "meV/A", "Ry", "meV")  # hardly any code writes these
+UNUSUAL = 0.05  # of the logarithm, by which such a unit has to fit better
 RATIO_NEAR = 0.08  # of the logarithm: hartree and kcal/mol are 0.17 apart
 
 
@@ -69,7 +71,8 @@ def explanations(value: float, near: float) -> list[str]:
         for e, f in (("hartree", "kcal/mol/A"), ("kcal/mol", "hartree/bohr"))
     }
     away = {name: abs(np.log(abs(value) / size)) for name, size in slopes.items()}
-    return [name for name in sorted(away, key=lambda name: away[name]) if away[name] < np.log(near)]
+    likely = [name for name in away if away[name] < np.log(near)]
+    return sorted(likely, key=lambda name: away[name] + (UNUSUAL if name.endswith(RARE) else 0.0))
 
 
 def unit_of_ratio(ratio: float) -> str:
