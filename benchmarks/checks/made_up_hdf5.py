@@ -6,18 +6,22 @@ import h5py
 import numpy as np
 
 MOLECULES, ATOMS, BATCH = 200, 12, 1000
+DIFFERENT = 20_000  # frames; larger files hold these again and again, which saves most of the writing
 STIFF = 20.0  # eV/A^2
 
 
 def write_hdf5(path: Path, count: int) -> None:
     """Write `count` frames of 12 atoms, each molecule's conformations together; 1,000 frames a batch."""
-    rng = np.random.default_rng(0)
+    rng, different = np.random.default_rng(0), min(count, DIFFERENT)
     with h5py.File(path, "w", libver="latest") as file:
         for batch in range(count // BATCH):
+            if batch >= DIFFERENT // BATCH:
+                file[f"config_batch_{batch}"] = file[f"config_batch_{batch % (DIFFERENT // BATCH)}"]  # a hard link
+                continue
             if batch:
                 file.copy("config_batch_0", f"config_batch_{batch}")  # faster than making each data set
             for index in range(BATCH):
-                molecule = (batch * BATCH + index) * MOLECULES // count
+                molecule = (batch * BATCH + index) * MOLECULES // different
                 name = f"config_batch_{batch}/config_{index}"
                 group = file[name] if batch else empty(file.create_group(name))
                 for key, value in made_up(molecule, rng).items():
