@@ -1,12 +1,13 @@
 """Which files are checked, with which keys: the command line, or MACE's YAML file."""
 
 import ast
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..data.sources import find_source
+from ..data.sources import HDF5, LMDB, find_source
 
 TRAIN, VALID, TEST = "train", "valid", "test"
 KEYS = {  # MACE's defaults
@@ -65,7 +66,7 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
         ValueError: nothing to check, a file that is missing, or options that can't be read.
     """
     options = {**config, **given}
-    sources = [Source(path, TRAIN, keys=keys_of(options)) for name in data for path in shards(name)]
+    sources = [Source(path, TRAIN, keys=keys_of(options, path)) for name in data for path in shards(name)]
     heads = options.get("heads") or {}
     heads = read_literal("heads", heads)
     for head, own in (heads or {"Default": {}}).items():
@@ -82,8 +83,10 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
     return Inputs(sources, {head: read_E0s(value) for head, value in e0s.items()}, r_max and float(r_max), training)
 
 
-def keys_of(options: Mapping[str, Any]) -> dict[str, str]:
-    """Return where the labels are."""
+def keys_of(options: Mapping[str, Any], path: str) -> dict[str, str]:
+    """Return where the labels are; those of HDF5 and LMDB have MACE's own names, whatever the options say."""
+    if Path(path).suffix.lower() in (*HDF5, *LMDB):
+        return dict(KEYS)
     return {name: str(options.get(f"{name}_key") or key) for name, key in KEYS.items()}
 
 
@@ -93,7 +96,7 @@ def files_of(options: Mapping[str, Any], head: str) -> list[Source]:
     for role, option in FILES.items():
         names = options.get(option)
         for name in [names] if isinstance(names, str) else names or []:
-            found += [Source(path, role, head, keys_of(options)) for path in shards(str(name))]
+            found += [Source(path, role, head, keys_of(options, path)) for path in shards(str(name))]
     return found
 
 
@@ -108,7 +111,9 @@ def read_literal(name: str, value: Any) -> Any:
 
 
 def read_E0s(value: Any) -> Any:  # noqa: N802, MACE's name
-    """Return E0s as a dictionary of numbers, or the word ("average", "estimated", a file) as it is."""
+    """Return E0s as a dictionary of numbers, or a word ("average", "estimated") as it is."""
+    if isinstance(value, str) and value.endswith(".json"):
+        value = json.loads(Path(value).read_text())
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         return value
     numbers = read_literal("E0s", value)
@@ -129,8 +134,3 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise ValueError(f"--config {path}: options are expected, one in a line")
     return dict(content)
-
-
-def with_role(source: Source, role: str) -> Source:
-    """The same file for another purpose."""
-    return replace(source, role=role)

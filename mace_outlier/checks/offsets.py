@@ -24,25 +24,43 @@ def offsets(evidence: Evidence) -> list[Finding]:
     """Compare all groups that have near frames in common."""
     codes, names = evidence.kinds
     sizes = np.bincount(codes, minlength=len(names))
-    near = evidence.near
-    one, two = codes[near["one"]], codes[near["two"]]
+    across = evidence.near[codes[evidence.near["one"]] != codes[evidence.near["two"]]]
+    ends = np.sort(np.stack((codes[across["one"]], codes[across["two"]])), axis=0)
     found, s = [], evidence.settings
-    both = np.sort(np.stack((one, two)), axis=0)[:, one != two]
-    for a, b in np.unique(both, axis=1).T.tolist():
+    usual = usual_error(evidence)
+    which = ends[0] * len(names) + ends[1]
+    for code in np.unique(which).tolist():
+        a, b = divmod(code, len(names))
         large, small = (a, b) if sizes[a] >= sizes[b] else (b, a)
-        pairs = np.flatnonzero(((one == a) & (two == b)) | ((one == b) & (two == a)))
+        pairs = across[which == code]
         if len(pairs) < s.group_pairs:
             continue
-        offset = offset_of(evidence, near[pairs], np.where(one[pairs] == large, 1.0, -1.0))
-        if abs(offset.each) <= s.bound * offset.bound + s.converged or offset.agree < s.many:
+        offset = offset_of(evidence, pairs, np.where(codes[pairs["one"]] == large, 1.0, -1.0))
+        tolerance = usual * offset.bound
+        if abs(offset.each) <= tolerance + s.converged or offset.agree < s.many:
             continue
-        clear = abs(offset.each) > s.bound_clear * offset.bound + s.converged_clear and offset.pairs > s.group_pairs
+        clear = abs(offset.each) > 2 * tolerance + s.converged_clear and offset.pairs > s.group_pairs
         what = f"energies lie {1000 * offset.each:+.3g} meV/atom ({offset.frame:+.3g} eV a frame) from those of near "
         what += f"frames in {names[large]}, in {offset.pairs} pairs: a constant that no geometry explains"
         numbers = {"offset": offset.each, "unit": "eV/atom", "pairs": offset.pairs}
         certainty, rows = CERTAIN if clear else LIKELY, np.flatnonzero(codes == small)
         found.append(Finding("energies", certainty, what, FIX, rows, names[small], numbers))
     return found
+
+
+def usual_error(evidence: Evidence) -> float:
+    """Errors within groups, in units of their bound: hardly one in twenty is larger; the bound itself if pairs are few.
+
+    Between groups the median of many such errors is taken: it is smaller than one of them.
+    """
+    codes, _ = evidence.kinds
+    near = evidence.near
+    within = near[(codes[near["one"]] == codes[near["two"]]) & (near["bound"] > 0)]
+    if len(within) < evidence.settings.slope_pairs:
+        return evidence.settings.bound
+    scale = evidence.scale(within["one"])
+    error = np.abs(within["difference"] - scale * within["work"]) / (np.abs(scale) * within["bound"])
+    return float(min(np.quantile(error, 0.95), evidence.settings.bound))
 
 
 def offset_of(evidence: Evidence, pairs: np.ndarray, sign: np.ndarray) -> Offset:

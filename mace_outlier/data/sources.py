@@ -108,7 +108,7 @@ def _read_lmdb(path: Path) -> Iterator[Atoms]:
 
 
 def _read_hdf5(path: Path) -> Iterator[Atoms]:
-    return read_hdf5(path, 0, hdf5_size(path))
+    yield from read_hdf5(path, 0, hdf5_size(path))
 
 
 def hdf5_size(path: Path) -> int:

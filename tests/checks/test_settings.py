@@ -72,6 +72,15 @@ def test_files_keys_and_heads_of_a_training(tmp_path):
     assert inputs.r_max == 5
 
 
+def test_preprocessed_files_have_keys_of_their_own_and_E0s_may_be_a_file(tmp_path):  # noqa: N802
+    (tmp_path / "a.h5").touch()
+    (tmp_path / "E0s.json").write_text('{"1": -1.0}')
+    options = {"energy_key": "dft", "train_file": str(tmp_path), "E0s": str(tmp_path / "E0s.json")}
+    inputs = gather([], options, {})
+    assert inputs.sources[0].keys["energy"] == "REF_energy"
+    assert inputs.E0s == {"Default": {1: -1.0}}
+
+
 @pytest.mark.parametrize(
     ("given", "match"),
     [
