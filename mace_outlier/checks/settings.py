@@ -13,7 +13,6 @@ class Settings:
     sample: int = 300  # frames that are held to compare all with all: 45,000 pairs, a second
     sample_formulas: int = 24  # of as many formulas, so that each has a dozen frames at least
     sample_atoms: float = 3e7  # most of frames^2 x atoms of one formula in the sample: a second as well
-
     most_groups: int = 300  # files times config_types; beyond, groups are files: a name for each frame is no group
 
     # --- energy against work ---------------------------------------------------------------------------------------
@@ -36,9 +35,7 @@ class Settings:
     group_pairs: int = 5  # pairs of near frames in two groups from which an offset is taken
 
     # --- forces ----------------------------------------------------------------------------------------------------
-    drift: float = (
-        0.05  # eV/A: |sum of forces| / sqrt(atoms), the error that each force then has; ten times a good grid's
-    )
+    drift: float = 0.05  # eV/A: |sum of forces| / sqrt(atoms), the error of each force; coarse grids leave 0.03
     drift_share: float = 0.10  # of the root mean square force, at least
     drift_typical: float = 10.0  # times the median of its group: what all frames have is the method, not the frame
     drift_clear: float = 0.5  # of the root mean square force: half of what the forces say is error

@@ -6,6 +6,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 
@@ -17,7 +18,7 @@ from .inputs import Inputs, Source
 from .reading import Chunk, chunks
 from .settings import Settings
 
-ALONE = 3  # chunks that are examined here before workers are started, which takes a second
+ALONE = 6  # chunks that are examined here, before workers are started, which takes a second or two
 
 
 @dataclass
@@ -143,8 +144,11 @@ def _examined(inputs: Inputs, number: int, settings: Settings, workers: int | No
     following = next(tasks, None)
     if following is None:
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from _in_order(pool, itertools.chain([following], tasks), keys, settings, 2 * workers)
+    try:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from _in_order(pool, itertools.chain([following], tasks), keys, settings, 2 * workers)
+    except BrokenProcessPool as error:
+        raise ValueError(f"{source.path}: a worker ended without a word (no memory?): try --workers 1") from error
 
 
 def _in_order(

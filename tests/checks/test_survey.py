@@ -12,7 +12,7 @@ from mace_outlier.checks.settings import Settings
 from mace_outlier.checks.shape import is_symmetric, shape_of
 from mace_outlier.checks.survey import survey
 
-SMALL = dataclasses.replace(Settings(), chunk=3, back=4)
+SMALL = dataclasses.replace(Settings(), chunk=2, back=4)
 
 
 def read(*paths, settings=None, workers=1):
