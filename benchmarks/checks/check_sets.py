@@ -137,7 +137,7 @@ FAULTS = {
     "forces with the wrong sign": Fault(scaled(force=-1.0), "units", "the forces have the wrong sign"),
     "a config_type 0.1 eV/atom too high": Fault(offset, "energies", "a constant that no geometry explains"),
     "three geometries twice": Fault(duplicates, "duplicates", "different labels"),
-    "NaN and infinity": Fault(not_a_number, "labels", "NaN or infinite"),
+    "NaN and infinity": Fault(not_a_number, "labels", "NaN"),
     "energies under another key": Fault(other_key, "labels", "dft_energy"),
     "5 % of the energies in hartree": Fault(some_in_hartree, "energies", "they are in hartree"),
 }

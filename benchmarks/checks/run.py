@@ -1,7 +1,7 @@
 """What `mace_outlier check` finds, what it calls wrong on right data, and what it costs. No training, no model.
 
     python benchmarks/checks/run.py             # about 20 minutes; writes results.*, and the table in README.md
-    python benchmarks/checks/run.py --quick     # without SPICE and 200,000 frames
+    python benchmarks/checks/run.py --parts wbe clean
 
 Parts: W-Be with its published wrong labels (`known_wrong` hidden), right data, planted faults of whole files, and
 made-up HDF5 files of growing size. Data lie in ../shared/data; what isn't there is left out and said.
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from mace_outlier.checks.settings import Settings
 from mace_outlier.checks.survey import survey
 
 HERE = Path(__file__).resolve().parent
+SOURCES = HERE.parent.parent / "mace_outlier" / "checks"
 SIZES = [1_000, 20_000, 200_000]
 
 
@@ -77,11 +79,11 @@ def wbe() -> dict[str, Any]:
     }
 
 
-def clean(quick: bool) -> list[dict[str, Any]]:
+def clean() -> list[dict[str, Any]]:
     """Number of findings on right data."""
     rows = []
     for name, (make, needed) in CLEAN.items():
-        if not needed.exists() or (quick and "SPICE" in name):
+        if not needed.exists():
             print(f"{name}: left out ({needed})")
             continue
         frames = make()
@@ -119,26 +121,38 @@ def planted() -> list[dict[str, Any]]:
     return rows
 
 
-def cost(size: int) -> dict[str, Any]:
-    """Seconds and peak memory of the command on made-up HDF5; of the main process, and of the largest worker."""
+def costs() -> list[dict[str, Any]]:
+    """Seconds and peak memory of the command on made-up HDF5, for growing numbers of frames."""
+    rows = []
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "made_up.h5"
+            write_hdf5(path, size)
+            rows.append({"frames": size} | cost(path))
+        print(rows[-1], flush=True)
+    return rows
+
+
+def cost(path: Path) -> dict[str, Any]:
+    """Seconds (of the clock, of the CPUs) and peak memory (of the main process, of the largest worker) of a check."""
     code = (
         "import resource, sys\nfrom mace_outlier.__main__ import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
         "print(sum(own.ru_utime + own.ru_stime for own in used), *(own.ru_maxrss for own in used))"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "made_up.h5"
-        write_hdf5(path, size)
-        started = time.perf_counter()
-        command = [sys.executable, "-c", code, "check", str(path)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    command = [sys.executable, "-c", code, "check", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - started
     cpu, own, worker = map(float, done.stdout.split()[-3:])
     return {
-        "frames": size, "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1), "megabytes": round(own / 1e3),
-        "megabytes_of_a_worker": round(worker / 1e3), "says": done.stdout.splitlines()[0],
-    }  # fmt: skip
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "megabytes": round(own / 1e3),
+        "megabytes_of_a_worker": round(worker / 1e3),
+        "says": done.stdout.splitlines()[0],
+    }
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
@@ -178,8 +192,10 @@ def table(results: dict[str, Any]) -> str:
 
 
 def write_results(results: dict[str, Any]) -> None:
-    """Write results.json, results.csv (the planted faults) and the table of the README."""
+    """Write results.json, results.csv (the planted faults) and the table of the README, once all parts are there."""
     (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    if any(part not in results for part in PARTS):
+        return
     with (HERE / "results.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(results["planted"][0]), lineterminator="\n")
         writer.writeheader()
@@ -187,29 +203,23 @@ def write_results(results: dict[str, Any]) -> None:
     text = (HERE / "README.md").read_text()
     before, after = text.split("<!-- table -->\n")[0], text.split("<!-- end -->\n")[1]
     (HERE / "README.md").write_text(f"{before}<!-- table -->\n{table(results)}<!-- end -->\n{after}")
+    print(table(results))
+
+
+PARTS: dict[str, Callable[[], Any]] = {"wbe": wbe, "clean": clean, "planted": planted, "costs": costs}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="without SPICE and 200,000 frames; writes nothing")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="the others stay as they are")
     arguments = parser.parse_args()
     packages = {name: version(name) for name in ("numpy", "scipy", "ase", "h5py", "mace-outlier")}
-    results: dict[str, Any] = {
-        "command": "python benchmarks/checks/run.py",
-        "versions": packages | {"python": platform.python_version()},
-        "commit": commit_of(HERE.parent.parent / "mace_outlier" / "checks"),
-    }
-    results["wbe"] = wbe()
-    print(results["wbe"], flush=True)
-    results["clean"] = clean(arguments.quick)
-    results["planted"] = planted()
-    results["costs"] = []
-    for size in SIZES[:2] if arguments.quick else SIZES:
-        results["costs"].append(cost(size))
-        print(results["costs"][-1], flush=True)
-        if not arguments.quick:
-            write_results(results)
-    print(table(results))
+    about = {"versions": packages | {"python": platform.python_version()}, "commit": commit_of(SOURCES)}
+    for part in arguments.parts:
+        content = PARTS[part]()
+        file = HERE / "results.json"
+        results = json.loads(file.read_text()) if file.exists() else {}
+        write_results({"command": "python benchmarks/checks/run.py", **results, **about, part: content})
 
 
 if __name__ == "__main__":
