@@ -23,7 +23,7 @@ def expected(survey: Survey, fewest: int) -> Expected:
     """The median of each formula with `fewest` frames; for others, a fit of one energy for each element."""
     frames = survey.frames
     atoms, energy = frames["atoms"].astype(float), frames["energy"]
-    each = energy / atoms
+    each = energy / np.maximum(atoms, 1.0)
     of_formula, spread_of_formula, enough = medians(each, frames["formula"], len(survey.formulas), fewest)
     value, spread = of_formula[frames["formula"]], spread_of_formula[frames["formula"]]
     fitted = ~enough[frames["formula"]] & (atoms > 0)

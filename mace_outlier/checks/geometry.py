@@ -42,6 +42,7 @@ def _table(evidence: Evidence) -> list[Row]:
         return f"{(frames['volume'][rows] / frames['atoms'][rows]).min():.3g} A^3 for each atom: no matter is so dense"
 
     return [
+        (frames["atoms"] == 0, CERTAIN, _says("no atom in the frame"), "leave it out"),
         (survey.has(Flag.BAD_POSITIONS), CERTAIN, _says("positions or cell hold NaN or infinity"), "leave them out"),
         (survey.has(Flag.NO_CELL), CERTAIN, _says("periodic in a direction without a cell"), "give it, or pbc='F F F'"),
         (on_top, CERTAIN, lambda rows: f"two atoms on the same place: {apart(rows)}", "leave out one of the atoms"),

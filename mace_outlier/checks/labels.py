@@ -54,6 +54,7 @@ def _missing(evidence: Evidence, number: int, rows: np.ndarray, flags: np.ndarra
     """Labels that aren't there, or are there under another name."""
     source, found = evidence.survey.sources[number], []
     without = {"energy": (flags & int(Flag.NO_ENERGY)) != 0, "forces": (flags & int(Flag.NO_FORCES)) != 0}
+    without["forces"] &= (flags & int(Flag.ISOLATED_ATOM)) == 0  # which feels no force
     for label, missing in without.items():
         key = source.keys[label]
         others = [(n, k) for (kind, k), n in evidence.survey.elsewhere[number].items() if kind == label and k != key]

@@ -32,6 +32,8 @@ class Shape(NamedTuple):
 def shape_of(atoms: Atoms, settings: Settings, symmetry: bool = False) -> Shape:
     """Measure a frame; `symmetry`: whether the answer to that is needed."""
     numbers = atoms.numbers
+    if not len(atoms):
+        return Shape(np.inf, np.inf, np.nan, np.full(5, np.nan), True)
     volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.all() else np.nan
     pairs = pairs_within(atoms, settings)
     own = fingerprint(atoms, pairs)

@@ -69,9 +69,10 @@ def frames_of(survey: Survey, finding: Finding) -> str:
     parts = []
     for path, frames in by_file(survey, finding.rows).items():
         name = clean(path, 60)
-        whole = len(frames) == _size(survey, path)
-        which = "all" if whole else ranges(np.array(frames))
-        parts.append(f"{name}: {'frame' if len(frames) == 1 and not whole else 'frames'} {which} ({len(frames):,})")
+        whole = len(frames) == _size(survey, path) and len(frames) > 1
+        word = "frame" if len(frames) == 1 else "frames"
+        which = "all frames" if whole else f"{word} {ranges(np.array(frames))}"
+        parts.append(f"{name}: {which} ({len(frames):,})")
     group = finding.where.partition(", config_type ")[2]
     if group:
         parts.insert(0, f"config_type {clean(group, 40)}")

@@ -135,21 +135,23 @@ def read_hdf5(path: Path, start: int, stop: int) -> Iterator[Atoms]:
 def _from_hdf5(group: Any) -> Atoms:
     """A configuration with the info and arrays of which MACE's `config_from_atoms` makes the same one again."""
     atoms = Atoms(
-        numbers=group["atomic_numbers"][()],
-        positions=group["positions"][()],
-        cell=_value(group["cell"]),
-        pbc=_value(group["pbc"]),
+        numbers=_value(group, "atomic_numbers"),
+        positions=_value(group, "positions"),
+        cell=_value(group, "cell"),
+        pbc=_value(group, "pbc"),
     )
-    weights = group["property_weights"]
-    for name, dataset in group["properties"].items():
-        value = _value(dataset)
+    properties, weights = group["properties"], group["property_weights"]
+    for name in properties:
+        value = _value(properties, name)
         if value is None:
             continue
         place: dict[str, Any] = atoms.arrays if _is_per_atom(name, value, len(atoms)) else atoms.info
         place[KEYS.get(name, name)] = value
-        if name in weights and np.any(np.asarray(_value(weights[name])) != 1.0):
-            atoms.info[f"config_{name}_weight"] = _value(weights[name])
-    config_type, weight = _value(group["config_type"]), _value(group["weight"])
+        if name in weights:
+            own = _value(weights, name)
+            if np.any(np.asarray(own) != 1.0):
+                atoms.info[f"config_{name}_weight"] = own
+    config_type, weight = _value(group, "config_type"), _value(group, "weight")
     atoms.info |= {} if config_type is None else {"config_type": config_type}
     atoms.info |= {} if weight in (None, 1.0) else {"config_weight": weight}
     return atoms
@@ -161,8 +163,15 @@ def _is_per_atom(name: str, value: Any, n_atoms: int) -> bool:
     return np.ndim(value) > 0 and len(value) == n_atoms
 
 
-def _value(dataset: Any) -> Any:
-    """MACE writes None as the text "None", and texts are bytes when read."""
-    value = dataset[()]
+def _value(group: Any, name: str) -> Any:
+    """MACE writes None as the text "None", and texts are bytes when read. Numbers are read without h5py's wrappers."""
+    import h5py
+
+    dataset = h5py.h5d.open(group.id, name.encode())
+    if dataset.dtype.kind in "fiub":
+        array = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        return array[()]
+    value = group[name][()]
     value = value.decode() if isinstance(value, bytes) else value
     return None if isinstance(value, str) and value == "None" else value
