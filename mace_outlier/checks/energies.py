@@ -1,5 +1,7 @@
 """Check `energies`: what no composition explains, groups in another unit or of another reference, spin and charge."""
 
+from collections import Counter
+
 import numpy as np
 
 from .evidence import Evidence
@@ -8,7 +10,7 @@ from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .groups import all_electron, groups
 from .offsets import offsets
 from .spins import spins
-from .units import unit_of_ratio
+from .units import RATIO_NEAR, unit_of_ratio
 
 FIX = "recompute them, or leave them out"
 NO_BOND = "below what their composition has: no bond is worth that"
@@ -24,29 +26,41 @@ def check(evidence: Evidence) -> list[Finding]:
     return found + offsets(evidence) + all_electron(evidence) + spins(evidence)
 
 
-def _usual(evidence: Evidence, known: Expected) -> np.ndarray:
+def _usual(evidence: Evidence, known: Expected, sigmas: float) -> np.ndarray:
     """How far energies (eV/atom) of such a composition may lie from their middle, (N,)."""
-    return np.maximum(evidence.settings.sigmas * known.spread, evidence.settings.least_spread)
+    return np.maximum(sigmas * known.spread, evidence.settings.least_spread)
 
 
 def _units(evidence: Evidence, known: Expected, taken: np.ndarray) -> list[Finding]:
     """Single energies whose ratio to those of their composition is that of two units."""
     survey, found = evidence.survey, []
-    off = np.flatnonzero((np.abs(known.residual) > _usual(evidence, known)) & ~taken)
-    units = np.array([unit_of_ratio(ratio) for ratio in (survey.frames["energy"][off] / known.energy[off]).tolist()])
+    usual = _usual(evidence, known, evidence.settings.sigmas_unit)
+    off = np.flatnonzero((np.abs(known.residual) > usual) & ~taken)
+    ratios = survey.frames["energy"][off] / known.energy[off]
+    units = _agreed(ratios)
     sources = survey.frames["source"][off]
-    for source, unit in sorted({(int(s), str(u)) for s, u in zip(sources, units, strict=True) if u}):
-        rows = off[(sources == source) & (units == unit)]
+    for source, unit in sorted({(int(s), u) for s, u in zip(sources, units.tolist(), strict=True) if u}):
+        own = (sources == source) & (units == unit)
+        rows, ratio = off[own], float(np.median(ratios[own]))
         taken[rows] = True
-        ratio = float(np.median(survey.frames["energy"][rows] / known.energy[rows]))
         what = (
             f"{len(rows)} energ{'ies are' if len(rows) > 1 else 'y is'} {ratio:.4g} times that of such a composition: "
         )
-        path = survey.sources[source].path
-        found.append(
-            Finding("energies", CERTAIN, what + unit, "convert them to eV", rows, path, {"ratio": ratio, "unit": unit})
-        )
+        path, numbers = survey.sources[source].path, {"ratio": ratio, "unit": unit}
+        found.append(Finding("energies", CERTAIN, what + unit, "convert them to eV", rows, path, numbers))
     return found
+
+
+def _agreed(ratios: np.ndarray) -> np.ndarray:
+    """Name the units of ratios, (N,) of texts; those of a few that lie near one that more have are that one."""
+    units = np.array([unit_of_ratio(ratio) for ratio in ratios.tolist()], dtype=object)
+    logs, settled = np.log(np.maximum(ratios, 1e-12)), units == ""
+    for name, _ in Counter(units[~settled].tolist()).most_common():
+        own = (units == name) & ~settled
+        if own.any():
+            near = (np.abs(logs - np.median(logs[own])) < 2 * RATIO_NEAR) & ~settled
+            units[near], settled = name, settled | near
+    return units
 
 
 def _gross(evidence: Evidence, known: Expected, taken: np.ndarray) -> list[Finding]:
@@ -55,7 +69,7 @@ def _gross(evidence: Evidence, known: Expected, taken: np.ndarray) -> list[Findi
     What is above may be right: a restricted calculation of separated atoms lies some 10 eV too high.
     """
     frames, s = evidence.survey.frames, evidence.settings
-    usual, residual = _usual(evidence, known), known.residual
+    usual, residual = _usual(evidence, known, s.sigmas), known.residual
     deep = np.maximum(s.gross, usual)
     certain = ~taken & (residual < -deep)
     below = ~taken & ~certain & (residual < -np.maximum(s.below, usual))

@@ -60,6 +60,7 @@ class Settings:
 
     # --- energies --------------------------------------------------------------------------------------------------
     sigmas: float = 10.0  # robust standard deviations of the group: far outside of thermal tails
+    sigmas_unit: float = 5.0  # the same, for an energy that is another one times a unit: that says much by itself
     least_spread: float = 1.0  # eV/atom: groups of few equal frames have no spread that says something
     all_electron: float = 0.03  # of the ratio: the formula for free atoms is right to 1 %, bonds are less than 1 %
     below: float = 3.0  # eV/atom below what the like has: bonds of a composition differ by less

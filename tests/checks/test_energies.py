@@ -30,6 +30,15 @@ def test_single_energies_in_another_unit(tmp_path):
     assert "they are in hartree, the others in eV" in finding.what
 
 
+def test_what_scatters_between_two_units_is_in_the_one_that_most_are_in(tmp_path):
+    frames = absolute(series(30), -5.0)
+    for atoms, cohesion in zip(frames[::5], (1.0, 1.0, 1.0, 1.0, 1.13, 0.95), strict=True):
+        atoms.info["REF_energy"] *= cohesion / units.Hartree  # 1.13: nearer to the ratio of kcal/mol
+    (finding,) = sure(found(tmp_path, "energies", frames))
+    assert list(finding.rows) == [0, 5, 10, 15, 20, 25]
+    assert "they are in hartree" in finding.what
+
+
 @pytest.mark.parametrize(("shift", "certainty"), [(-4.0, "likely"), (-40.0, "certain"), (30.0, "look"), (-1.0, None)])
 def test_gross_energies(tmp_path, shift, certainty):
     frames = absolute(series(30), -500.0)
