@@ -9,6 +9,7 @@ from .cli.output import may_be_unread
 
 # command -> (module with `add_arguments(parser)` and `run(arguments)`, help); loaded only when asked for
 COMMANDS = {
+    "check": ("cli.check", "what is wrong with labels, before any training and without a model"),
     "report": ("cli.report", "which configurations look wrong: a table here, and a page with figures"),
     "export": ("cli.export", "the training set as two files: suspects, and trusted configurations"),
     "audit": ("cli.audit", "the same scores for a data set and a trained model, without training"),

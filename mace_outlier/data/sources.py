@@ -98,39 +98,60 @@ def _read_database(path: Path) -> Iterator[Atoms]:
 
 
 def _read_hdf5(path: Path) -> Iterator[Atoms]:
-    """Frame k * batch_size + i is config_batch_<k>/config_<i>, whatever the order in the file."""
+    yield from read_hdf5(path, 0, hdf5_size(path))
+
+
+def hdf5_size(path: Path) -> int:
+    """Return the number of configurations in MACE's HDF5."""
     import h5py
 
     with h5py.File(path, "r") as file:
         if "config_batch_0" not in file:
             raise ValueError("no HDF5 file of mace_prepare_data: it has no group config_batch_0")
+        return len(file) * len(file["config_batch_0"])  # all batches are of this size, and MACE reads no others
+
+
+def read_hdf5(path: Path, start: int, stop: int) -> Iterator[Atoms]:
+    """Yield frames start to stop - 1; k * batch_size + i is config_batch_<k>/config_<i>, whatever the file's order."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
         batch_size = len(file["config_batch_0"])
-        for batch in range(len(file)):
-            for index in range(batch_size):
-                yield _from_hdf5(file[f"config_batch_{batch}/config_{index}"])
+        for frame in range(start, stop):
+            batch, index = divmod(frame, batch_size)
+            yield _from_hdf5(file[f"config_batch_{batch}/config_{index}"])
 
 
 def _from_hdf5(group: Any) -> Atoms:
     """A configuration with the info and arrays of which MACE's `config_from_atoms` makes the same one again."""
-    cell, pbc = _value(group["cell"]), _value(group["pbc"])
-    atoms = Atoms(numbers=group["atomic_numbers"][()], positions=group["positions"][()], cell=cell, pbc=pbc)
-    weights = {name: _value(dataset) for name, dataset in group["property_weights"].items()}
-    for name, dataset in group["properties"].items():
-        value = _value(dataset)
-        if value is not None:
-            per_atom = name not in PER_CONFIGURATION and np.shape(value)[:1] == (len(atoms),)
-            place: dict[str, Any] = atoms.arrays if per_atom else atoms.info
-            place[KEYS.get(name, name)] = value
-            if np.any(weights.get(name, 1.0) != 1.0):
-                atoms.info[f"config_{name}_weight"] = weights[name]
-    config_type, weight = _value(group["config_type"]), _value(group["weight"])
+    cell, pbc = _value(group, "cell"), _value(group, "pbc")
+    atoms = Atoms(numbers=_value(group, "atomic_numbers"), positions=_value(group, "positions"), cell=cell, pbc=pbc)
+    properties, weights = group["properties"], group["property_weights"]
+    for name in properties:
+        value = _value(properties, name)
+        if value is None:
+            continue
+        per_atom = name not in PER_CONFIGURATION and np.shape(value)[:1] == (len(atoms),)
+        place: dict[str, Any] = atoms.arrays if per_atom else atoms.info
+        place[KEYS.get(name, name)] = value
+        weight = _value(weights, name) if name in weights else 1.0
+        if np.any(weight != 1.0):
+            atoms.info[f"config_{name}_weight"] = weight
+    config_type, weight = _value(group, "config_type"), _value(group, "weight")
     atoms.info |= {} if config_type is None else {"config_type": config_type}
     atoms.info |= {} if weight in (None, 1.0) else {"config_weight": weight}
     return atoms
 
 
-def _value(dataset: Any) -> Any:
-    """MACE writes None as the text "None", and texts are bytes when read."""
-    value = dataset[()]
+def _value(group: Any, name: str) -> Any:
+    """MACE writes None as the text "None", and texts are bytes when read. Numbers are read without h5py's wrappers."""
+    import h5py
+
+    dataset = h5py.h5d.open(group.id, name.encode())
+    if dataset.dtype.kind in "fiub":
+        array = np.empty(dataset.shape, dataset.dtype)
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+        return array[()]
+    value = group[name][()]
     value = value.decode() if isinstance(value, bytes) else value
     return None if isinstance(value, str) and value == "None" else value

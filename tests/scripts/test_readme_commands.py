@@ -21,13 +21,14 @@ def test_report_export_and_audit_as_the_readme_has_them(mace):
     write(mace.folder / "new_data.xyz", frames[::-1])
     mace.train("water", "--loss=ema_robust", "--seed=123", "--energy_weight=100", "--forces_weight=1")
     commands = re.findall(r"^(mace_outlier \w+\b.*?)(?: +#.*)?$", README, flags=re.M)
-    assert [command.split()[1] for command in commands] == ["report", "report", "export", "audit", "doctor"]
+    assert [command.split()[1] for command in commands] == ["report", "report", "export", "audit", "check", "doctor"]
     truth = re.search(r"`(--truth \w+)`", REPORTS)[1]
     output = ""
     for command in [*commands, f"{commands[0]} {truth}"]:
         program, *arguments = shlex.split(command)
         done = mace.start(str(Path(sys.executable).with_name(program)), *arguments)
-        assert done.returncode == 0, done.stderr
+        expected = 1 if "check" in command else 0  # wrong labels are there
+        assert done.returncode == expected, done.stderr
         output += done.stdout
     assert "AUROC 1" in output
     suspects, trusted = read(mace.folder / "s.xyz", ":"), read(mace.folder / "t.xyz", ":")

@@ -1,0 +1,9 @@
+"""One thread a process, and the modules of scripts/ importable; imported first."""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+BENCHMARKS = Path(__file__).resolve().parent.parent
+sys.path.append(str(BENCHMARKS.parent / "scripts"))

@@ -1,0 +1,10 @@
+"""What can be said of labels before any training, without a model. Numpy, scipy and ASE: no torch, no MACE.
+
+Read in this order: `settings` (every number, with its reason), `inputs` (which files, keys and options), `reading`
+(files in chunks), `frame` (labels of a frame and what is wrong with them), `shape` (distances, fingerprint), `work`
+(energy against work for near frames), `examine` (what is kept of a frame), `survey` (one pass over all files),
+`evidence` (what several checks need), `finding`, then a module for each check, by the names in `catalogue`:
+
+    labels, units, series ("work"), net_force, duplicates, energies (expected, groups, offsets, spins), geometry,
+    options ("settings")
+"""

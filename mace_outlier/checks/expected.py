@@ -1,0 +1,97 @@
+"""What energy is expected of each frame: that of its formula, or of its elements; robust against wrong labels."""
+
+from typing import NamedTuple
+
+import numpy as np
+from ase.data import atomic_numbers
+from ase.formula import Formula
+
+from ..data.shift import MAD_TO_SIGMA, SAMPLE, fit_shifts
+from .survey import Survey
+
+
+class Expected(NamedTuple):
+    """Of N frames; nan where nothing is known."""
+
+    energy: np.ndarray  # (N,) eV, of the frame's formula, or else of its elements
+    residual: np.ndarray  # (N,) eV/atom, above it
+    spread: np.ndarray  # (N,) eV/atom, robust standard deviation of the like
+    fitted: np.ndarray  # (N,) boolean: from the elements, not from frames of the same formula
+
+
+def expected(survey: Survey, fewest: int) -> Expected:
+    """The median of each formula with `fewest` frames; for others, a fit of one energy for each element."""
+    frames = survey.frames
+    atoms, energy = frames["atoms"].astype(float), frames["energy"]
+    each = energy / np.maximum(atoms, 1.0)
+    of_formula, spread_of_formula, enough = medians(each, frames["formula"], len(survey.formulas), fewest)
+    value, spread = of_formula[frames["formula"]], spread_of_formula[frames["formula"]]
+    fitted = ~enough[frames["formula"]] & (atoms > 0)
+    if fitted.any():
+        known = enough[frames["formula"]] | (atoms > 1)
+        fit = fit_elements(survey, np.flatnonzero(known & np.isfinite(energy)))[frames["formula"]]
+        value = np.where(fitted, fit, value)
+        rest = (each - fit)[known & np.isfinite(each) & np.isfinite(fit)]
+        width = MAD_TO_SIGMA * float(np.median(np.abs(rest - np.median(rest)))) if len(rest) else np.nan
+        spread = np.where(fitted, width, spread)
+    return Expected(value * atoms, each - value, spread, fitted)
+
+
+def medians(
+    values: np.ndarray, codes: np.ndarray, count: int, fewest: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Median and robust standard deviation of each group (G,), and which groups are large enough."""
+    middle, spread, enough = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, dtype=bool)
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(count + 1))
+    for code in range(count):
+        own = values[order[starts[code] : starts[code + 1]]]
+        own = own[np.isfinite(own)]
+        if len(own) >= fewest:
+            middle[code] = np.median(own)
+            spread[code] = MAD_TO_SIGMA * np.median(np.abs(own - middle[code]))
+            enough[code] = True
+    return middle, spread, enough
+
+
+def fit_elements(survey: Survey, rows: np.ndarray) -> np.ndarray:
+    """Energy for each atom of each formula (F,), eV: a sum over elements, fitted to rows; nan where it isn't known."""
+    frames, table = survey.frames, composition(survey)
+    if len(rows) > SAMPLE:
+        rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
+    counts = table[frames["formula"][rows]]
+    used = counts.any(axis=0)
+    shifts = fit_shifts(frames["energy"][rows], counts[:, used]) if len(rows) else np.zeros(0)
+    if not shifts.any():  # too few frames to tell
+        return np.full(len(table), np.nan)
+    totals = table[:, used] @ shifts / table.sum(axis=1)
+    totals[table[:, ~used].any(axis=1)] = np.nan
+    return np.asarray(totals)
+
+
+def composition(survey: Survey) -> np.ndarray:
+    """Atoms of each element in each formula, (F, Z) for the elements that occur, in the order of their numbers."""
+    parsed = [Formula(text).count() for text in survey.formulas]
+    numbers = sorted({atomic_numbers[symbol] for own in parsed for symbol in own})
+    return np.array([[own.get(symbol, 0) for symbol in _symbols(numbers)] for own in parsed], dtype=float).reshape(
+        -1, len(numbers)
+    )
+
+
+def _symbols(numbers: list[int]) -> list[str]:
+    from ase.data import chemical_symbols
+
+    return [chemical_symbols[number] for number in numbers]
+
+
+def free_atoms(survey: Survey) -> np.ndarray:
+    """All-electron energy of the free atoms of each formula (F,), hartree, to a percent (Englert and Schwinger, 1984).
+
+    E(Z) = -0.768745 Z^(7/3) + Z^2 / 2 - 0.269900 Z^(5/3)
+    """
+    parsed = [Formula(text).count() for text in survey.formulas]
+    return np.array([sum(n * _atom(atomic_numbers[symbol]) for symbol, n in own.items()) for own in parsed])
+
+
+def _atom(number: int) -> float:
+    return -0.5 if number == 1 else -0.768745 * number ** (7 / 3) + number**2 / 2 - 0.2699 * number ** (5 / 3)

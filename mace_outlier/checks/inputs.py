@@ -1,0 +1,136 @@
+"""Which files are checked, with which keys: the command line, or MACE's YAML file."""
+
+import ast
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..data.sources import HDF5, LMDB, find_source
+
+TRAIN, VALID, TEST = "train", "valid", "test"
+KEYS = {  # MACE's defaults
+    "energy": "REF_energy",
+    "forces": "REF_forces",
+    "stress": "REF_stress",
+    "virials": "REF_virials",
+    "total_charge": "total_charge",
+    "total_spin": "total_spin",
+    "head": "head",
+}
+FILES = {TRAIN: "train_file", VALID: "valid_file", TEST: "test_file"}
+SHARDS = ("*.h5", "*.hdf5", "*.lmdb", "*.aselmdb")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, what it is for, and where its labels are."""
+
+    path: str
+    role: str = TRAIN
+    head: str = "Default"
+    keys: Mapping[str, str] = field(default_factory=lambda: dict(KEYS))
+
+
+@dataclass
+class Inputs:
+    """Everything that the checks are told."""
+
+    sources: list[Source]
+    E0s: dict[str, Any] = field(default_factory=dict)  # head -> what the option says
+    r_max: float | None = None
+    training: bool = False  # whether these are the options of a training, or only files
+
+
+def shards(name: str) -> list[str]:
+    """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted."""
+    if not Path(name).is_dir():
+        find_source(name)
+        return [name]
+    found = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
+    if not found:
+        raise ValueError(f"{name}: no {', '.join(SHARDS)} in this folder")
+    return found
+
+
+def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any]) -> Inputs:
+    """Put together what is to be checked; the command line wins over the YAML file.
+
+    Args:
+        data: files named without a role.
+        given: options of the command line that are not None, by MACE's names.
+        config: MACE's YAML file.
+
+    Raises:
+        ValueError: nothing to check, a file that is missing, or options that can't be read.
+    """
+    options = {**config, **given}
+    sources = [Source(path, TRAIN, keys=keys_of(options, path)) for name in data for path in shards(name)]
+    heads = options.get("heads") or {}
+    heads = read_literal("heads", heads)
+    for head, own in (heads or {"Default": {}}).items():
+        if not isinstance(own, Mapping):
+            raise ValueError(f"heads: {head} should hold options (train_file ...), and is {own!r}")
+        merged = {**options, **own} if not heads else {**{k: v for k, v in options.items() if k[-5:] != "_file"}, **own}
+        sources += files_of(merged, head)
+    if not sources:
+        raise ValueError("nothing to check: name files, or --train_file, or --config with MACE's YAML file")
+    e0s = {head: own["E0s"] for head, own in heads.items() if own.get("E0s") is not None}
+    e0s = e0s or ({"Default": options["E0s"]} if options.get("E0s") is not None else {})
+    training = bool(config) or bool(options.get("train_file"))
+    r_max = options.get("r_max")
+    return Inputs(sources, {head: read_E0s(value) for head, value in e0s.items()}, r_max and float(r_max), training)
+
+
+def keys_of(options: Mapping[str, Any], path: str) -> dict[str, str]:
+    """Return where the labels are; those of HDF5 and LMDB have MACE's own names, whatever the options say."""
+    if Path(path).suffix.lower() in (*HDF5, *LMDB):
+        return dict(KEYS)
+    return {name: str(options.get(f"{name}_key") or key) for name, key in KEYS.items()}
+
+
+def files_of(options: Mapping[str, Any], head: str) -> list[Source]:
+    """Return the files of a head."""
+    found = []
+    for role, option in FILES.items():
+        names = options.get(option)
+        for name in [names] if isinstance(names, str) else names or []:
+            found += [Source(path, role, head, keys_of(options, path)) for path in shards(str(name))]
+    return found
+
+
+def read_literal(name: str, value: Any) -> Any:
+    """Return an option that may be the text of a Python literal."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError) as error:
+        raise ValueError(f"--{name}: can't be read ({error}): {value!r}") from error
+
+
+def read_E0s(value: Any) -> Any:  # noqa: N802, MACE's name
+    """Return E0s as a dictionary of numbers, or a word ("average", "estimated") as it is."""
+    if isinstance(value, str) and value.endswith(".json"):
+        value = json.loads(Path(value).read_text())
+    if isinstance(value, str) and not value.lstrip().startswith("{"):
+        return value
+    numbers = read_literal("E0s", value)
+    try:
+        return {int(z): float(energy) for z, energy in numbers.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"--E0s: a dictionary from atomic numbers to eV is needed, not {value!r}") from error
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return MACE's YAML file."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"--config {path}: no YAML file ({error})") from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f"--config {path}: options are expected, one in a line")
+    return dict(content)

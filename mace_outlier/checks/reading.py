@@ -1,0 +1,111 @@
+"""Files in chunks of frames that workers can read for themselves; order and frame numbers are those of MACE."""
+
+import io
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase.io
+from ase import Atoms
+
+from ..data.sources import HDF5, find_source, hdf5_size, read_frames, read_hdf5
+
+XYZ = (".xyz", ".extxyz")
+
+
+@dataclass
+class Chunk:
+    """Frames `start` and on of a file, after `before` frames of the chunk before, to compare with.
+
+    The frames themselves (`atoms`), their text, or only which of them to read.
+    """
+
+    source: int
+    path: Path
+    start: int
+    before: int
+    stop: int = 0
+    text: str = ""
+    atoms: list[Atoms] = field(default_factory=list)
+    sampled: bool = False  # whether frames are sent back
+
+    def frames(self) -> Iterator[Atoms]:
+        """Yield the frames, those of the chunk before first; raises ValueError for what can't be read."""
+        first = self.start - self.before
+        frames = self._frames(first)
+        for number in itertools.count(first):
+            try:
+                atoms = next(frames)
+            except StopIteration:
+                return
+            except Exception as error:  # readers raise anything
+                raise ValueError(
+                    f"{self.path}: frame {number} can't be read ({type(error).__name__}: {error})"
+                ) from error
+            yield atoms
+
+    def _frames(self, first: int) -> Iterator[Atoms]:
+        if self.atoms:
+            return iter(self.atoms)
+        if self.text:
+            return ase.io.iread(io.StringIO(self.text), index=":", format="extxyz")
+        return read_hdf5(self.path, first, self.stop)
+
+
+def chunks(source: int, name: str, size: int, back: int) -> Iterator[Chunk]:
+    """Cut a file into chunks of `size` frames, each with the `back` frames before it.
+
+    The first sixteen are sampled, and those whose number is a power of two: enough of any file, little of a large one.
+    """
+    path = find_source(name)
+    suffix = path.suffix.lower()
+    cut = _of_text if suffix in XYZ else _of_hdf5 if suffix in HDF5 else _of_frames
+    for number, chunk in enumerate(cut(source, path, size, back)):
+        chunk.sampled = number < 16 or number & (number - 1) == 0
+        yield chunk
+
+
+def _of_hdf5(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:
+    try:
+        count = hdf5_size(path)
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{path}: can't be read ({error})") from error
+    for start in range(0, count, size):
+        yield Chunk(source, path, start, min(start, back), stop=min(start + size, count))
+
+
+def _of_frames(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:
+    frames, start = read_frames(str(path)), 0
+    kept: list[Atoms] = []
+    while own := list(itertools.islice(frames, size)):
+        yield Chunk(source, path, start, len(kept), atoms=kept + own)
+        start += len(own)
+        kept = (kept + own)[-back:]
+
+
+def _of_text(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:
+    """Workers parse: that is what takes the time."""
+    with path.open() as file:
+        texts, start = _frames_of_text(file, path), 0
+        kept: list[str] = []
+        while own := list(itertools.islice(texts, size)):
+            yield Chunk(source, path, start, len(kept), text="".join(kept + own))
+            start += len(own)
+            kept = (kept + own)[-back:]
+
+
+def _frames_of_text(file: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    for number in itertools.count():
+        line = file.readline()
+        if not line.strip():  # the end, for ASE as well
+            return
+        try:
+            lines = [line, *itertools.islice(file, int(line) + 1)]
+        except ValueError:
+            raise ValueError(
+                f"{path}: frame {number} begins with {line.strip()[:40]!r}, not with a number of atoms"
+            ) from None
+        if not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        yield "".join(lines)

@@ -1,0 +1,72 @@
+"""All numbers of the checks, each with its reason. None is fitted to a data set; see benchmarks/checks."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the checks depend on. Energies in eV or eV/atom, lengths in Angstrom, forces in eV/A."""
+
+    # --- the pass over the files -----------------------------------------------------------------------------------
+    chunk: int = 250  # frames that a worker gets at once: some 0.1 to 1 s of work
+    back: int = 5  # earlier frames that a frame is compared with: runs of up to four wrong steps are bridged
+    sample: int = 300  # frames that are held to compare all with all: 45,000 pairs, a second
+    sample_formulas: int = 24  # of as many formulas, so that each has a dozen frames at least
+    sample_atoms: float = 3e7  # most of frames^2 x atoms of one formula in the sample: a second as well
+    most_groups: int = 300  # files times config_types; beyond, groups are files: a name for each frame is no group
+
+    # --- energy against work ---------------------------------------------------------------------------------------
+    step: float = 0.5  # largest displacement of an atom: a third of a bond; beyond, no expansion holds
+    morse: float = 2.0  # 1/A, width of a Morse bond in the bound of the error (`work`): 1.9 in H2, 2.7 in N2, 1.4 in W
+    bound: float = 1.2  # times that bound: between its two limits it is 15 % short
+    bound_clear: float = 2.0  # the same, for "certain": bonds of a = 3 and more
+    converged: float = 0.005  # eV/atom. Calculations are converged to 0.001: five times that is another calculation
+    converged_clear: float = 0.020  # eV/atom, for "certain": more than what k-points or a cut-off leave
+    informative: float = 4.0  # an agreement counts where the tolerance is at most so many times `converged`
+    set_size: int = 3  # frames that agree, before they can outvote another one
+    outvoted: float = 2.0  # times as many frames have to agree as those that they outvote
+    slope_pairs: int = 20  # pairs from which sign and unit of the forces of a file are taken
+    slope_frames: int = 8  # frames in them
+    slope_width: float = 2.0  # both regressions (energy on work, work on energy) agree within this factor: it is known
+    slope_one: float = 1.5  # a slope within this factor of 1 is right; the unit that comes next is eV/bohr, 1.89
+    slope_right: float = 0.2  # share of the pairs that say 1: as many as right frames make if half of all are wrong
+    slope_sharp: float = 0.3  # a pair says something where the error of its work is below this share of it
+    slope_near: float = 1.12  # factor within which a slope is that of a unit; kcal/mol and hartree are 1.18 apart
+    group_pairs: int = 5  # pairs of near frames in two groups from which an offset is taken
+
+    # --- forces ----------------------------------------------------------------------------------------------------
+    drift: float = 0.05  # eV/A: |sum of forces| / sqrt(atoms), the error of each force; coarse grids leave 0.03
+    drift_share: float = 0.10  # of the root mean square force, at least
+    drift_typical: float = 10.0  # times the median of its group: what all frames have is the method, not the frame
+    drift_clear: float = 0.5  # of the root mean square force: half of what the forces say is error
+    many: float = 0.5  # share of a group from which a fault is called that of the group
+
+    # --- geometry --------------------------------------------------------------------------------------------------
+    cutoff: float = 4.0  # A, of the pairs in the fingerprint: second neighbours in nearly everything
+    cutoff_bonds: float = 3.0  # A: bonds in anything but caesium
+    most_pairs: int = 2000  # atoms; beyond, the cutoff is that of bonds
+    same_place: float = 0.1  # A
+    closer: float = 0.5  # of the sum of covalent radii; the shortest bonds have 0.75, cold compression to 100 GPa 0.7
+    overlapping: float = 0.3  # of it: inside of the core of any pseudopotential
+    thin: float = 1.0  # A^3 an atom: diamond has 5.7
+    rare: int = 2  # frames: an element in so few can't be learnt
+    asymmetry: float = 1e-3  # forces vanish by symmetry where the sum of directions to the neighbours is below this
+
+    # --- duplicates ------------------------------------------------------------------------------------------------
+    same: float = 2e-6  # relative difference of fingerprints: positions with six decimals
+    same_energy: float = 0.001  # eV/atom: what calculations are converged to
+    same_force: float = 0.02  # eV/A, of the root mean square force; twice the usual threshold of a relaxation
+    leak: float = 0.01  # share of the validation frames that are in the training set, for "certain"
+
+    # --- energies --------------------------------------------------------------------------------------------------
+    sigmas: float = 10.0  # robust standard deviations of the group: far outside of thermal tails
+    sigmas_unit: float = 5.0  # the same, for an energy that is another one times a unit: that says much by itself
+    least_spread: float = 1.0  # eV/atom: groups of few equal frames have no spread that says something
+    all_electron: float = 0.03  # of the ratio: the formula for free atoms is right to 1 %, bonds are less than 1 %
+    below: float = 3.0  # eV/atom below what the like has: bonds of a composition differ by less
+    short: float = 0.8  # of the sum of covalent radii: a frame with such distances may have any high energy
+    gross: float = 10.0  # eV/atom: more than the strongest binding energy there is
+    reference: float = 2.0  # eV/atom between groups of different formulas, after a fit of E0s: another reference
+    free_atom: float = 0.1  # eV between E0s and an isolated atom of the data
+    cohesion: tuple[float, float] = (-15.0, 5.0)  # eV/atom, energy without E0s: median of any sensible data set
+    fewest: int = 8  # frames of a group that can be compared with others

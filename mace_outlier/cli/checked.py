@@ -1,0 +1,131 @@
+"""What `mace_outlier check` shows and writes. Nothing out of a data file reaches the terminal unseen."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding, ranges
+from ..checks.survey import Survey
+from ..files import replacing
+from ..report.terminal import console
+from ..report.text import clean, of_many
+
+STYLES = {CERTAIN: "bold red", LIKELY: "bold yellow", LOOK: "dim"}
+MOST = 40  # findings that are shown; the JSON file has all
+
+
+def show(survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> None:
+    """Print how many and what."""
+    out = console()
+    out.print(Text(headline(survey, findings), style="bold"))
+    if findings:
+        out.print(table(survey, findings))
+    if len(findings) > MOST:
+        out.print(Text(f"and {len(findings) - MOST} more: see --json"))
+    out.print(Text(f"Checks: {', '.join(names)}.", style="dim"))
+
+
+def headline(survey: Survey, findings: Sequence[Finding]) -> str:
+    """Say how many frames were read, and how sure what was found is."""
+    read = f"{of_many(len(survey.frames), 'frame')} in {of_many(len(survey.sources), 'file')}"
+    counts = {name: sum(finding.certainty == name for finding in findings) for name in STYLES}
+    if not findings:
+        return f"{read}: nothing found."
+    parts = [
+        f"{counts[CERTAIN]} certainly wrong" if counts[CERTAIN] else "",
+        f"{counts[LIKELY]} likely" if counts[LIKELY] else "",
+        f"{counts[LOOK]} to look at" if counts[LOOK] else "",
+    ]
+    return f"{read}. {of_many(len(findings), 'finding')}: {', '.join(part for part in parts if part)}."
+
+
+def table(survey: Survey, findings: Sequence[Finding]) -> Table:
+    """A row for each finding: how sure, which check, what, which frames, what to do."""
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    result.add_column("sure", no_wrap=True)
+    result.add_column("check", no_wrap=True)
+    result.add_column("what, and where", overflow="fold", ratio=5)
+    result.add_column("what to do", overflow="fold", ratio=3)
+    for finding in findings[:MOST]:
+        where = frames_of(survey, finding)
+        result.add_row(
+            Text(finding.certainty, style=STYLES[finding.certainty]),
+            Text(finding.check),
+            Text(clean(finding.what, 600) + (f"\n{where}" if where else "")),
+            Text(clean(finding.fix, 300)),
+        )
+    return result
+
+
+def frames_of(survey: Survey, finding: Finding) -> str:
+    """Name file and frames: "train.xyz: frames 3, 7-9 ... (123)"."""
+    parts = []
+    for path, frames in by_file(survey, finding.rows).items():
+        name = clean(path, 60)
+        whole = len(frames) == _size(survey, path) and len(frames) > 1
+        word = "frame" if len(frames) == 1 else "frames"
+        which = "all frames" if whole else f"{word} {ranges(np.array(frames))}"
+        parts.append(f"{name}: {which} ({len(frames):,})")
+    group = finding.where.partition(", config_type ")[2]
+    if group:
+        parts.insert(0, f"config_type {clean(group, 40)}")
+    return "; ".join(parts) if parts else clean(finding.where, 80)
+
+
+def by_file(survey: Survey, rows: np.ndarray) -> dict[str, list[int]]:
+    """Frames by their files, in order."""
+    found: dict[str, list[int]] = {}
+    sources, frames = survey.frames["source"][rows], survey.frames["frame"][rows]
+    for number in np.unique(sources):
+        found.setdefault(survey.sources[number].path, []).extend(frames[sources == number].tolist())
+    return found
+
+
+def _size(survey: Survey, path: str) -> int:
+    slices = [survey.of_source(n) for n, source in enumerate(survey.sources) if source.path == path]
+    return sum(own.stop - own.start for own in slices)
+
+
+def write_json(path: Path, survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> None:
+    """Write all findings with all of their frames."""
+    content = {
+        "files": [
+            {"path": source.path, "role": source.role, "head": source.head, "frames": own.stop - own.start}
+            for number, source in enumerate(survey.sources)
+            for own in [survey.of_source(number)]
+        ],
+        "checks": list(names),
+        "findings": [
+            {
+                "check": finding.check,
+                "certainty": finding.certainty,
+                "what": finding.what,
+                "fix": finding.fix,
+                "where": finding.where,
+                "count": len(finding.rows),
+                "frames": by_file(survey, finding.rows),
+                "numbers": _plain(finding.numbers),
+            }
+            for finding in findings
+        ],
+    }
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Builtins, and null for what is not finite: JSON has no NaN."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from ase.build import bulk
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
+from made_up_checks import KEYS, found, label, series, surveyed
+from structures import molecules
+
+from mace_outlier.checks.frame import Flag, labels_of
+
+
+def first(frames, **info):
+    frames[0].info.update(info)
+    return frames
+
+
+def with_forces(frames, forces):
+    frames[0].arrays["REF_forces"] = forces
+    return frames
+
+
+TABLE = [
+    (lambda f: first(f, REF_energy=np.nan), "the energy is NaN", "certain"),
+    (lambda f: first(f, REF_energy=-np.inf), "the energy is NaN or infinite", "certain"),
+    (lambda f: first(f, REF_energy="failed"), "a text stands where", "certain"),
+    (lambda f: first(f, REF_energy=np.arange(3.0)), "the wrong shape", "certain"),
+    (lambda f: with_forces(f, np.full((4, 3), np.nan)), "forces are NaN", "certain"),
+    (lambda f: with_forces(f, np.zeros((4, 3))), "all forces are exactly 0", "likely"),
+    (lambda f: first(f, REF_stress=np.zeros(6)), "the stress of a periodic cell is exactly 0", "likely"),
+    (lambda f: first(f, REF_stress=np.full(6, np.nan)), "the stress is NaN", "certain"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "text", "certainty"), TABLE, ids=[row[1] for row in TABLE])
+def test_what_is_wrong_with_one_label(tmp_path, spoil, text, certainty):
+    findings = found(tmp_path, "labels", spoil(series(6)))
+    matching = [finding for finding in findings if text in finding.what]
+    assert [(finding.certainty, list(finding.rows)) for finding in matching] == [(certainty, [0])]
+
+
+def test_right_labels_are_no_finding(tmp_path):
+    perfect = label(bulk("Cu", "fcc", a=3.7, cubic=True))
+    perfect.arrays["REF_forces"][:] = 0.0  # by symmetry
+    assert not found(tmp_path, "labels", [*series(5), perfect])
+    assert not found(tmp_path, "labels", molecules(6, cell=8.0))
+
+
+def test_energies_under_another_name(tmp_path):
+    frames = series(4)
+    for atoms in frames:
+        atoms.info["dft_energy"] = atoms.info.pop("REF_energy")
+    (finding,) = found(tmp_path, "labels", frames)
+    assert finding.certainty == "certain"
+    assert "'dft_energy'" in finding.what
+    assert finding.fix == "--energy_key=dft_energy"
+
+
+def test_no_label_at_all_and_no_frame(tmp_path):
+    frames = series(3)
+    for atoms in frames:
+        del atoms.info["REF_energy"], atoms.arrays["REF_forces"]
+    findings = found(tmp_path, "labels", frames)
+    assert [finding.certainty for finding in findings] == ["certain", "certain"]
+    assert found(tmp_path, "labels", [])[0].what == "the file holds no frame"
+
+
+def test_forces_that_ase_zeroed(tmp_path):
+    """Keys of ASE's own make MACE call get_forces, which applies constraints."""
+    atoms = series(1)[0]
+    atoms.calc = SinglePointCalculator(atoms, energy=1.0, forces=atoms.arrays["REF_forces"])
+    atoms.set_constraint(FixAtoms([0, 1]))
+    labels = labels_of(atoms, {**KEYS, "energy": "energy", "forces": "forces"})
+    assert labels.energy == 1.0
+    assert not labels.forces[:2].any()
+    assert labels.flags & Flag.FIXED
+
+
+def test_some_forces_are_zero_and_the_others_do_not_add_up(tmp_path):
+    frames = series(5)
+    frames[2].arrays["REF_forces"][:2] = 0.0
+    (finding,) = found(tmp_path, "labels", frames)
+    assert (finding.certainty, list(finding.rows)) == ("likely", [2])
+
+
+def test_other_keys_are_read(tmp_path):
+    frames = series(3)
+    survey = surveyed(tmp_path, frames)
+    np.testing.assert_allclose(survey.frames["energy"], [atoms.info["REF_energy"] for atoms in frames])

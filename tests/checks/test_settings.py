@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+from ase import Atoms
+from made_up_checks import found
+from structures import molecules
+
+from mace_outlier.checks.inputs import gather, read_config
+
+
+def atom(symbol, energy):
+    atoms = Atoms(symbol)
+    atoms.info.update(REF_energy=energy, config_type="IsolatedAtom")
+    atoms.arrays["REF_forces"] = np.zeros((1, 3))
+    return atoms
+
+
+def said(tmp_path, frames, **inputs):
+    return [(f.certainty, f.what) for f in found(tmp_path, "settings", frames, training=True, **inputs)]
+
+
+def test_E0s_against_the_data(tmp_path):  # noqa: N802
+    frames = [atom("H", -1.0), *molecules(20)]
+    assert not said(tmp_path, frames, E0s={"Default": {1: -1.0, 8: -2.0}})
+    (missing,) = said(tmp_path, frames, E0s={"Default": {1: -1.0}})
+    assert missing == ("certain", "no E0 of O, which the data have")
+    (other,) = said(tmp_path, frames, E0s={"Default": {1: -1.5, 8: -2.0}})
+    assert other[0] == "likely"
+    assert "its isolated atom has -1 eV" in other[1]
+    (unit,) = said(tmp_path, frames[1:], E0s={"Default": {1: -13.6, 8: -2041.0}})
+    assert unit[0] == "certain"
+    assert "no binding energy" in unit[1]
+
+
+def test_isolated_atoms_that_are_missing(tmp_path):
+    frames = molecules(20)
+    assert said(tmp_path, [atom("H", -1.0), *frames])[0][0] == "certain"
+    assert not said(tmp_path, [atom("H", -1.0), atom("O", -2.0), *frames])
+    assert not said(tmp_path, frames, E0s={"Default": "average"})
+    (average,) = said(tmp_path, frames[::2], E0s={"Default": "average"})  # one formula for two elements
+    assert average[0] == "look"
+
+
+def test_one_file_for_training_and_validation(tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text("1\n\nH 0 0 0\n")
+    inputs = gather([], {"train_file": str(path), "valid_file": str(path)}, {})
+    assert [source.role for source in inputs.sources] == ["train", "valid"]
+    from mace_outlier.checks import catalogue
+    from mace_outlier.checks.settings import Settings
+    from mace_outlier.checks.survey import survey
+
+    findings = catalogue.run(survey(inputs, Settings(), 1), ["settings"])
+    assert "one file is --train_file and --valid_file" in findings[0].what
+
+
+def test_files_keys_and_heads_of_a_training(tmp_path):
+    for name in ("a.xyz", "b.xyz", "c.xyz"):
+        (tmp_path / name).write_text("1\n\nH 0 0 0\n")
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"energy_key: dft\nr_max: 5\nheads:\n  one:\n    train_file: {tmp_path}/a.xyz\n    E0s: '{{1: -1.0}}'\n"
+        f"  two:\n    train_file: [{tmp_path}/b.xyz]\n    valid_file: {tmp_path}/c.xyz\n    energy_key: other\n"
+    )
+    inputs = gather([], {}, read_config(config))
+    got = [(source.path[-5:], source.role, source.head, source.keys["energy"]) for source in inputs.sources]
+    assert got == [
+        ("a.xyz", "train", "one", "dft"),
+        ("b.xyz", "train", "two", "other"),
+        ("c.xyz", "valid", "two", "other"),
+    ]
+    assert inputs.E0s == {"one": {1: -1.0}}
+    assert inputs.r_max == 5
+
+
+def test_preprocessed_files_have_keys_of_their_own_and_E0s_may_be_a_file(tmp_path):  # noqa: N802
+    (tmp_path / "a.h5").touch()
+    (tmp_path / "E0s.json").write_text('{"1": -1.0}')
+    options = {"energy_key": "dft", "train_file": str(tmp_path), "E0s": str(tmp_path / "E0s.json")}
+    inputs = gather([], options, {})
+    assert inputs.sources[0].keys["energy"] == "REF_energy"
+    assert inputs.E0s == {"Default": {1: -1.0}}
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({}, "nothing to check"),
+        ({"train_file": "missing.xyz"}, "no training file missing.xyz"),
+        ({"train_file": "a.xyz", "E0s": "{1: x}"}, "E0s"),
+        ({"heads": "[1"}, "heads"),
+    ],
+)
+def test_inputs_that_are_refused(tmp_path, monkeypatch, given, match):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n")
+    with pytest.raises(ValueError, match=match):
+        gather([], given, {})

@@ -1,0 +1,90 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from ase.db import connect
+from ase.io import write
+from made_up_checks import KEYS, series
+from structures import molecules, write_hdf5
+
+from mace_outlier.checks.inputs import Inputs, Source
+from mace_outlier.checks.settings import Settings
+from mace_outlier.checks.shape import is_symmetric, shape_of
+from mace_outlier.checks.survey import survey
+
+SMALL = dataclasses.replace(Settings(), chunk=2, back=4)
+
+
+def read(*paths, settings=None, workers=1):
+    return survey(Inputs([Source(str(path), keys=KEYS) for path in paths]), settings or Settings(), workers)
+
+
+@pytest.fixture
+def frames():
+    return series(14) + molecules(5)
+
+
+def test_chunks_and_workers_change_nothing(tmp_path, frames):
+    write(tmp_path / "a.xyz", frames)
+    once = read(tmp_path / "a.xyz", settings=dataclasses.replace(SMALL, chunk=100))
+    for workers in (1, 2):
+        other = read(tmp_path / "a.xyz", settings=SMALL, workers=workers)
+        assert other.formulas == once.formulas
+        np.testing.assert_array_equal(other.frames["frame"], np.arange(19))
+        for name in once.frames.dtype.names:
+            np.testing.assert_array_equal(other.frames[name], once.frames[name])
+        links = {(link["one"], link["two"]) for link in once.links}
+        assert links <= {(link["one"], link["two"]) for link in other.links}
+        assert len(once.links) >= 13
+
+
+def test_all_formats_say_the_same(tmp_path, frames):
+    write(tmp_path / "a.xyz", frames)
+    write_hdf5(tmp_path / "b.h5", frames[:10])
+    write_hdf5(tmp_path / "c.h5", frames[10:])
+    write(tmp_path / "d.xyz.gz", frames)
+    one = read(tmp_path / "a.xyz", settings=SMALL)
+    for other in (
+        read(tmp_path / "b.h5", tmp_path / "c.h5", settings=SMALL),
+        read(tmp_path / "d.xyz.gz", settings=SMALL),
+    ):
+        for name in ("atoms", "energy", "net_force", "rms_force", "nearest", "volume", "fingerprint"):
+            np.testing.assert_allclose(other.frames[name], one.frames[name], rtol=1e-5, atol=1e-6)
+    both = read(tmp_path / "b.h5", tmp_path / "c.h5")
+    assert (both.frames["frame"][10:] == np.arange(9)).all()
+    assert both.of_source(1) == slice(10, 19)
+    assert len(one.sample) == 19
+
+
+def test_an_ase_database(tmp_path, frames):
+    with connect(tmp_path / "a.db") as database:
+        for atoms in frames:
+            database.write(atoms, data={})
+    assert len(read(tmp_path / "a.db", settings=SMALL).frames) == 19
+
+
+@pytest.mark.parametrize("text", ["2\n\nH 0 0 0\n", "x\n", "1\nProperties=species:S:1:pos:R:3\nH 0 a 0\n"])
+def test_a_file_that_is_cut_short_or_none(tmp_path, text):
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n" + text)
+    with pytest.raises(ValueError, match="frame 1"):
+        read(tmp_path / "a.xyz")
+
+
+def test_the_sample_holds_something_of_every_kind(tmp_path, frames):
+    write(tmp_path / "a.xyz", frames)
+    kept = read(tmp_path / "a.xyz", settings=dataclasses.replace(SMALL, sample=6)).sample
+    assert len(kept) == 6
+    assert len({item.atoms.get_chemical_formula() for item in kept}) == 3
+
+
+def test_distances_over_the_border_of_small_and_skew_cells():
+    from ase.build import bulk
+
+    for atoms in (bulk("Cu", a=3.6), bulk("Cu", a=3.6, cubic=True), bulk("Cu", a=3.6) * (3, 1, 2)):
+        shape = shape_of(atoms, Settings())
+        assert shape.nearest == pytest.approx(3.6 / np.sqrt(2))
+        each = shape.fingerprint[:4] / len(atoms)
+        np.testing.assert_allclose(each, shape_of(bulk("Cu", a=3.6), Settings()).fingerprint[:4], rtol=1e-9)
+        assert is_symmetric(atoms, Settings())
+    atoms.positions[0] += [0.05, 0, 0]
+    assert not is_symmetric(atoms, Settings())
