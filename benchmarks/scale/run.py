@@ -31,6 +31,7 @@ from launches import robust, training_batch
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
+from mace_outlier.weights.features import Features
 from mace_outlier.weights.records import Records
 
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
@@ -50,7 +51,7 @@ ASSUMED = {
 def step_microseconds(size: int, repeats: int = 300) -> float:
     """One evaluation of the robust loss of three configurations, with its gradient; median."""
     loss = robust(mace_losses.WeightedEnergyForcesLoss(), "settled")
-    loss.weigher.records = Records(size)
+    loss.weigher.records, loss.weigher.features = Records(size), Features(size)
     batch, output = training_batch()
     generator, times = torch.Generator().manual_seed(0), []
     for _ in range(repeats):
