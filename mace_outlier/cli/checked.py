@@ -14,8 +14,8 @@ from rich.text import Text
 from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding, ranges
 from ..checks.survey import Survey
 from ..files import replacing
-from ..report.terminal import console
 from ..report.text import clean, of_many
+from .console import console
 
 STYLES = {CERTAIN: "bold red", LIKELY: "bold yellow", LOOK: "dim"}
 MOST = 40  # findings that are shown; the JSON file has all

@@ -39,9 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")
     from ..report.groups import find_groups
     from ..report.summary import summarise, with_categories, worst
-    from ..report.terminal import console, show
+    from ..report.terminal import show
     from ..report.truth import find_truth
     from ..results.reading import read_results
+    from .console import console
 
     results = read_results(arguments.run)
     if not len(results.table):

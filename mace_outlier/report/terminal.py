@@ -1,6 +1,5 @@
 """The report in a terminal. Nothing that comes from a data file is taken for markup or reaches the terminal unseen."""
 
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +16,7 @@ from .text import clean
 from .truth import Truth
 from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
 
-PIPED_WIDTH = 200  # columns where the output is no terminal
+MEASURED = 2000  # columns that a table may want, to be measured
 DROPPED = (
     "epochs\nseen",
     "atoms",
@@ -26,22 +25,6 @@ DROPPED = (
     "formula",
     "verdict",
 )  # if narrow, the first one first
-
-
-class OurConsole(Console):
-    """Rich's own would end the program, and the page would not be written."""
-
-    def on_broken_pipe(self) -> None:
-        """Leave it to `output.may_be_unread`."""
-        raise BrokenPipeError
-
-
-def console() -> Console:
-    """Return a console that shows text as it is."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode
-    options: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
-    return OurConsole(**options) if sys.stdout.isatty() else OurConsole(width=PIPED_WIDTH, **options)
 
 
 def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[Any], truth: Truth | None) -> None:
@@ -97,7 +80,7 @@ def _suspects(out: Console, worst: list[Any], summary: Summary, truth: Truth | N
         left_out += [" ".join(title.split()) for column in columns if column.title == title]
         columns = [column for column in columns if column.title != title]
         table = _table(f"The worst {len(worst)} of {summary.suspects:,} suspects", columns, worst)
-        if out.measure(table, options=out.options.update(max_width=10 * PIPED_WIDTH)).maximum <= out.width:
+        if out.measure(table, options=out.options.update(max_width=MEASURED)).maximum <= out.width:
             break
     notes = [f"files are in {clean(summary.folder)}"] if summary.folder else []
     notes += [f"left out for want of width: {', '.join(left_out)}"] if left_out else []
