@@ -7,20 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..data.sources import HDF5, LMDB, find_source
+from ..data.sources import HDF5, LMDB, find_source, shards
+from ..data.sources import KEYS as LABEL_KEYS
 
 TRAIN, VALID, TEST = "train", "valid", "test"
-KEYS = {  # MACE's defaults
-    "energy": "REF_energy",
-    "forces": "REF_forces",
-    "stress": "REF_stress",
-    "virials": "REF_virials",
-    "total_charge": "total_charge",
-    "total_spin": "total_spin",
-    "head": "head",
-}
+KEYS = {name: LABEL_KEYS[name] for name in ("energy", "forces", "stress", "virials")}  # MACE's defaults
+KEYS |= {name: name for name in ("total_charge", "total_spin", "head")}
 FILES = {TRAIN: "train_file", VALID: "valid_file", TEST: "test_file"}
-SHARDS = ("*.h5", "*.hdf5", "*.lmdb", "*.aselmdb")
 
 
 @dataclass(frozen=True)
@@ -43,15 +36,11 @@ class Inputs:
     training: bool = False  # whether these are the options of a training, or only files
 
 
-def shards(name: str) -> list[str]:
-    """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted."""
+def files_behind(name: str) -> list[str]:
+    """Return the files behind a name; raises ValueError for a file that is missing, or a folder without data."""
     if not Path(name).is_dir():
         find_source(name)
-        return [name]
-    found = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
-    if not found:
-        raise ValueError(f"{name}: no {', '.join(SHARDS)} in this folder")
-    return found
+    return shards(name)
 
 
 def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any]) -> Inputs:
@@ -66,7 +55,7 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
         ValueError: nothing to check, a file that is missing, or options that can't be read.
     """
     options = {**config, **given}
-    sources = [Source(path, TRAIN, keys=keys_of(options, path)) for name in data for path in shards(name)]
+    sources = [Source(path, TRAIN, keys=keys_of(options, path)) for name in data for path in files_behind(name)]
     heads = options.get("heads") or {}
     heads = read_literal("heads", heads)
     for head, own in (heads or {"Default": {}}).items():
@@ -96,7 +85,7 @@ def files_of(options: Mapping[str, Any], head: str) -> list[Source]:
     for role, option in FILES.items():
         names = options.get(option)
         for name in [names] if isinstance(names, str) else names or []:
-            found += [Source(path, role, head, keys_of(options, path)) for path in shards(str(name))]
+            found += [Source(path, role, head, keys_of(options, path)) for path in files_behind(str(name))]
     return found
 
 

@@ -15,6 +15,7 @@ from ase import Atoms
 
 HDF5 = (".h5", ".hdf5")
 LMDB = (".lmdb", ".aselmdb", ".mdb")
+SHARDS = ("*.h5", "*.hdf5", "*.lmdb", "*.aselmdb")  # the files of a folder that is given as training data
 UNKNOWN_SOURCE = "training set"  # a kind of data that we don't know; frame: position in it, counted over all heads
 BLOCK = 1000  # rows of an ASE database that are in memory at a time
 # MACE's name of a property -> the key that MACE reads by default. But ASE's reader takes "dipole" for a result of a
@@ -22,6 +23,20 @@ BLOCK = 1000  # rows of an ASE database that are in memory at a time
 KEYS = {name: f"REF_{name}" for name in ("energy", "forces", "stress", "virials", "charges", "dipole")}
 # these are never per atom, even where they have as many rows as there are atoms
 PER_CONFIGURATION = ("energy", "stress", "virials", "dipole", "polarizability")
+
+
+def shards(name: str) -> list[str]:
+    """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted.
+
+    Raises:
+        ValueError: the folder has none.
+    """
+    if not Path(name).is_dir():
+        return [name]
+    paths = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
+    if not paths:
+        raise ValueError(f"{name}: no {', '.join(SHARDS)} in this folder")
+    return paths
 
 
 def find_source(source: str, directory: str | Path | None = None) -> Path:

@@ -17,8 +17,6 @@ from typing import Any
 
 from ...run.options import number
 
-SHARDS = ("*.h5", "*.hdf5", "*.lmdb", "*.aselmdb")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command; names are those of MACE's training."""
@@ -43,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Evaluate, write the results, and show the report; raises ValueError where something doesn't fit."""
     if arguments.energy_weight == arguments.forces_weight == 0:
         raise ValueError("--energy_weight and --forces_weight are both 0: nothing is left to score")
-    sources = list(dict.fromkeys(source for name in arguments.data for source in shards(name)))  # each once
+    sources = sources_of(arguments.data)
     prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
     from ...__main__ import main
     from ...data.sources import find_source
@@ -63,14 +61,14 @@ def run(arguments: argparse.Namespace) -> None:
     main(["report", str(prefix), *(["--truth", arguments.truth] if arguments.truth else [])])
 
 
-def shards(name: str) -> list[str]:
-    """Return the files behind a name: a folder stands for its HDF5 or LMDB files, sorted."""
-    if not Path(name).is_dir():
-        return [name]
-    paths = sorted(str(path) for pattern in SHARDS for path in Path(name).glob(pattern))
-    if not paths:
-        raise ValueError(f"--data {name}: no {', '.join(SHARDS)} in this folder")
-    return paths
+def sources_of(names: list[str]) -> list[str]:
+    """Return the files that --data names, each once."""
+    from ...data.sources import shards
+
+    try:
+        return list(dict.fromkeys(source for name in names for source in shards(name)))
+    except ValueError as error:
+        raise ValueError(f"--data {error}") from error
 
 
 def load(arguments: argparse.Namespace) -> Any:
