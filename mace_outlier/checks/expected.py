@@ -3,8 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from ase.data import atomic_numbers
-from ase.formula import Formula
 
 from ..data.shift import MAD_TO_SIGMA, SAMPLE, fit_shifts
 from .survey import Survey
@@ -56,7 +54,7 @@ def medians(
 
 def fit_elements(survey: Survey, rows: np.ndarray) -> np.ndarray:
     """Energy for each atom of each formula (F,), eV: a sum over elements, fitted to rows; nan where it isn't known."""
-    frames, table = survey.frames, composition(survey)
+    frames, (_, table) = survey.frames, survey.composition
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
     counts = table[frames["formula"][rows]]
@@ -69,28 +67,13 @@ def fit_elements(survey: Survey, rows: np.ndarray) -> np.ndarray:
     return np.asarray(totals)
 
 
-def composition(survey: Survey) -> np.ndarray:
-    """Atoms of each element in each formula, (F, Z) for the elements that occur, in the order of their numbers."""
-    parsed = [Formula(text).count() for text in survey.formulas]
-    numbers = sorted({atomic_numbers[symbol] for own in parsed for symbol in own})
-    return np.array([[own.get(symbol, 0) for symbol in _symbols(numbers)] for own in parsed], dtype=float).reshape(
-        -1, len(numbers)
-    )
-
-
-def _symbols(numbers: list[int]) -> list[str]:
-    from ase.data import chemical_symbols
-
-    return [chemical_symbols[number] for number in numbers]
-
-
 def free_atoms(survey: Survey) -> np.ndarray:
     """All-electron energy of the free atoms of each formula (F,), hartree, to a percent (Englert and Schwinger, 1984).
 
     E(Z) = -0.768745 Z^(7/3) + Z^2 / 2 - 0.269900 Z^(5/3)
     """
-    parsed = [Formula(text).count() for text in survey.formulas]
-    return np.array([sum(n * _atom(atomic_numbers[symbol]) for symbol, n in own.items()) for own in parsed])
+    numbers, table = survey.composition
+    return np.asarray(table @ np.array([_atom(number) for number in numbers]))
 
 
 def _atom(number: int) -> float:

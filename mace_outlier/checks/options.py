@@ -8,7 +8,6 @@ from ase.data import atomic_numbers, chemical_symbols
 from ase.formula import Formula
 
 from .evidence import Evidence
-from .expected import composition
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .frame import Flag
 from .inputs import TRAIN
@@ -90,8 +89,7 @@ def binding(evidence: Evidence, head: str, given: dict[int, float]) -> np.ndarra
     survey, frames = evidence.survey, evidence.survey.frames
     of_head = np.array([source.head == head and source.role == TRAIN for source in survey.sources])
     use = of_head[frames["source"]] & (frames["atoms"] > 1) & np.isfinite(frames["energy"])
-    table = composition(survey)
-    numbers = sorted({atomic_numbers[symbol] for text in survey.formulas for symbol in Formula(text).count()})
+    numbers, table = survey.composition
     free = table @ np.array([given.get(number, np.nan) for number in numbers])
     return (frames["energy"][use] - free[frames["formula"][use]]) / frames["atoms"][use]
 
@@ -102,7 +100,7 @@ def _found(evidence: Evidence, head: str, option: Any) -> list[Finding]:
     missing = sorted(elements - set(atoms))
     if option == "average":
         used = np.unique(evidence.survey.frames["formula"])
-        rank = int(np.linalg.matrix_rank(composition(evidence.survey)[used]))
+        rank = int(np.linalg.matrix_rank(evidence.survey.composition[1][used]))
         if rank >= len(elements):
             return []
         what = f"--E0s=average: the compositions determine {rank} of {len(elements)} energies, the others are arbitrary"

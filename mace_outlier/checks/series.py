@@ -5,6 +5,7 @@ directly or through others, are a set; in each series of near frames the largest
 outside of it that contradicts one of its members is wrong. Where two sets are of similar size nobody can tell.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +52,7 @@ def check(evidence: Evidence) -> list[Finding]:
     return found + _undecided(evidence, verdicts)
 
 
+@lru_cache(maxsize=1)  # asked for by two checks
 def decide(evidence: Evidence) -> Verdicts:
     """Find the largest set that agrees in each series of near frames, and what contradicts it."""
     pairs, settings = evidence.near, evidence.settings

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import cached_property
 from multiprocessing import get_context
 
 import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from ase.formula import Formula
 from tqdm import tqdm
 
 from .examine import FRAME, LINK, Examined, Sampled, examine
@@ -49,6 +52,14 @@ class Survey:
         """Rows of a file."""
         ends = [*self.first_row[1:], len(self.frames)]
         return slice(self.first_row[source], ends[source])
+
+    @cached_property
+    def composition(self) -> tuple[list[int], np.ndarray]:
+        """Atomic numbers (Z,) of the elements that occur, in order, and atoms of each in each formula, (F, Z)."""
+        parsed = [Formula(text).count() for text in self.formulas]
+        numbers = sorted({atomic_numbers[symbol] for counts in parsed for symbol in counts})
+        table = [[counts.get(chemical_symbols[number], 0) for number in numbers] for counts in parsed]
+        return numbers, np.array(table, dtype=float).reshape(-1, len(numbers))
 
     def kinds(self) -> tuple[np.ndarray, list[str]]:
         """Code of file and config_type of each row (N,), and what they are called; of files where these are many."""
