@@ -103,7 +103,7 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     with run.tagging(loader, list(validation)), TAGGING.switched(True, afterwards=False):
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
-        run.finish(given["model"], loader, given["output_args"])
+        run.finish(given["model"], loader, given["output_args"], [of_head.dataset for of_head in validation])
     return result
 
 

@@ -23,6 +23,7 @@ class Readout(NamedTuple):
     studentised: Array  # (N,) in the unit of the values, divided by what the uncertainty of the readout adds
     predicted: Array  # (N,) by a readout fitted to the others
     penalty: float
+    coefficients: Array  # c (p,), fitted to all
 
 
 def leave_one_out(design: Array, values: Array, scale: Array, penalty: float | None = None) -> Readout:
@@ -44,28 +45,29 @@ def leave_one_out(design: Array, values: Array, scale: Array, penalty: float | N
     if penalty is None:
         scores = {}
         for candidate in PENALTIES:
-            residual, inverse = _solve(x, y, weight, candidate * unit)
+            residual, inverse, _ = _solve(x, y, weight, candidate * unit)
             alone = residual / (1 - (weight * _uncertainty(x, inverse)).clip(0.0, FULL))
             scores[candidate] = _score(alone)
             weight = _reweighted(residual)
         penalty = min(scores, key=lambda own: scores[own])
     for _ in range(PASSES):
-        residual, inverse = _solve(x, y, weight, penalty * unit)
+        residual, inverse, coefficients = _solve(x, y, weight, penalty * unit)
         weight = _reweighted(residual)
     uncertainty = _uncertainty(x, inverse)
     leverage = (weight * uncertainty).clip(0.0, FULL)
     alone = residual / (1 - leverage)
     studentised = alone / np.sqrt(1 + uncertainty / (1 - leverage))
-    return Readout(studentised * scale, values - alone * scale, penalty)
+    return Readout(studentised * scale, values - alone * scale, penalty, coefficients)
 
 
-def _solve(x: Array, y: Array, weight: Array, penalty: float) -> tuple[Array, Array]:
-    """Residuals (N,), and the inverse of the normal matrix."""
+def _solve(x: Array, y: Array, weight: Array, penalty: float) -> tuple[Array, Array, Array]:
+    """Residuals (N,), the inverse of the normal matrix, and the coefficients (p,)."""
     weighted = x * weight[:, None]
     normal = weighted.T @ x
     normal[np.diag_indices_from(normal)] += penalty * np.where(np.arange(x.shape[1]), 1.0, 1e-6)
     inverse = np.asarray(np.linalg.inv(normal), dtype=np.float64)
-    return y - x @ (inverse @ (weighted.T @ y)), inverse
+    coefficients = inverse @ (weighted.T @ y)
+    return y - x @ coefficients, inverse, coefficients
 
 
 def _uncertainty(x: Array, inverse: Array) -> Array:

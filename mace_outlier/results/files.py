@@ -28,7 +28,8 @@ COLUMNS = (
     "head", "split", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight",
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
-OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse")
+OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse", "cause_certainty", "cause_value")
+OPTIONAL_TEXT = ("cause",)  # and what belongs to it, see `causes.cause.Cause`; "": no suspect, or not examined
 
 
 def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 
 from ..files import replacing
-from .files import FORMAT, LARGEST_CSV, TEXT, about_path, sample_path, table_path
+from .files import FORMAT, LARGEST_CSV, OPTIONAL_TEXT, TEXT, about_path, sample_path, table_path
 
 
 def write_results(prefix: Path, table: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
@@ -32,7 +32,7 @@ def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
     from pyarrow import compute, csv
 
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
-    texts = {name: table[name].cast(pyarrow.string()) for name in TEXT if name in frame}
+    texts = {name: table[name].cast(pyarrow.string()) for name in (*TEXT, *OPTIONAL_TEXT) if name in frame}
     special = any(compute.any(compute.match_substring_regex(text, '[",\r\n]')).as_py() for text in texts.values())
     options = csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
     with path.open("wb") as file:

@@ -15,8 +15,10 @@ from ..method.settings import Settings
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import populations
+from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
+from .causes import cause_columns, causes_of, in_words
 from .fit_in_log import warn_of_doubts
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
@@ -49,6 +51,7 @@ class Logbook:
         self.arguments, self.wandb = arguments or {}, wandb
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
+        self.causes: Columns = {}  # of the suspects, once they were examined
 
     def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
         """Log one line for each head that was visited, and keep it for the report; see LossDistribution.describe."""
@@ -120,25 +123,38 @@ class Logbook:
         for path in writing.set_aside(self.prefix) if self.prefix is not None else ():
             logging.info(f"The results of an earlier run of this name are now {path}")
 
-    def save_sample(
-        self, model: Any, batches_of: Callable[[np.ndarray], Iterator[Any]], output_args: dict[str, bool]
+    def examine(
+        self,
+        model: Any,
+        batches_of: Callable[[np.ndarray], Iterator[Any]],
+        output_args: dict[str, bool],
+        features: Features | None,
     ) -> None:
-        """Evaluate some training configurations by the trained model; `batches_of(rows)` makes the host's batches."""
+        """Evaluate suspects and some others by the trained model, and note what is wrong with the suspects.
+
+        `batches_of(rows)` makes the host's batches of rows of the table. A fault is logged: see `save`.
+        """
         if self.prefix is None:
             return
-        training = self.splits[0]
-        table = columns_of(training)
-        suspects, others = sample.choose(table["weight"], table["zscore"], table["n_atoms"])
-        rows, device = np.concatenate((suspects, others)), training.records.table.device
+        table, device = self.table(), self.splits[0].records.table.device
+        heads = np.asarray(table["head"].codes)
+        chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
         try:
-            frames = sample.evaluate(model, batches_of(rows), device, output_args)
-            sample.write_sample(sample_path(self.prefix), frames, rows, len(suspects))
+            of = features or Features(0, None)
+            evaluated = sample.evaluate(model, batches_of(chosen.rows), device, output_args, of)
+            sample.write_sample(sample_path(self.prefix), evaluated.frames, chosen)
+            causes = causes_of(evaluated, chosen, heads)
         except Exception as error:
-            logging.error(f"The sample for the report's figures could not be evaluated: {error}")
+            logging.error(f"Suspects could not be examined, for the report's figures and causes: {error}")
+            return
+        if causes:
+            logging.info(f"What is wrong with the suspects: {in_words(causes)}")
+            self.causes = cause_columns(causes, chosen.suspects, len(heads))
+            self.save(finished=True)
 
     def table(self) -> Columns:
         """The columns of `results.COLUMNS`, one row for each configuration: training, then validation."""
-        return joined([columns_of(split) for split in self.splits])
+        return joined([columns_of(split) for split in self.splits]) | self.causes
 
     def about(self, finished: bool) -> dict[str, Any]:
         """What the report says of the run; see `results`."""

@@ -1,9 +1,9 @@
-"""The worst suspects and some other configurations, evaluated by the trained model: what the report draws."""
+"""Suspects and some other configurations, evaluated by the trained model: what causes and the report are made from."""
 
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,38 +13,66 @@ from ase.io import write
 from ..data.labels import LABELS
 from ..files import replacing
 from ..results.files import worst_first
+from ..weights.features import Features
 
-SUSPECTS, OTHERS = 100, 400
-LARGEST = 10_000  # atoms of the suspects, and of the others: a minute of evaluation at most
+SUSPECTS, OTHERS = 2_000, 400
+ATOMS, ATOMS_OF_OTHERS = 100_000, 10_000  # at most: on a CPU, a minute for each 10,000 of a large model
+DRAWN = 100  # suspects that go into the file, which the report draws
 
 
-def choose(weights: np.ndarray, zscores: np.ndarray, n_atoms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the suspects (weight below 1/2), worst first (NaN z-scores before all), and of others at random."""
+class Chosen(NamedTuple):
+    """Rows of the table."""
+
+    suspects: np.ndarray  # weight below 1/2, the worst first
+    others: np.ndarray  # at random, as many of each head
+
+    @property
+    def rows(self) -> np.ndarray:
+        """All of them."""
+        return np.concatenate((self.suspects, self.others))
+
+
+def choose(weights: np.ndarray, zscores: np.ndarray, n_atoms: np.ndarray, heads: np.ndarray) -> Chosen:
+    """Choose what is evaluated; all arrays (N,). Suspects with a NaN z-score come before all."""
     below = np.flatnonzero(weights < 0.5)
     worst = below[worst_first(weights[below], zscores[below], np.isnan(zscores[below]))]
-    suspects = _as_many_as_fit(worst[:SUSPECTS], n_atoms)
-    others = np.random.default_rng(0).permutation(np.flatnonzero(weights >= 0.5))[:OTHERS]
-    return suspects, _as_many_as_fit(others, n_atoms)
+    rng, names = np.random.default_rng(0), np.unique(heads)
+    others = [
+        rng.permutation(np.flatnonzero((weights >= 0.5) & (heads == name)))[: OTHERS // len(names)] for name in names
+    ]
+    fitting = [_as_many_as_fit(own, n_atoms, ATOMS_OF_OTHERS // len(names)) for own in others]
+    return Chosen(_as_many_as_fit(worst[:SUSPECTS], n_atoms, ATOMS), np.concatenate(fitting))
 
 
-def _as_many_as_fit(rows: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
-    return rows[np.cumsum(n_atoms[rows]) <= LARGEST]
+def _as_many_as_fit(rows: np.ndarray, n_atoms: np.ndarray, most: int) -> np.ndarray:
+    return rows[np.cumsum(n_atoms[rows]) <= most]
 
 
-def evaluate(model: Any, batches: Iterator[Any], device: torch.device, output_args: dict[str, bool]) -> list[Atoms]:
-    """Evaluate the host's `model` on batches of the host; labels and predictions in the names of `results`."""
-    frames: list[Atoms] = []
+class Evaluated(NamedTuple):
+    """Configurations as the trained model sees them."""
+
+    frames: list[Atoms]  # labels and predictions in the names of `results`
+    measured: torch.Tensor  # (N, EXTRA + K) see Features
+
+
+def evaluate(
+    model: Any, batches: Iterator[Any], device: torch.device, output_args: dict[str, bool], features: Features
+) -> Evaluated:
+    """Evaluate the host's `model` on batches of the host."""
+    frames, measured = list[Atoms](), []
+    strained = output_args.get("stress", False) or output_args.get("virials", False)
     for batch in batches:
         batch = batch.to(device)
         output = model(
             batch.to_dict(),
             training=False,
             compute_force=output_args.get("forces", False),
-            compute_virials=False,
-            compute_stress=False,
+            compute_virials=strained,
+            compute_stress=strained,
         )
         frames += _frames(batch, output, model.atomic_numbers)
-    return frames
+        measured.append(features.measure(batch, output).cpu())
+    return Evaluated(frames, torch.cat(measured) if measured else torch.empty(0, 0))
 
 
 def _frames(batch: Any, output: dict[str, Any], atomic_numbers: torch.Tensor) -> Iterator[Atoms]:
@@ -66,7 +94,19 @@ def _frames(batch: Any, output: dict[str, Any], atomic_numbers: torch.Tensor) ->
             atoms.info["isolated_atoms_energy"] = isolated.item()
         if output.get("forces") is not None:
             atoms.arrays["predicted_forces"] = _array(output["forces"][first:last])
+        if output.get("stress") is not None:
+            atoms.info |= _stress(batch, output, i, atoms.get_volume())
         yield atoms
+
+
+def _stress(batch: Any, output: dict[str, Any], i: int, volume: float) -> dict[str, np.ndarray]:
+    """Label and prediction, eV/A^3; the label of virials divided by the volume (stress = -virials / V)."""
+    stress = {"predicted_stress": _array(output["stress"][i])}
+    if _has_label(batch, "stress", i):
+        stress["reference_stress"] = _array(batch["stress"][i])
+    elif _has_label(batch, "virials", i):
+        stress["reference_stress"] = -_array(batch["virials"][i]) / volume
+    return stress
 
 
 def _has_label(batch: Any, label: str, i: int) -> bool:
@@ -77,15 +117,20 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
 
 
-def write_sample(path: Path, frames: list[Atoms], rows: np.ndarray, suspects: int) -> None:
-    """Write the evaluated configurations of `rows`, the first so many of which are suspects."""
-    for i, (atoms, row) in enumerate(zip(frames, rows.tolist(), strict=True)):
-        atoms.info |= {"row": row, "kind": "suspect" if i < suspects else "other"}
+def write_sample(path: Path, frames: list[Atoms], chosen: Chosen) -> None:
+    """Write evaluated configurations: the worst suspects, and the others."""
+    drawn, suspects = frames[:DRAWN][: len(chosen.suspects)], len(chosen.suspects)
+    for kind, own, rows in (
+        ("suspect", drawn, chosen.suspects),
+        ("other", frames[suspects:], chosen.others),
+    ):
+        for atoms, row in zip(own, rows.tolist(), strict=False):  # not all suspects are drawn
+            atoms.info |= {"row": row, "kind": kind}
     with replacing(path) as temporary:
-        write(temporary, frames, format="extxyz")
+        write(temporary, [*drawn, *frames[suspects:]], format="extxyz")
 
 
-def batches_of(dataset: Any, positions: list[int], loader: Any) -> Iterator[Any]:
-    """Make the host's batches of some positions of a data set, as `loader` does."""
-    for first in range(0, len(positions), loader.batch_size):
-        yield loader.collate_fn([dataset[position] for position in positions[first : first + loader.batch_size]])
+def batches_of(items: Any, loader: Any) -> Iterator[Any]:
+    """Make the host's batches of items of its data sets, as `loader` does; one at a time."""
+    for first in range(0, len(items), loader.batch_size):
+        yield loader.collate_fn([items[i] for i in range(first, min(first + loader.batch_size, len(items)))])

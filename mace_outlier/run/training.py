@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.data import ConcatDataset, Subset
 
 from .. import __version__
 from ..data.dataset import NumberedDataset, tagged
@@ -168,15 +169,21 @@ class RobustTraining:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
         return self.validation.select(loss, evaluate, robust=self.options.selection == "robust")
 
-    def finish(self, model: Any, loader: Any, output_args: dict[str, bool]) -> None:
-        """Log and save what the run thinks of its configurations, and evaluate a sample of them for the report."""
+    def finish(self, model: Any, loader: Any, output_args: dict[str, bool], validation: Sequence[Any] = ()) -> None:
+        """Log and save what the run thinks of its configurations, and examine the suspects by the trained model.
+
+        `validation`: data sets of the heads, in their order.
+        """
         self.logbook.log_summary()
         self.logbook.save(finished=True)
+        others = len(self.dataset) + self.validation.provenance.position_of_row
+        positions = np.concatenate((self.provenance.position_of_row, others))
+        items: ConcatDataset[Any] = ConcatDataset([self.dataset, *validation])
 
         def batches(rows: np.ndarray) -> Iterator[Any]:
-            return batches_of(self.dataset, self.provenance.position_of_row[rows].tolist(), loader)
+            return batches_of(Subset(items, positions[rows].tolist()), loader)
 
-        self.logbook.save_sample(model, batches, output_args)
+        self.logbook.examine(model, batches, output_args, self.features)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 

@@ -93,20 +93,20 @@ def test_a_run_without_a_validation_set_has_a_table_of_the_training_set():
     assert written(validation=False).table()["split"].tolist() == ["train"] * 4
 
 
-def test_the_sample_is_of_the_training_set(tmp_path, monkeypatch):
+def test_suspects_of_both_splits_are_examined(tmp_path, monkeypatch):
     chosen = []
-    monkeypatch.setattr(sample, "evaluate", lambda *arguments: [])
-    monkeypatch.setattr(sample, "write_sample", lambda path, frames, rows, suspects: chosen.append((rows, suspects)))
-    written(tmp_path / "x").save_sample(None, lambda rows: [], {})
-    [(rows, suspects)] = chosen
-    assert rows[:suspects].tolist() == [2, 1]  # not finite first
-    assert sorted(rows.tolist()) == [0, 1, 2, 3]
+    monkeypatch.setattr(sample, "evaluate", lambda *arguments: sample.Evaluated([], torch.empty(0, 0)))
+    monkeypatch.setattr(sample, "write_sample", lambda path, frames, own: chosen.append(own))
+    written(tmp_path / "x").examine(None, lambda rows: [], {}, None)
+    [(suspects, others)] = chosen
+    assert suspects.tolist() == [2, 4, 5, 1]  # not finite first; 4 and 5 are of the validation set
+    assert sorted(others.tolist()) == [0, 3, 6]
 
 
-def test_suspects_are_sampled_by_weight_then_by_zscore():
-    weights, zscores = np.array([0.3, 0.9, 0.0, 0.1, 0.1]), np.array([9.0, 1.0, NAN, 3.0, 4.0])
-    suspects, others = sample.choose(weights, zscores, np.full(5, 3))
-    assert (suspects.tolist(), others.tolist()) == ([2, 4, 3, 0], [1])
+def test_suspects_are_chosen_by_weight_then_by_zscore_and_others_from_each_head():
+    weights, zscores = np.array([0.3, 0.9, 0.0, 0.1, 0.1, 0.8]), np.array([9.0, 1.0, NAN, 3.0, 4.0, 0.0])
+    suspects, others = sample.choose(weights, zscores, np.full(6, 3), np.array([0, 0, 0, 0, 0, 1]))
+    assert (suspects.tolist(), others.tolist()) == ([2, 4, 3, 0], [1, 5])
 
 
 # --- the log ---------------------------------------------------------------------------------------------------------

@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> None:
     verdict = judge(scores, arguments)
     for path in set_aside(prefix):
         print(f"The results of an earlier audit are now {path}")
-    write_results(prefix, verdict.table, about(prefix, scores, verdict, arguments))
-    evaluation.save_sample(prefix, verdict.table)
+    causes = evaluation.examine(prefix, verdict.table)
+    write_results(prefix, verdict.table | causes, about(prefix, scores, verdict, arguments))
     main(["report", str(prefix), *(["--truth", arguments.truth] if arguments.truth else [])])
 
 

@@ -18,6 +18,7 @@ from ...data.tagging import Tag, tag_of
 from ...losses.residuals import residuals
 from ...results.files import sample_path
 from ...run import sample
+from ...run.causes import cause_columns, causes_of
 from ...weights.features import Features
 
 LABELS = ("energy", "forces")
@@ -77,18 +78,20 @@ class Evaluation:
         rows = Provenance([self.predictor.head], [parts])
         return Scores(rows, metadata, energy, force, bad.astype(bool), torch.cat(features))
 
-    def save_sample(self, prefix: Path, table: dict[str, Any]) -> None:
-        """Evaluate suspects and others again, and write them with labels and predictions."""
-        suspects, others = sample.choose(table["weight"], table["zscore"], table["n_atoms"])
-        rows = np.concatenate((suspects, others))
-        wanted = set(rows.tolist())
+    def examine(self, prefix: Path, table: dict[str, Any]) -> dict[str, Any]:
+        """Evaluate suspects and others again, write them with labels and predictions, and return columns of causes."""
+        heads = np.zeros(len(table["weight"]), dtype=np.int64)
+        chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
+        rows, wanted = chosen.rows, set(chosen.rows.tolist())
         frames = {row: atoms for row, (_, atoms) in enumerate(self._frames()) if row in wanted}
         batches = (
             self.predictor.batch([frames[row] for row in rows[first : first + self.batch_size]], self.keys)
             for first in range(0, len(rows), self.batch_size)
         )
-        evaluated = sample.evaluate(self.predictor.model, batches, self.predictor.device, {"forces": True})
-        sample.write_sample(sample_path(prefix), evaluated, rows, len(suspects))
+        model, device = self.predictor.model, self.predictor.device
+        evaluated = sample.evaluate(model, batches, device, {"forces": True}, self.features)
+        sample.write_sample(sample_path(prefix), evaluated.frames, chosen)
+        return cause_columns(causes_of(evaluated, chosen, heads), chosen.suspects, len(heads))
 
     def _frames(self) -> Iterator[tuple[str, Atoms]]:
         """Source and configuration, with the labels where MACE's training would find them; in the order of rows."""

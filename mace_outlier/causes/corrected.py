@@ -1,0 +1,114 @@
+"""Labels with several components, forces and stress: what is left of the error if a hypothesis is right.
+
+Each hypothesis turns the label into what it ought to be; the likelihood is that of a right label's errors then.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from .expected import Similar, factor_between, rms
+from .hypotheses import FACTOR, RIGHT, Hypothesis, Told, noises
+from .likelihood import of_right
+from .settings import Settings
+
+Array = NDArray[np.float64]
+TAIL = 3.0  # degrees of freedom of the logarithm of factors
+LARGEST = np.log(1e3)  # of an unknown factor, up or down, either sign
+
+
+class Corrected(NamedTuple):
+    """What is left of the error if a hypothesis is right."""
+
+    hypothesis: Hypothesis
+    error: Array  # like the label
+    factor: float = 1.0  # by which the label was divided
+    log_prior: float = 0.0  # of what was fitted, times the width to which it is known
+    scale: float = 1.0  # of the error, in those of right labels
+    value: float = np.nan
+    atoms: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+
+
+class Compared:
+    """A label and its prediction.
+
+    Args:
+        label, predicted: the same shape.
+        components: how many numbers of the label are independent.
+        similar: errors of right labels.
+        expected: what geometry says of that of this one; NaN: nothing.
+        settings: of the causes.
+    """
+
+    def __init__(
+        self, label: Array, predicted: Array, components: int, similar: Similar, expected: float, settings: Settings
+    ) -> None:
+        self.label, self.predicted, self.components, self.settings = label, predicted, components, settings
+        self.error, self.similar, self.spread = label - predicted, similar, similar.spread
+        self.expected, self.size = similar.of(predicted, expected), max(rms(predicted), 1e-12)
+
+    @property
+    def off(self) -> bool:
+        """Whether the label is so far off that something is wrong with it."""
+        return rms(self.error) > self.settings.wrong * self.expected
+
+    @property
+    def vanishes(self) -> bool:
+        """Whether the prediction is too small to have a sign or an order of components."""
+        return self.size < self.settings.wrong * self.expected
+
+    @property
+    def precision(self) -> float:
+        """Relative error of what is fitted to all components."""
+        return float(min(self.expected / self.size / np.sqrt(self.components), 1.0))
+
+    def plain(self) -> list[Corrected]:
+        """A right label, and noise of all sizes."""
+        right = Corrected(Hypothesis(RIGHT), self.error)
+        return [right] + [Corrected(one, self.error, scale=scale) for one, scale in noises(self.settings).items()]
+
+    def scaled(self, known: Sequence[Hypothesis]) -> list[Corrected]:
+        """Known factors and an unknown one.
+
+        The factor is fitted. Predictions differ in size from right labels, by factors that are seen among the trusted
+        ones: it may differ from a known one by as much.
+        """
+        factor = factor_between(self.label, self.predicted)
+        if self.vanishes or not factor:  # then nothing can be fitted
+            large = [one for one in known if abs(one.factor) >= 1]
+            return [Corrected(one, self._divided(one.factor), one.factor, value=one.factor) for one in large]
+        error, width = self._divided(factor), float(np.hypot(self.similar.factors, self.precision))
+        found = [
+            Corrected(
+                one, error, factor, self._log_prior(factor / self.similar.factor / one.factor, width), value=one.factor
+            )
+            for one in known
+            if one.factor * factor > 0
+        ]
+        if abs(np.log(abs(factor))) > np.log(self.settings.factor):
+            log_prior = float(np.log(self.precision / (4 * LARGEST) * np.sqrt(2 * np.pi)))
+            found.append(Corrected(Hypothesis(FACTOR), error, factor, log_prior, value=factor))
+        return found
+
+    def _divided(self, factor: float) -> Array:
+        """The error of the label divided by a factor."""
+        return self.label / factor - self.predicted
+
+    def _log_prior(self, ratio: float, width: float) -> float:
+        """Density of the logarithm (t distribution), times the width to which the factor is known."""
+        return float(student.logpdf(np.log(ratio) / width, TAIL) + np.log(self.precision / width * np.sqrt(2 * np.pi)))
+
+    def told(self, corrected: Sequence[Corrected]) -> dict[Hypothesis, Told]:
+        """Return how likely the label is by each."""
+        squares = np.array([np.mean(own.error**2) for own in corrected]) * self.components
+        expected = self.expected * np.array([own.scale for own in corrected])
+        likely = of_right(squares, np.array(float(self.components)), expected, self.spread)
+        likely -= self.components * np.log(np.abs([own.factor for own in corrected]))
+        likely += [own.log_prior for own in corrected]
+        return {
+            own.hypothesis: Told(float(value), own.value, own.atoms)
+            for own, value in zip(corrected, likely, strict=True)
+        }

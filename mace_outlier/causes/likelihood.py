@@ -1,0 +1,45 @@
+"""How likely errors are: those of right labels, whose size is known but for a factor, and scattered ones."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+
+from .settings import Settings
+
+Array = NDArray[np.float64]
+POINTS = 61  # of the integrals over the size of errors
+WIDTHS = 4.0  # to both sides
+
+
+def of_right(squares: Array, number: ArrayLike, expected: Array, spread: float) -> Array:
+    """Return the logarithm of the likelihood that residuals are those of right labels.
+
+        log Int d(log tau) N(log tau; log expected, spread^2) prod_k N(x_k; 0, tau^2)
+
+    `squares` (...) is sum_k x_k^2, `number` (...) how many x_k count, `expected` (...) the size of one.
+    """
+    steps = np.linspace(-WIDTHS, WIDTHS, POINTS)
+    prior = -0.5 * steps**2
+    return _integral(squares, number, np.log(expected)[..., None] + spread * steps, prior - logsumexp(prior))
+
+
+def scales(settings: Settings) -> list[float]:
+    """Return the sizes that errors without a pattern may have, in those of right labels."""
+    return [float(settings.wrong * 2**k / np.sqrt(2)) for k in range(settings.scales)]
+
+
+def of_scattered(error: Array, expected: Array, scale: float, settings: Settings) -> Array:
+    """Return the same for single errors (...) that are wrong without a pattern, whose typical size is `scale`.
+
+        p(x) = min(1, exp(-(|x| - t) / s)) / 2 (t + s)        t = wrong * expected, s = scale * expected
+
+    Suspects were chosen because they are far off: what is below t is missing, as it is between two offsets.
+    """
+    least, size = settings.wrong * expected, scale * expected
+    return np.asarray(-np.maximum(np.abs(error) - least, 0.0) / size - np.log(2 * (least + size)))
+
+
+def _integral(squares: Array, number: ArrayLike, log_size: Array, prior: Array) -> Array:
+    squares, number = np.asarray(squares)[..., None], np.asarray(number)[..., None]
+    normal = -number * (log_size + 0.5 * np.log(2 * np.pi)) - 0.5 * squares * np.exp(-2 * log_size)
+    return np.asarray(logsumexp(normal + prior, axis=-1))

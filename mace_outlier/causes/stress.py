@@ -1,0 +1,43 @@
+"""Hypotheses on the stress of one configuration."""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from .corrected import Compared, Corrected
+from .expected import Similar
+from .frames import Frame
+from .hypotheses import STRESS, UNIT, Hypothesis, Told, scaled
+from .settings import Settings
+
+VOIGT = "order of components"
+SCALED = scaled(STRESS, signs=True)
+NUMBERS = 6  # components that differ
+ORDERS = list(itertools.permutations(range(3)))[1:]  # of yz, xz, xy in six numbers: codes disagree
+
+
+def stress_faults(
+    frame: Frame, similar: Similar, settings: Settings, common: Sequence[Hypothesis] = ()
+) -> dict[Hypothesis, Told]:
+    """Return all hypotheses on the stress of a configuration that has one."""
+    own = Compared(frame.stress, frame.predicted_stress, NUMBERS, similar, frame.expected_stress, settings)
+    if not own.off or not frame.stress.any():
+        return own.told(own.plain())
+    virials = [
+        Hypothesis(UNIT, "eV (virials)", -frame.volume),
+        Hypothesis(UNIT, "eV (virials), with the wrong sign", frame.volume),
+    ]
+    corrected = [*own.plain(), *own.scaled([*SCALED, *virials, *common])]
+    return own.told(corrected if own.vanishes else [*corrected, _reordered(own)])
+
+
+def _reordered(own: Compared) -> Corrected:
+    """The components off the diagonal in the order that fits best."""
+    shear, errors = np.array([own.label[1, 2], own.label[0, 2], own.label[0, 1]]), []
+    for order in ORDERS:
+        other = np.diag(np.diag(own.label))
+        other[[1, 0, 0], [2, 2, 1]] = other[[2, 2, 1], [1, 0, 0]] = shear[list(order)]
+        errors.append(other - own.predicted)
+    best = min(errors, key=lambda error: float(np.sum(error**2)))
+    return Corrected(Hypothesis(VOIGT), best, log_prior=-float(np.log(len(ORDERS))))
