@@ -28,7 +28,7 @@ WORDS = {
     SOME: "forces of some atoms",
     ZERO: "forces all zero",
     VOIGT: "stress in another order of components",
-    NOISE: "noise in the {}",
+    NOISE: "noise in {}",
 }
 
 

@@ -54,11 +54,16 @@ def _drift(own: Compared) -> Corrected:
 
 def _order(own: Compared) -> Corrected:
     """The forces of the atoms in another order."""
-    distances = ((own.label[:, None] - own.predicted[None]) ** 2).sum(axis=2)
-    place = linear_sum_assignment(distances)[1]
+    place = order_of(own.label, own.predicted)
     moved = np.flatnonzero(place != np.arange(len(place)))
     log_prior = float(gammaln(len(place) - len(moved) + 1) - gammaln(len(place) + 1))
     return Corrected(Hypothesis(ORDER), own.label - own.predicted[place], log_prior=log_prior, atoms=moved)
+
+
+def order_of(label: Array, predicted: Array) -> NDArray[np.int64]:
+    """Return the atom (n,) whose force each row of the label (n, 3) is: that of the nearest prediction, each once."""
+    distances = ((label[:, None] - predicted[None]) ** 2).sum(axis=2)
+    return np.asarray(linear_sum_assignment(distances)[1])
 
 
 def _some(own: Compared) -> dict[Hypothesis, Told]:

@@ -12,6 +12,7 @@ from .hypotheses import STRESS, UNIT, Hypothesis, Told, scaled
 from .settings import Settings
 
 VOIGT = "order of components"
+VIRIALS, VIRIALS_WRONG = "eV (virials)", "eV (virials), with the wrong sign"  # virials = -stress x volume
 SCALED = scaled(STRESS, signs=True)
 NUMBERS = 6  # components that differ
 ORDERS = list(itertools.permutations(range(3)))[1:]  # of yz, xz, xy in six numbers: codes disagree
@@ -24,10 +25,7 @@ def stress_faults(
     own = Compared(frame.stress, frame.predicted_stress, NUMBERS, similar, frame.expected_stress, settings)
     if not own.off or not frame.stress.any():
         return own.told(own.plain())
-    virials = [
-        Hypothesis(UNIT, "eV (virials)", -frame.volume),
-        Hypothesis(UNIT, "eV (virials), with the wrong sign", frame.volume),
-    ]
+    virials = [Hypothesis(UNIT, VIRIALS, -frame.volume), Hypothesis(UNIT, VIRIALS_WRONG, frame.volume)]
     corrected = [*own.plain(), *own.scaled([*SCALED, *virials, *common])]
     return own.told(corrected if own.vanishes else [*corrected, _reordered(own)])
 

@@ -13,22 +13,30 @@ outlier_split tells one from the other. Isolated atoms, of which MACE took E0s, 
 the training did not use go nowhere. A file without configurations is written all the same, and is empty: ase.io.read
 refuses such a file.
 
+--repaired FILE: suspects whose cause (info outlier_cause) is a unit, a sign or the order of atoms, with it taken back.
+They are marked (info outlier_repaired), keep the old label (info <key>_unrepaired), and are among the suspects as well.
+Nothing is ever repaired unasked, and no training reads this file unless you say so.
+
 Labels stay under their keys. Those of HDF5 and LMDB data get MACE's default keys (REF_energy, REF_forces ...; dipoles:
 REF_dipole), and config_weight of HDF5 data already contains --config_type_weights. MACE sees no key-value pairs of ASE
 databases, and neither does this command.
 """
 
 import argparse
+import itertools
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 import pandas
 
 from ..data.sources import find_source
 from ..files import replacing
+from ..report.sample import read_sample
 from ..results.files import VALID
-from ..results.reading import read_results
+from ..results.reading import Results, read_results
 from ..run.options import number
-from .exported import Export, export_table
+from .exported import Export, Repairs, export_table
 
 SUFFIXES = (".xyz", ".extxyz")
 
@@ -38,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="results of the training: its folder, <results_dir>/<tag>, or one of its files")
     parser.add_argument("--suspects", type=Path, required=True, metavar="S.xyz", help="file for the suspects")
     parser.add_argument("--trusted", type=Path, required=True, metavar="T.xyz", help="file for all others")
+    parser.add_argument("--repaired", type=Path, metavar="R.xyz", help="file for suspects that can be repaired")
     cut = number(float, "a weight between 0 and 1", lambda below: 0 <= below <= 1)
     parser.add_argument(
         "--below", type=cut, default=0.5, metavar="W", help="suspects have a weight below this (default: %(default)s)"
@@ -49,21 +58,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Write both files, or none; raises ValueError where the arguments or the training files don't fit."""
     outputs = {"--suspects": arguments.suspects, "--trusted": arguments.trusted}
+    outputs |= {"--repaired": arguments.repaired} if arguments.repaired else {}
     check_outputs(outputs, arguments.force)
     results = read_results(arguments.run)
     table = rows_of_head(results.table, arguments.head)
     directory = results.about.get("directory")
     sources = [find_source(source, directory) for source in table["source"].unique()]
     keep_inputs(outputs, [*sources, results.sample])
-    with (
-        replacing(arguments.suspects) as suspects,
-        replacing(arguments.trusted) as trusted,
-        suspects.open("w") as suspects_file,
-        trusted.open("w") as trusted_file,
-    ):
-        export = Export(suspects_file, trusted_file, arguments.below, results.table["head"].nunique() > 1)
+    if arguments.repaired and "cause" not in results.table:
+        raise ValueError(f"--repaired: {results.prefix}_outliers.* says no causes: the training was not finished")
+    with ExitStack() as stack:
+        files = {flag: stack.enter_context(replacing(path)) for flag, path in outputs.items()}
+        opened = {flag: stack.enter_context(path.open("w")) for flag, path in files.items()}
+        several = results.table["head"].nunique() > 1
+        repairs = repairs_to(opened["--repaired"], results) if arguments.repaired else None
+        export = Export(opened["--suspects"], opened["--trusted"], arguments.below, several, repairs)
         export_table(export, table, directory)
     print("\n".join(summary(export, arguments, table)))
+
+
+def repairs_to(file: TextIO, results: Results) -> Repairs:
+    """Return where repaired suspects go, and what is known of their labels."""
+    arguments = results.about.get("arguments", {})
+    keys = {label: str(arguments.get(f"{label}_key", f"REF_{label}")) for label in ("energy", "forces", "stress")}
+    frames = read_sample(results).frames
+    predicted = {row: f.arrays["predicted_forces"] for row, f in frames.items() if f.has("predicted_forces")}
+    return Repairs(file, keys, predicted)
 
 
 # --- checks before anything is read ----------------------------------------------------------------------------------
@@ -78,9 +98,9 @@ def check_outputs(outputs: dict[str, Path], force: bool) -> None:
             raise ValueError(f"{flag} {path} is a folder: name a file")
         if path.exists() and not force:
             raise ValueError(f"{flag} {path} exists: name another file, or give --force to replace it")
-    suspects, trusted = outputs.values()
-    if _same(suspects, trusted):
-        raise ValueError(f"--suspects and --trusted are the same file, {suspects}: name two")
+    for (flag, path), (other, another) in itertools.combinations(outputs.items(), 2):
+        if _same(path, another):
+            raise ValueError(f"{flag} and {other} are the same file, {path}: name two")
 
 
 def keep_inputs(outputs: dict[str, Path], inputs: list[Path]) -> None:
@@ -117,6 +137,8 @@ def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFra
         + (f", and {counts['isolated']} isolated atoms as they were" if counts["isolated"] else "")
         + ("" if counts["trusted"] or counts["isolated"] else empty),
     ]
+    if arguments.repaired:
+        lines.append(f"{arguments.repaired}: {counts['repaired']} of the suspects, repaired (info outlier_repaired)")
     if counts["never seen"]:
         lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")
     if counts["validation"]:

@@ -1,21 +1,72 @@
 """The frames of an export: matched with their rows of the table, and written as suspects or as trusted."""
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
+import numpy as np
 import pandas
 from ase import Atoms
 from tqdm import tqdm
 
+from ..causes.repair import Repair, repaired, repairs_of
 from ..data.extxyz import write_frame
 from ..data.sources import find_source, read_frames
 from ..results.files import VALID
 
-NUMBERS = ("weight", "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse", "stress_rmse")
-KEYS = {f"outlier_{name}" for name in (*NUMBERS, "split", "source", "frame", "head")}
+NUMBERS = (
+    "weight",
+    "mean_weight",
+    "zscore",
+    "loss",
+    "energy_error_per_atom",
+    "force_rmse",
+    "stress_rmse",
+    "virials_rmse",
+)
+CAUSE = ("cause", "cause_certainty", "cause_value")
+KEYS = {f"outlier_{name}" for name in (*NUMBERS, *CAUSE, "split", "source", "frame", "head", "repaired")}
+
+
+@dataclass
+class Repairs:
+    """Where suspects go whose labels can be repaired.
+
+    `keys`: where labels are, by energy, forces and stress; `predicted_forces`: by row of the table, where known.
+    """
+
+    file: TextIO
+    keys: dict[str, str]
+    predicted_forces: dict[int, Any]
+
+    def add(self, atoms: Atoms, row: int, cause: str) -> bool:
+        """Write a suspect with its labels repaired and the old ones beside them; False: that can't be done."""
+        atoms, repairs = copy.deepcopy(atoms), repairs_of(cause)  # with the calculator's results
+        new = [self._repaired(atoms, row, repair) for repair in repairs]
+        if not new or any(label is None for label in new):
+            return False
+        for place, key, label in filter(None, new):
+            atoms.info[f"{key}_unrepaired"] = place[key]  # of forces as well: readers take such an array for labels
+            place[key] = float(label) if label.ndim == 0 else label
+        atoms.info["outlier_repaired"] = cause
+        write_frame(self.file, atoms)
+        return True
+
+    def _repaired(self, atoms: Atoms, row: int, repair: Repair) -> tuple[dict[str, Any], str, Any] | None:
+        """Where a label is, its key, and what it ought to be."""
+        key = self.keys[repair.label]
+        results = atoms.calc.results if atoms.calc else {}
+        place = next((own for own in (atoms.info, atoms.arrays, results) if key in own), None)
+        if place is None:
+            return None
+        volume = atoms.get_volume() if repair.volume else 1.0
+        label = repaired(
+            np.asarray(place[key], dtype=float), repair, len(atoms), volume, self.predicted_forces.get(row)
+        )
+        return None if label is None else (place, key, label)
 
 
 @dataclass
@@ -26,6 +77,7 @@ class Export:
     trusted: TextIO
     below: float  # weight
     name_heads: bool
+    repairs: Repairs | None = None  # None: nothing is repaired
     counts: Counter[str] = field(default_factory=Counter)  # suspects, trusted, isolated, never seen, validation ...
     notes: Counter[str] = field(default_factory=Counter)  # what extended XYZ changes: in how many configurations
 
@@ -39,11 +91,15 @@ class Export:
         self.counts["validation suspects"] += suspect and validation
         for key in KEYS & atoms.info.keys():  # of an earlier export
             del atoms.info[key]
-        values = {name: float(getattr(row, name, math.nan)) for name in NUMBERS}
+        values = {name: float(getattr(row, name, math.nan)) for name in (*NUMBERS, *CAUSE[1:])}
         atoms.info |= {f"outlier_{name}": value for name, value in values.items() if not math.isnan(value)}
         atoms.info |= {"outlier_split": row.split, "outlier_source": row.source, "outlier_frame": int(row.frame)}
         atoms.info |= {"outlier_head": row.head} if self.name_heads else {}
+        cause = getattr(row, "cause", "") if suspect else ""
+        atoms.info |= {"outlier_cause": cause} if cause else {}
         self.notes.update(write_frame(self.suspects if suspect else self.trusted, atoms))
+        if self.repairs is not None and cause:
+            self.counts["repaired"] += self.repairs.add(atoms, row.Index, cause)
 
     def add_without_row(self, atoms: Atoms) -> None:
         """Keep what MACE took for an isolated atom; other frames were not used."""

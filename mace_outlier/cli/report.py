@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("--out and --no-page contradict each other: leave one of them out")
     if arguments.out and arguments.out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")
+    from ..report.causes import find_causes
     from ..report.groups import find_groups
     from ..report.summary import summarise, with_categories, worst
     from ..report.terminal import show
@@ -49,11 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"{results.prefix}_outliers.* holds no configuration: did the training start?")
     results = results._replace(table=with_categories(results.table))
     summary = summarise(results, arguments.below)
-    groups = find_groups(results.table, summary)
+    groups, causes = find_groups(results.table, summary), find_causes(results.table, summary)
     suspects = worst(results.table, summary, arguments.top)
     truth = find_truth(results, summary, arguments.truth) if arguments.truth else None
     with may_be_unread():  # the page is written all the same
-        show(console(), str(results.about.get("name") or results.prefix.name), summary, groups, suspects, truth)
+        show(console(), str(results.about.get("name") or results.prefix.name), summary, groups, causes, suspects, truth)
     if arguments.no_page and not arguments.figures:
         return
     from ..report.figures import save
@@ -67,5 +68,5 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"figures: {arguments.figures}")
     if not arguments.no_page:
         page = arguments.out or results.prefix.with_name(results.prefix.name + PAGE)
-        write_page(Report(results, summary, groups, suspects, truth, sample, figures), page)
+        write_page(Report(results, summary, groups, causes, suspects, truth, sample, figures), page)
         print(f"page: {page}")

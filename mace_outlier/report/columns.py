@@ -38,6 +38,7 @@ def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
         Column("force\nRMSE\nmeV/Å", lambda suspect: milli(suspect.force_rmse)),
         Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.times_seen)),
         Column("verdict", lambda suspect: suspect.verdict, ""),
+        *([Column("cause", lambda suspect: suspect.cause or DASH, "name")] if summary.examined else []),
         *([Column("truth", lambda suspect: "wrong" if truth.labels[suspect.row] else "right", "")] if truth else []),
     ]
 

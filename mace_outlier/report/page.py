@@ -14,6 +14,7 @@ from ..results.reading import Results
 from ..results.wrong_labels import number
 from . import judgements, text, words
 from .bars import draw_groups
+from .causes import COLUMNS, CauseGroup
 from .columns import label_columns, suspect_columns
 from .distributions import draw_losses
 from .epochs import draw_weights
@@ -45,6 +46,7 @@ class Report(NamedTuple):
     results: Results
     summary: Summary
     groups: Groups
+    causes: list[CauseGroup]
     worst: list[Any]
     truth: Truth | None
     sample: Sample
@@ -88,6 +90,7 @@ def render(report: Report) -> str:
         words=words,
         judgements=judgements,
         tiles=tiles_of(summary, groups, report.truth),
+        cause_columns=COLUMNS,
         columns=suspect_columns(summary, report.truth),
         heads=summary.heads if several else [],
         label_columns=label_columns(summary.heads, summary.below),

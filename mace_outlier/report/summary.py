@@ -46,6 +46,7 @@ class Summary(NamedTuple):
     verdicts: dict[str, int]  # suspects by verdict
     soft_share: float  # of the finite suspects: mean weight within SOFT; NaN: none, or weights are probabilities
     heads: list[Head]
+    examined: bool  # whether causes of suspects are known
     audit: bool  # of a trained model: one visit, no training
     folder: str  # that all files lie in, with its "/"; "": their paths are relative, or have none in common
 
@@ -110,6 +111,7 @@ def summarise(results: Results, below: float) -> Summary:
         verdicts={name: int((verdict == i).sum()) for i, name in enumerate(VERDICTS)},
         soft_share=float(((means >= SOFT[0]) & (means <= SOFT[1])).mean()) if means.size else math.nan,
         heads=heads,
+        examined="cause" in table,
         audit=audit,
         folder=common_folder(table["source"].cat.categories),
     )

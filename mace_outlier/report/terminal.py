@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from .causes import COLUMNS, CauseGroup
 from .columns import COUNTS, Column, label_columns, suspect_columns
 from .groups import Groups
 from .judgements import DOUBTS_ADVICE, DOUBTS_TITLE, doubts
@@ -27,8 +28,16 @@ DROPPED = (
 )  # if narrow, the first one first
 
 
-def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[Any], truth: Truth | None) -> None:
-    """Print how many, how sure, which groups, which configurations."""
+def show(
+    out: Console,
+    name: str,
+    summary: Summary,
+    groups: Groups,
+    causes: list[CauseGroup],
+    worst: list[Any],
+    truth: Truth | None,
+) -> None:
+    """Print how many, how sure, what is wrong with them, which groups, which configurations."""
     out.print(Text(clean(name), style="dim"))
     out.print(Text(headline(summary), style="bold"))
     doubtful = doubts(summary)
@@ -40,7 +49,8 @@ def show(out: Console, name: str, summary: Summary, groups: Groups, worst: list[
         out.print(Text("\nOver-represented among the suspects", style="bold yellow"))
     _bullets(out, [*group_sentences(groups, summary), *([ADVICE] if groups.warnings else [])])
     name_of = Column("head", lambda row: clean(row.name, 40) or "(none)", "name")
-    tables = [_suspects(out, worst, summary, truth)] if worst else []
+    tables = [_table("What is wrong with them", COLUMNS, causes)] if causes else []
+    tables += [_suspects(out, worst, summary, truth)] if worst else []
     if len(summary.heads) > 1:
         labels = label_columns(summary.heads, summary.below)
         tables.append(_table("By head", [name_of, *COUNTS, *labels], summary.heads))

@@ -7,6 +7,7 @@ import numpy as np
 from ..causes.cause import UNKNOWN, Cause
 from ..causes.explained import Measured, explained
 from ..causes.frames import frame_of
+from ..causes.repair import repairs_of
 from ..causes.tell import tell_causes
 from ..weights.features import Features
 from .sample import Chosen, Evaluated
@@ -43,3 +44,8 @@ def in_words(causes: list[Cause]) -> str:
     """Count the causes, the most frequent one first, and unknown ones last."""
     counted = sorted(Counter(cause.words for cause in causes).items(), key=lambda own: (own[0] == UNKNOWN, -own[1]))
     return ", ".join(f"{number} x {words}" for words, number in counted)
+
+
+def in_another_order(causes: list[Cause]) -> list[int]:
+    """Return which suspects can be repaired by their predicted forces only."""
+    return [i for i, cause in enumerate(causes) if any(repair.order for repair in repairs_of(cause.words))]

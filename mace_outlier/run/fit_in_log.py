@@ -1,8 +1,12 @@
-"""What the log says of a head's labels at the end of a run."""
+"""What the log says of a head's labels: at the start of a run, and at its end."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from ..method.settings import Settings
 from ..results.wrong_labels import MANY, MOST, in_percent, read_wrong_labels
 
 
@@ -31,3 +35,12 @@ def warn_of_doubts(distribution: dict[str, Any]) -> None:
             f"head {head}: {in_percent(wrong.share)} of the labels are taken for wrong. With so many it could be the "
             "others that are wrong: look at examples of both"
         )
+
+
+def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
+    """Say at the start what becomes of heads that have few configurations."""
+    for head, size in zip(heads, sizes.tolist(), strict=True):
+        if size < Settings().least:
+            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
+        elif size < Settings().few:
+            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..method.settings import Settings
+from ..causes.cause import Cause
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import populations
 from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
-from .causes import cause_columns, causes_of, in_words
+from .causes import cause_columns, causes_of, in_another_order, in_words
 from .fit_in_log import warn_of_doubts
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
@@ -110,13 +111,11 @@ class Logbook:
     # --- files -------------------------------------------------------------------------------------------------------
 
     def save(self, finished: bool = False) -> None:
-        """Write table and description; a fault is logged, because no training should end for want of a report."""
+        """Write table and description; a fault is logged."""
         if self.prefix is None:
             return
-        try:
+        with faults_logged(f"The table of configurations {self.prefix}_outliers.* could not be written"):
             writing.write_results(self.prefix, self.table(), self.about(finished))
-        except Exception as error:
-            logging.error(f"The table of configurations {self.prefix}_outliers.* could not be written: {error}")
 
     def set_earlier_results_aside(self) -> None:
         """Keep the results of an earlier run under the same name."""
@@ -139,14 +138,13 @@ class Logbook:
         table, device = self.table(), self.splits[0].records.table.device
         heads = np.asarray(table["head"].codes)
         chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
-        try:
+        causes: list[Cause] = []
+        with faults_logged("Suspects could not be examined, for the report's figures and causes"):
             of = features or Features(0, None)
             evaluated = sample.evaluate(model, batches_of(chosen.rows), device, output_args, of)
-            sample.write_sample(sample_path(self.prefix), evaluated.frames, chosen)
-            causes = causes_of(evaluated, chosen, heads)
-        except Exception as error:
-            logging.error(f"Suspects could not be examined, for the report's figures and causes: {error}")
-            return
+            with faults_logged("The causes of suspects could not be found"):
+                causes = causes_of(evaluated, chosen, heads)
+            sample.write_sample(sample_path(self.prefix), evaluated.frames, chosen, in_another_order(causes))
         if causes:
             logging.info(f"What is wrong with the suspects: {in_words(causes)}")
             self.causes = cause_columns(causes, chosen.suspects, len(heads))
@@ -169,6 +167,15 @@ class Logbook:
         }
 
 
+@contextmanager
+def faults_logged(what: str) -> Iterator[None]:
+    """Log a fault, because no training should end for want of a report."""
+    try:
+        yield
+    except Exception as error:
+        logging.error(f"{what}: {error}")
+
+
 def summarise(weights: Tensor) -> dict[str, Any]:
     """Summarise the weights (V,) of the configurations that were visited, at least one; waits for the device."""
     weights = weights.sort().values.cpu()
@@ -188,12 +195,3 @@ def _counted(split: Split) -> str:
     weight = split.records.weight.cpu().numpy()
     below, kind = int((weight < 0.5).sum()), {TRAIN: "training", VALID: "validation"}[split.name]
     return f"{below} of {len(weight)} {kind} configurations ({100 * below / max(len(weight), 1):.2f} %)"
-
-
-def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
-    """Say at the start what becomes of heads that have few configurations."""
-    for head, size in zip(heads, sizes.tolist(), strict=True):
-        if size < Settings().least:
-            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
-        elif size < Settings().few:
-            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")

@@ -1,7 +1,7 @@
 """Suspects and some other configurations, evaluated by the trained model: what causes and the report are made from."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,17 +117,14 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().cpu().numpy()
 
 
-def write_sample(path: Path, frames: list[Atoms], chosen: Chosen) -> None:
-    """Write evaluated configurations: the worst suspects, and the others."""
-    drawn, suspects = frames[:DRAWN][: len(chosen.suspects)], len(chosen.suspects)
-    for kind, own, rows in (
-        ("suspect", drawn, chosen.suspects),
-        ("other", frames[suspects:], chosen.others),
-    ):
-        for atoms, row in zip(own, rows.tolist(), strict=False):  # not all suspects are drawn
-            atoms.info |= {"row": row, "kind": kind}
+def write_sample(path: Path, frames: list[Atoms], chosen: Chosen, needed: Sequence[int] = ()) -> None:
+    """Write evaluated configurations: the worst suspects and those of them that are `needed`, and the others."""
+    suspects = len(chosen.suspects)
+    drawn = {*range(min(DRAWN, suspects)), *needed, *range(suspects, len(frames))}
+    for i in sorted(drawn):
+        frames[i].info |= {"row": int(chosen.rows[i]), "kind": "suspect" if i < suspects else "other"}
     with replacing(path) as temporary:
-        write(temporary, [*drawn, *frames[suspects:]], format="extxyz")
+        write(temporary, [frames[i] for i in sorted(drawn)], format="extxyz")
 
 
 def batches_of(items: Any, loader: Any) -> Iterator[Any]:

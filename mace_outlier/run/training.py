@@ -30,7 +30,8 @@ from ..weights.running import GaussianDistribution
 from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
-from .logbook import Logbook, log_small_heads
+from .fit_in_log import log_small_heads
+from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .sample import batches_of

@@ -82,7 +82,7 @@ def test_a_narrow_terminal_drops_columns_rather_than_digits():
     found = summarised(table)
     worst = summary.worst(results_of(table).table, found, 3)
     out = terminal.Console(width=80, file=io.StringIO(), markup=False, highlight=False)
-    terminal.show(out, "name", found, find_groups(results_of(table).table, found), worst, None)
+    terminal.show(out, "name", found, find_groups(results_of(table).table, found), [], worst, None)
     shown = out.file.getvalue()
     assert "left out for want of width: epochs seen" in shown
     assert re.search(r"1 +train\.xyz +\d+ .*0\.0\d\d .*persistent", shown)

@@ -96,7 +96,7 @@ def test_a_run_without_a_validation_set_has_a_table_of_the_training_set():
 def test_suspects_of_both_splits_are_examined(tmp_path, monkeypatch):
     chosen = []
     monkeypatch.setattr(sample, "evaluate", lambda *arguments: sample.Evaluated([], torch.empty(0, 0)))
-    monkeypatch.setattr(sample, "write_sample", lambda path, frames, own: chosen.append(own))
+    monkeypatch.setattr(sample, "write_sample", lambda path, frames, own, needed: chosen.append(own))
     written(tmp_path / "x").examine(None, lambda rows: [], {}, None)
     [(suspects, others)] = chosen
     assert suspects.tolist() == [2, 4, 5, 1]  # not finite first; 4 and 5 are of the validation set

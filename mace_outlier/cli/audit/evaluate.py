@@ -18,7 +18,7 @@ from ...data.tagging import Tag, tag_of
 from ...losses.residuals import residuals
 from ...results.files import sample_path
 from ...run import sample
-from ...run.causes import cause_columns, causes_of
+from ...run.causes import cause_columns, causes_of, in_another_order
 from ...weights.features import Features
 
 LABELS = ("energy", "forces")
@@ -90,8 +90,9 @@ class Evaluation:
         )
         model, device = self.predictor.model, self.predictor.device
         evaluated = sample.evaluate(model, batches, device, {"forces": True}, self.features)
-        sample.write_sample(sample_path(prefix), evaluated.frames, chosen)
-        return cause_columns(causes_of(evaluated, chosen, heads), chosen.suspects, len(heads))
+        causes = causes_of(evaluated, chosen, heads)
+        sample.write_sample(sample_path(prefix), evaluated.frames, chosen, in_another_order(causes))
+        return cause_columns(causes, chosen.suspects, len(heads))
 
     def _frames(self) -> Iterator[tuple[str, Atoms]]:
         """Source and configuration, with the labels where MACE's training would find them; in the order of rows."""

@@ -1,0 +1,133 @@
+"""What is said of made-up suspects: the fault that was planted, and nothing of right labels."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from made_up_causes import FAULTS, made_up_frames
+
+from mace_outlier.causes.advice import advice
+from mace_outlier.causes.cause import NOT_FINITE, RARE, UNKNOWN
+from mace_outlier.causes.frames import NO_VECTORS
+from mace_outlier.causes.repair import REPAIRS, repaired, repairs_of
+from mace_outlier.causes.tell import tell_causes
+
+SUSPECTS, TRUSTED = 20, 150
+
+
+def planted(words: str, suspects: int = SUSPECTS, seed: int = 1):
+    rng = np.random.default_rng(seed)
+    return [FAULTS[words](frame, rng) for frame in made_up_frames(suspects, seed)]
+
+
+def counted(suspects, trusted=None) -> Counter[str]:
+    return Counter(
+        cause.words for cause in tell_causes(suspects, made_up_frames(TRUSTED) if trusted is None else trusted)
+    )
+
+
+@pytest.mark.parametrize("words", FAULTS)
+def test_the_fault_that_was_planted_is_said_and_hardly_any_other(words):
+    found = counted(planted(words))
+    assert found[words] >= 0.85 * SUSPECTS, found
+    assert SUSPECTS - found[words] - found[UNKNOWN] <= 1, found
+
+
+def test_nothing_is_said_of_right_labels():
+    assert counted(made_up_frames(40, seed=2)) == {UNKNOWN: 40}
+
+
+def test_several_faults_are_told_apart():
+    words = ["forces of the wrong sign", "energy in hartree", "noise in forces", "energy off by a constant"]
+    suspects = [frame for name in words for frame in planted(name, 15, seed=3)]
+    found = counted(suspects)
+    assert all(found[name] >= 13 for name in words[:3]), found
+    assert found[words[3]] >= 10, "five of one sign, among sixty suspects, may be noise"
+
+
+def test_the_energy_of_another_frame_is_recognised_by_its_digits():
+    trusted = made_up_frames(TRUSTED)
+    suspects = [
+        frame._replace(energy=next(t.energy for t in trusted[3 * i :] if t.formula == frame.formula))
+        for i, frame in enumerate(made_up_frames(SUSPECTS, seed=5))
+    ]
+    assert counted(suspects, trusted)["energy of another frame"] >= 18
+
+
+def test_values_are_the_factor_and_the_offset():
+    assert {cause.value for cause in tell_causes(planted("forces of the wrong sign"), made_up_frames(TRUSTED))} == {
+        -1.0
+    }
+    offsets = [cause.value for cause in tell_causes(planted("energy off by a constant"), made_up_frames(TRUSTED))]
+    assert np.abs(offsets) == pytest.approx(0.06, abs=0.003)
+    assert min(offsets) < 0 < max(offsets)
+    factors = [cause.value for cause in tell_causes(planted("forces off by a factor"), made_up_frames(TRUSTED))]
+    assert factors == pytest.approx([1.45] * SUSPECTS, rel=0.05)
+
+
+def test_one_suspect_has_no_constant_offset_but_may_be_in_another_unit():
+    assert counted(planted("energy off by a constant", 1)) != {"energy off by a constant": 1}
+    assert counted(planted("forces in kcal/mol/A", 1)) == {"forces in kcal/mol/A": 1}
+
+
+def test_atoms_whose_forces_are_wrong_are_named():
+    [cause] = tell_causes(planted("forces of some atoms", 1), made_up_frames(TRUSTED))
+    [frame] = planted("forces of some atoms", 1)
+    off = np.linalg.norm(frame.forces - frame.predicted_forces, axis=1)
+    assert cause.faults[0].told.atoms.tolist() == sorted(np.argsort(-off)[:2].tolist())
+
+
+def test_without_trusted_configurations_or_labels_nothing_is_said():
+    assert counted(planted("forces of the wrong sign"), []) == {UNKNOWN: SUSPECTS}
+    bare = [f._replace(energy=np.nan, forces=NO_VECTORS, stress=np.full((3, 3), np.nan)) for f in made_up_frames(3)]
+    assert counted(bare) == {UNKNOWN: 3}
+    assert tell_causes([], made_up_frames(20)) == []
+
+
+def test_a_label_that_is_not_finite_is_named():
+    [frame] = made_up_frames(1)
+    assert counted([frame._replace(energy=np.inf, is_finite=False)]) == {NOT_FINITE: 1}
+
+
+def test_what_is_far_from_all_others_is_rare_rather_than_noisy_but_a_sign_is_a_sign():
+    far = [frame._replace(isolation=5.0) for frame in planted("noise in forces")]
+    assert counted(far) == {RARE: SUSPECTS}
+    flipped = [frame._replace(isolation=5.0) for frame in planted("forces of the wrong sign")]
+    assert counted(flipped) == {"forces of the wrong sign": SUSPECTS}
+
+
+def test_an_error_that_geometry_expects_is_no_fault():
+    hard = [frame._replace(expected_forces=0.8) for frame in planted("noise in forces")]
+    assert counted(hard) == {UNKNOWN: SUSPECTS}
+
+
+@pytest.mark.parametrize("words", [*FAULTS, UNKNOWN, RARE, NOT_FINITE, *REPAIRS])
+def test_there_is_advice_for_every_cause(words):
+    assert advice(words).endswith(".")
+
+
+# --- repairs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [words for words in FAULTS if repairs_of(words)])
+def test_a_repaired_label_is_the_right_one(words):
+    for right, wrong in zip(made_up_frames(SUSPECTS, 1), planted(words), strict=True):
+        for repair in repairs_of(words):
+            label = np.asarray(getattr(wrong, repair.label))
+            new = repaired(label, repair, wrong.atoms, wrong.volume, wrong.predicted_forces)
+            off = np.abs(new - getattr(right, repair.label)) > 1e-9
+            assert off.mean() <= (0.2 if repair.order else 0), "two atoms with nearly the same forces may be exchanged"
+
+
+def test_what_can_be_repaired_is_units_signs_and_order():
+    possible = {words for words in FAULTS if repairs_of(words)}
+    assert {"forces in another order of atoms", "energy per atom", "stress in eV (virials)"} < possible
+    kinds = ("of the wrong sign", " in ", "energy per atom")
+    assert all(any(kind in words for kind in kinds) for words in possible)
+    assert not any("noise" in words or "factor" in words or "constant" in words for words in possible)
+
+
+def test_a_cause_is_repaired_as_a_whole_or_not_at_all():
+    assert len(repairs_of("energy in hartree; forces in hartree/bohr")) == 2
+    assert repairs_of("energy off by a constant; forces of the wrong sign") == []
+    assert repaired(np.zeros((3, 3)), repairs_of("forces in another order of atoms")[0], 3, 1.0, None) is None
