@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms, units
+from ase.calculators.calculator import CalculationFailed
 
 EV_IN_KCAL_PER_MOL = units.mol / units.kcal
 EV_PER_A3_IN_KBAR = 10 / units.GPa
@@ -118,13 +119,16 @@ def scf(frames: Frames, chosen: Frames, rng: np.random.Generator) -> None:
 
 
 def _add_difference(chosen: Frames, **wrong: float) -> None:
-    """Add what other settings of tblite change to the labels of free molecules."""
+    """Add what other settings of tblite change to the labels of free molecules, where it converges."""
     from water_clusters import single_point
 
     for atoms in chosen:
         bare = Atoms(atoms.symbols, positions=atoms.positions)
         right_energy, right_forces = single_point(bare, TIGHT)
-        energy, forces = single_point(bare, **({"accuracy": TIGHT} | wrong))
+        try:
+            energy, forces = single_point(bare, **({"accuracy": TIGHT} | wrong))
+        except CalculationFailed:
+            continue
         touch(
             atoms,
             energy=atoms.info["REF_energy"] + energy - right_energy,

@@ -1,0 +1,238 @@
+"""Is the cause right that is said of suspects? On finished trainings of benchmarks/real; nothing is trained here.
+
+    python benchmarks/causes/run.py             # some ten minutes; writes results.csv and the tables in README.md
+    python benchmarks/causes/run.py --sets Si acac --seeds 1
+
+Planted: models that `ema_robust` trained on clean data predict their training and validation frames; each fault is
+planted into the labels, and the frames it puts off are the suspects. Trained: the suspects of trainings on data with
+faults, as those trainings found them.
+"""
+
+import argparse
+import csv
+import json
+import platform
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import _causes_paths  # noqa: F401 (first)
+import numpy as np
+import torch
+from ase import Atoms
+from ase.io import read
+from faults import FAULTS, Fault, Frames, plant
+from more_faults import LIBRARY, MORE, WANTED
+from readme_tables import markdown, write_tables
+from real_cells import WORK, Cell
+from source_commit import commit_of
+
+from mace_outlier.causes.cause import UNKNOWN, Cause
+from mace_outlier.causes.expected import rms
+from mace_outlier.mace.models import Predictor
+from mace_outlier.results.reading import read_results
+from mace_outlier.run.causes import causes_of
+from mace_outlier.run.sample import Chosen, Evaluated, evaluate
+from mace_outlier.weights.features import Features
+
+HERE = Path(__file__).resolve().parent
+CAUSES = HERE.parent.parent / "mace_outlier" / "causes"
+SETS = ("Si", "Mo", "acac", "water")
+OFF = 3.0  # typical errors of the model, from which a planted label counts as off
+BATCH = 10
+KEYS = {"energy": "REF_energy", "forces": "REF_forces"}
+
+
+class Predicted(NamedTuple):
+    """A model's view of the training and validation frames of a cell, labels as they were trained on."""
+
+    frames: Frames  # as read, with what was planted
+    evaluated: Evaluated
+    weight: np.ndarray  # (N,)
+
+
+def predict(cell: Cell) -> Predicted | None:
+    """Predict by the model that `ema_robust` trained; None: it is not there."""
+    run = WORK / "runs" / cell.run_name / "ema_robust"
+    if not (run / "result.json").exists():
+        return None
+    table = read_results(run).table
+    frames = [atoms for split in ("train", "valid") for atoms in read(cell.data() / f"{split}.xyz", ":")]
+    predictor = Predictor(run / "demo.model", "cpu")
+    batches = (predictor.batch(frames[i : i + BATCH], KEYS) for i in range(0, len(frames), BATCH))
+    strained = {"forces": True, "stress": bool(frames[0].pbc.any())}
+    features = Features(0, predictor.scalars, most=100_000)
+    evaluated = evaluate(predictor.model, batches, predictor.device, strained, features)
+    return Predicted(frames, evaluated, table["weight"].to_numpy())
+
+
+def with_stress(cell: Cell) -> Frames:
+    """The same frames with the labels of the stress, where the source has them."""
+    return [
+        atoms
+        for split in ("train", "valid")
+        for atoms in read(cell._replace(train="stress").data() / f"{split}.xyz", ":")
+    ]
+
+
+# --- suspects --------------------------------------------------------------------------------------------------------
+
+
+def planted(predicted: Predicted, labels: Frames, fault: Fault, seed: int) -> tuple[list[Cause], Chosen]:
+    """Plant a fault into the labels, and ask for the causes of those that it puts off."""
+    typical = typical_errors(predicted, labels)
+    frames = [atoms.copy() for atoms in labels]
+    FAULTS["this one"] = fault
+    plant(frames, "this one", seed)
+    off = np.array([is_off(before, after, typical) for before, after in zip(labels, frames, strict=True)])
+    touched = np.array([atoms.info["planted"] == 1 for atoms in frames])
+    chosen = Chosen(np.flatnonzero(off), np.flatnonzero(~touched))
+    seen = [labelled(atoms, own) for atoms, own in zip(frames, predicted.evaluated.frames, strict=True)]
+    return causes(Evaluated(seen, predicted.evaluated.measured), chosen), chosen
+
+
+def typical_errors(predicted: Predicted, labels: Frames) -> dict[str, float]:
+    errors: dict[str, list[float]] = {"energy": [], "forces": [], "stress": []}
+    for atoms, own in zip(labels, predicted.evaluated.frames, strict=True):
+        errors["energy"].append(abs(own.info["predicted_energy"] - atoms.info["REF_energy"]) / len(atoms))
+        errors["forces"].append(rms(own.arrays["predicted_forces"] - atoms.arrays["REF_forces"]))
+        if "REF_stress" in atoms.info:
+            errors["stress"].append(rms(own.info["predicted_stress"] - full(atoms.info["REF_stress"])))
+    return {name: float(np.median(own)) if own else np.inf for name, own in errors.items()}
+
+
+def is_off(before: Atoms, after: Atoms, typical: dict[str, float]) -> bool:
+    """Whether a label was changed by more than is typical of the model's errors."""
+    changed = {
+        "energy": abs(after.info["REF_energy"] - before.info["REF_energy"]) / len(before),
+        "forces": rms(after.arrays["REF_forces"] - before.arrays["REF_forces"]),
+    }
+    if "REF_stress" in before.info:
+        changed["stress"] = rms(full(after.info["REF_stress"]) - full(before.info["REF_stress"]))
+    return any(size > OFF * typical[name] for name, size in changed.items())
+
+
+def labelled(atoms: Atoms, predicted: Atoms) -> Atoms:
+    """Predictions with other labels beside them."""
+    own = predicted.copy()
+    own.info["reference_energy"], own.arrays["reference_forces"] = atoms.info["REF_energy"], atoms.arrays["REF_forces"]
+    if "REF_stress" in atoms.info:
+        own.info["reference_stress"] = full(atoms.info["REF_stress"])
+    return own
+
+
+def full(stress: np.ndarray) -> np.ndarray:
+    """Six or nine numbers as a matrix."""
+    stress = np.asarray(stress, dtype=float)
+    return stress.reshape(3, 3) if stress.size == 9 else stress[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+
+
+def causes(evaluated: Evaluated, chosen: Chosen) -> list[Cause]:
+    rows = chosen.rows
+    part = Evaluated([evaluated.frames[i] for i in rows], evaluated.measured[torch.from_numpy(rows)])
+    return causes_of(part, chosen, np.zeros(len(evaluated.frames), dtype=np.int64)) if len(chosen.suspects) else []
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def row_of(kind: str, cell: Cell, fault: str, found: list[Cause]) -> dict[str, Any]:
+    """How many suspects have the right cause, another one, or none."""
+    counts = Counter(cause.words for cause in found)
+    wanted = WANTED.get(fault, ())
+    right = sum(counts[words] for words in wanted)
+    values = [cause.value for cause in found if cause.words in wanted]
+    return {
+        "kind": kind,
+        "set": cell.set,
+        "fault": fault,
+        "seed": cell.seed,
+        "suspects": len(found),
+        "right": right,
+        "unknown": counts[UNKNOWN],
+        "wrong": len(found) - right - counts[UNKNOWN],
+        "value": round(float(np.median(np.abs(values))), 6) if values and np.isfinite(values).any() else "",
+        "causes": json.dumps(dict(counts.most_common(6))),
+    }
+
+
+def rows(sets: list[str], seeds: list[int]) -> Iterator[dict[str, Any]]:
+    for name in sets:
+        for seed in seeds:
+            cell = Cell(name, "clean", "forces", seed)
+            predicted = predict(cell)
+            if predicted is None:
+                print(f"{cell.run_name}: not trained, left out")
+                continue
+            nothing = Chosen(np.random.default_rng(seed).permutation(len(predicted.frames))[:40], np.zeros(0, int))
+            others = np.setdiff1d(np.arange(len(predicted.frames)), nothing.suspects)
+            yield row_of("planted", cell, "clean", causes(predicted.evaluated, Chosen(nothing.suspects, others)))
+            solid = bool(predicted.frames[0].pbc.any())
+            for fault_name, fault in (LIBRARY | MORE).items():
+                if ("stress" in fault.labels and not solid) or (fault_name in ("charge", "scf_15", "scf_30") and solid):
+                    continue
+                labels = with_stress(cell) if "stress" in fault.labels else predicted.frames
+                found, _ = planted(predicted, labels, fault, 100 * seed + 7)
+                yield row_of("planted", cell, fault_name, found)
+        yield from trained_rows(name, seeds)
+
+
+def trained_rows(name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
+    """Suspects as trainings on data with faults found them."""
+    for fault in ("own", *FAULTS):
+        for seed in seeds:
+            cell = Cell(name, fault, "forces", seed)
+            predicted = predict(cell)
+            if predicted is None:
+                continue
+            suspects = predicted.weight < 0.5
+            found = causes(predicted.evaluated, Chosen(np.flatnonzero(suspects), np.flatnonzero(~suspects)))
+            yield row_of("trained", cell, fault, found)
+
+
+def tables(results: list[dict[str, Any]]) -> dict[str, str]:
+    """A table for each kind: suspects, and how many per cent of them have the right and a wrong cause."""
+    found = {}
+    for kind in ("planted", "trained"):
+        own = [row for row in results if row["kind"] == kind]
+        sets = [name for name in (*SETS, "wbe") if any(row["set"] == name for row in own)]
+        faults = [name for name in ("clean", *WANTED, "own") if any(row["fault"] == name for row in own)]
+        cells = [
+            [cell_of([r for r in own if (r["set"], r["fault"]) == (name, one)]) for name in sets] for one in faults
+        ]
+        found[kind] = markdown(["fault", *sets], [[f"`{one}`", *line] for one, line in zip(faults, cells, strict=True)])
+    return found
+
+
+def cell_of(own: list[dict[str, Any]]) -> str:
+    number = sum(int(row["suspects"]) for row in own)
+    if not number:
+        return "0" if own else "-"
+    right, wrong = (100 * sum(int(row[name]) for row in own) / number for name in ("right", "wrong"))
+    return f"{number}: {right:.0f} / {wrong:.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", default=[*SETS, "wbe"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", message=".*requires_grad.*")
+    commit, results = commit_of(CAUSES), []
+    for row in rows(arguments.sets, arguments.seeds):
+        results.append(row | {"commit": commit, "python": platform.python_version(), "torch": torch.__version__})
+        print(
+            *(row[name] for name in ("kind", "set", "fault", "seed", "suspects", "right", "wrong", "causes")),
+            flush=True,
+        )
+    with (HERE / "results.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, results[0])
+        writer.writeheader()
+        writer.writerows(results)
+    write_tables(HERE / "README.md", "causes", tables(results))
+
+
+if __name__ == "__main__":
+    main()
