@@ -122,13 +122,13 @@ class EnergyFaults:
             own, before = self._posterior(columns)
             left = own[:, [c.hypothesis.kind == NOISE for c in columns]].sum(axis=1)
             left += own[:, [c.hypothesis.kind == OTHER for c in columns]].sum(axis=1)
-            best, gain = None, self.settings.gain
+            best, gain = None, 0.0
             for column, parameters in self._proposals(left > 0.5):
                 own, now = self._posterior([*columns, column])
                 if own[:, -1].sum() < self.settings.few:
                     continue
                 gained = now - before - parameters * np.log(max(len(own), 2))
-                if gained > gain:
+                if gained > gain + self.settings.gain:  # the simplest comes first
                     best, gain = column, gained
             if best is None:
                 break

@@ -67,6 +67,34 @@ def test_many_wrong_labels_are_a_population_of_their_own(tmp_path, model):
     (distribution,) = results.about["distribution"]
     assert (distribution["kind"], distribution["share"]) == ("mixture", pytest.approx(1 / 3, abs=0.03))
     assert (results.table.weight < 0.5).tolist() == [i % 3 == 0 for i in range(90)]
+    assert results.table.cause.tolist() == ["energy off by a constant" if i % 3 == 0 else "" for i in range(90)]
+    assert results.table.cause_value[::3].tolist() == pytest.approx([5.0] * 30, abs=0.5)
+
+
+def test_forces_of_the_wrong_sign_are_named_and_repaired_on_demand(tmp_path, model, capsys):
+    frames = molecules(90, seed=9)
+    right = [frame.arrays["REF_forces"].copy() for frame in frames]
+    for frame in frames[::3]:
+        frame.arrays["REF_forces"] *= -1
+    write(tmp_path / "data.xyz", frames)
+    results = audit(tmp_path, model)
+    suspects = results.table.weight < 0.5
+    assert suspects[::3].sum() > 20
+    assert (results.table.cause[suspects] == "forces of the wrong sign").mean() > 0.8
+    assert "Multiply by -1" in capsys.readouterr().out
+    outputs = [tmp_path / name for name in ("s.xyz", "t.xyz", "r.xyz")]
+    flags = zip(("--suspects", "--trusted", "--repaired"), map(str, outputs), strict=True)
+    with within(tmp_path):
+        main(["export", "data_audit", *(part for flag in flags for part in flag)])
+    repaired = read(outputs[2], ":")
+    assert len(repaired) == (results.table.cause == "forces of the wrong sign").sum()
+    for frame in repaired:
+        number = frame.info["outlier_frame"]
+        assert np.allclose(frame.arrays["REF_forces"], right[number])
+        assert np.allclose(frame.info["REF_forces_unrepaired"], -right[number])
+        assert frame.info["outlier_repaired"] == "forces of the wrong sign"
+    for frame in read(outputs[0], ":"):
+        assert np.allclose(frame.arrays["REF_forces"], frames[frame.info["outlier_frame"]].arrays["REF_forces"])
 
 
 def test_losses_are_those_of_mace(tmp_path, model):
