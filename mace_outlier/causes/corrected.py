@@ -88,7 +88,7 @@ class Compared:
             for one in known
             if one.factor * factor > 0
         ]
-        if abs(np.log(abs(factor))) > np.log(self.settings.factor):
+        if np.log(self.settings.factor) < abs(np.log(abs(factor))) < LARGEST:
             log_prior = float(np.log(self.precision / (4 * LARGEST) * np.sqrt(2 * np.pi)))
             found.append(Corrected(Hypothesis(FACTOR), error, factor, log_prior, value=factor))
         return found

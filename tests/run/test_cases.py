@@ -100,6 +100,9 @@ def test_stresses_of_another_unit_and_sign(mace):
     """c04: in kbar, with the other sign."""
     _, table = train(mace, "c04", AVERAGE, SPLIT, "--ema_robust_base_loss=stress", "--compute_stress=True")
     assert suspects(table) == set(table.frame[table.wrong])
+    named = table.cause[table.wrong] == "stress in kbar, with the wrong sign"
+    assert named.sum() >= 5
+    assert set(table.cause[table.wrong & ~named]) <= {"unknown", "noise in stress"}
 
 
 def test_a_batch_in_another_unit_is_found_and_log_and_report_agree(mace, capsys):
@@ -112,6 +115,7 @@ def test_a_batch_in_another_unit_is_found_and_log_and_report_agree(mace, capsys)
     table = table_of(run)
     dft, xtb = (table[table["head"] == head] for head in ("dft", "xtb"))
     assert suspects(dft) == set(dft.frame[dft.config_type == "batch7"])
+    assert set(dft.cause[dft.weight < 0.5]) == {"energy in kcal/mol; forces in kcal/mol/A"}
     assert xtb.wrong.any()
     assert suspects(xtb) <= set(xtb.frame[xtb.wrong])
     last = next(line for line in reversed(run.log.splitlines()) if "head: dft, ema_robust:" in line)

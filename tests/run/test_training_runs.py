@@ -129,6 +129,10 @@ def test_wrong_labels_are_found_and_the_validation_set_is_weighed_alike(spoilt):
     table = read_results(spoilt.folder).table
     assert (table.weight < 0.5).tolist() == [i % 3 == 0 for i in (*range(120), *range(24))]
     assert table.split.tolist() == ["train"] * 120 + ["valid"] * 24
+    suspects = table[table.weight < 0.5]
+    assert "What is wrong with the suspects: " in run.log
+    assert (suspects.cause != "").all(), "those of the validation set as well"
+    assert (table.cause[table.weight >= 0.5] == "").all()
     distribution = read_results(spoilt.folder).about["distribution"][0]
     assert distribution["share"] == pytest.approx(1 / 3, abs=0.02)
 
