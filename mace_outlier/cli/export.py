@@ -23,10 +23,11 @@ databases, and neither does this command.
 """
 
 import argparse
+import ast
 import itertools
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pandas
 
@@ -80,10 +81,16 @@ def run(arguments: argparse.Namespace) -> None:
 def repairs_to(file: TextIO, results: Results) -> Repairs:
     """Return where repaired suspects go, and what is known of their labels."""
     arguments = results.about.get("arguments", {})
-    keys = {label: str(arguments.get(f"{label}_key", f"REF_{label}")) for label in ("energy", "forces", "stress")}
+    of_heads = ast.literal_eval(str(arguments.get("heads") or {}))  # MACE takes a text, in YAML files as well
+    keys = {head: _keys(arguments | of_heads.get(head, {})) for head in results.table["head"].unique()}
     frames = read_sample(results).frames
     predicted = {row: f.arrays["predicted_forces"] for row, f in frames.items() if f.has("predicted_forces")}
     return Repairs(file, keys, predicted)
+
+
+def _keys(arguments: dict[str, Any]) -> dict[str, str]:
+    """Where labels are, by MACE's arguments, which a head may have of its own."""
+    return {label: str(arguments.get(f"{label}_key") or f"REF_{label}") for label in ("energy", "forces", "stress")}
 
 
 # --- checks before anything is read ----------------------------------------------------------------------------------

@@ -35,14 +35,14 @@ KEYS = {f"outlier_{name}" for name in (*NUMBERS, *CAUSE, "split", "source", "fra
 class Repairs:
     """Where suspects go whose labels can be repaired.
 
-    `keys`: where labels are, by energy, forces and stress; `predicted_forces`: by row of the table, where known.
+    `keys`: where labels are, by head, and by energy, forces and stress; `predicted_forces`: by row, where known.
     """
 
     file: TextIO
-    keys: dict[str, str]
+    keys: dict[str, dict[str, str]]
     predicted_forces: dict[int, Any]
 
-    def add(self, atoms: Atoms, row: int, cause: str) -> bool:
+    def add(self, atoms: Atoms, row: Any, cause: str) -> bool:
         """Write a suspect with its labels repaired and the old ones beside them; False: that can't be done."""
         atoms, repairs = copy.deepcopy(atoms), repairs_of(cause)  # with the calculator's results
         new = [self._repaired(atoms, row, repair) for repair in repairs]
@@ -55,9 +55,9 @@ class Repairs:
         write_frame(self.file, atoms)
         return True
 
-    def _repaired(self, atoms: Atoms, row: int, repair: Repair) -> tuple[dict[str, Any], str, Any] | None:
+    def _repaired(self, atoms: Atoms, row: Any, repair: Repair) -> tuple[dict[str, Any], str, Any] | None:
         """Where a label is, its key, and what it ought to be."""
-        key = self.keys[repair.label]
+        key = self.keys[row.head][repair.label]
         results = atoms.calc.results if atoms.calc else {}
         place = next((own for own in (atoms.info, atoms.arrays, results) if key in own), None)
         if place is None:
@@ -99,7 +99,7 @@ class Export:
         atoms.info |= {"outlier_cause": cause} if cause else {}
         self.notes.update(write_frame(self.suspects if suspect else self.trusted, atoms))
         if self.repairs is not None and cause:
-            self.counts["repaired"] += self.repairs.add(atoms, row.Index, cause)
+            self.counts["repaired"] += self.repairs.add(atoms, row, cause)
 
     def add_without_row(self, atoms: Atoms) -> None:
         """Keep what MACE took for an isolated atom; other frames were not used."""

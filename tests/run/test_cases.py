@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
+from ase import units
 from ase.io import read
 from conftest import KEYS, Mace, Run, within
 
@@ -123,4 +124,11 @@ def test_a_batch_in_another_unit_is_found_and_log_and_report_agree(mace, capsys)
     assert share in last
     with within(mace.folder):
         main(["report", "results/t_run-1"])
-    assert "batch7" in capsys.readouterr().out
+        printed = capsys.readouterr().out
+        main(["export", "results/t_run-1", "--suspects=s.xyz", "--trusted=t.xyz", "--repaired=r.xyz"])
+    assert "batch7" in printed
+    assert "Convert them to the unit of the others" in " ".join(printed.split())
+    kcal = units.kcal / units.mol
+    for frame in read(mace.folder / "r.xyz", ":"):
+        assert frame.info["dft_energy"] == pytest.approx(frame.info["dft_energy_unrepaired"] * kcal)
+        assert np.allclose(frame.arrays["dft_force"], frame.info["dft_force_unrepaired"] * kcal)
