@@ -15,6 +15,14 @@ class Settings:
     sample_atoms: float = 3e7  # most of frames^2 x atoms of one formula in the sample: a second as well
     most_groups: int = 300  # files times config_types; beyond, groups are files: a name for each frame is no group
 
+    # --- the look before the first step of a training ----------------------------------------------------------------
+    look_share: float = 0.01  # of the first epoch
+    look_step: float = 0.05  # s, that a training step takes at least: 0.059 on an H200 (benchmarks/overhead)
+    look_least: float = 1.0  # s, where a hundredth of an epoch is less: MACE needs several to set itself up
+    look_most: float = 10.0  # s
+    look_reading: float = 0.8  # of the time, to examine frames; the rest to judge them
+    look_groups: int = 10  # files times config_types: to judge one takes 50 ms where there are 13,000 frames
+
     # --- energy against work ---------------------------------------------------------------------------------------
     step: float = 0.5  # largest displacement of an atom: a third of a bond; beyond, no expansion holds
     morse: float = 2.0  # 1/A, width of a Morse bond in the bound of the error (`work`): 1.9 in H2, 2.7 in N2, 1.4 in W

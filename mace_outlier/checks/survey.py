@@ -4,7 +4,7 @@ import itertools
 import os
 import sys
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from tqdm import tqdm
 from .examine import FRAME, LINK, Examined, Sampled, examine
 from .inputs import Inputs, Source
 from .reading import Chunk, chunks
+from .sample import Reservoir
 from .settings import Settings
 
 ALONE = 6  # chunks that are examined here, before workers are started, which takes a second or two
@@ -38,6 +39,7 @@ class Survey:
     elements: list[Counter[int]]  # of each source: frames with each element
     sample: list[Sampled] = field(default_factory=list)
     first_row: list[int] = field(default_factory=list)  # of each source
+    whole: bool = True  # whether all frames were read
 
     @property
     def sources(self) -> list[Source]:
@@ -62,8 +64,13 @@ class Survey:
         return numbers, np.array(table, dtype=float).reshape(-1, len(numbers))
 
     def kinds(self) -> tuple[np.ndarray, list[str]]:
-        """Code of file and config_type of each row (N,), and what they are called; of files where these are many."""
-        if len(self.sources) * len(self.groups) > self.settings.most_groups:
+        """Code of file and config_type of each row (N,), and their names; where these are many, of files or heads."""
+        most = self.settings.most_groups
+        if len(self.sources) > most:
+            heads = list(dict.fromkeys(source.head for source in self.sources))
+            code = np.array([heads.index(source.head) for source in self.sources], dtype=np.int64)
+            return code[self.frames["source"]], [f"head {head}" for head in heads]
+        if len(self.sources) * len(self.groups) > most:
             return self.frames["source"].astype(np.int64), [source.path for source in self.sources]
         codes = self.frames["source"].astype(np.int64) * len(self.groups) + self.frames["group"]
         unique, inverse = np.unique(codes, return_inverse=True)
@@ -75,59 +82,41 @@ class Survey:
         return inverse, names
 
 
-class Reservoir:
-    """Frames that are held: as many of each formula and kind as there is room for, whatever the order of the files."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.total = settings, 0
-        self.kept: dict[tuple, list[Sampled]] = {}
-        self.rng = np.random.default_rng(0)
-
-    def offer(self, item: Sampled) -> None:
-        """Take a frame, or leave it; one of the largest kind goes where there is no room."""
-        formula = item.atoms.get_chemical_formula()
-        key = (formula, item.source, item.group)
-        if key not in self.kept and len({known[0] for known in self.kept} | {formula}) > self.settings.sample_formulas:
-            return
-        most = min(self.settings.sample, int(np.sqrt(self.settings.sample_atoms / len(item.atoms))))
-        own = self.kept.setdefault(key, [])
-        own.append(item)
-        self.total += 1
-        of_formula = sum(len(items) for known, items in self.kept.items() if known[0] == formula)
-        if self.total > self.settings.sample or of_formula > most:
-            pool = self.kept if of_formula <= most else {k: v for k, v in self.kept.items() if k[0] == formula}
-            largest = max(pool.values(), key=len)
-            largest.pop(int(self.rng.integers(len(largest))))
-            self.total -= 1
-
-
 def survey(inputs: Inputs, settings: Settings, workers: int | None = None) -> Survey:
     """Read all files once; raises ValueError for what can't be read."""
+    with tqdm(unit=" frames", disable=not sys.stderr.isatty(), leave=False) as bar:
+
+        def parts() -> Iterator[tuple[int, Examined]]:
+            for number in range(len(inputs.sources)):
+                for part in _examined(inputs, number, settings, workers):
+                    bar.update(len(part.frames))
+                    yield number, part
+
+        return assemble(inputs, settings, parts())
+
+
+def assemble(inputs: Inputs, settings: Settings, parts: Iterable[tuple[int, Examined]]) -> Survey:
+    """Put together what was examined, each part with the number of its file, in the order of the files."""
     formulas: dict[str, int] = {}
     groups: dict[str, int] = {}
-    names = [source.path for source in inputs.sources]
+    count = len(inputs.sources)
     result = Survey(inputs, settings, np.zeros(0, FRAME), np.zeros(0, LINK), [], [], [], [])
-    frames, links, row, reservoir = [], [], 0, Reservoir(settings)
-    bar = tqdm(unit=" frames", disable=not sys.stderr.isatty(), leave=False)
-    for number in range(len(names)):
-        result.first_row.append(row)
-        result.elsewhere.append(Counter())
-        result.elements.append(Counter())
-        for part in _examined(inputs, number, settings, workers):
-            _merge(part, formulas, groups)
-            part.links["one"] += result.first_row[-1]
-            part.links["two"] += result.first_row[-1]
-            frames.append(part.frames)
-            links.append(part.links)
-            result.elsewhere[-1].update(part.elsewhere)
-            result.elements[-1].update(part.elements)
-            for item in part.sample:
-                reservoir.offer(item)
-            row += len(part.frames)
-            bar.update(len(part.frames))
-    bar.close()
+    result.elsewhere, result.elements = [Counter() for _ in range(count)], [Counter() for _ in range(count)]
+    frames, links, rows, reservoir = [], [], np.zeros(count, dtype=np.int64), Reservoir(settings)
+    for number, part in parts:
+        _merge(part, formulas, groups)
+        for end in ("one", "two"):
+            part.links[end] += rows[:number].sum()
+        frames.append(part.frames)
+        links.append(part.links)
+        rows[number] += len(part.frames)
+        result.elsewhere[number].update(part.elsewhere)
+        result.elements[number].update(part.elements)
+        for item in part.sample:
+            reservoir.offer(item)
     result.frames = np.concatenate([np.zeros(0, FRAME), *frames])
     result.links = np.concatenate([np.zeros(0, LINK), *links])
+    result.first_row = [0, *np.cumsum(rows)[:-1].tolist()] if count else []
     result.formulas, result.groups = list(formulas), list(groups)
     result.sample = [item for items in reservoir.kept.values() for item in items]
     return result

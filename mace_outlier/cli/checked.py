@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding, ranges
+from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding
+from ..checks.naming import by_file, frames_of
 from ..checks.survey import Survey
 from ..files import replacing
 from ..report.text import clean, of_many
@@ -62,35 +63,6 @@ def table(survey: Survey, findings: Sequence[Finding]) -> Table:
             Text(clean(finding.fix, 300)),
         )
     return result
-
-
-def frames_of(survey: Survey, finding: Finding) -> str:
-    """Name file and frames: "train.xyz: frames 3, 7-9 ... (123)"."""
-    parts = []
-    for path, frames in by_file(survey, finding.rows).items():
-        name = clean(path, 60)
-        whole = len(frames) == _size(survey, path) and len(frames) > 1
-        word = "frame" if len(frames) == 1 else "frames"
-        which = "all frames" if whole else f"{word} {ranges(np.array(frames))}"
-        parts.append(f"{name}: {which} ({len(frames):,})")
-    group = finding.where.partition(", config_type ")[2]
-    if group:
-        parts.insert(0, f"config_type {clean(group, 40)}")
-    return "; ".join(parts) if parts else clean(finding.where, 80)
-
-
-def by_file(survey: Survey, rows: np.ndarray) -> dict[str, list[int]]:
-    """Frames by their files, in order."""
-    found: dict[str, list[int]] = {}
-    sources, frames = survey.frames["source"][rows], survey.frames["frame"][rows]
-    for number in np.unique(sources):
-        found.setdefault(survey.sources[number].path, []).extend(frames[sources == number].tolist())
-    return found
-
-
-def _size(survey: Survey, path: str) -> int:
-    slices = [survey.of_source(n) for n, source in enumerate(survey.sources) if source.path == path]
-    return sum(own.stop - own.start for own in slices)
 
 
 def write_json(path: Path, survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> None:
