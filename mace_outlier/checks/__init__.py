@@ -6,6 +6,6 @@ Read in this order: `settings` (every number, with its reason), `inputs` (which 
 `survey` (one pass over all files), `loaded` (the same of frames in memory, in little time), `evidence` (what several
 checks need), `finding`, `naming` (files and numbers), then a module for each check, by the names in `catalogue`:
 
-    labels, units, series ("work"), net_force, duplicates, energies (expected, groups, offsets, spins), geometry,
-    options ("settings")
+    labels, units, series ("work"), net_force, duplicates, energies (expected, groups, offsets, spins), geometry
+    (outside), options ("settings")
 """

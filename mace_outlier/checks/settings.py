@@ -58,6 +58,10 @@ class Settings:
     overlapping: float = 0.3  # of it: inside of the core of any pseudopotential
     thin: float = 1.0  # A^3 an atom: diamond has 5.7
     rare: int = 2  # frames: an element in so few can't be learnt
+    outside: float = 2.0  # ranges of nine tenths of a composition: the sparsest right data (50 frames) reach 1.4
+    outside_tail: float = 0.05  # on either side of the nine tenths
+    outside_least: float = 0.02  # of the logarithm: the range of a set that hardly moves
+    outside_frames: int = 20  # of a composition, that can be said to cover something
     asymmetry: float = 1e-3  # forces vanish by symmetry where the sum of directions to the neighbours is below this
 
     # --- duplicates ------------------------------------------------------------------------------------------------
