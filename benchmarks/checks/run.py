@@ -33,7 +33,7 @@ from mace_outlier.checks import catalogue
 from mace_outlier.checks.finding import Finding
 from mace_outlier.checks.inputs import gather
 from mace_outlier.checks.settings import Settings
-from mace_outlier.checks.survey import survey
+from mace_outlier.checks.survey_files import survey
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent.parent / "mace_outlier" / "checks"

@@ -19,7 +19,10 @@ CHECKS: dict[str, tuple[Check, str]] = {
         geometry.check,
         "atoms that overlap, cells without volume, rare elements, frames that are alone",
     ),
-    "settings": (options.check, "E0s against the data, isolated atoms, one file for training and validation"),
+    "settings": (
+        options.check,
+        "E0s against the data, isolated atoms, validation from file or trajectory of the training",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from .frame import Flag, Labels, elsewhere, labels_of
+from .probes import Nearness, Probe, nearness_of
 from .reading import Chunk
 from .settings import Settings
 from .shape import shape_of
@@ -55,6 +56,7 @@ class Examined(NamedTuple):
     elsewhere: Counter[tuple[str, str]]
     elements: Counter[int]  # frames with each element
     sample: list[Sampled]
+    nearness: Nearness | None  # of the probes that it was compared with
 
 
 class _Recent:
@@ -67,13 +69,13 @@ class _Recent:
         self.kind = (code, atoms.numbers.tobytes(), atoms.pbc.tobytes(), np.round(atoms.cell.array * 1e4).tobytes())
 
 
-def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings) -> Examined:
+def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings, probes: Sequence[Probe] = ()) -> Examined:
     """Examine a chunk; raises ValueError for what can't be read."""
     formulas, groups = _Texts(), _Texts()
     found: Counter[tuple[str, str]] = Counter()
     elements: Counter[int] = Counter()
     recent: deque[_Recent] = deque(maxlen=settings.back)
-    records, links, sample = [], [], []
+    records, links, sample, compared = [], [], [], []
     for frame, atoms in enumerate(chunk.frames(), start=chunk.start - chunk.before):
         labels = labels_of(atoms, keys)
         code = zlib.crc32(repr([atoms.info.get(keys[name]) for name in CONDITIONS]).encode())
@@ -84,6 +86,7 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings) -> Examin
             records.append((chunk.source, frame, len(atoms), *texts, *_record(atoms, labels, code, settings)))
             found.update(elsewhere(atoms) if labels.flags & (Flag.NO_ENERGY | Flag.NO_FORCES) else ())
             elements.update(set(atoms.numbers.tolist()))
+            compared += [atoms] if probes else []
         if labels.forces is None or np.isnan(labels.energy) or labels.flags & UNUSABLE or len(atoms) < 2:
             continue
         now = _Recent(frame, atoms, labels, code)
@@ -100,6 +103,7 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings) -> Examin
         found,
         elements,
         sample,
+        nearness_of(compared, probes, settings) if probes else None,
     )
 
 

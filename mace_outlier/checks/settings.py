@@ -64,6 +64,15 @@ class Settings:
     outside_frames: int = 20  # of a composition, that can be said to cover something
     asymmetry: float = 1e-3  # forces vanish by symmetry where the sum of directions to the neighbours is below this
 
+    # --- validation frames from the trajectory of the training ------------------------------------------------------
+    probes: int = 24  # validation frames of a head that all training frames are compared with: 0.1 ms a frame
+    probe_fewest: int = 10  # that have frames to be compared with
+    probe_frames: int = 50  # training frames of the same atoms
+    probe_nearest: int = 6  # distances from which a dimension is taken
+    probe_atoms: int = 4  # 6 internal coordinates; of fewer, independent frames have a small dimension too
+    path_dimension: float = 4.0  # a smooth path has 1.7, a random walk 3.3; acetylacetone at 300 K has 5.4
+    path_ratio: float = 0.35  # nearest distance over all; independent frames of five atoms have 0.45
+
     # --- duplicates ------------------------------------------------------------------------------------------------
     same: float = 2e-6  # relative difference of fingerprints: positions with six decimals
     same_energy: float = 0.001  # eV/atom: what calculations are converged to

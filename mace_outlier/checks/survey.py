@@ -1,28 +1,19 @@
-"""One pass over all files: a record of each frame, links between neighbours, and a sample of whole frames."""
+"""What is known after one pass over all files: a record of each frame, links between neighbours, a sample of frames."""
 
-import itertools
-import os
-import sys
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing import get_context
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from ase.formula import Formula
-from tqdm import tqdm
 
-from .examine import FRAME, LINK, Examined, Sampled, examine
+from .examine import FRAME, LINK, Examined, Sampled
 from .inputs import Inputs, Source
-from .reading import Chunk, chunks
+from .probes import Nearness, Probe, probes_for
 from .sample import Reservoir
 from .settings import Settings
-
-ALONE = 6  # chunks that are examined here, before workers are started, which takes a second or two
 
 
 @dataclass
@@ -40,6 +31,8 @@ class Survey:
     sample: list[Sampled] = field(default_factory=list)
     first_row: list[int] = field(default_factory=list)  # of each source
     whole: bool = True  # whether all frames were read
+    probes: list[Probe] = field(default_factory=list)
+    nearness: Nearness = field(default_factory=lambda: Nearness.nothing(0, Settings()))  # of the probes
 
     @property
     def sources(self) -> list[Source]:
@@ -82,26 +75,16 @@ class Survey:
         return inverse, names
 
 
-def survey(inputs: Inputs, settings: Settings, workers: int | None = None) -> Survey:
-    """Read all files once; raises ValueError for what can't be read."""
-    with tqdm(unit=" frames", disable=not sys.stderr.isatty(), leave=False) as bar:
-
-        def parts() -> Iterator[tuple[int, Examined]]:
-            for number in range(len(inputs.sources)):
-                for part in _examined(inputs, number, settings, workers):
-                    bar.update(len(part.frames))
-                    yield number, part
-
-        return assemble(inputs, settings, parts())
-
-
-def assemble(inputs: Inputs, settings: Settings, parts: Iterable[tuple[int, Examined]]) -> Survey:
+def assemble(
+    inputs: Inputs, settings: Settings, parts: Iterable[tuple[int, Examined]], probes: Sequence[Probe] = ()
+) -> Survey:
     """Put together what was examined, each part with the number of its file, in the order of the files."""
     formulas: dict[str, int] = {}
     groups: dict[str, int] = {}
     count = len(inputs.sources)
     result = Survey(inputs, settings, np.zeros(0, FRAME), np.zeros(0, LINK), [], [], [], [])
     result.elsewhere, result.elements = [Counter() for _ in range(count)], [Counter() for _ in range(count)]
+    result.probes, result.nearness = list(probes), Nearness.nothing(len(probes), settings)
     frames, links, rows, reservoir = [], [], np.zeros(count, dtype=np.int64), Reservoir(settings)
     for number, part in parts:
         _merge(part, formulas, groups)
@@ -112,6 +95,8 @@ def assemble(inputs: Inputs, settings: Settings, parts: Iterable[tuple[int, Exam
         rows[number] += len(part.frames)
         result.elsewhere[number].update(part.elsewhere)
         result.elements[number].update(part.elements)
+        if part.nearness is not None:
+            result.nearness.merge(part.nearness, probes_for(inputs.sources[number], probes))
         for item in part.sample:
             reservoir.offer(item)
     result.frames = np.concatenate([np.zeros(0, FRAME), *frames])
@@ -128,36 +113,3 @@ def _merge(part: Examined, formulas: dict[str, int], groups: dict[str, int]) -> 
         codes = np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int32)
         if len(codes):
             part.frames[column] = codes[part.frames[column]]
-
-
-def _examined(inputs: Inputs, number: int, settings: Settings, workers: int | None) -> Iterator[Examined]:
-    """Examine the chunks of a file in order; large files by several processes, of which few chunks wait at a time."""
-    source = inputs.sources[number]
-    keys = dict(source.keys)
-    tasks = chunks(number, source.path, settings.chunk, settings.back)
-    for task in itertools.islice(tasks, ALONE):
-        yield examine(task, keys, settings)
-    workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
-    if workers < 2:
-        yield from (examine(task, keys, settings) for task in tasks)
-        return
-    following = next(tasks, None)
-    if following is None:
-        return
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from _in_order(pool, itertools.chain([following], tasks), keys, settings, 2 * workers)
-    except BrokenProcessPool as error:
-        raise ValueError(f"{source.path}: a worker ended without a word (no memory?): try --workers 1") from error
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, tasks: Iterator[Chunk], keys: dict[str, str], settings: Settings, most: int
-) -> Iterator[Examined]:
-    waiting: deque[Future[Examined]] = deque()
-    for task in tasks:
-        waiting.append(pool.submit(examine, task, keys, settings))
-        if len(waiting) >= most:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

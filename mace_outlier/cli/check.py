@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> bool:
     from ..checks import catalogue
     from ..checks.inputs import gather, read_config
     from ..checks.settings import Settings
-    from ..checks.survey import survey
+    from ..checks.survey_files import survey
     from . import checked
     from .output import may_be_unread
 

@@ -10,7 +10,7 @@ from made_up_checks import sure
 from mace_outlier.checks import catalogue
 from mace_outlier.checks.inputs import gather
 from mace_outlier.checks.settings import Settings
-from mace_outlier.checks.survey import survey
+from mace_outlier.checks.survey_files import survey
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "real"
 pytestmark = pytest.mark.skipif(not REAL.exists(), reason=f"{REAL} is not there: see benchmarks/README.md")
