@@ -9,18 +9,21 @@ from .survey import Survey
 
 def frames_of(survey: Survey, finding: Finding) -> str:
     """Name file and frames: "train.xyz: frames 3, 7-9 ... (123)"."""
-    parts = []
-    for path, frames in by_file(survey, finding.rows).items():
-        name = clean(path, 60)
-        whole = len(frames) == _size(survey, path) and len(frames) > 1
-        word = "frame" if len(frames) == 1 else "frames"
-        everything = "all frames" if survey.whole else "all frames that were read"
-        which = everything if whole else f"{word} {ranges(np.array(frames))}"
-        parts.append(f"{name}: {which} ({len(frames):,})")
+    parts = [
+        f"{clean(path, 60)}: {numbered(survey, path, frames)}" for path, frames in by_file(survey, finding.rows).items()
+    ]
     group = finding.where.partition(", config_type ")[2]
     if group:
         parts.insert(0, f"config_type {clean(group, 40)}")
     return "; ".join(parts) if parts else clean(finding.where, 80)
+
+
+def numbered(survey: Survey, path: str, frames: list[int], most: int = 6) -> str:
+    """Name frames of a file, in order: "frames 3, 7-9 ... (123)", so many pieces at most."""
+    word = "frame" if len(frames) == 1 else "frames"
+    everything = "all frames" if survey.whole else "all frames that were read"
+    whole = len(frames) == _size(survey, path) and len(frames) > 1
+    return f"{everything if whole else f'{word} {ranges(np.array(frames), most)}'} ({len(frames):,})"
 
 
 def by_file(survey: Survey, rows: np.ndarray) -> dict[str, list[int]]:

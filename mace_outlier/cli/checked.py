@@ -36,7 +36,7 @@ def show(survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> N
 def headline(survey: Survey, findings: Sequence[Finding]) -> str:
     """Say how many frames were read, and how sure what was found is."""
     read = f"{of_many(len(survey.frames), 'frame')} in {of_many(len(survey.sources), 'file')}"
-    counts = {name: sum(finding.certainty == name for finding in findings) for name in STYLES}
+    counts = count_of(findings)
     if not findings:
         return f"{read}: nothing found."
     parts = [
@@ -45,6 +45,11 @@ def headline(survey: Survey, findings: Sequence[Finding]) -> str:
         f"{counts[LOOK]} to look at" if counts[LOOK] else "",
     ]
     return f"{read}. {of_many(len(findings), 'finding')}: {', '.join(part for part in parts if part)}."
+
+
+def count_of(findings: Sequence[Finding]) -> dict[str, int]:
+    """Count findings by how sure they are."""
+    return {name: sum(finding.certainty == name for finding in findings) for name in STYLES}
 
 
 def table(survey: Survey, findings: Sequence[Finding]) -> Table:
