@@ -10,7 +10,6 @@ from scipy.sparse.csgraph import connected_components
 from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .inputs import TRAIN
-from .series import decide
 
 NEXT = 4  # frames that follow in the order of the first number of the fingerprint, to which each is compared
 
@@ -60,8 +59,7 @@ def _known_wrong(evidence: Evidence) -> np.ndarray:
     """Rows of which near frames say that they are wrong."""
     if not len(evidence.near):
         return np.zeros(0, dtype=np.int64)
-    verdicts = decide(evidence)
-    return verdicts.rows[verdicts.wrong]
+    return evidence.verdicts.rows[evidence.verdicts.wrong]
 
 
 def _contradictions(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .agreement import Verdicts, decide
 from .examine import LINK, Sampled
 from .settings import Settings
 from .survey import Survey
@@ -32,9 +33,16 @@ class Evidence:
     @cached_property
     def near(self) -> np.ndarray:
         """Pairs of near frames: neighbours in a file, and all pairs of the sample; (P,) of LINK."""
-        pairs = np.concatenate([self.survey.links, *near_in_sample(self.survey)])
-        keys = pairs["one"] * (len(self.survey.frames) + 1) + pairs["two"]
-        return pairs[np.unique(keys, return_index=True)[1]]
+        links, sampled = self.survey.links, np.concatenate([np.zeros(0, LINK), *near_in_sample(self.survey)])
+        known = links[np.isin(links["one"], sampled["one"])]
+        new = sampled[~np.isin(_keys(sampled), _keys(known))]
+        return np.concatenate([links, new]) if len(new) else links
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """Which frames near frames contradict; there has to be a pair of them."""
+        atoms = self.survey.frames["atoms"][self.near["one"]]
+        return decide(self.near, atoms, self.scale(self.near["one"]), self.settings)
 
     @cached_property
     def kinds(self) -> tuple[np.ndarray, list[str]]:
@@ -54,9 +62,9 @@ class Evidence:
 
     def _slopes(self, codes: np.ndarray, count: int) -> list[Slope]:
         kinds, _ = self.kinds
-        near = self.near[kinds[self.near["one"]] == kinds[self.near["two"]]]
-        of = codes[near["one"]]
-        return [slope_of(near[of == code], self.settings) for code in range(count)]
+        within = kinds[self.near["one"]] == kinds[self.near["two"]]
+        of = np.where(within, codes[self.near["one"]], -1)
+        return [slope_of(self.near[some(of == code, self.settings.slope_most)], self.settings) for code in range(count)]
 
     def scale(self, rows: np.ndarray) -> np.ndarray:
         """By how much the work has to be multiplied: the slope of the kind or file where it is another unit or sign."""
@@ -70,6 +78,17 @@ class Evidence:
         return np.array(
             [slope.value if np.isnan(slope.value) or is_other_unit(slope, self.settings) else 1.0 for slope in slopes]
         )
+
+
+def some(chosen: np.ndarray, most: int) -> np.ndarray:
+    """Places of what is chosen, (M,); of more than `most`, as many evenly spread ones."""
+    places = np.flatnonzero(chosen)
+    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
+
+
+def _keys(pairs: np.ndarray) -> np.ndarray:
+    """A number for each pair of rows."""
+    return pairs["one"].astype(np.int64) << 32 | pairs["two"]
 
 
 def near_in_sample(survey: Survey) -> list[np.ndarray]:

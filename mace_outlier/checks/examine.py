@@ -1,4 +1,4 @@
-"""What is kept of each frame: some 140 bytes, and how it agrees with the few frames before it. Runs in workers."""
+"""What is kept of each frame: some 100 bytes, and how it agrees with the few frames before it. Runs in workers."""
 
 import zlib
 from collections import Counter, deque
@@ -18,17 +18,17 @@ from .work import Compared, Points, compare
 
 FRAME = np.dtype(
     [
-        ("source", "i4"), ("frame", "i8"), ("atoms", "i4"), ("formula", "i4"), ("group", "i4"), ("flags", "u4"),
-        ("conditions", "i8"),  # code of charge and spin
+        ("source", "i4"), ("frame", "i4"), ("atoms", "i4"), ("formula", "i4"), ("group", "i4"), ("flags", "u4"),
+        ("conditions", "u4"),  # code of charge and spin
         ("energy", "f8"),  # eV
         ("net_force", "f4"), ("net_torque", "f4"),  # eV/A: the error of each force that would do it
         ("rms_force", "f4"), ("max_force", "f4"),  # eV/A
         ("nearest", "f4"), ("ratio", "f4"), ("volume", "f4"),  # see Shape
-        ("fingerprint", "f8", (5,)),
+        ("fingerprint", "f4", (5,)),
     ]
 )  # fmt: skip
 LINK = np.dtype(
-    [("one", "i8"), ("two", "i8"), ("step", "f4"), ("difference", "f8"), ("work", "f8"), ("bound", "f4")]
+    [("one", "i4"), ("two", "i4"), ("step", "f4"), ("difference", "f4"), ("work", "f4"), ("bound", "f4")]
 )  # rows of two frames of a file, and what `work.compare` says of them
 CONDITIONS = ("total_charge", "total_spin")
 UNUSABLE = Flag.BAD_POSITIONS | Flag.NO_CELL

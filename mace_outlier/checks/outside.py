@@ -41,12 +41,27 @@ def outside(evidence: Evidence) -> list[Finding]:
 
 def gaps_of(prints: np.ndarray, settings: Settings) -> np.ndarray:
     """Distance of each fingerprint (N, 5) from its second neighbour, in ranges of nine tenths; 0 where it is small."""
-    logs = np.log(np.maximum(prints, SMALLEST))
-    low, high = np.quantile(logs, [settings.outside_tail, 1 - settings.outside_tail], axis=0)
-    scale = np.maximum(high - low, settings.outside_least)
-    beyond = (np.maximum(low - logs, logs - high) / scale).max(axis=1)
+    columns = [np.log(np.maximum(column, SMALLEST)) for column in prints.T]
+    beyond = np.zeros(len(prints))
+    for column in columns:
+        low, high = np.quantile(column, [settings.outside_tail, 1 - settings.outside_tail])
+        scale = max(high - low, settings.outside_least)
+        column /= scale
+        np.maximum(beyond, np.maximum(low / scale - column, column - high / scale), out=beyond)
     candidates = np.flatnonzero(beyond > settings.outside - 1)  # what lies nearer has all of the middle within reach
     gaps = np.zeros(len(prints))
-    if len(candidates):
-        gaps[candidates] = cKDTree(logs / scale).query(logs[candidates] / scale, k=3, p=np.inf)[0][:, 2]
+    for row in _far_from_some(columns, candidates, settings):
+        largest = np.max([np.abs(column - column[row]) for column in columns], axis=0)
+        gaps[row] = np.partition(largest, 2)[2]
     return gaps
+
+
+def _far_from_some(columns: list[np.ndarray], candidates: np.ndarray, settings: Settings) -> np.ndarray:
+    """Candidates that have no two neighbours among some of the frames."""
+    if not len(candidates):
+        return candidates
+    count = len(columns[0])
+    some = np.linspace(0, count - 1, min(count, settings.outside_most)).astype(np.int64)
+    tree = cKDTree(np.stack([column[some] for column in columns], axis=1))
+    near = tree.query(np.stack([column[candidates] for column in columns], axis=1), k=3, p=np.inf)[0]
+    return candidates[near[:, 2] > settings.outside]

@@ -34,6 +34,7 @@ class Settings:
     set_size: int = 3  # frames that agree, before they can outvote another one
     outvoted: float = 2.0  # times as many frames have to agree as those that they outvote
     slope_pairs: int = 20  # pairs from which sign and unit of the forces of a file are taken
+    slope_most: int = 100_000  # pairs, of more as many: medians of a quarter of them are known to a percent
     slope_frames: int = 8  # frames in them
     slope_width: float = 2.0  # both regressions (energy on work, work on energy) agree within this factor: it is known
     slope_one: float = 1.5  # a slope within this factor of 1 is right; the unit that comes next is eV/bohr, 1.89
@@ -61,6 +62,7 @@ class Settings:
     outside: float = 2.0  # ranges of nine tenths of a composition: the sparsest right data (50 frames) reach 1.4
     outside_tail: float = 0.05  # on either side of the nine tenths
     outside_least: float = 0.02  # of the logarithm: the range of a set that hardly moves
+    outside_most: int = 20_000  # of a composition, that all are compared with; then the others, for what is left
     outside_frames: int = 20  # of a composition, that can be said to cover something
     asymmetry: float = 1e-3  # forces vanish by symmetry where the sum of directions to the neighbours is below this
 

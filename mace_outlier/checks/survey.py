@@ -61,18 +61,20 @@ class Survey:
         most = self.settings.most_groups
         if len(self.sources) > most:
             heads = list(dict.fromkeys(source.head for source in self.sources))
-            code = np.array([heads.index(source.head) for source in self.sources], dtype=np.int64)
-            return code[self.frames["source"]], [f"head {head}" for head in heads]
+            of_source = np.array([heads.index(source.head) for source in self.sources], dtype=np.int32)
+            return of_source[self.frames["source"]], [f"head {head}" for head in heads]
         if len(self.sources) * len(self.groups) > most:
-            return self.frames["source"].astype(np.int64), [source.path for source in self.sources]
-        codes = self.frames["source"].astype(np.int64) * len(self.groups) + self.frames["group"]
-        unique, inverse = np.unique(codes, return_inverse=True)
+            return self.frames["source"], [source.path for source in self.sources]
+        codes = self.frames["source"] * len(self.groups) + self.frames["group"]
+        used = np.flatnonzero(np.bincount(codes))
         names = []
-        for code in unique.tolist():
+        for code in used.tolist():
             source, group = divmod(code, len(self.groups))
             text = self.groups[group]
             names.append(self.sources[source].path + (f", config_type {text}" if text != "Default" else ""))
-        return inverse, names
+        numbers = np.zeros(len(self.sources) * len(self.groups), dtype=np.int32)
+        numbers[used] = np.arange(len(used))
+        return numbers[codes], names
 
 
 def assemble(

@@ -1,5 +1,7 @@
 """Frames that are alone in their region of configuration space."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from made_up_checks import found, series
@@ -58,6 +60,17 @@ def test_the_gap_is_in_ranges_of_nine_tenths():
 
 def test_a_set_that_hardly_moves_has_a_least_range():
     prints = np.ones((50, 5))
-    prints[3] *= np.exp(0.03)
-    assert gaps_of(prints, Settings())[3] == pytest.approx(0.03 / Settings().outside_least)
-    assert not np.delete(gaps_of(prints, Settings()), 3).any()
+    for i in (3, 4):
+        prints[i] *= np.exp(0.01 * i + 0.02)
+    assert np.flatnonzero(gaps_of(prints, Settings())).tolist() == [3, 4]
+    assert gaps_of(prints, Settings())[3] == pytest.approx(0.05 / Settings().outside_least)
+
+
+def test_of_very_many_frames_only_what_is_far_from_some_is_compared_with_all(tmp_path):
+    prints = np.exp(np.random.default_rng(0).random((400, 5)))
+    prints[7] = prints[8] = prints[9] = np.exp(9.0)
+    few = dataclasses.replace(Settings(), outside_most=40)
+    assert not gaps_of(prints, few)[7:10].any()  # three: a region of their own
+    prints[9] = np.exp(0.5)
+    np.testing.assert_allclose(gaps_of(prints, few)[7:9], gaps_of(prints, Settings())[7:9])
+    assert np.flatnonzero(gaps_of(prints, few) > few.outside).tolist() == [7, 8]
