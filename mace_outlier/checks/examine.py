@@ -42,6 +42,7 @@ class Sampled(NamedTuple):
     atoms: Atoms  # without labels
     forces: np.ndarray
     energy: float
+    formula: str
     group: str
     conditions: int
 
@@ -80,9 +81,10 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings, probes: S
         labels = labels_of(atoms, keys)
         code = zlib.crc32(repr([atoms.info.get(keys[name]) for name in CONDITIONS]).encode())
         own = frame >= chunk.start  # the others were examined with the chunk before
+        formula = _formula(atoms.numbers.tobytes(), atoms.numbers.dtype.str)
         group = str(atoms.info.get("config_type", "Default"))
         if own:
-            texts = formulas.number(_formula(atoms.numbers.tobytes(), atoms.numbers.dtype.str)), groups.number(group)
+            texts = formulas.number(formula), groups.number(group)
             records.append((chunk.source, frame, len(atoms), *texts, *_record(atoms, labels, code, settings)))
             found.update(elsewhere(atoms) if labels.flags & (Flag.NO_ENERGY | Flag.NO_FORCES) else ())
             elements.update(set(atoms.numbers.tolist()))
@@ -94,7 +96,7 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings, probes: S
         recent.appendleft(now)
         if chunk.sampled and own:
             bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-            sample.append(Sampled(chunk.source, frame, bare, labels.forces, labels.energy, group, code))
+            sample.append(Sampled(chunk.source, frame, bare, labels.forces, labels.energy, formula, group, code))
     return Examined(
         np.array(records, dtype=FRAME),
         np.array(links, dtype=LINK),
