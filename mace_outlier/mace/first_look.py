@@ -8,36 +8,36 @@ goes on.
 import logging
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from ..clean import clean
+from ..data.labels import LABELS
 from ..data.provenance import Provenance
 from ..data.tagging import TAG_FIELD
+from ..run.training import RobustTraining
 
 SHOWN = 5  # findings that are logged
 
 
-def look(dataset: Any, provenance: Provenance, model: Any, arguments: Mapping[str, Any], steps: int) -> None:
+def look(run: RobustTraining, model: Any, steps: int) -> None:
     """Check training configurations one by one, as many as the time allows, and log what is wrong with them.
 
     Args:
-        dataset: the training set of MACE.
-        provenance: its rows.
+        run: a training that knows its data.
         model: MACE's, for its elements and energies of isolated atoms.
-        arguments: MACE's, for the names of the labels.
         steps: of an epoch.
     """
     try:
-        _look(dataset, provenance, model, arguments, steps)
+        _look(run, model, steps)
     except Exception as error:  # no training should end for want of a check
         logging.warning(f"The labels could not be checked ({type(error).__name__}: {error})")
 
 
-def _look(dataset: Any, provenance: Provenance, model: Any, arguments: Mapping[str, Any], steps: int) -> None:
+def _look(run: RobustTraining, model: Any, steps: int) -> None:
     started = time.perf_counter()
     from ..checks import catalogue
     from ..checks.finding import LOOK
@@ -47,15 +47,16 @@ def _look(dataset: Any, provenance: Provenance, model: Any, arguments: Mapping[s
 
     settings = Settings()
     until = started + settings.look_reading * budget(steps, settings)
-    frames = loaded(dataset, provenance, [int(z) for z in model.atomic_numbers], arguments)
+    frames = loaded(run, np.array([int(z) for z in model.atomic_numbers]))
     known = survey_loaded(frames, free_atoms(model), settings, until)
+    names = [name for name in NAMES if name != "labels" or {"energy", "forces"} & set(run.labels)]  # not of dipoles
     with np.errstate(all="ignore"):
-        found = [finding for finding in catalogue.run(known, NAMES) if finding.certainty != LOOK]
+        found = [finding for finding in catalogue.run(known, names) if finding.certainty != LOOK]
     took = time.perf_counter() - started
     logging.info(
-        f"Labels of {len(known.frames)} of {len(provenance)} training configurations checked in {took:.1f} s "
-        f"({', '.join(NAMES)}): {len(found) or 'no'} finding{'s' * (len(found) != 1)}. "
-        f"More checks, of all configurations: {command(provenance, arguments)}"
+        f"Labels of {len(known.frames)} of {len(run.provenance)} training configurations checked in {took:.1f} s "
+        f"({', '.join(names)}): {len(found) or 'no'} finding{'s' * (len(found) != 1)}. "
+        f"More checks, of all configurations: {command(run.provenance, run.arguments)}"
     )
     for finding in found[:SHOWN]:
         where = frames_of(known, finding)
@@ -79,23 +80,24 @@ def command(provenance: Provenance, arguments: Mapping[str, Any]) -> str:
     return " ".join(shlex.quote(clean(word)) for word in ("mace_outlier", "check", *files, *keys))
 
 
-def loaded(dataset: Any, provenance: Provenance, elements: list[int], arguments: Mapping[str, Any]) -> Iterator[Any]:
-    """Yield configurations, those of all files and heads mixed, as checks take them."""
+def loaded(run: RobustTraining, elements: np.ndarray) -> Iterator[Any]:
+    """Yield training configurations, those of all files and heads mixed, as checks take them."""
     from ..checks.inputs import Source, keys_of
     from ..checks.loaded import Loaded
 
-    keys = {name: keys_of(arguments, name) for name in provenance.sources}
-    for row in np.random.default_rng(0).permutation(len(provenance)).tolist():
-        sample = dataset[int(provenance.position_of_row[row])]
+    rows = run.provenance
+    keys = {name: keys_of(run.arguments, name) for name in rows.sources}
+    for row in map(int, np.random.default_rng(0).permutation(len(rows))):
+        sample = run.dataset[int(rows.position_of_row[row])]
         if sample is None:  # MACE's LMDB could not read this entry
             continue
-        name = provenance.sources[provenance.source[row]]
-        source = Source(name, head=provenance.heads[provenance.head[row]], keys=keys[name])
-        yield Loaded(source, int(provenance.frame[row]), atoms_of(sample, np.array(elements), source.keys))
+        name = rows.sources[rows.source[row]]
+        source = Source(name, head=rows.heads[rows.head[row]], keys=keys[name])
+        yield Loaded(source, int(rows.frame[row]), atoms_of(sample, elements, source.keys, run.labels))
 
 
-def atoms_of(sample: Any, elements: np.ndarray, keys: Mapping[str, str]) -> Atoms:
-    """A sample of MACE with the labels that it has: 0 with a weight of 0 stands for one that it hasn't.
+def atoms_of(sample: Any, elements: np.ndarray, keys: Mapping[str, str], labels: Collection[str]) -> Atoms:
+    """A sample of MACE with those labels of the loss that it has: a weight of 0 stands for one that it hasn't.
 
     Charge and spin stay out: MACE has a default for them, which says nothing.
     """
@@ -106,13 +108,11 @@ def atoms_of(sample: Any, elements: np.ndarray, keys: Mapping[str, str]) -> Atom
     atoms = Atoms(numbers, sample.positions.numpy(), cell=cell, pbc=pbc)
     tag = getattr(sample, TAG_FIELD, None)
     atoms.info["config_type"] = "Default" if tag is None else tag.config_type
-    if sample.energy is not None and sample.energy_weight:
-        atoms.info[keys["energy"]] = float(sample.energy)
-    if sample.forces is not None and sample.forces_weight:
-        atoms.arrays[keys["forces"]] = sample.forces.numpy().astype(float)
-    for name in ("stress", "virials"):
-        if getattr(sample, name, None) is not None and getattr(sample, f"{name}_weight"):
-            atoms.info[keys[name]] = getattr(sample, name).numpy().reshape(9).astype(float)
+    for name, shape in (("energy", ()), ("forces", (-1, 3)), ("stress", (9,)), ("virials", (9,))):
+        value = getattr(sample, name, None)
+        if name in labels and value is not None and getattr(sample, LABELS[name]):
+            place: dict[str, Any] = atoms.arrays if name == "forces" else atoms.info
+            place[keys[name]] = value.numpy().reshape(shape).astype(float)
     return atoms
 
 

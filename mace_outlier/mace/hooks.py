@@ -101,7 +101,7 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         validation=trace([of_head.dataset for of_head in validation], heads), scalars=scalar_columns(given["model"]),
     )  # fmt: skip
     if given["rank"] == 0:
-        first_look.look(loader.dataset, run.provenance, given["model"], run.arguments, len(loader))
+        first_look.look(run, given["model"], len(loader))
     with run.tagging(loader, list(validation)), TAGGING.switched(True, afterwards=False):
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():

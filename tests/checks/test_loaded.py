@@ -49,6 +49,17 @@ def test_findings_name_the_frames_of_the_file():
     assert frames_of(known, finding) == "a: frame 7 (1)"
 
 
+def test_all_frames_are_not_all_of_the_file_where_time_was_up():
+    frames = molecules(12)
+    for atoms in frames:
+        atoms.info["REF_energy"] = np.nan
+    known = surveyed(loaded(a=frames))
+    (finding, *_) = catalogue.run(known, ["labels"])
+    assert frames_of(known, finding) == "a: all frames (12)"
+    known.whole = False
+    assert frames_of(known, finding) == "a: all frames that were read (12)"
+
+
 @pytest.mark.parametrize(("most", "names"), [(300, ["a", "b", "c"]), (2, ["head one", "head two"])])
 def test_of_very_many_files_heads_are_the_groups(most, names):
     heads = {"a": "one", "b": "two", "c": "one"}

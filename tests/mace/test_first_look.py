@@ -67,10 +67,10 @@ def test_no_random_number_is_drawn_and_no_sample_changed(drifting, monkeypatch):
         content = [value.clone() for sample in dataset for _, value in sample if torch.is_tensor(value)]
         return [torch.get_rng_state(), torch.tensor(np.random.get_state()[1].astype(int)), *content], random.getstate()
 
-    def look(dataset, *rest):
-        before_and_after.append(state(dataset))
-        original(dataset, *rest)
-        before_and_after.append(state(dataset))
+    def look(run, *rest):
+        before_and_after.append(state(run.dataset))
+        original(run, *rest)
+        before_and_after.append(state(run.dataset))
 
     monkeypatch.setattr(first_look, "look", look)
     drifting.train("state", *ROBUST)
@@ -112,11 +112,24 @@ def test_periodic_frames_and_stress_come_as_they_are(mace):
     train[8].positions[1] = train[8].positions[0] + train[8].cell[2] + [0.2, 0, 0]
     write(mace.folder / "train.xyz", train)
     write(mace.folder / "valid.xyz", series(4, seed=1))
-    findings = "\n".join(said(mace.train("cells", *ROBUST, "--E0s={29: 0.0}").log))
+    cells = [*ROBUST, "--E0s={29: 0.0}"]
+    findings = "\n".join(said(mace.train("cells", *cells, "--ema_robust_base_loss=stress").log))
     assert "the stress of a periodic cell is exactly 0" in findings
     assert "train.xyz: frame 5 (1)" in findings
     assert "atoms within each other's cores: 0.2 A apart" in findings
     assert "train.xyz: frame 8 (1)" in findings
+    assert not any("stress" in line for line in said(mace.train("no_stress", *cells).log))  # the loss has none
+
+
+def test_a_training_of_dipoles_needs_no_energies(mace):
+    train = molecules(20)
+    for atoms in train:
+        del atoms.info["REF_energy"], atoms.arrays["REF_forces"]
+    write_xyz(mace.folder, train, train[:5])
+    dipoles = ["--model=AtomicDipolesMACE", "--ema_robust_base_loss=dipole", "--error_table=DipoleRMSE"]
+    vectors = ["--hidden_irreps=4x0e+4x1o", "--MLP_irreps=4x0e"]
+    (summary,) = said(mace.train("dipoles", *ROBUST, *dipoles, *vectors).log)
+    assert "(net_force, energies, geometry, settings): no findings" in summary
 
 
 def test_energies_of_isolated_atoms_of_another_code(mace):
