@@ -13,7 +13,8 @@ from mace_outlier.checks import catalogue
 from mace_outlier.checks.finding import Finding
 from mace_outlier.checks.inputs import KEYS, Inputs, Source
 from mace_outlier.checks.settings import Settings
-from mace_outlier.checks.survey import Survey, survey
+from mace_outlier.checks.survey import Survey
+from mace_outlier.checks.survey_files import survey
 
 
 def label(atoms: Atoms) -> Atoms:

@@ -3,8 +3,9 @@
     python benchmarks/checks/run.py             # about 20 minutes; writes results.*, and the table in README.md
     python benchmarks/checks/run.py --parts wbe clean
 
-Parts: W-Be with its published wrong labels (`known_wrong` hidden), right data, planted faults of whole files, and
-made-up HDF5 files of growing size. Data lie in ../shared/data; what isn't there is left out and said.
+Parts: W-Be with its published wrong labels (`known_wrong` hidden), right data, planted faults of whole files, single
+geometries that are changed, validation frames out of trajectories, memory, and made-up HDF5 files of growing size.
+Data lie in ../shared/data; what isn't there is left out and said.
 """
 
 import argparse
@@ -15,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -26,21 +29,28 @@ import _checks_paths  # noqa: F401 (first)
 import numpy as np
 from ase.io import read, write
 from check_sets import CLEAN, FAULTS, PLANTED, REAL, Frames
+from check_tables import SIZES, table
+from check_validation import CHANGED, CHANGES, scaled, splits
 from made_up_hdf5 import write_hdf5
 from source_commit import commit_of
 
 from mace_outlier.checks import catalogue
+from mace_outlier.checks.examine import Examined, examine
 from mace_outlier.checks.finding import Finding
 from mace_outlier.checks.inputs import gather
+from mace_outlier.checks.reading import chunks
 from mace_outlier.checks.settings import Settings
-from mace_outlier.checks.survey import survey
+from mace_outlier.checks.survey import assemble
+from mace_outlier.checks.survey_files import survey
+from mace_outlier.checks.trajectory import path_like
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE.parent.parent / "mace_outlier" / "checks"
-SIZES = [1_000, 20_000, 200_000]
 
 
-def findings_of(frames: Frames, hidden: tuple[str, ...] = (), settings: Settings | None = None) -> list[Finding]:
+def findings_of(
+    frames: Frames, hidden: tuple[str, ...] = (), settings: Settings | None = None, only: tuple[str, ...] = ()
+) -> list[Finding]:
     """Write frames to a file, and check it."""
     for atoms in frames:
         for name in hidden:
@@ -49,7 +59,7 @@ def findings_of(frames: Frames, hidden: tuple[str, ...] = (), settings: Settings
         path = Path(folder) / "data.xyz"
         write(path, frames)
         known = survey(gather([str(path)], {}, {}), settings or Settings(), workers=1)
-        return catalogue.run(known, list(catalogue.CHECKS))
+        return catalogue.run(known, only or list(catalogue.CHECKS))
 
 
 def sure(findings: list[Finding]) -> list[Finding]:
@@ -123,6 +133,80 @@ def planted() -> list[dict[str, Any]]:
     return rows
 
 
+def validation() -> list[dict[str, Any]]:
+    """What is said of validation frames from trajectories and elsewhere, and the numbers behind it."""
+    rows = []
+    for split in splits():
+        with tempfile.TemporaryDirectory() as folder:
+            files = {"train_file": f"{folder}/train.xyz", "valid_file": f"{folder}/valid.xyz"}
+            write(files["train_file"], split.train)
+            write(files["valid_file"], split.valid)
+            known = survey(gather([], files, {}), Settings(), workers=1)
+        ratio, dimension = path_like(known.nearness, np.arange(len(known.probes)), known.settings)
+        found = any("one trajectory" in f.what for f in catalogue.run(known, ["settings"]))
+        rows.append({"data": split.data, "taken": split.taken, "train": len(split.train), "valid": len(split.valid)})
+        rows[-1] |= {"ratio": round(ratio, 2), "dimension": round(dimension, 1), "found": found}
+        print(rows[-1], flush=True)
+    return rows
+
+
+def alone() -> list[dict[str, Any]]:
+    """How many of single frames, whose lengths are all multiplied, are named; and how many others."""
+    rows = []
+    for name in PLANTED:
+        frames = CLEAN[name][0]()
+        common = Counter(atoms.get_chemical_formula() for atoms in frames).most_common(1)[0][0]
+        places = [i for i, atoms in enumerate(frames) if atoms.get_chemical_formula() == common]
+        for factor in CHANGES:
+            row = {"data": name, "factor": factor, "changed": CHANGED, "named": 0, "others": 0}
+            for place in places[:: len(places) // CHANGED][:CHANGED]:
+                changed = [*frames[:place], scaled(frames[place], factor), *frames[place + 1 :]]
+                found = [f for f in findings_of(changed, only=("geometry",)) if "outside of all others" in f.what]
+                named = {row for f in found for row in f.rows.tolist()}
+                row["named"] += place in named
+                row["others"] += len(named - {place})
+            rows.append(row)
+            print(row, flush=True)
+    return rows
+
+
+def memory() -> dict[str, Any]:
+    """Bytes that a frame takes at most in survey and checks: the difference of 120,000 and 20,000 frames."""
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "made_up.h5"
+        write_hdf5(path, 1000)
+        inputs = gather([str(path)], {}, {})
+        tasks = chunks(0, str(path), Settings().chunk, Settings().back)
+        first = [examine(task, inputs.sources[0].keys, Settings()) for task in tasks]
+    for count in (20_000, 120_000):
+        tracemalloc.start()
+        known = assemble(inputs, Settings(), again(first, count))
+        held = tracemalloc.get_traced_memory()[0]
+        catalogue.run(known, list(catalogue.CHECKS))
+        peaks[count] = held, tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        del known
+    held, peak = ((peaks[120_000][i] - peaks[20_000][i]) / 100_000 for i in (0, 1))
+    print({"held": held, "peak": peak})
+    return {"bytes_held": round(held), "bytes_at_most": round(peak)}
+
+
+def again(parts: list[Examined], count: int) -> Iterator[tuple[int, Examined]]:
+    """The same chunks as if they were many, with fingerprints that differ."""
+    rng, start = np.random.default_rng(0), 0
+    while start < count:
+        part = parts[start // Settings().chunk % len(parts)]
+        frames, links = part.frames.copy(), part.links.copy()
+        shift = start - int(frames["frame"][0])
+        frames["frame"] += shift
+        frames["fingerprint"] *= 1 + 1e-3 * rng.normal(size=frames["fingerprint"].shape)
+        for end in ("one", "two"):
+            links[end] = np.maximum(links[end] + shift, 0)
+        yield 0, part._replace(frames=frames, links=links, sample=part.sample if start < 4000 else [])
+        start += len(frames)
+
+
 def varied() -> list[dict[str, Any]]:
     """W-Be and right data with each number that `work` depends on multiplied and divided by 1.5."""
     rows = []
@@ -148,12 +232,16 @@ def costs(size: int) -> dict[str, Any]:
 
 
 def cost(path: Path) -> dict[str, Any]:
-    """Seconds (of the clock, of the CPUs) and peak memory (of the main process, of the largest worker) of a check."""
+    """Seconds (of the clock, of the CPUs) and peak memory (of the main process, of the largest worker) of a check.
+
+    `ru_maxrss` of a process begins with what its parent had: of this one, which writes the files, that is more.
+    """
     code = (
         "import resource, sys\nfrom mace_outlier.__main__ import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]\n"
-        "print(sum(own.ru_utime + own.ru_stime for own in used), *(own.ru_maxrss for own in used))"
+        "own = next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
+        "print(sum(each.ru_utime + each.ru_stime for each in used), own, used[1].ru_maxrss)"
     )
     started = time.perf_counter()
     command = [sys.executable, "-c", code, "check", str(path)]
@@ -169,52 +257,7 @@ def cost(path: Path) -> dict[str, Any]:
     }
 
 
-# --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def table(results: dict[str, Any]) -> str:
-    """Markdown."""
-    found = results["wbe"]
-    lines = [
-        f"W-Be, as published: {found['named_wrong']} of the {found['wrong']} frames that are proven wrong are named, "
-        f"and {found['named_right']} of the {found['right']} that count as right (recall {found['recall']:.3f}, "
-        f"precision {found['precision']:.3f}); and {found['named_undecided']} of which nothing is known.",
-        "",
-        "| right data | frames | certain | likely | look | seconds |",
-        "|---|---|---|---|---|---|",
-        *(
-            f"| {r['data']} | {r['frames']:,} | {r['certain']} | {r['likely']} | {r['look']} | {r['seconds']} |"
-            for r in results["clean"]
-        ),
-        "",
-        "Frames that a finding with the right name holds, of those with the fault (other frames in any finding):",
-        "",
-        f"| fault | {' | '.join(PLANTED)} |",
-        "|---" * (1 + len(PLANTED)) + "|",
-    ]
-    cells = {(r["fault"], r["data"]): r for r in results["planted"]}
-    for fault in FAULTS:
-        own = [cells.get((fault, name)) for name in PLANTED]
-        texts = [f"{r['found']} of {r['wrong']} ({r['false']})" if r else "" for r in own]
-        lines.append(f"| {fault} | {' | '.join(texts)} |")
-    if "settings" in results:
-        lines += ["", "W-Be with one number of the check `work` changed by a factor of 1.5; findings on silicon, "]
-        lines[-1] += "molybdenum and acetylacetone as they are:"
-        lines += [
-            "",
-            "| setting | wrong frames named | right frames named | findings on right data |",
-            "|---|---|---|---|",
-        ]
-        for r in results["settings"]:
-            cells = f"{r['named_wrong']} of {r['wrong']}", f"{r['named_right']}", f"{r['right_data']}"
-            lines.append(f"| {r['setting']} = {r['value']:.3g} | {' | '.join(cells)} |")
-    lines += ["", "| frames (HDF5, 12 atoms) | seconds | of the CPUs | MB | MB of a worker |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {r['frames']:,} | {r['seconds']} | {r['cpu_seconds']} | {r['megabytes']} | {r['megabytes_of_a_worker']} |"
-        for r in (results.get(f"costs_{size}") for size in SIZES)
-        if r
-    ]
-    return "\n".join(lines) + "\n"
+# --- results ---------------------------------------------------------------------------------------------------------
 
 
 def write_results(results: dict[str, Any]) -> None:
@@ -233,6 +276,7 @@ def write_results(results: dict[str, Any]) -> None:
 
 
 PARTS: dict[str, Callable[[], Any]] = {"wbe": wbe, "clean": clean, "planted": planted, "settings": varied}
+PARTS |= {"alone": alone, "validation": validation, "memory": memory}
 PARTS |= {f"costs_{size}": partial(costs, size) for size in SIZES}
 
 

@@ -2,9 +2,12 @@
 
 Read in this order: `settings` (every number, with its reason), `inputs` (which files, keys and options), `reading`
 (files in chunks), `frame` (labels of a frame and what is wrong with them), `shape` (distances, fingerprint), `work`
-(energy against work for near frames), `examine` (what is kept of a frame), `survey` (one pass over all files),
-`evidence` (what several checks need), `finding`, then a module for each check, by the names in `catalogue`:
+(energy against work for near frames), `probes` (validation frames against all training frames), `examine` (what is
+kept of a frame), `sample` (whole frames that are held), `survey` (what is known of all), `survey_files` (one pass over
+all files), `loaded` (frames in memory, in little time), `agreement` (near frames
+that outvote others), `evidence` (what several checks need), `finding`, `naming`
+(files and numbers), then a module for each check, by the names in `catalogue`:
 
-    labels, units, series ("work"), net_force, duplicates, energies (expected, groups, offsets, spins), geometry,
-    options ("settings")
+    labels, units, series ("work"), net_force, duplicates, energies (expected, groups, offsets, spins), geometry
+    (outside), options ("settings", with trajectory)
 """

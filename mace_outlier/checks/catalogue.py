@@ -15,8 +15,14 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "net_force": (net_force.check, "forces that don't add up to zero, torques of molecules"),
     "duplicates": (duplicates.check, "one geometry with different labels, or in training and validation"),
     "energies": (energies.check, "energies that no composition explains, groups of another unit or reference, spin"),
-    "geometry": (geometry.check, "atoms that overlap, cells without volume, rare elements"),
-    "settings": (options.check, "E0s against the data, isolated atoms, one file for training and validation"),
+    "geometry": (
+        geometry.check,
+        "atoms that overlap, cells without volume, rare elements, frames that are alone",
+    ),
+    "settings": (
+        options.check,
+        "E0s against the data, isolated atoms, validation from file or trajectory of the training",
+    ),
 }
 
 

@@ -10,9 +10,8 @@ from scipy.sparse.csgraph import connected_components
 from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .inputs import TRAIN
-from .series import decide
 
-NEXT = 4  # frames that follow in the order of the first number of the fingerprint, to which each is compared
+NEXT = 4  # frames that follow in the order of the first numbers of the fingerprint, to which each is compared
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -44,7 +43,7 @@ def same_geometry(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     heads = {head: code for code, head in enumerate(dict.fromkeys(source.head for source in survey.sources))}
     head = np.array([heads[source.head] for source in survey.sources], dtype=np.int64)[frames["source"]]
     prints = frames["fingerprint"]
-    order = np.lexsort((prints[:, 0], head, frames["conditions"], frames["formula"]))
+    order = np.lexsort((prints[:, 1], prints[:, 0], head, frames["conditions"], frames["formula"]))
     ones, twos = [], []
     for ahead in range(1, NEXT + 1):
         a, b = order[:-ahead], order[ahead:]
@@ -60,8 +59,7 @@ def _known_wrong(evidence: Evidence) -> np.ndarray:
     """Rows of which near frames say that they are wrong."""
     if not len(evidence.near):
         return np.zeros(0, dtype=np.int64)
-    verdicts = decide(evidence)
-    return verdicts.rows[verdicts.wrong]
+    return evidence.verdicts.rows[evidence.verdicts.wrong]
 
 
 def _contradictions(

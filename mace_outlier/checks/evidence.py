@@ -1,15 +1,14 @@
 """What several checks need and one of them has to work out: near frames of the sample, slopes of energy on work."""
 
-from collections import defaultdict
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from .examine import LINK, Sampled
+from .agreement import Verdicts, decide
+from .sample import near_pairs
 from .settings import Settings
 from .survey import Survey
-from .work import Points, comparable, compare
 
 
 class Slope(NamedTuple):
@@ -32,9 +31,17 @@ class Evidence:
     @cached_property
     def near(self) -> np.ndarray:
         """Pairs of near frames: neighbours in a file, and all pairs of the sample; (P,) of LINK."""
-        pairs = np.concatenate([self.survey.links, *near_in_sample(self.survey)])
-        keys = pairs["one"] * (len(self.survey.frames) + 1) + pairs["two"]
-        return pairs[np.unique(keys, return_index=True)[1]]
+        heads = [source.head for source in self.survey.sources]
+        links, sampled = self.survey.links, near_pairs(self.survey.sample, self.survey.first_row, heads, self.settings)
+        known = links[np.isin(links["one"], sampled["one"])]
+        new = sampled[~np.isin(_keys(sampled), _keys(known))]
+        return np.concatenate([links, new]) if len(new) else links
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        """Which frames near frames contradict; there has to be a pair of them."""
+        atoms = self.survey.frames["atoms"][self.near["one"]]
+        return decide(self.near, atoms, self.scale(self.near["one"]), self.settings)
 
     @cached_property
     def kinds(self) -> tuple[np.ndarray, list[str]]:
@@ -54,9 +61,9 @@ class Evidence:
 
     def _slopes(self, codes: np.ndarray, count: int) -> list[Slope]:
         kinds, _ = self.kinds
-        near = self.near[kinds[self.near["one"]] == kinds[self.near["two"]]]
-        of = codes[near["one"]]
-        return [slope_of(near[of == code], self.settings) for code in range(count)]
+        within = kinds[self.near["one"]] == kinds[self.near["two"]]
+        of = np.where(within, codes[self.near["one"]], -1)
+        return [slope_of(self.near[some(of == code, self.settings.slope_most)], self.settings) for code in range(count)]
 
     def scale(self, rows: np.ndarray) -> np.ndarray:
         """By how much the work has to be multiplied: the slope of the kind or file where it is another unit or sign."""
@@ -72,42 +79,15 @@ class Evidence:
         )
 
 
-def near_in_sample(survey: Survey) -> list[np.ndarray]:
-    """Compare the frames of the sample that differ in their positions only, all with all; those that are near."""
-    found = []
-    for alike in _alike(survey.sample):
-        points = Points(
-            np.array([item.atoms.positions for item in alike]),
-            np.array([item.forces for item in alike]),
-            np.array([item.energy for item in alike]),
-        )
-        rows = np.array([survey.first_row[item.source] + item.frame for item in alike])
-        heads = np.array([survey.sources[item.source].head for item in alike])
-        cell, pbc = alike[0].atoms.cell.complete().array, alike[0].atoms.pbc
-        for i in range(len(alike) - 1):
-            first = Points(*(values[i : i + 1] for values in points))
-            pair = compare(first, Points(*(values[i + 1 :] for values in points)), cell, pbc, survey.settings.morse)
-            near = np.flatnonzero((pair.step <= survey.settings.step) & (heads[i + 1 :] == heads[i]))
-            links = np.zeros(len(near), LINK)
-            links["one"], links["two"] = rows[i], rows[i + 1 :][near]
-            for name, values in zip(("step", "difference", "work", "bound"), pair, strict=True):
-                links[name] = values[near]
-            found.append(links)
-    return found
+def some(chosen: np.ndarray, most: int) -> np.ndarray:
+    """Places of what is chosen, (M,); of more than `most`, as many evenly spread ones."""
+    places = np.flatnonzero(chosen)
+    return places if len(places) <= most else places[np.linspace(0, len(places) - 1, most).astype(np.int64)]
 
 
-def _alike(sample: list[Sampled]) -> list[list[Sampled]]:
-    """Frames by what they have in common; sorted, so that pairs point forward."""
-    by_formula: dict[tuple, list[list[Sampled]]] = defaultdict(list)
-    for item in sorted(sample, key=lambda item: (item.source, item.frame)):
-        same = by_formula[(item.atoms.get_chemical_formula(), item.conditions)]
-        for group in same:
-            if comparable(group[0].atoms, item.atoms):
-                group.append(item)
-                break
-        else:
-            same.append([item])
-    return [group for same in by_formula.values() for group in same if len(group) > 1]
+def _keys(pairs: np.ndarray) -> np.ndarray:
+    """A number for each pair of rows."""
+    return pairs["one"].astype(np.int64) << 32 | pairs["two"]
 
 
 def slope_of(pairs: np.ndarray, settings: Settings) -> Slope:

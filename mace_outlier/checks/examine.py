@@ -1,8 +1,8 @@
-"""What is kept of each frame: some 140 bytes, and how it agrees with the few frames before it. Runs in workers."""
+"""What is kept of each frame: some 100 bytes, and how it agrees with the few frames before it. Runs in workers."""
 
 import zlib
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from .frame import Flag, Labels, elsewhere, labels_of
+from .probes import Nearness, Probe, nearness_of
 from .reading import Chunk
 from .settings import Settings
 from .shape import shape_of
@@ -17,17 +18,17 @@ from .work import Compared, Points, compare
 
 FRAME = np.dtype(
     [
-        ("source", "i4"), ("frame", "i8"), ("atoms", "i4"), ("formula", "i4"), ("group", "i4"), ("flags", "u4"),
-        ("conditions", "i8"),  # code of charge and spin
+        ("source", "i4"), ("frame", "i4"), ("atoms", "i4"), ("formula", "i4"), ("group", "i4"), ("flags", "u4"),
+        ("conditions", "u4"),  # code of charge and spin
         ("energy", "f8"),  # eV
         ("net_force", "f4"), ("net_torque", "f4"),  # eV/A: the error of each force that would do it
         ("rms_force", "f4"), ("max_force", "f4"),  # eV/A
         ("nearest", "f4"), ("ratio", "f4"), ("volume", "f4"),  # see Shape
-        ("fingerprint", "f8", (5,)),
+        ("fingerprint", "f4", (5,)),
     ]
 )  # fmt: skip
 LINK = np.dtype(
-    [("one", "i8"), ("two", "i8"), ("step", "f4"), ("difference", "f8"), ("work", "f8"), ("bound", "f4")]
+    [("one", "i4"), ("two", "i4"), ("step", "f4"), ("difference", "f4"), ("work", "f4"), ("bound", "f4")]
 )  # rows of two frames of a file, and what `work.compare` says of them
 CONDITIONS = ("total_charge", "total_spin")
 UNUSABLE = Flag.BAD_POSITIONS | Flag.NO_CELL
@@ -41,6 +42,7 @@ class Sampled(NamedTuple):
     atoms: Atoms  # without labels
     forces: np.ndarray
     energy: float
+    formula: str
     group: str
     conditions: int
 
@@ -55,6 +57,7 @@ class Examined(NamedTuple):
     elsewhere: Counter[tuple[str, str]]
     elements: Counter[int]  # frames with each element
     sample: list[Sampled]
+    nearness: Nearness | None  # of the probes that it was compared with
 
 
 class _Recent:
@@ -67,23 +70,25 @@ class _Recent:
         self.kind = (code, atoms.numbers.tobytes(), atoms.pbc.tobytes(), np.round(atoms.cell.array * 1e4).tobytes())
 
 
-def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings) -> Examined:
+def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings, probes: Sequence[Probe] = ()) -> Examined:
     """Examine a chunk; raises ValueError for what can't be read."""
     formulas, groups = _Texts(), _Texts()
     found: Counter[tuple[str, str]] = Counter()
     elements: Counter[int] = Counter()
     recent: deque[_Recent] = deque(maxlen=settings.back)
-    records, links, sample = [], [], []
+    records, links, sample, compared = [], [], [], []
     for frame, atoms in enumerate(chunk.frames(), start=chunk.start - chunk.before):
         labels = labels_of(atoms, keys)
         code = zlib.crc32(repr([atoms.info.get(keys[name]) for name in CONDITIONS]).encode())
         own = frame >= chunk.start  # the others were examined with the chunk before
+        formula = _formula(atoms.numbers.tobytes(), atoms.numbers.dtype.str)
         group = str(atoms.info.get("config_type", "Default"))
         if own:
-            texts = formulas.number(_formula(atoms.numbers.tobytes(), atoms.numbers.dtype.str)), groups.number(group)
+            texts = formulas.number(formula), groups.number(group)
             records.append((chunk.source, frame, len(atoms), *texts, *_record(atoms, labels, code, settings)))
             found.update(elsewhere(atoms) if labels.flags & (Flag.NO_ENERGY | Flag.NO_FORCES) else ())
             elements.update(set(atoms.numbers.tolist()))
+            compared += [atoms] if probes else []
         if labels.forces is None or np.isnan(labels.energy) or labels.flags & UNUSABLE or len(atoms) < 2:
             continue
         now = _Recent(frame, atoms, labels, code)
@@ -91,7 +96,7 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings) -> Examin
         recent.appendleft(now)
         if chunk.sampled and own:
             bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-            sample.append(Sampled(chunk.source, frame, bare, labels.forces, labels.energy, group, code))
+            sample.append(Sampled(chunk.source, frame, bare, labels.forces, labels.energy, formula, group, code))
     return Examined(
         np.array(records, dtype=FRAME),
         np.array(links, dtype=LINK),
@@ -100,6 +105,7 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings) -> Examin
         found,
         elements,
         sample,
+        nearness_of(compared, probes, settings) if probes else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Check `geometry`: atoms that overlap, cells that hold nothing, flags that contradict the cell, rare elements."""
+"""Check `geometry`: atoms that overlap, cells that hold nothing or contradict the flags, rare elements, lone frames."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,7 @@ from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .frame import Flag
 from .inputs import TRAIN
+from .outside import outside
 
 Row = tuple[np.ndarray, str, Callable[[np.ndarray], str], str]
 
@@ -21,7 +22,7 @@ def check(evidence: Evidence) -> list[Finding]:
         for source in np.unique(sources[chosen]):
             rows = np.flatnonzero(chosen & (sources == source))
             found.append(Finding("geometry", certainty, what(rows), fix, rows, survey.sources[source].path))
-    return found + _elements(evidence) + _cutoff(evidence)
+    return found + outside(evidence) + _elements(evidence) + _cutoff(evidence)
 
 
 def _table(evidence: Evidence) -> list[Row]:

@@ -58,12 +58,14 @@ def all_electron(evidence: Evidence) -> list[Finding]:
     survey, found = evidence.survey, []
     totals = free_atoms(survey)
     for number, source in enumerate(survey.sources):
-        rows = np.arange(len(survey.frames))[survey.of_source(number)]
-        frames = survey.frames[rows]
-        frames = frames[np.isfinite(frames["energy"]) & (frames["atoms"] > 1)]
-        ratio = float(np.median(frames["energy"] / totals[frames["formula"]])) if len(frames) else np.nan
+        own = survey.of_source(number)
+        frames = survey.frames[own]
+        each = frames["energy"] / totals[frames["formula"]]
+        each = each[np.isfinite(each) & (frames["atoms"] > 1)]
+        ratio = float(np.median(each)) if len(each) else np.nan
         if abs(ratio - 1) < evidence.settings.all_electron:
             what = f"energies are {ratio:.3f} times those of the atoms with all electrons in hartree: that is the unit"
             fix = "convert them to eV: multiply by 27.2114"
+            rows = np.arange(own.start, own.stop)
             found.append(Finding("energies", LIKELY, what, fix, rows, source.path, {"ratio": ratio}))
     return found

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .evidence import Evidence
+from .evidence import Evidence, some
 from .finding import CERTAIN, LIKELY, Finding
 
 FIX = "shift them by that, or use another head: it is another calculation"
@@ -55,7 +55,8 @@ def usual_error(evidence: Evidence) -> float:
     """
     codes, _ = evidence.kinds
     near = evidence.near
-    within = near[(codes[near["one"]] == codes[near["two"]]) & (near["bound"] > 0)]
+    same = (codes[near["one"]] == codes[near["two"]]) & (near["bound"] > 0)
+    within = near[some(same, evidence.settings.slope_most)]
     if len(within) < evidence.settings.slope_pairs:
         return evidence.settings.bound
     scale = evidence.scale(within["one"])

@@ -1,4 +1,4 @@
-"""Check `settings`: E0s that contradict the data, isolated atoms that are missing, one file for two purposes."""
+"""Check `settings`: E0s that contradict the data, isolated atoms that are missing, validation that says nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .frame import Flag
 from .inputs import TRAIN
+from .trajectory import trajectory
 
 
 def check(evidence: Evidence) -> list[Finding]:
     """Compare the options of the training with the data."""
-    found = _same_file(evidence)
+    found = _same_file(evidence) + trajectory(evidence)
     for head in dict.fromkeys(source.head for source in evidence.survey.sources):
         option = evidence.survey.inputs.E0s.get(head, evidence.survey.inputs.E0s.get("Default"))
         if isinstance(option, dict):

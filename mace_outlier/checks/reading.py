@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -64,6 +64,22 @@ def chunks(source: int, name: str, size: int, back: int) -> Iterator[Chunk]:
     for number, chunk in enumerate(cut(source, path, size, back)):
         chunk.sampled = number < 16 or number & (number - 1) == 0
         yield chunk
+
+
+def pick(name: str, numbers: Sequence[int]) -> dict[int, Atoms]:
+    """Read some frames of a file again, by their numbers; raises ValueError for what can't be read."""
+    path, found = find_source(name), dict[int, Atoms]()
+    if path.suffix.lower() in HDF5:
+        return {number: next(read_hdf5(path, number, number + 1)) for number in numbers}
+    if path.suffix.lower() in XYZ:
+        with path.open() as file:
+            texts = itertools.islice(_frames_of_text(file, path), max(numbers, default=-1) + 1)
+            wanted = {number: text for number, text in enumerate(texts) if number in numbers}
+        return {number: next(iter(ase.io.iread(io.StringIO(text), format="extxyz"))) for number, text in wanted.items()}
+    for number, atoms in enumerate(itertools.islice(read_frames(name), max(numbers, default=-1) + 1)):
+        if number in numbers:
+            found[number] = atoms
+    return found
 
 
 def _of_hdf5(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:

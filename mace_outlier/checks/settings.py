@@ -15,6 +15,14 @@ class Settings:
     sample_atoms: float = 3e7  # most of frames^2 x atoms of one formula in the sample: a second as well
     most_groups: int = 300  # files times config_types; beyond, groups are files: a name for each frame is no group
 
+    # --- the look before the first step of a training ----------------------------------------------------------------
+    look_share: float = 0.01  # of the first epoch
+    look_step: float = 0.05  # s, that a training step takes at least: 0.059 on an H200 (benchmarks/overhead)
+    look_least: float = 1.0  # s, where a hundredth of an epoch is less: MACE needs several to set itself up
+    look_most: float = 10.0  # s
+    look_reading: float = 0.8  # of the time, to examine frames; the rest to judge them
+    look_groups: int = 10  # files times config_types: to judge one takes 50 ms where there are 13,000 frames
+
     # --- energy against work ---------------------------------------------------------------------------------------
     step: float = 0.5  # largest displacement of an atom: a third of a bond; beyond, no expansion holds
     morse: float = 2.0  # 1/A, width of a Morse bond in the bound of the error (`work`): 1.9 in H2, 2.7 in N2, 1.4 in W
@@ -26,6 +34,7 @@ class Settings:
     set_size: int = 3  # frames that agree, before they can outvote another one
     outvoted: float = 2.0  # times as many frames have to agree as those that they outvote
     slope_pairs: int = 20  # pairs from which sign and unit of the forces of a file are taken
+    slope_most: int = 100_000  # pairs, of more as many: medians of a quarter of them are known to a percent
     slope_frames: int = 8  # frames in them
     slope_width: float = 2.0  # both regressions (energy on work, work on energy) agree within this factor: it is known
     slope_one: float = 1.5  # a slope within this factor of 1 is right; the unit that comes next is eV/bohr, 1.89
@@ -50,7 +59,21 @@ class Settings:
     overlapping: float = 0.3  # of it: inside of the core of any pseudopotential
     thin: float = 1.0  # A^3 an atom: diamond has 5.7
     rare: int = 2  # frames: an element in so few can't be learnt
+    outside: float = 2.0  # ranges of nine tenths of a composition: the sparsest right data (50 frames) reach 1.4
+    outside_tail: float = 0.05  # on either side of the nine tenths
+    outside_least: float = 0.02  # of the logarithm: the range of a set that hardly moves
+    outside_most: int = 20_000  # of a composition, that all are compared with; then the others, for what is left
+    outside_frames: int = 20  # of a composition, that can be said to cover something
     asymmetry: float = 1e-3  # forces vanish by symmetry where the sum of directions to the neighbours is below this
+
+    # --- validation frames from the trajectory of the training ------------------------------------------------------
+    probes: int = 24  # validation frames of a head that all training frames are compared with: 0.1 ms a frame
+    probe_fewest: int = 10  # that have frames to be compared with
+    probe_frames: int = 50  # training frames of the same atoms
+    probe_nearest: int = 6  # distances from which a dimension is taken
+    probe_atoms: int = 4  # 6 internal coordinates; of fewer, independent frames have a small dimension too
+    path_dimension: float = 4.0  # a smooth path has 1.7, a random walk 3.3; acetylacetone at 300 K has 5.4
+    path_ratio: float = 0.35  # nearest distance over all; independent frames of five atoms have 0.45
 
     # --- duplicates ------------------------------------------------------------------------------------------------
     same: float = 2e-6  # relative difference of fingerprints: positions with six decimals

@@ -1,27 +1,19 @@
-"""One pass over all files: a record of each frame, links between neighbours, and a sample of whole frames."""
+"""What is known after one pass over all files: a record of each frame, links between neighbours, a sample of frames."""
 
-import itertools
-import os
-import sys
-from collections import Counter, deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from multiprocessing import get_context
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from ase.formula import Formula
-from tqdm import tqdm
 
-from .examine import FRAME, LINK, Examined, Sampled, examine
+from .examine import FRAME, LINK, Examined, Sampled
 from .inputs import Inputs, Source
-from .reading import Chunk, chunks
+from .probes import Nearness, Probe, probes_for
+from .sample import Reservoir
 from .settings import Settings
-
-ALONE = 6  # chunks that are examined here, before workers are started, which takes a second or two
 
 
 @dataclass
@@ -38,6 +30,9 @@ class Survey:
     elements: list[Counter[int]]  # of each source: frames with each element
     sample: list[Sampled] = field(default_factory=list)
     first_row: list[int] = field(default_factory=list)  # of each source
+    whole: bool = True  # whether all frames were read
+    probes: list[Probe] = field(default_factory=list)
+    nearness: Nearness = field(default_factory=lambda: Nearness.nothing(0, Settings()))  # of the probes
 
     @property
     def sources(self) -> list[Source]:
@@ -62,72 +57,53 @@ class Survey:
         return numbers, np.array(table, dtype=float).reshape(-1, len(numbers))
 
     def kinds(self) -> tuple[np.ndarray, list[str]]:
-        """Code of file and config_type of each row (N,), and what they are called; of files where these are many."""
-        if len(self.sources) * len(self.groups) > self.settings.most_groups:
-            return self.frames["source"].astype(np.int64), [source.path for source in self.sources]
-        codes = self.frames["source"].astype(np.int64) * len(self.groups) + self.frames["group"]
-        unique, inverse = np.unique(codes, return_inverse=True)
+        """Code of file and config_type of each row (N,), and their names; where these are many, of files or heads."""
+        most = self.settings.most_groups
+        if len(self.sources) > most:
+            heads = list(dict.fromkeys(source.head for source in self.sources))
+            of_source = np.array([heads.index(source.head) for source in self.sources], dtype=np.int32)
+            return of_source[self.frames["source"]], [f"head {head}" for head in heads]
+        if len(self.sources) * len(self.groups) > most:
+            return self.frames["source"], [source.path for source in self.sources]
+        codes = self.frames["source"] * len(self.groups) + self.frames["group"]
+        used = np.flatnonzero(np.bincount(codes))
         names = []
-        for code in unique.tolist():
+        for code in used.tolist():
             source, group = divmod(code, len(self.groups))
             text = self.groups[group]
             names.append(self.sources[source].path + (f", config_type {text}" if text != "Default" else ""))
-        return inverse, names
+        numbers = np.zeros(len(self.sources) * len(self.groups), dtype=np.int32)
+        numbers[used] = np.arange(len(used))
+        return numbers[codes], names
 
 
-class Reservoir:
-    """Frames that are held: as many of each formula and kind as there is room for, whatever the order of the files."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings, self.total = settings, 0
-        self.kept: dict[tuple, list[Sampled]] = {}
-        self.rng = np.random.default_rng(0)
-
-    def offer(self, item: Sampled) -> None:
-        """Take a frame, or leave it; one of the largest kind goes where there is no room."""
-        formula = item.atoms.get_chemical_formula()
-        key = (formula, item.source, item.group)
-        if key not in self.kept and len({known[0] for known in self.kept} | {formula}) > self.settings.sample_formulas:
-            return
-        most = min(self.settings.sample, int(np.sqrt(self.settings.sample_atoms / len(item.atoms))))
-        own = self.kept.setdefault(key, [])
-        own.append(item)
-        self.total += 1
-        of_formula = sum(len(items) for known, items in self.kept.items() if known[0] == formula)
-        if self.total > self.settings.sample or of_formula > most:
-            pool = self.kept if of_formula <= most else {k: v for k, v in self.kept.items() if k[0] == formula}
-            largest = max(pool.values(), key=len)
-            largest.pop(int(self.rng.integers(len(largest))))
-            self.total -= 1
-
-
-def survey(inputs: Inputs, settings: Settings, workers: int | None = None) -> Survey:
-    """Read all files once; raises ValueError for what can't be read."""
+def assemble(
+    inputs: Inputs, settings: Settings, parts: Iterable[tuple[int, Examined]], probes: Sequence[Probe] = ()
+) -> Survey:
+    """Put together what was examined, each part with the number of its file, in the order of the files."""
     formulas: dict[str, int] = {}
     groups: dict[str, int] = {}
-    names = [source.path for source in inputs.sources]
+    count = len(inputs.sources)
     result = Survey(inputs, settings, np.zeros(0, FRAME), np.zeros(0, LINK), [], [], [], [])
-    frames, links, row, reservoir = [], [], 0, Reservoir(settings)
-    bar = tqdm(unit=" frames", disable=not sys.stderr.isatty(), leave=False)
-    for number in range(len(names)):
-        result.first_row.append(row)
-        result.elsewhere.append(Counter())
-        result.elements.append(Counter())
-        for part in _examined(inputs, number, settings, workers):
-            _merge(part, formulas, groups)
-            part.links["one"] += result.first_row[-1]
-            part.links["two"] += result.first_row[-1]
-            frames.append(part.frames)
-            links.append(part.links)
-            result.elsewhere[-1].update(part.elsewhere)
-            result.elements[-1].update(part.elements)
-            for item in part.sample:
-                reservoir.offer(item)
-            row += len(part.frames)
-            bar.update(len(part.frames))
-    bar.close()
+    result.elsewhere, result.elements = [Counter() for _ in range(count)], [Counter() for _ in range(count)]
+    result.probes, result.nearness = list(probes), Nearness.nothing(len(probes), settings)
+    frames, links, rows, reservoir = [], [], np.zeros(count, dtype=np.int64), Reservoir(settings)
+    for number, part in parts:
+        _merge(part, formulas, groups)
+        for end in ("one", "two"):
+            part.links[end] += rows[:number].sum()
+        frames.append(part.frames)
+        links.append(part.links)
+        rows[number] += len(part.frames)
+        result.elsewhere[number].update(part.elsewhere)
+        result.elements[number].update(part.elements)
+        if part.nearness is not None:
+            result.nearness.merge(part.nearness, probes_for(inputs.sources[number], probes))
+        for item in part.sample:
+            reservoir.offer(item)
     result.frames = np.concatenate([np.zeros(0, FRAME), *frames])
     result.links = np.concatenate([np.zeros(0, LINK), *links])
+    result.first_row = [0, *np.cumsum(rows)[:-1].tolist()] if count else []
     result.formulas, result.groups = list(formulas), list(groups)
     result.sample = [item for items in reservoir.kept.values() for item in items]
     return result
@@ -139,36 +115,3 @@ def _merge(part: Examined, formulas: dict[str, int], groups: dict[str, int]) -> 
         codes = np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int32)
         if len(codes):
             part.frames[column] = codes[part.frames[column]]
-
-
-def _examined(inputs: Inputs, number: int, settings: Settings, workers: int | None) -> Iterator[Examined]:
-    """Examine the chunks of a file in order; large files by several processes, of which few chunks wait at a time."""
-    source = inputs.sources[number]
-    keys = dict(source.keys)
-    tasks = chunks(number, source.path, settings.chunk, settings.back)
-    for task in itertools.islice(tasks, ALONE):
-        yield examine(task, keys, settings)
-    workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
-    if workers < 2:
-        yield from (examine(task, keys, settings) for task in tasks)
-        return
-    following = next(tasks, None)
-    if following is None:
-        return
-    try:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from _in_order(pool, itertools.chain([following], tasks), keys, settings, 2 * workers)
-    except BrokenProcessPool as error:
-        raise ValueError(f"{source.path}: a worker ended without a word (no memory?): try --workers 1") from error
-
-
-def _in_order(
-    pool: ProcessPoolExecutor, tasks: Iterator[Chunk], keys: dict[str, str], settings: Settings, most: int
-) -> Iterator[Examined]:
-    waiting: deque[Future[Examined]] = deque()
-    for task in tasks:
-        waiting.append(pool.submit(examine, task, keys, settings))
-        if len(waiting) >= most:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

@@ -61,6 +61,15 @@ def compare(first: Points, others: Points, cell: np.ndarray, pbc: np.ndarray, mo
     )
 
 
+def may_be_near(first: np.ndarray, others: np.ndarray, cell: np.ndarray, pbc: np.ndarray, step: float) -> np.ndarray:
+    """Tell which positions (M, A, 3) are within a step of the first (A); all of molecules, which would have to turn."""
+    if not pbc.any():
+        return np.ones(len(others), dtype=bool)
+    moved = nearest_images(others - first, cell, pbc)
+    moved -= moved.mean(axis=1, keepdims=True)
+    return np.asarray(np.einsum("mai,mai->ma", moved, moved).max(axis=1, initial=0.0) <= step**2)
+
+
 def nearest_images(displacement: np.ndarray, cell: np.ndarray, pbc: np.ndarray) -> np.ndarray:
     """Displacements (..., 3) without whole vectors of the cell."""
     fractional = displacement @ np.linalg.inv(cell)

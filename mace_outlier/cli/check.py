@@ -2,7 +2,7 @@
 
     mace_outlier check train.xyz
     mace_outlier check --config water.yaml          # files, keys, heads, E0s of the training
-    mace_outlier check train.xyz --only work duplicates --json findings.json
+    mace_outlier check train.xyz --only work duplicates --json findings.json --html findings.html
 
 Reads what MACE reads, with its keys. A finding is certain, likely, or something to look at. Exit code: 1 where
 something is certainly wrong, 2 where an option or a file can't be read, 0 otherwise.
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--skip", nargs="+", default=[], metavar="CHECK", help="leave these checks out")
     parser.add_argument("--list", action="store_true", help="list the checks")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings, with all frames, there")
+    parser.add_argument("--html", type=Path, metavar="FILE.html", help="write a page with the findings there")
     parser.add_argument("--workers", type=int, help="processes (default: one for each core, 8 at most)")
 
 
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> bool:
     from ..checks import catalogue
     from ..checks.inputs import gather, read_config
     from ..checks.settings import Settings
-    from ..checks.survey import survey
+    from ..checks.survey_files import survey
     from . import checked
     from .output import may_be_unread
 
@@ -68,6 +69,8 @@ def _run(arguments: argparse.Namespace) -> bool:
     names = catalogue.chosen(arguments.only, arguments.skip)
     if arguments.workers is not None and arguments.workers < 1:
         raise ValueError(f"--workers {arguments.workers}: 1 or more")
+    if arguments.html and arguments.html.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"--html {arguments.html}: the name of the page has to end in .html")
     config = read_config(arguments.config) if arguments.config else {}
     given: dict[str, Any] = {name: getattr(arguments, name) for name in (*OPTIONS, "r_max")}
     inputs = gather(arguments.data, {name: value for name, value in given.items() if value is not None}, config)
@@ -75,6 +78,12 @@ def _run(arguments: argparse.Namespace) -> bool:
     findings = catalogue.run(known, names)
     if arguments.json:
         checked.write_json(arguments.json, known, findings, names)
+    if arguments.html:
+        from .checked_page import page_of, write_findings
+
+        write_findings(page_of(known, findings, names), arguments.html)
     with may_be_unread():
         checked.show(known, findings, names)
+        if arguments.html:
+            print(f"page: {arguments.html}")
     return any(finding.certainty == "certain" for finding in findings)

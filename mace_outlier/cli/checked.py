@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding, ranges
+from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding
+from ..checks.naming import by_file, frames_of
 from ..checks.survey import Survey
 from ..files import replacing
 from ..report.text import clean, of_many
@@ -35,7 +36,7 @@ def show(survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> N
 def headline(survey: Survey, findings: Sequence[Finding]) -> str:
     """Say how many frames were read, and how sure what was found is."""
     read = f"{of_many(len(survey.frames), 'frame')} in {of_many(len(survey.sources), 'file')}"
-    counts = {name: sum(finding.certainty == name for finding in findings) for name in STYLES}
+    counts = count_of(findings)
     if not findings:
         return f"{read}: nothing found."
     parts = [
@@ -44,6 +45,11 @@ def headline(survey: Survey, findings: Sequence[Finding]) -> str:
         f"{counts[LOOK]} to look at" if counts[LOOK] else "",
     ]
     return f"{read}. {of_many(len(findings), 'finding')}: {', '.join(part for part in parts if part)}."
+
+
+def count_of(findings: Sequence[Finding]) -> dict[str, int]:
+    """Count findings by how sure they are."""
+    return {name: sum(finding.certainty == name for finding in findings) for name in STYLES}
 
 
 def table(survey: Survey, findings: Sequence[Finding]) -> Table:
@@ -62,35 +68,6 @@ def table(survey: Survey, findings: Sequence[Finding]) -> Table:
             Text(clean(finding.fix, 300)),
         )
     return result
-
-
-def frames_of(survey: Survey, finding: Finding) -> str:
-    """Name file and frames: "train.xyz: frames 3, 7-9 ... (123)"."""
-    parts = []
-    for path, frames in by_file(survey, finding.rows).items():
-        name = clean(path, 60)
-        whole = len(frames) == _size(survey, path) and len(frames) > 1
-        word = "frame" if len(frames) == 1 else "frames"
-        which = "all frames" if whole else f"{word} {ranges(np.array(frames))}"
-        parts.append(f"{name}: {which} ({len(frames):,})")
-    group = finding.where.partition(", config_type ")[2]
-    if group:
-        parts.insert(0, f"config_type {clean(group, 40)}")
-    return "; ".join(parts) if parts else clean(finding.where, 80)
-
-
-def by_file(survey: Survey, rows: np.ndarray) -> dict[str, list[int]]:
-    """Frames by their files, in order."""
-    found: dict[str, list[int]] = {}
-    sources, frames = survey.frames["source"][rows], survey.frames["frame"][rows]
-    for number in np.unique(sources):
-        found.setdefault(survey.sources[number].path, []).extend(frames[sources == number].tolist())
-    return found
-
-
-def _size(survey: Survey, path: str) -> int:
-    slices = [survey.of_source(n) for n, source in enumerate(survey.sources) if source.path == path]
-    return sum(own.stop - own.start for own in slices)
 
 
 def write_json(path: Path, survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ import torch
 from ..data.tagging import TAGGING
 from ..run.options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_options
 from ..run.training import RobustTraining
-from . import seams
+from . import first_look, seams
 from .base_loss import base_losses, loss_of_config, warn_of_unused_weights
 from .context import CONTEXT, always, seam, training
 from .data import trace
@@ -100,6 +100,8 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loader.dataset, *trace(loader.dataset.datasets, heads), given["device"], prefix, given["log_wandb"],
         validation=trace([of_head.dataset for of_head in validation], heads), scalars=scalar_columns(given["model"]),
     )  # fmt: skip
+    if given["rank"] == 0:
+        first_look.look(run, given["model"], len(loader))
     with run.tagging(loader, list(validation)), TAGGING.switched(True, afterwards=False):
         result = original(*args, **kwargs)
     with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():

@@ -2,12 +2,10 @@
 
 import math
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ase import Atoms
-from jinja2 import Environment, StrictUndefined
 
 from ..files import replacing
 from ..results.reading import Results
@@ -21,6 +19,7 @@ from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
 from .groups import Groups
 from .heads import MIXTURE
+from .html import fill
 from .sample import Sample, energy_and_force, largest_error
 from .scatter import draw_map, draw_parity
 from .structures import draw_structure
@@ -76,14 +75,11 @@ def write_page(report: Report, path: Path) -> None:
 
 def render(report: Report) -> str:
     """Return the page; every string in it is escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    filters = ("clean", "percent", "fixed", "milli", "unbroken")
-    environment.filters.update({name: getattr(text, name) for name in filters})
-    template = environment.from_string(files(__package__).joinpath("page.html.jinja").read_text(encoding="utf-8"))
     summary, groups, about = report.summary, report.groups, report.results.about
     several = len(summary.heads) > 1
     shown = [(TITLES[kind], groups.breakdowns[kind]) for kind in TITLES if kind != "head" or several]
-    return template.render(
+    return fill(
+        "page.html.jinja",
         **report._asdict(),
         about=about,
         facts=_facts(report),

@@ -3,6 +3,9 @@ import pytest
 from made_up_checks import crystal, found, label, series, surveyed
 from structures import molecules
 
+from mace_outlier.checks.duplicates import same_geometry
+from mace_outlier.checks.evidence import Evidence
+
 
 def permuted(atoms):
     return atoms[np.random.default_rng(0).permutation(len(atoms))]
@@ -64,6 +67,15 @@ def test_near_is_not_the_same(tmp_path):
         pair.info.update(REF_energy=distance)
         apart.append(pair)
     assert not found(tmp_path, "duplicates", apart[1:])
+
+
+def test_copies_among_many_that_share_the_first_number(tmp_path):
+    known = surveyed(tmp_path, molecules(40)[::2])
+    prints = known.frames["fingerprint"]
+    prints[:, 0] = prints[0, 0]
+    prints[19] = prints[2]
+    one, two = same_geometry(Evidence(known))
+    assert (one.tolist(), two.tolist()) == ([2], [19])
 
 
 def test_where_near_frames_say_which_is_wrong_only_that_is_named(tmp_path):

@@ -47,7 +47,7 @@ def test_one_file_for_training_and_validation(tmp_path):
     assert [source.role for source in inputs.sources] == ["train", "valid"]
     from mace_outlier.checks import catalogue
     from mace_outlier.checks.settings import Settings
-    from mace_outlier.checks.survey import survey
+    from mace_outlier.checks.survey_files import survey
 
     findings = catalogue.run(survey(inputs, Settings(), 1), ["settings"])
     assert "one file is --train_file and --valid_file" in findings[0].what

@@ -10,7 +10,7 @@ from structures import molecules, write_hdf5
 from mace_outlier.checks.inputs import Inputs, Source
 from mace_outlier.checks.settings import Settings
 from mace_outlier.checks.shape import is_symmetric, shape_of
-from mace_outlier.checks.survey import survey
+from mace_outlier.checks.survey_files import survey
 
 SMALL = dataclasses.replace(Settings(), chunk=2, back=4)
 
