@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..clean import clean
+from ..data.clean import clean
 from .finding import Finding, ranges
 from .survey import Survey
 

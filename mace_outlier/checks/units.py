@@ -5,26 +5,12 @@ it the ratio of the two; forces that are the gradient make it negative.
 """
 
 import numpy as np
-from ase import units
 
+from ..data.units import ENERGIES, FORCES, RARE
 from .evidence import Evidence, Slope, is_other_unit
 from .finding import CERTAIN, LIKELY, Finding
 from .settings import Settings
 
-HARTREE, RYDBERG, BOHR = units.Hartree, units.Rydberg, units.Bohr
-KCAL, KJ = units.kcal / units.mol, units.kJ / units.mol
-FORCES = {  # eV/A; the slope where energies are in eV
-    "hartree/bohr": HARTREE / BOHR,
-    "hartree/A": HARTREE,
-    "Ry/bohr": RYDBERG / BOHR,
-    "eV/bohr": 1 / BOHR,
-    "kcal/mol/A": KCAL,
-    "kJ/mol/A": KJ,
-    "kJ/mol/nm": KJ / 10,
-    "meV/A": 1e-3,
-}
-ENERGIES = {"hartree": HARTREE, "Ry": RYDBERG, "kcal/mol": KCAL, "kJ/mol": KJ, "meV": 1e-3}  # eV; the slope is 1 / it
-RARE = ("hartree/A", "Ry/bohr", "eV/bohr", "kJ/mol/nm", "meV/A", "Ry", "meV")  # hardly any code writes these
 UNUSUAL = 0.05  # of the logarithm, by which such a unit has to fit better
 RATIO_NEAR = 0.08  # of the logarithm: hartree and kcal/mol are 0.17 apart
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from ..clean import clean
+from ..data.clean import clean
 from ..data.labels import LABELS
 from ..data.provenance import Provenance
 from ..data.tagging import TAG_FIELD

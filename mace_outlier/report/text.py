@@ -4,7 +4,7 @@ import math
 import os
 from collections.abc import Iterable
 
-from ..clean import clean as clean
+from ..data.clean import clean as clean
 
 DASH = "\N{EN DASH}"  # no value
 NOT_ASE = (".h5", ".hdf5", ".lmdb", ".aselmdb", ".mdb")  # formats that ase.io.read doesn't read
