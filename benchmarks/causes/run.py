@@ -27,6 +27,7 @@ from faults import FAULTS, Fault, Frames, plant
 from more_faults import LIBRARY, MORE, WANTED
 from readme_tables import markdown, write_tables
 from real_cells import WORK, Cell
+from real_sets import write_data
 from source_commit import commit_of
 
 from mace_outlier.causes.cause import UNKNOWN, Cause
@@ -69,12 +70,10 @@ def predict(cell: Cell) -> Predicted | None:
 
 
 def with_stress(cell: Cell) -> Frames:
-    """The same frames with the labels of the stress, where the source has them."""
-    return [
-        atoms
-        for split in ("train", "valid")
-        for atoms in read(cell._replace(train="stress").data() / f"{split}.xyz", ":")
-    ]
+    """The same frames with the labels of the stress, as the source has them."""
+    folder = cell._replace(train="stress").data()
+    write_data(folder, cell.set, cell.fault, cell.seed, "stress")
+    return [atoms for split in ("train", "valid") for atoms in read(folder / f"{split}.xyz", ":")]
 
 
 # --- suspects --------------------------------------------------------------------------------------------------------
