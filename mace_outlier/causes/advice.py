@@ -3,9 +3,10 @@
 import re
 
 from .cause import NOT_FINITE, RARE, UNCONVERGED, UNKNOWN, WORDS
-from .energies import BY_ELEMENT, ELECTRON, OFFSET, OTHER, PER_ATOM, WITHOUT_ATOMS
+from .energies import OTHER, PER_ATOM, WITHOUT_ATOMS
 from .forces import DRIFT, ORDER, ROTATED, SOME, ZERO
 from .hypotheses import FACTOR, NOISE, SIGN, UNIT
+from .offsets import BY_ELEMENT, ELECTRON, OFFSET
 from .stress import VOIGT
 
 OF_KIND = {

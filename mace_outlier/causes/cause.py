@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .energies import BY_ELEMENT, ELECTRON, OFFSET, OTHER, PER_ATOM, WITHOUT_ATOMS
+from .energies import OTHER, PER_ATOM, WITHOUT_ATOMS
 from .forces import DRIFT, ORDER, ROTATED, SOME, ZERO
 from .hypotheses import FACTOR, NOISE, SIGN, UNIT, Hypothesis, Told
+from .offsets import BY_ELEMENT, ELECTRON, OFFSET
 from .stress import VOIGT
 
 UNKNOWN, UNCONVERGED, NOT_FINITE = "unknown", "unconverged", "label not finite"

@@ -62,3 +62,6 @@ class Told(NamedTuple):
     log_likelihood: float
     value: float = np.nan  # what was fitted: a factor, an offset
     atoms: NDArray[np.int64] = np.zeros(0, dtype=np.int64)  # which it is about, where it is not all of them
+
+
+Hypotheses = dict[Hypothesis, Told]  # on one label of one configuration

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from .hypotheses import Hypothesis
+from .hypotheses import NEVER, Hypotheses, Hypothesis, Told
 from .settings import Settings
 
 Array = NDArray[np.float64]
@@ -32,3 +32,9 @@ def posterior(log_likelihood: Array, hypotheses: Sequence[Hypothesis], settings:
             break
         before = now
     return own, now
+
+
+def table(told: Sequence[Hypotheses]) -> tuple[list[Hypothesis], Array]:
+    """Return all hypotheses (K,), and the logarithms of their likelihoods for each suspect (S, K)."""
+    hypotheses, never = list(dict.fromkeys(one for own in told for one in own)), Told(NEVER)
+    return hypotheses, np.array([[own.get(one, never).log_likelihood for one in hypotheses] for own in told])

@@ -1,22 +1,21 @@
 """What is wrong with each suspect."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from .cause import NOT_FINITE, UNCONVERGED, Cause, Fault, cause_of
-from .energies import OFFSET, EnergyFaults
-from .expected import Expected, Similar, expected_errors
+from .common_factor import with_common_factor
+from .energies import energy_faults
+from .expected import Expected, expected_errors
 from .forces import force_faults
 from .frames import Frame
-from .hypotheses import ENERGY, FACTOR, FORCE, NEVER, NOISE, RIGHT, STRESS, Hypothesis, Told
+from .hypotheses import ENERGY, FORCE, NOISE, RIGHT, STRESS, Hypotheses
+from .offsets import OFFSET
 from .settings import Settings
-from .shares import posterior
+from .shares import posterior, table
 from .stress import stress_faults
-
-Hypotheses = dict[Hypothesis, Told]
-FITTED = Hypothesis(FACTOR)  # by each suspect for itself
 
 
 def tell_causes(
@@ -49,55 +48,21 @@ def _by_property(
     found: list[tuple[str, list[int], list[Hypotheses]]] = []
     rows = [i for i, frame in enumerate(suspects) if np.isfinite(frame.energy_error)]
     if expected.energy is not None and rows:
-        energies = EnergyFaults([suspects[i] for i in rows], trusted, expected, settings)
-        found.append((ENERGY, rows, energies.told()))
+        found.append((ENERGY, rows, energy_faults([suspects[i] for i in rows], trusted, expected, settings)))
     rows = [i for i, frame in enumerate(suspects) if frame.has_forces]
     if expected.forces is not None and rows:
         of = partial(force_faults, similar=expected.forces, settings=settings)
-        found.append((FORCE, rows, _with_common_factor([suspects[i] for i in rows], of, expected.forces, settings)))
+        found.append((FORCE, rows, with_common_factor([suspects[i] for i in rows], of, expected.forces, settings)))
     rows = [i for i, frame in enumerate(suspects) if frame.has_stress]
     if expected.stress is not None and rows:
         of = partial(stress_faults, similar=expected.stress, settings=settings)
-        found.append((STRESS, rows, _with_common_factor([suspects[i] for i in rows], of, expected.stress, settings)))
+        found.append((STRESS, rows, with_common_factor([suspects[i] for i in rows], of, expected.stress, settings)))
     return found
-
-
-def _with_common_factor(
-    suspects: Sequence[Frame], told_of: Callable[..., Hypotheses], similar: Similar, settings: Settings
-) -> list[Hypotheses]:
-    """All hypotheses on each suspect, and a factor that several of them agree on, if that explains much more."""
-    told = [told_of(frame) for frame in suspects]
-    factors = [own[FITTED].value for own in told if FITTED in own]
-    factor = densest_factor(np.array(factors), similar, settings)
-    if factor is None:
-        return told
-    common = Hypothesis(FACTOR, f"{factor:.3g}", factor)
-    more = [told_of(frame, common=[common]) for frame in suspects]
-    gained = _explained(more, settings) - _explained(told, settings)
-    return more if gained > settings.gain + np.log(len(suspects)) else told
-
-
-def _explained(told: Sequence[Hypotheses], settings: Settings) -> float:
-    """The logarithm of the likelihood of all suspects."""
-    hypotheses, likely = _table(told)
-    return posterior(likely, hypotheses, settings)[1]
-
-
-def densest_factor(factors: np.ndarray, similar: Similar, settings: Settings) -> float | None:
-    """Return the factor on which the most suspects agree; None: too few do."""
-    if len(factors) < settings.few:
-        return None
-    logs = np.log(np.abs(factors) / similar.factor)
-    near = (np.abs(logs[:, None] - logs[None]) < 2 * similar.factors) & (np.sign(factors)[:, None] == np.sign(factors))
-    best = near[np.argmax(near.sum(axis=1))]
-    if best.sum() < settings.few:
-        return None
-    return float(np.sign(factors[best][0]) * np.exp(np.median(logs[best])))
 
 
 def _decided(told: Sequence[Hypotheses], name: str, settings: Settings) -> list[Fault | None]:
     """The likeliest fault of each suspect; None: the label of this property is right."""
-    hypotheses, likely = _table(told)
+    hypotheses, likely = table(told)
     probability, _ = posterior(likely, hypotheses, settings)
     noise = np.flatnonzero([one.kind == NOISE for one in hypotheses])
     probability[:, noise[0]] = probability[:, noise].sum(axis=1)  # of all scales
@@ -108,12 +73,6 @@ def _decided(told: Sequence[Hypotheses], name: str, settings: Settings) -> list[
     ]
 
 
-def _table(told: Sequence[Hypotheses]) -> tuple[list[Hypothesis], np.ndarray]:
-    """All hypotheses (K,), and the logarithms of their likelihoods for each suspect (S, K)."""
-    hypotheses, never = list(dict.fromkeys(one for own in told for one in own)), Told(NEVER)
-    return hypotheses, np.array([[own.get(one, never).log_likelihood for one in hypotheses] for own in told])
-
-
 def _unconverged(causes: list[Cause], faults: list[list[Fault]], settings: Settings) -> list[Cause]:
     """Call it so where forces are scattered and energies too high, in nearly all suspects whose forces are scattered.
 
@@ -121,7 +80,9 @@ def _unconverged(causes: list[Cause], faults: list[list[Fault]], settings: Setti
     principle. Energies that are too high by much the same are no constant offset then.
     """
     scattered = [i for i, own in enumerate(faults) if any(f.label == FORCE and f.is_vague for f in own)]
-    energy = {i: f for i in scattered for f in faults[i] if f.label == ENERGY and (f.is_vague or _is_offset(f))}
+    energy = {
+        i: f for i in scattered for f in faults[i] if f.label == ENERGY and (f.is_vague or f.hypothesis.kind == OFFSET)
+    }
     above = [i for i, fault in energy.items() if fault.told.value > 0]
     if len(above) < settings.few or len(above) < settings.above * len(energy) or 2 * len(above) < len(scattered):
         return causes
@@ -129,10 +90,6 @@ def _unconverged(causes: list[Cause], faults: list[list[Fault]], settings: Setti
     for i in scattered:
         certainty = next(f.certainty for f in faults[i] if f.label == FORCE)
         value = energy[i].told.value if i in energy else np.nan
-        if certainty >= settings.certain and not value < 0:
+        if certainty >= settings.certain and not value < 0 and causes[i].words != NOT_FINITE:
             causes[i] = Cause(UNCONVERGED, certainty, value, tuple(faults[i]))
     return causes
-
-
-def _is_offset(fault: Fault) -> bool:
-    return fault.hypothesis.kind == OFFSET
