@@ -27,7 +27,6 @@ from faults import FAULTS, Fault, Frames, plant
 from more_faults import LIBRARY, MORE, WANTED
 from readme_tables import markdown, write_tables
 from real_cells import WORK, Cell
-from real_sets import write_data
 from source_commit import commit_of
 
 from mace_outlier.causes.cause import UNKNOWN, Cause
@@ -67,13 +66,6 @@ def predict(cell: Cell) -> Predicted | None:
     features = Features(0, predictor.scalars, most=100_000)
     evaluated = evaluate(predictor.model, batches, predictor.device, strained, features)
     return Predicted(frames, evaluated, table["weight"].to_numpy())
-
-
-def with_stress(cell: Cell) -> Frames:
-    """The same frames with the labels of the stress, as the source has them."""
-    folder = cell._replace(train="stress").data()
-    write_data(folder, cell.set, cell.fault, cell.seed, "stress")
-    return [atoms for split in ("train", "valid") for atoms in read(folder / f"{split}.xyz", ":")]
 
 
 # --- suspects --------------------------------------------------------------------------------------------------------
@@ -168,12 +160,13 @@ def rows(sets: list[str], seeds: list[int]) -> Iterator[dict[str, Any]]:
             nothing = Chosen(np.random.default_rng(seed).permutation(len(predicted.frames))[:40], np.zeros(0, int))
             others = np.setdiff1d(np.arange(len(predicted.frames)), nothing.suspects)
             yield row_of("planted", cell, "clean", causes(predicted.evaluated, Chosen(nothing.suspects, others)))
-            solid = bool(predicted.frames[0].pbc.any())
+            molecules = not predicted.frames[0].pbc.any()
+            of_stress = predict(cell._replace(train="stress"))
             for fault_name, fault in (LIBRARY | MORE).items():
-                if ("stress" in fault.labels and not solid) or (fault_name in ("charge", "scf_15", "scf_30") and solid):
+                own = of_stress if "stress" in fault.labels else predicted
+                if own is None or (fault_name in ("charge", "scf_15", "scf_30") and not molecules):
                     continue
-                labels = with_stress(cell) if "stress" in fault.labels else predicted.frames
-                found, _ = planted(predicted, labels, fault, 100 * seed + 7)
+                found, _ = planted(own, own.frames, fault, 100 * seed + 7)
                 yield row_of("planted", cell, fault_name, found)
         yield from trained_rows(name, seeds)
 
@@ -182,7 +175,7 @@ def trained_rows(name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
     """Suspects as trainings on data with faults found them."""
     for fault in ("own", *FAULTS):
         for seed in seeds:
-            cell = Cell(name, fault, "forces", seed)
+            cell = Cell(name, fault, "stress" if fault.startswith("stress") else "forces", seed)
             predicted = predict(cell)
             if predicted is None:
                 continue

@@ -78,17 +78,17 @@ class Compared:
         """
         factor = factor_between(self.label, self.predicted)
         if self.vanishes or not factor:  # then nothing can be fitted
-            large = [one for one in known if abs(one.factor) >= 1]
+            large = [one for one in known if abs(one.factor) >= 1 and self.off]
             return [Corrected(one, self._divided(one.factor), one.factor, value=one.factor) for one in large]
         error, width = self._divided(factor), float(np.hypot(self.similar.factors, self.precision))
         found = [
             Corrected(
                 one, error, factor, self._log_prior(factor / self.similar.factor / one.factor, width), value=one.factor
             )
-            for one in known
+            for one in (Hypothesis(RIGHT), *known)
             if one.factor * factor > 0
         ]
-        if np.log(self.settings.factor) < abs(np.log(abs(factor))) < LARGEST:
+        if self.off and np.log(self.settings.factor) < abs(np.log(abs(factor))) < LARGEST:
             log_prior = float(np.log(self.precision / (4 * LARGEST) * np.sqrt(2 * np.pi)))
             found.append(Corrected(Hypothesis(FACTOR), error, factor, log_prior, value=factor))
         return found
@@ -108,7 +108,7 @@ class Compared:
         likely = of_right(squares, np.array(float(self.components)), expected, self.spread)
         likely -= self.components * np.log(np.abs([own.factor for own in corrected]))
         likely += [own.log_prior for own in corrected]
-        return {
-            own.hypothesis: Told(float(value), own.value, own.atoms)
-            for own, value in zip(corrected, likely, strict=True)
-        }
+        found: dict[Hypothesis, Told] = {}
+        for own, value in sorted(zip(corrected, likely.tolist(), strict=True), key=lambda pair: pair[1]):
+            found[own.hypothesis] = Told(value, own.value, own.atoms)  # a right label: with and without a factor
+        return found

@@ -26,14 +26,12 @@ def force_faults(
 ) -> dict[Hypothesis, Told]:
     """Return all hypotheses on the forces of a configuration that has some."""
     own = Compared(frame.forces, frame.predicted_forces, 3 * frame.atoms, similar, frame.expected_forces, settings)
-    if not own.off:
-        return own.told(own.plain())
     if not frame.forces.any():
-        return own.told(own.plain()) | {Hypothesis(ZERO): Told(0.0)}
-    corrected = [*own.plain(), *own.scaled([*SCALED, *common]), _drift(own)]
-    if not own.vanishes:
-        corrected += [_rotated(own), _order(own)]
-    return own.told(corrected) | _some(own)
+        return own.told(own.plain()) | ({Hypothesis(ZERO): Told(0.0)} if own.off else {})
+    corrected = [*own.plain(), *own.scaled([*SCALED, *common])]
+    if own.off:
+        corrected += [_drift(own)] if own.vanishes else [_drift(own), _rotated(own), _order(own)]
+    return own.told(corrected) | (_some(own) if own.off else {})
 
 
 def _rotated(own: Compared) -> Corrected:

@@ -23,11 +23,11 @@ def stress_faults(
 ) -> dict[Hypothesis, Told]:
     """Return all hypotheses on the stress of a configuration that has one."""
     own = Compared(frame.stress, frame.predicted_stress, NUMBERS, similar, frame.expected_stress, settings)
-    if not own.off or not frame.stress.any():
+    if not frame.stress.any():
         return own.told(own.plain())
     virials = [Hypothesis(UNIT, VIRIALS, -frame.volume), Hypothesis(UNIT, VIRIALS_WRONG, frame.volume)]
     corrected = [*own.plain(), *own.scaled([*SCALED, *virials, *common])]
-    return own.told(corrected if own.vanishes else [*corrected, _reordered(own)])
+    return own.told([*corrected, _reordered(own)] if own.off and not own.vanishes else corrected)
 
 
 def _reordered(own: Compared) -> Corrected:
