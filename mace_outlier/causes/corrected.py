@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from .expected import Similar, factor_between, rms
 from .hypotheses import FACTOR, RIGHT, Hypothesis, Told, noises
@@ -16,7 +15,7 @@ from .likelihood import of_right
 from .settings import Settings
 
 Array = NDArray[np.float64]
-TAIL = 3.0  # degrees of freedom of the logarithm of factors
+T3 = np.log(2 / (np.pi * np.sqrt(3)))  # density of the t distribution with three degrees of freedom at 0
 LARGEST = np.log(1e3)  # of an unknown factor, up or down, either sign
 
 
@@ -98,8 +97,9 @@ class Compared:
         return self.label / factor - self.predicted
 
     def _log_prior(self, ratio: float, width: float) -> float:
-        """Density of the logarithm (t distribution), times the width to which the factor is known."""
-        return float(student.logpdf(np.log(ratio) / width, TAIL) + np.log(self.precision / width * np.sqrt(2 * np.pi)))
+        """Density of the logarithm (Student's t, three degrees of freedom), times the width to which the factor is known."""
+        density = T3 - 2 * np.log1p((np.log(ratio) / width) ** 2 / 3)
+        return float(density + np.log(self.precision / width * np.sqrt(2 * np.pi)))
 
     def told(self, corrected: Sequence[Corrected]) -> dict[Hypothesis, Told]:
         """Return how likely the label is by each."""

@@ -19,6 +19,7 @@ ORDER, ROTATED, DRIFT, SOME, ZERO = "order", "rotated", "drift", "some atoms", "
 SCALED = scaled(FORCE, signs=True)
 LARGEST_DRIFT = 10.0  # eV/A
 FEWEST = 4  # atoms, some of which can be the exception
+MOST_ORDERED = 500  # atoms whose order is looked for: that takes a time of the third power
 
 
 def force_faults(
@@ -30,7 +31,8 @@ def force_faults(
         return own.told(own.plain()) | ({Hypothesis(ZERO): Told(0.0)} if own.off else {})
     corrected = [*own.plain(), *own.scaled([*SCALED, *common])]
     if own.off:
-        corrected += [_drift(own)] if own.vanishes else [_drift(own), _rotated(own), _order(own)]
+        corrected += [_drift(own)] if own.vanishes else [_drift(own), _rotated(own)]
+        corrected += [_order(own)] if frame.atoms <= MOST_ORDERED and not own.vanishes else []
     return own.told(corrected) | (_some(own) if own.off else {})
 
 

@@ -2,13 +2,14 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from .settings import Settings
 
 Array = NDArray[np.float64]
 POINTS = 61  # of the integrals over the size of errors
 WIDTHS = 4.0  # to both sides
+STEPS = np.linspace(-WIDTHS, WIDTHS, POINTS)
+PRIOR = -0.5 * STEPS**2 - np.logaddexp.reduce(-0.5 * STEPS**2)  # normal
 
 
 def of_right(squares: Array, number: ArrayLike, expected: Array, spread: float) -> Array:
@@ -18,9 +19,7 @@ def of_right(squares: Array, number: ArrayLike, expected: Array, spread: float) 
 
     `squares` (...) is sum_k x_k^2, `number` (...) how many x_k count, `expected` (...) the size of one.
     """
-    steps = np.linspace(-WIDTHS, WIDTHS, POINTS)
-    prior = -0.5 * steps**2
-    return _integral(squares, number, np.log(expected)[..., None] + spread * steps, prior - logsumexp(prior))
+    return _integral(squares, number, np.log(expected)[..., None] + spread * STEPS, PRIOR)
 
 
 def scales(settings: Settings) -> list[float]:
@@ -42,4 +41,4 @@ def of_scattered(error: Array, expected: Array, scale: float, settings: Settings
 def _integral(squares: Array, number: ArrayLike, log_size: Array, prior: Array) -> Array:
     squares, number = np.asarray(squares)[..., None], np.asarray(number)[..., None]
     normal = -number * (log_size + 0.5 * np.log(2 * np.pi)) - 0.5 * squares * np.exp(-2 * log_size)
-    return np.asarray(logsumexp(normal + prior, axis=-1))
+    return np.asarray(np.logaddexp.reduce(normal + prior, axis=-1))
