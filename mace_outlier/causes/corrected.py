@@ -97,7 +97,7 @@ class Compared:
         return self.label / factor - self.predicted
 
     def _log_prior(self, ratio: float, width: float) -> float:
-        """Density of the logarithm (Student's t with three degrees of freedom), times the width to which it is known."""
+        """Density of the logarithm (Student's t, three degrees of freedom), times the width to which it is known."""
         density = T3 - 2 * np.log1p((np.log(ratio) / width) ** 2 / 3)
         return float(density + np.log(self.precision / width * np.sqrt(2 * np.pi)))
 
