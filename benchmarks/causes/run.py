@@ -180,7 +180,9 @@ def trained_rows(name: str, seeds: list[int]) -> Iterator[dict[str, Any]]:
             if predicted is None:
                 continue
             suspects = predicted.weight < 0.5
-            found = causes(predicted.evaluated, Chosen(np.flatnonzero(suspects), np.flatnonzero(~suspects)))
+            pairs = zip(predicted.frames, predicted.evaluated.frames, strict=True)
+            seen = predicted.evaluated._replace(frames=[labelled(*pair) for pair in pairs])
+            found = causes(seen, Chosen(np.flatnonzero(suspects), np.flatnonzero(~suspects)))
             yield row_of("trained", cell, fault, found)
 
 
