@@ -204,6 +204,8 @@ def cell_of(own: list[dict[str, Any]]) -> str:
     number = sum(int(row["suspects"]) for row in own)
     if not number:
         return "0" if own else "-"
+    if own[0]["fault"] == "own":
+        return f"{number}"
     right, wrong = (100 * sum(int(row[name]) for row in own) / number for name in ("right", "wrong"))
     return f"{number}: {right:.0f} / {wrong:.0f}"
 

@@ -17,6 +17,7 @@ from .suspected_energies import Array, Column, SuspectedEnergies
 OTHER, PER_ATOM, WITHOUT_ATOMS = "another frame", "per atom", "without E0s"
 POOL, MOST_POOL = 4, 400  # frames of a formula, from which one can be mistaken for another, and that are compared
 DIGITS = 1e-8  # relative difference of equal energies
+SINGLE = 1.2e-7  # the same in single precision, in which most trainings have them
 
 
 def energy_faults(
@@ -79,11 +80,13 @@ def _of_another_frame(own: SuspectedEnergies, trusted: Sequence[Frame]) -> Colum
         if np.isfinite(frame.energy) and len(pools[frame.formula]) < MOST_POOL:
             pools[frame.formula].append((frame.energy, frame.predicted_energy))
     arrays = {formula: np.array(pool).reshape(-1, 2) for formula, pool in pools.items()}
-    likely = [_drawn(own, i, arrays[frame.formula]) for i, frame in enumerate(own.suspects)]
+    single = np.array_equal(own.label, own.label.astype(np.float32))
+    digits = SINGLE if single else DIGITS
+    likely = [_drawn(own, i, arrays[frame.formula], digits) for i, frame in enumerate(own.suspects)]
     return Column(Hypothesis(OTHER), np.array(likely), own.error)
 
 
-def _drawn(own: SuspectedEnergies, i: int, pool: Array) -> float:
+def _drawn(own: SuspectedEnergies, i: int, pool: Array, digits: float) -> float:
     """The likelihood of the energy of suspect i among labels and predictions (P, 2) of the same formula."""
     if len(pool) < POOL:
         return NEVER
@@ -91,7 +94,7 @@ def _drawn(own: SuspectedEnergies, i: int, pool: Array) -> float:
     width = max(1.06 * float(np.std(per_atom)) * len(pool) ** -0.2, own.width)  # Silverman's rule
     away = (label / atoms - per_atom) / width
     smooth = logsumexp(-0.5 * away**2) - np.log(len(pool) * width * np.sqrt(2 * np.pi))
-    near = DIGITS * max(abs(label), 1.0)
+    near = digits * max(abs(label), 1.0)
     other = np.abs(per_atom - own.predicted[i] / atoms) > own.settings.wrong * own.width  # geometries
     same = int(np.sum(other & (np.abs(pool[:, 0] - label) <= near)))
     exact = np.log(same / (len(pool) * 2 * near / atoms)) if same > 0 else NEVER
