@@ -96,6 +96,6 @@ class List {
     }
     this.table.querySelectorAll(".chosen").forEach((other) => other.classList.remove("chosen"));
     row.classList.add("chosen");
-    row.scrollIntoView({ block: "center", behavior: "smooth" });
+    row.scrollIntoView({ block: "nearest" }); // with the map, if both can be seen
   }
 }
