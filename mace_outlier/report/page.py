@@ -82,7 +82,7 @@ def render(report: Report) -> str:
     shown = [(TITLES[kind], groups.breakdowns[kind]) for kind in TITLES if _is_shown(groups.breakdowns[kind])]
     pictures = {name: encoded(figure.canvas, "svg") for name, figure in figures.items() if name != "groups"}
     points = find_points(report.results.table, summary, figures["residuals"], report.listed)
-    trusted = summary.rows - summary.suspects
+    others = sum(not point.rank for point in points)
     return fill(
         "page.html.jinja",
         SCRIPTS,
@@ -101,7 +101,7 @@ def render(report: Report) -> str:
         pictures=pictures,
         line_to_copy=text.line_to_copy,
         cards=cards,
-        thinned=MOST_OTHERS if trusted > MOST_OTHERS else 0,
+        thinned=others if others == MOST_OTHERS else 0,
         data={"points": points, "structures": find_structures(report.sample, report.worst)},
         parts=[(title, _entries(about.get(part))) for part, title in PARTS.items()],
     )

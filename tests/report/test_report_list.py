@@ -12,7 +12,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from mace_outlier.__main__ import main
-from mace_outlier.report import figures, points, sample, scatter, structures, summary
+from mace_outlier.report import cards, figures, points, sample, scatter, structures, summary
 from mace_outlier.report.html import fill, policy
 
 
@@ -105,6 +105,11 @@ def test_structures_are_few_enough_for_a_page(monkeypatch):
     data, ranks = turned([Atoms("H2", [[0, 0, 0], [0.7, 0, 0]]) for _ in range(4)])
     assert set(data["by_rank"]) == {1, 2}
     assert len(ranks) == 4
+
+
+def test_a_page_holds_drawings_of_many_atoms():
+    crowd = Atoms("CHNOF" * 120, np.random.default_rng(0).uniform(0, 20, (600, 3)))
+    assert len(cards.drawing(crowd)) < 100_000  # base64; 220,000 in all colours
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
