@@ -105,7 +105,7 @@ class Viewer {
 
   arrow(from, to) {
     const colour = "#d55e00";
-    const width = 0.011 * Math.min(this.canvas.width, this.canvas.height);
+    const width = Math.max(1.5, Math.min(0.011 * Math.min(this.canvas.width, this.canvas.height), 0.14 * this.scale));
     const [x, y] = [to[0] - from[0], to[1] - from[1]];
     const long = Math.hypot(x, y) || 1;
     const [u, v] = [x / long, y / long];
