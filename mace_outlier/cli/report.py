@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of `mace_outlier report`."""
     parser.add_argument("run", help="folder of the training, <results_dir>/<tag>, or the table that was written there")
     at_least_one = number(int, "at least 1", lambda top: top >= 1)
-    parser.add_argument("--top", type=at_least_one, default=20, help="suspects that are shown (default: %(default)s)")
+    parser.add_argument(
+        "--top", type=at_least_one, default=20, help="suspects that are printed, and drawn (default: %(default)s)"
+    )
     cut = number(float, "a weight above 0 and at most 1", lambda below: 0 < below <= 1)
     parser.add_argument(
         "--below", type=cut, default=0.5, metavar="W", help="a suspect has a weight below this (default: %(default)s)"
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")
     from ..report.causes import find_causes
     from ..report.groups import find_groups
-    from ..report.summary import summarise, with_categories, worst
+    from ..report.summary import MOST_LISTED, summarise, with_categories, worst
     from ..report.terminal import show
     from ..report.truth import find_truth
     from ..results.reading import read_results
@@ -51,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     results = results._replace(table=with_categories(results.table))
     summary = summarise(results, arguments.below)
     groups, causes = find_groups(results.table, summary), find_causes(results.table, summary)
-    suspects = worst(results.table, summary, arguments.top)
+    listed = worst(results.table, summary, max(arguments.top, MOST_LISTED))
+    suspects = listed[: arguments.top]
     truth = find_truth(results, summary, arguments.truth) if arguments.truth else None
     with may_be_unread():  # the page is written all the same
         show(console(), str(results.about.get("name") or results.prefix.name), summary, groups, causes, suspects, truth)
@@ -68,5 +71,5 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"figures: {arguments.figures}")
     if not arguments.no_page:
         page = arguments.out or results.prefix.with_name(results.prefix.name + PAGE)
-        write_page(Report(results, summary, groups, causes, suspects, truth, sample, figures), page)
+        write_page(Report(results, summary, groups, causes, suspects, listed, truth, sample, figures), page)
         print(f"page: {page}")

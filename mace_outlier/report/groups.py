@@ -1,4 +1,4 @@
-"""Is one group over-represented among the suspects? By config_type, element, formula, head, size and place in a file.
+"""Is one group over-represented among the suspects? By config_type, element, formula, head, size, file and place in it.
 
 A rare chemistry that a model has not learnt yet looks like wrong labels: such a group is flagged, so that nobody drops
 it unseen. Only finite losses count for that: a label that is not finite is wrong, whatever the group.
@@ -76,6 +76,7 @@ def find_groups(table: pandas.DataFrame, summary: Summary, limit: int = 15) -> G
         "formula": formulas,
         "head": _count(visited, "head"),
         "size": _count(visited.assign(size=_sizes(visited["n_atoms"])), "size"),
+        "file": _within(_count(visited, "source"), summary.folder),
         "frames": _count(visited.assign(block=visited["frame"].clip(lower=0) // BLOCK), ["source", "block"]),
     }
     _test(counts, share)
@@ -100,6 +101,11 @@ def _sizes(atoms: pandas.Series) -> pandas.Categorical:
     names = [f"{a} atom{'s' * (a != 1)}" if b == a + 1 else f"{a:,} to {b - 1:,} atoms" for a, b in pairwise(EDGES)]
     names.append(f"{EDGES[-1]:,} or more")
     return pandas.cut(atoms, [*EDGES, np.inf], right=False, labels=names).array
+
+
+def _within(files: pandas.DataFrame, folder: str) -> pandas.DataFrame:
+    """Files by their names within `folder`."""
+    return files.set_axis(pandas.Index([str(file).removeprefix(folder) for file in files.index], dtype=object))
 
 
 def _parts_of_files(blocks: pandas.DataFrame, folder: str) -> pandas.DataFrame:

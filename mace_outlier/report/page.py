@@ -1,42 +1,42 @@
-"""The page: one file of HTML that holds everything, loads nothing and runs nothing."""
+"""The page: one file of HTML that holds everything, loads nothing and runs nothing but its own script."""
 
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ase import Atoms
-
 from ..files import replacing
 from ..results.reading import Results
 from ..results.wrong_labels import number
-from . import judgements, text, words
+from . import cards, judgements, text, words
 from .bars import draw_groups
 from .causes import COLUMNS, CauseGroup
 from .columns import label_columns, suspect_columns
 from .distributions import draw_losses
 from .epochs import draw_weights
 from .figures import Figure, encoded, our_style
-from .groups import Groups
+from .groups import Breakdown, Groups
 from .heads import MIXTURE
 from .html import fill
-from .sample import Sample, energy_and_force, largest_error
+from .points import MOST_OTHERS, find_points
+from .sample import Sample
 from .scatter import draw_map, draw_parity
-from .structures import draw_structure
-from .summary import CERTAIN, Summary
+from .structures import find_structures
+from .summary import Summary
 from .tiles import tiles_of
 from .truth import Truth
 
 TITLES = {
-    "config_type": "By config_type",
-    "element": "By element (configurations that contain it)",
-    "formula": "By formula",
-    "head": "By head",
-    "size": "By number of atoms",
+    "file": "By file",
     "frames": "Parts of files that stand out",
+    "config_type": "By config_type",
+    "formula": "By formula",
+    "element": "By element (configurations that contain it)",
+    "size": "By number of atoms",
+    "head": "By head",
 }
 PARTS = {"options": "Options of the weighting", "versions": "Versions", "arguments": "Arguments of MACE"}
-NOTABLE = 2.0  # medians, from which an error is named as a reason
+SCRIPTS = ("list.js", "map.js", "model.js", "viewer.js", "dialog.js", "start.js")
 
 
 class Report(NamedTuple):
@@ -46,7 +46,8 @@ class Report(NamedTuple):
     summary: Summary
     groups: Groups
     causes: list[CauseGroup]
-    worst: list[Any]
+    worst: list[Any]  # with a card each
+    listed: list[Any]  # these, and more
     truth: Truth | None
     sample: Sample
     figures: list[Figure]
@@ -77,10 +78,15 @@ def render(report: Report) -> str:
     """Return the page; every string in it is escaped."""
     summary, groups, about = report.summary, report.groups, report.results.about
     several = len(summary.heads) > 1
-    shown = [(TITLES[kind], groups.breakdowns[kind]) for kind in TITLES if kind != "head" or several]
+    figures = {figure.name: figure for figure in report.figures}
+    shown = [(TITLES[kind], groups.breakdowns[kind]) for kind in TITLES if _is_shown(groups.breakdowns[kind])]
+    pictures = {name: encoded(figure.canvas, "svg") for name, figure in figures.items() if name != "groups"}
+    points = find_points(report.results.table, summary, figures["residuals"], report.listed)
+    others = sum(not point.rank for point in points)
     return fill(
         "page.html.jinja",
-        **report._asdict(),
+        SCRIPTS,
+        **report._asdict() | {"figures": figures},
         about=about,
         facts=_facts(report),
         words=words,
@@ -90,16 +96,20 @@ def render(report: Report) -> str:
         columns=suspect_columns(summary, report.truth),
         heads=summary.heads if several else [],
         label_columns=label_columns(summary.heads, summary.below),
-        breakdowns=[(title, breakdown) for title, breakdown in shown if breakdown.groups],
+        breakdowns=shown,
         longest=max([group.share for _, breakdown in shown for group in breakdown.groups] + [1e-9]),
-        encoded=encoded,
+        pictures=pictures,
         line_to_copy=text.line_to_copy,
-        reason=_reason,
-        drawing=_drawing,
-        largest_error=largest_error,
-        pairs=_pairs,
+        cards=cards,
+        thinned=others if others == MOST_OTHERS else 0,
+        data={"points": points, "structures": find_structures(report.sample, report.worst)},
         parts=[(title, _entries(about.get(part))) for part, title in PARTS.items()],
     )
+
+
+def _is_shown(breakdown: Breakdown) -> bool:
+    """Whether there is something to compare: several heads or files, or any group of another kind."""
+    return len(breakdown.groups) > (breakdown.kind in ("head", "file"))
 
 
 def _facts(report: Report) -> list[str]:
@@ -120,33 +130,3 @@ def _facts(report: Report) -> list[str]:
 def _entries(part: object) -> list[tuple[str, str]]:
     entries = part if isinstance(part, Mapping) else {}
     return [(text.clean(name, 60), text.clean(value, 300)) for name, value in entries.items()]
-
-
-def _drawing(frame: Atoms | None) -> str:
-    """A structure as a data URI; "" where there is none to draw."""
-    with our_style():
-        canvas = draw_structure(frame) if frame else None
-    return encoded(canvas, "png") if canvas else ""
-
-
-def _pairs(frame: Atoms) -> list[list[str]]:
-    """What, label, prediction."""
-    label, prediction = energy_and_force(frame, "reference"), energy_and_force(frame, "predicted")
-    rows = zip(("energy, eV/atom", "largest force, eV/Å"), label, prediction, (4, 3), strict=True)
-    return [[what, *(_value(value, digits) for value in values)] for what, *values, digits in rows]
-
-
-def _value(value: float | None, digits: int) -> str:
-    if value is None:
-        return text.DASH
-    return text.fixed(value, digits) if math.isfinite(value) else "not finite"
-
-
-def _reason(suspect: Any) -> str:
-    """Which error stands out, against the median of the head."""
-    if suspect.verdict == CERTAIN:
-        return "a label, or the loss, is NaN or infinite"
-    ratios = {"energy error": suspect.energy_ratio, "force RMSE": suspect.force_ratio}
-    return ", ".join(
-        f"{name} {text.significant(ratio, 2)} times the median" for name, ratio in ratios.items() if ratio >= NOTABLE
-    )

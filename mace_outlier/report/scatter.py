@@ -51,9 +51,10 @@ def draw_parity(sample: Sample, summary: Summary) -> Figure:
     _parity(right, forces(sample, summary), "force component", "eV/Å", 7)
     _legend(canvas, left)
     shown = sum(bool(summary.suspect[row]) for row in sample.frames)
-    suspects = f"the {shown} worst {summary.trained}suspects and " if shown else ""
+    trained = "" if summary.validation[list(sample.frames)].any() else summary.trained
+    suspects = f"the {shown} worst {trained}suspects and " if shown else ""
     model = "Model" if summary.audit else "Model at the end of the training"
-    others = f"{len(sample.frames) - shown} other {summary.trained}configurations at random"
+    others = f"{len(sample.frames) - shown} other {trained}configurations at random"
     caption = (
         f"{model} against labels: {suspects}{others}. Energies are per atom, {subtracted}. On the line: the model "
         "agrees with the label. Suspects beyond the axes are drawn at the border, hollow."
@@ -104,8 +105,8 @@ def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_]
     """
     canvas = Canvas(figsize=(7.6, 4.2))
     axes = canvas.subplots()
-    errors = 1000 * table[["force_rmse", "energy_error_per_atom"]].to_numpy().astype(float)
-    known = np.isfinite(errors).all(axis=1)
+    errors = errors_of(table)
+    known = np.isfinite(errors.sum(axis=1))
     visit = "last visit or the last validation" if summary.validation.any() else "last visit"
     caption = f"Errors of all configurations at their {visit}: energy (logarithmic away from 0) and force RMSE."
     ringed = wrong is not None and 0 < known.sum() <= MOST_POINTS_IN_MAP
@@ -132,6 +133,11 @@ def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_]
     if not known.all():
         caption += f" Not shown: {(~known).sum():,} without a finite energy or without finite forces."
     return Figure("residuals", "Errors of energy and forces", caption, canvas)
+
+
+def errors_of(table: pandas.DataFrame) -> Array:
+    """Return the errors (N, 2) that the map shows: force RMSE, meV/A, and energy, meV/atom."""
+    return 1000 * table[["force_rmse", "energy_error_per_atom"]].to_numpy().astype(float)
 
 
 def _set_axes(axes: Axes, force: Array, energy: Array) -> tuple[Array, Array]:

@@ -22,6 +22,7 @@ RECENT = "recent"  # a suspect at the last visit, but not on average
 ONCE = "seen once"  # a single visit, so that nothing is known about persistence
 JUDGED = "suspect"  # of an audit or a validation set: only the last judgement is known
 VERDICTS = (CERTAIN, PERSISTENT, RECENT, ONCE, JUDGED)
+MOST_LISTED = 1_000  # suspects in the list of a page
 SOFT = (0.3, 0.7)  # mean weights of suspects in this range: the separation is soft
 
 

@@ -114,7 +114,7 @@ def group_sentences(groups: Groups, summary: Summary) -> list[str]:
     if len(groups.warnings) > MOST_WARNINGS:
         sentences.append(f"And {of_many(len(groups.warnings) - MOST_WARNINGS, 'more group')}.")
     if not sentences and summary.suspects > summary.verdicts[CERTAIN]:
-        return ["No config_type, element, formula, head, size or part of a file stands out among the suspects."]
+        return ["No config_type, element, formula, head, size, file or part of a file stands out among the suspects."]
     return sentences
 
 

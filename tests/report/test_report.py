@@ -197,6 +197,15 @@ def test_small_groups_are_neither_tested_nor_listed_as_formulas():
     assert math.isnan(few.p_value)
 
 
+def test_a_file_that_stands_out_is_named():
+    table = made_up_table(800, range(0, 200, 5))
+    table["source"] = ["/data/a.xyz"] * 200 + ["/data/b.xyz"] * 600
+    found = summarised(table)
+    groups = find_groups(results_of(table).table, found)
+    assert [(flag.group.kind, flag.group.name) for flag in groups.warnings] == [("file", "a.xyz")]
+    assert words.group_sentences(groups, found)[0].startswith("file a.xyz: ")
+
+
 def test_parts_of_a_file_that_stand_out_are_named_by_their_frames():
     """A trajectory, or a batch of calculations; what is scattered over a file, or over several, is none."""
     table = made_up_table(400, [7, 90, 150, *range(203, 219), 311])

@@ -73,6 +73,19 @@ def test_suspects_far_out_do_not_set_the_limits():
     assert scatter.limits_of(sample.Pairs(near, suspect))[1] > 1.5
 
 
+def test_a_sample_with_validation_frames_is_not_called_training():
+    table = made_up_table(60, [0, 59])
+    table.loc[30:, "split"] = "valid"
+    found = summarised(table)
+    captions = []
+    for part in (table[:30], table):
+        frames = {int(frame.info["row"]): frame for frame in made_up_sample(part, 5)}
+        with figures.our_style():
+            captions.append(scatter.draw_parity(sample.Sample(frames, ""), found).caption)
+    assert "the 1 worst training suspects and 5 other training configurations" in captions[0]
+    assert "the 2 worst suspects and 5 other configurations" in captions[1]
+
+
 def test_the_map_bins_many_configurations():
     table = made_up_table(scatter.MOST_POINTS_IN_MAP + 11, range(300))
     table.loc[:9, "force_rmse"] = 0.0
