@@ -88,7 +88,10 @@ def find_structures(sample: Sample, suspects: Sequence[Any]) -> dict[str, Any]:
             break
         structures[suspect.rank] = _structure(frame)
         numbers |= set(frame.numbers.tolist())
-    elements = {z: [chemical_symbols[z], float(covalent_radii[z]), to_hex(jmol_colors[z])] for z in numbers}
+    elements = {
+        z: [chemical_symbols[z], float(covalent_radii[z]), to_hex(jmol_colors[min(z, len(jmol_colors) - 1)])]
+        for z in numbers
+    }
     return {"by_rank": structures, "elements": elements}
 
 
