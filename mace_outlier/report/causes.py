@@ -6,13 +6,15 @@ import numpy as np
 import pandas
 
 from ..causes.advice import advice
-from ..causes.cause import RARE, UNKNOWN
+from ..causes.cause import RARE, UNCONVERGED, UNKNOWN, WORDS
+from ..causes.energies import OTHER
+from ..causes.offsets import ELECTRON, OFFSET
 from .columns import Column
 from .summary import Summary
 from .text import DASH, clean, milli, of_many, percent, significant
 
 MOST_PLACES = 3
-CONSTANT = ("energy off by a constant", "unconverged", "energy of another frame")  # whose value is in eV/atom
+IN_EV_PER_ATOM = (WORDS[OFFSET], UNCONVERGED, WORDS[OTHER])  # begin the words of causes whose value is an offset
 
 
 class CauseGroup(NamedTuple):
@@ -50,10 +52,10 @@ def _value(words: str, values: np.ndarray) -> str:
     """What the suspects of a cause have in common: a factor, or an offset, which may have both signs."""
     if not len(values):
         return ""
-    if words.startswith(CONSTANT):
+    if words.startswith(IN_EV_PER_ATOM):
         sides = [values[values > 0], values[values < 0]]
         return " and ".join(f"{milli(float(np.median(side)), signed=True)} meV/atom" for side in sides if len(side))
-    if "charge" in words:
+    if words.startswith(WORDS[ELECTRON]):
         return f"{np.median(values):+.1f} eV each"
     if words.startswith("noise"):
         return ""

@@ -1,35 +1,18 @@
 """The page of `mace_outlier check --html`."""
 
-from html.parser import HTMLParser
 from importlib.resources import files
 
 import numpy as np
 import pytest
 from ase.io import write
 from made_up_checks import series
+from page_reader import Reader
 from structures import molecules, write_hdf5
 
 from mace_outlier.__main__ import main
 from mace_outlier.checks.reading import pick
 
 HOSTILE = "</td><script>alert(1)</script><img src=http://example.org/a.png>"
-
-
-class Reader(HTMLParser):
-    """Tags, addresses and text of a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags, self.addresses, self.text = [], [], ""
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
-        assert not [name for name, _ in attrs if name.startswith("on")]
-
-    def handle_data(self, data):
-        self.text += data
 
 
 def page(folder, *arguments):

@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from made_up_results import (
     write_hostile_run,
     write_run,
 )
+from page_reader import Reader
 
 from mace_outlier.__main__ import main
 from mace_outlier.report import text
@@ -31,28 +31,6 @@ BAD = list(range(0, 99, 3))  # 33 rows
 def printed(capsys, *arguments: object) -> str:
     main(["report", *map(str, arguments)])
     return capsys.readouterr().out
-
-
-class Reader(HTMLParser):
-    """Collects tags, and every address that a browser could ask for."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.addresses: list[str] = []
-        self.text = ""
-        self.scripts: list[str] = []  # and blocks of data
-        self.feed(html)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
-        assert not [name for name, _ in attrs if name.startswith("on")]
-
-    def handle_data(self, data):
-        if self.tags and self.tags[-1] == "script" and len(self.scripts) < self.tags.count("script"):
-            self.scripts.append(data)
-        self.text += data
 
 
 def test_the_page_answers_the_questions(tmp_path, capsys):
