@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas
 
-from .files import COLUMNS, OPTIONAL_COLUMNS, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
+from .files import COLUMNS, MARK, OPTIONAL_COLUMNS, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
 
 
 class ResultsError(ValueError):
@@ -35,7 +35,7 @@ def read_results(run: str | Path) -> Results:
     """
     prefix = find_prefix(Path(run))
     try:
-        about = json.loads(about_path(prefix).read_text())
+        about = json.loads(about_path(prefix).read_text(encoding="utf-8"))
         path = prefix.with_name(about["table"])
         table = _read_table(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -83,4 +83,8 @@ def _read_table(path: Path) -> pandas.DataFrame:
     # a config_type may be called "NA" or "001": text stays as it is
     types: dict[str, Any] = dict.fromkeys((*TEXT, *OPTIONAL_TEXT), str) | dict.fromkeys(WHOLE, np.int64)
     numbers = {name: [""] for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name not in TEXT}
-    return pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)
+    table = pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers, encoding="utf-8")
+    for name in {*TEXT, *OPTIONAL_TEXT} & {*table}:
+        if table[name].str.startswith(MARK).any():
+            table[name] = table[name].str.removeprefix(MARK)
+    return table
