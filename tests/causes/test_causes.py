@@ -8,6 +8,7 @@ from made_up_causes import FAULTS, made_up_frames
 
 from mace_outlier.causes.advice import advice
 from mace_outlier.causes.cause import NOT_FINITE, RARE, UNKNOWN
+from mace_outlier.causes.explained import Measured, explained
 from mace_outlier.causes.frames import NO_VECTORS
 from mace_outlier.causes.repair import REPAIRS, repaired, repairs_of
 from mace_outlier.causes.tell import tell_causes
@@ -150,3 +151,14 @@ def test_a_cause_is_repaired_as_a_whole_or_not_at_all():
     assert len(repairs_of("energy in hartree; forces in hartree/bohr")) == 2
     assert repairs_of("energy off by a constant; forces of the wrong sign") == []
     assert repaired(np.zeros((3, 3)), repairs_of("forces in another order of atoms")[0], 3, 1.0, None) is None
+
+
+def test_causes_of_a_model_that_says_nothing_of_its_features():
+    """As one whose output has no `node_feats`."""
+    frames, size = [*planted("forces of the wrong sign"), *made_up_frames(TRUSTED)], SUSPECTS + TRUSTED
+    trusted = np.arange(size) >= SUSPECTS
+    force = np.array([np.sqrt(np.mean(frame.predicted_forces**2)) for frame in frames])
+    own = explained(frames, Measured(force, np.full((size, 3), np.nan), np.zeros((size, 0))), trusted)
+    assert all(np.isnan(frame.isolation) and 0 < frame.expected_forces < np.inf for frame in own)
+    found = counted(own[:SUSPECTS], own[SUSPECTS:])
+    assert found["forces of the wrong sign"] >= 0.85 * SUSPECTS, found
