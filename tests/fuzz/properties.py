@@ -1,22 +1,19 @@
 """What has to hold whatever a training was of; each returns what doesn't, in words."""
 
-import contextlib
-import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import ase.io
 import numpy as np
 import pandas
+from commands import command, is_one_line
 from conftest import within
 from frames import assert_same_frame
 from page_reader import Reader
 
-from mace_outlier.__main__ import main
 from mace_outlier.cli.exported import KEYS
 from mace_outlier.data.sources import read_frames
 from mace_outlier.results.reading import read_results
@@ -28,32 +25,6 @@ NOT_FINITE = re.compile(
     r"([\d,]+) (?:(?:is|are) certainly wrong|configurations? (?:has|have) (?:a label that is|atoms on|a loss that is))"
 )
 WHERE = ["head", "split", "source", "frame"]
-
-
-class Said(NamedTuple):
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    error: str  # on stderr, or the text that ended it
-
-
-def command(folder: Path, *arguments: Any) -> Said:
-    """Run a command of ours in a folder. What isn't SystemExit is a traceback, and comes through."""
-    out, error = io.StringIO(), io.StringIO()
-    with within(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-        try:
-            main([str(argument) for argument in arguments])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-    text = code if isinstance(code, str) else error.getvalue()
-    return Said(1 if isinstance(code, str) else code, out.getvalue(), text)
-
-
-def is_one_line(said: Said, of: str) -> bool:
-    """Whether an error is said as one line that names the command."""
-    return said.error.startswith(f"mace_outlier {of}: error: ") and len(said.error.strip().splitlines()) == 1
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

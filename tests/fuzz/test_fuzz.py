@@ -21,9 +21,13 @@ from mace_outlier.results.reading import read_results
 CASES = int(os.environ.get("MACE_OUTLIER_CASES", "200"))
 FIRST = int(os.environ.get("MACE_OUTLIER_FIRST_CASE", "0"))
 PART = 20  # trainings of a test
-NOT_YET = "a label that isn't finite keeps weight 1 in the table where it is first seen once labels are judged"
-KNOWN = dict.fromkeys((4, 11, 25, 71, 114, 151, 183), NOT_YET)  # cases that fail, and why
 PAGES, AUDITS = 20, 20  # one training in so many has a page, and an audit
+
+# Cases that fail, and what is said of them. Once labels are judged, one that isn't finite keeps weight 1 in the table
+# where it is first seen then:
+KNOWN = dict.fromkeys((4, 11, 25, 71, 89, 114, 151, 183), "are said to be not finite")
+# and where no validation label is finite, no checkpoint is kept, so that MACE ends without a model; stock MACE has one:
+KNOWN |= {91: "Parent directory checkpoints does not exist"}
 
 
 def run(mace: Mace, training: Training, command: list[str]) -> Run:
@@ -80,10 +84,10 @@ def test_made_up_trainings(first):
 @pytest.mark.parametrize("number", [5, 9])
 @pytest.mark.xfail(strict=True, reason="a model that isn't finite is taken for labels that aren't")
 def test_atoms_on_the_same_place(number):
-    assert not failures(number, coinciding=True)
+    assert not [fault for fault in failures(number, coinciding=True) if "are said to be not finite" in fault]
 
 
-@pytest.mark.parametrize("number", KNOWN)
+@pytest.mark.parametrize(("number", "said"), KNOWN.items())
 @pytest.mark.xfail(strict=True, reason="see KNOWN")
-def test_what_is_known_to_fail(number):
-    assert not failures(number)
+def test_what_is_known_to_fail(number, said):
+    assert not [fault for fault in failures(number) if said in fault]
