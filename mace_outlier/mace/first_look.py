@@ -48,7 +48,7 @@ def _look(run: RobustTraining, model: Any, steps: int) -> None:
     settings = Settings()
     until = started + settings.look_reading * budget(steps, settings)
     frames = loaded(run, np.array([int(z) for z in model.atomic_numbers]))
-    known = survey_loaded(frames, free_atoms(model), settings, until)
+    known = survey_loaded(frames, free_atoms(model), settings, until, float(model.r_max))
     names = [name for name in NAMES if name != "labels" or {"energy", "forces"} & set(run.labels)]  # not of dipoles
     with np.errstate(all="ignore"):
         found = [finding for finding in catalogue.run(known, names) if finding.certainty != LOOK]
