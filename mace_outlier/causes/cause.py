@@ -38,8 +38,9 @@ class Fault(NamedTuple):
 
     label: str  # energy, forces or stress
     hypothesis: Hypothesis
-    certainty: float
+    certainty: float  # that it is this
     told: Told
+    wrong: float = 1.0  # probability that it is this or anything else
 
     @property
     def words(self) -> str:
