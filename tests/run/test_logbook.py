@@ -73,7 +73,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     written(tmp_path / "x").save()
     results = read_results(tmp_path)
     table = results.table
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, "state")
     assert results.about["rows"] == 7
     assert table["split"].tolist() == ["train"] * 4 + ["valid"] * 3
     assert table["source"].tolist() == ["train.xyz"] * 4 + ["valid.xyz"] * 3
@@ -116,15 +116,14 @@ def test_the_summary_counts_and_names_both_splits(caplog):
     lines = logged(caplog, written().log_summary)
     assert lines[1:] == [
         "2 of 4 training configurations (50.00 %) and 2 of 3 validation configurations (66.67 %) have a weight below "
-        "0.5, 1 have a non-finite label or loss (weight 0)",
+        "0.5, 1 x label not finite",
         "Suspect: valid.xyz frame 0 (validation), weight=0.100, z=4.00 sigma",
         "Suspect: valid.xyz frame 1 (validation), weight=0.200, z=5.00 sigma",
         "Suspect: train.xyz frame 1, weight=0.200, z=3.00 sigma",
     ]
     lines = logged(caplog, written(validation=False).log_summary)
     assert lines[1:] == [
-        "2 of 4 training configurations (50.00 %) have a weight below 0.5, "
-        "1 have a non-finite label or loss (weight 0)",
+        "2 of 4 training configurations (50.00 %) have a weight below 0.5, 1 x label not finite",
         "Suspect: train.xyz frame 1, weight=0.200, z=3.00 sigma",
     ]
 
