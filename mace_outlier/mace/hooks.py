@@ -158,7 +158,7 @@ def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -
     checkpoint = original(*args, **kwargs)
     with faults_logged("A checkpoint lacks the loss statistics", "a restart from it begins with fresh ones"):
         checkpoint[CHECKPOINT_KEY] = CONTEXT.current.state_dict()
-    CONTEXT.current.logbook.save()
+    CONTEXT.current.checkpoint_made()
     return checkpoint
 
 

@@ -13,7 +13,7 @@ from .truth import Agreement, Truth
 MOST_WARNINGS = 8
 OF_STATES = {
     LABEL: "{} {} a label that is not a finite number: certainly wrong.",
-    GEOMETRY: "{} {} atoms on the same place, or positions that are no numbers, and was left out: nothing can be "
+    GEOMETRY: "{} {} atoms on the same place, or positions that are no numbers: left out, because nothing can be "
     "predicted for it, and nothing is known of its label.",
     LOSS: "{} {} a loss that is not finite, nor is the prediction as a rule, though the model was finite for others: "
     "look at geometry and label.",

@@ -22,6 +22,8 @@ def causes_of(evaluated: Evaluated, chosen: Chosen, heads: np.ndarray) -> list[C
     predicted = np.isfinite(features).all(axis=1)
     for head in np.unique(of_frames[:suspects]):
         rows = np.flatnonzero((of_frames == head) & predicted)
+        if not len(rows):
+            continue
         trusted = rows >= suspects
         measured = Measured(force[rows], conditions[rows], features[rows])
         own = explained([frames[row] for row in rows], measured, trusted)

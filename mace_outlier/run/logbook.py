@@ -137,6 +137,9 @@ class Logbook:
         """
         if self.prefix is None:
             return
+        if self.distribution and all("not_finite_since" in of_head for of_head in self.distribution):
+            logging.warning("Suspects are not examined for causes, because the model is not finite")
+            return
         causes: list[Cause] = []
         with faults_logged("Suspects could not be examined, for the report's figures and causes"):
             table, device = self.table(), self.splits[0].records.table.device

@@ -213,6 +213,12 @@ class RobustTraining:
         """Our part of a checkpoint, see `checkpoint.state_of`."""
         return state_of(self)
 
+    def checkpoint_made(self) -> None:
+        """Bring our results to the same state."""
+        if self._loss is not None:
+            self.validation.kept.add(self._loss)
+        self.logbook.save()
+
     def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
         """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""
         if not self.started:

@@ -38,7 +38,7 @@ class Validation:
         self.provenance, self.metadata, self.records = provenance, metadata, records
         self._datasets: list[NumberedDataset] = []
         self._best: dict[tuple[RobustLoss, int], BestSoFar] = {}
-        self._had_a_loss: set[RobustLoss] = set()  # stages
+        self.kept: set[RobustLoss] = set()  # stages that have a checkpoint
 
     def tag(self, loaders: Sequence[Any], labels: Sequence[str], fault_of: FaultOf, stack: ExitStack) -> None:
         """Make the batches of the loaders, one for each head, say which configurations they hold, within a context."""
@@ -81,8 +81,7 @@ class Validation:
             self._learn_names(selection.tags)
         evaluated = selection.collect(distributed.gather_rows)
         judged = self._judge(loss, evaluated)
-        if not math.isfinite(stock):
-            stock = self._loss_of_finite(loss, evaluated, stock)
+        stock = self._finite(loss, evaluated, stock)
         if not robust:
             return stock
         best = self._best.setdefault((loss, int(evaluated.heads.min())), BestSoFar())  # of each stage and head
@@ -94,12 +93,13 @@ class Validation:
         logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
         return value
 
-    def _loss_of_finite(self, loss: RobustLoss, evaluated: Evaluated, stock: float) -> float:
-        """The stock loss without what is not finite; of nothing, infinite where another model of the stage had one."""
+    def _finite(self, loss: RobustLoss, evaluated: Evaluated, stock: float) -> float:
+        """The stock loss without what is not finite; of nothing, infinite where the stage has a checkpoint to keep."""
+        if math.isfinite(stock):
+            return stock
         found = weighted_validation_loss(evaluated.shares, evaluated.losses.isfinite().to(evaluated.shares.dtype))
         if found is None:
-            return math.inf if loss in self._had_a_loss else stock
-        self._had_a_loss.add(loss)
+            return math.inf if loss in self.kept else stock
         return found[0]
 
     def _judge(self, loss: RobustLoss, evaluated: Evaluated) -> Validated:

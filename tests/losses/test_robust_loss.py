@@ -200,6 +200,7 @@ def test_frozen_weights_of_a_bad_label_are_zero():
     bad_label(batch)
     with loss.frozen_weights():
         assert torch.isfinite(loss(ref=batch, pred=output))
+    loss.records.end_epoch()
     assert loss.records.weight[0] == 0
     assert loss.distribution.seen.item() == 2
 
