@@ -120,7 +120,8 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tell the run which epoch it is, keep gradients that aren't finite from the optimiser, and log the weights."""
     run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
-    run.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
+    with faults_logged("An epoch could not be begun"):
+        run.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
     if isinstance(given["optimizer"], torch.optim.LBFGS):  # MACE asks that as well: see take_step_lbfgs
         result = original(*args, **kwargs)
     else:
