@@ -95,7 +95,7 @@ def training_batch(heads: int = 1) -> tuple[Any, dict[str, Tensor]]:
     """A batch of three configurations, and a model's output for it."""
     batch, output = made_up_batch()
     batch["configuration_id"], batch["head"] = torch.arange(3), torch.arange(3) % heads
-    batch["labels_not_finite"] = torch.tensor([False, True, False])
+    batch["unusable"] = torch.tensor([0.0, torch.nan, 0.0])
     batch["labels_absent"] = torch.zeros(3, 6, dtype=torch.bool)
     output["node_feats"] = torch.rand(len(batch["batch"]), SCALARS + 3)
     return batch, {label: value.requires_grad_() for label, value in output.items()}

@@ -42,6 +42,8 @@ class Metadata:
             codes[row] = self._code(getattr(tag, name))
 
     def _code(self, text: str) -> int:
+        if not text:
+            return 0  # as of a row that is not known: two names for one text would be no categories
         code = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
         self.vocabulary[code] = text
         return code

@@ -22,7 +22,7 @@ def residuals(
         virials_rmse    sqrt( sum_ij (W_ij - W_ij_label)^2 / 9 ) / n     eV/atom
 
     n: atoms of the configuration. NaN where the model is not trained on that label (not in `labels`), and where `ids`
-    says that a configuration lacks it, or has labels that are not finite.
+    says that a configuration lacks it.
     """
     return [_column(ref, pred, LABEL_OF[column], labels, ids) for column in columns]
 
@@ -33,7 +33,7 @@ def _column(ref: Any, pred: dict[str, Tensor], label: str, labels: Sequence[str]
     values = _error(label, pred[label] - ref[label], ref)
     if ids is not None and ids.absent is not None:
         values = values.masked_fill(ids.absent[:, tuple(LABELS).index(label)], torch.nan)
-    return values if ids is None or ids.nonfinite is None else values.masked_fill(ids.nonfinite, torch.nan)
+    return values
 
 
 def _error(label: str, difference: Tensor, ref: Any) -> Tensor:

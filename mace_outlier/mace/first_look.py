@@ -18,6 +18,7 @@ from ..data.clean import clean
 from ..data.labels import LABELS
 from ..data.provenance import Provenance
 from ..data.tagging import TAG_FIELD
+from ..faults import faults_logged
 from ..run.training import RobustTraining
 
 SHOWN = 5  # findings that are logged
@@ -31,10 +32,8 @@ def look(run: RobustTraining, model: Any, steps: int) -> None:
         model: MACE's, for its elements and energies of isolated atoms.
         steps: of an epoch.
     """
-    try:
+    with faults_logged("The labels could not be checked"):
         _look(run, model, steps)
-    except Exception as error:  # no training should end for want of a check
-        logging.warning(f"The labels could not be checked ({type(error).__name__}: {error})")
 
 
 def _look(run: RobustTraining, model: Any, steps: int) -> None:

@@ -121,6 +121,13 @@ def _put(holder: Any, name: str, function: Function) -> None:
     setattr(holder, name, kind(function) if kind in (staticmethod, classmethod) else function)
 
 
+def call_with(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], **other: Any) -> Any:
+    """Call a function with these arguments, but others for some that it has by name."""
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.arguments.update(other)
+    return function(*bound.args, **bound.kwargs)
+
+
 def arguments_of(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of a call by name, defaults included."""
     bound = inspect.signature(function).bind(*args, **kwargs)

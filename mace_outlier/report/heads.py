@@ -32,6 +32,7 @@ class Losses(NamedTuple):
     threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded, or there is none
     wrong: WrongLabels | None = None  # mixture; None: not recorded
     refused: str = ""  # why the last fit was refused, untrusted; "": it was not
+    not_finite_since: float = math.nan  # epoch since which the model is not finite; NaN: it is
 
     @property
     def recorded(self) -> bool:
@@ -123,15 +124,16 @@ def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> 
 def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     """Return what the description of a run says of a head; {} where it says nothing."""
     expected = MIXTURE if options.get("distribution") == MIXTURE else NORMAL
-    kind, refused = str(entry.get("kind", expected)), str(entry.get("refused") or "")
-    threshold = number(entry.get("threshold", options.get("threshold")))
+    kind, threshold = str(entry.get("kind", expected)), number(entry.get("threshold", options.get("threshold")))
     location, scale = number(entry.get("location")), number(entry.get("scale"))
+    refused, since = str(entry.get("refused") or ""), number(entry.get("not_finite_since"))
     if kind in (NORMAL, LOGNORMAL):
-        return Losses(kind, location, scale, threshold, refused=refused)
+        return Losses(kind, location, scale, threshold, None, refused, since)
     if threshold != math.inf:
         threshold = math.nan  # of the first epoch only
     wrong = read_wrong_labels(entry)
-    return Losses(kind, location if wrong else math.nan, scale if wrong else math.nan, threshold, wrong, refused)
+    location, scale = (location, scale) if wrong else (math.nan, math.nan)
+    return Losses(kind, location, scale, threshold, wrong, refused, since)
 
 
 def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:

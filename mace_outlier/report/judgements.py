@@ -34,6 +34,11 @@ def doubts(summary: Summary) -> list[str]:
     sentences = []
     for head in summary.heads:
         wrong, refused = head.losses.wrong, clean(head.losses.refused, 200)
+        if math.isfinite(head.losses.not_finite_since):
+            since = f"the model is not finite since epoch {head.losses.not_finite_since:.0f}"
+            sentences.append(
+                ([head], f"{since}: labels were not judged since then, and all that is said is from before.")
+            )
         if wrong and wrong.undecided:
             sentences.append(([head], _undecided(wrong)))
         if wrong and wrong.many:

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ..results.files import TEXT, VALID, worst_first
 from ..results.reading import Results
+from ..states import MODEL, SET_ASIDE, STATES, with_states
 from .heads import Head, find_heads
 from .text import common_folder
 
 # how sure it is that a suspect is wrong
-CERTAIN = "not finite"  # a label or the loss is NaN or infinite
+CERTAIN = "not finite"  # a label, the geometry, or the loss: the table's state says which
 PERSISTENT = "persistent"  # mean weight over epochs below the cut: it was a suspect in most of them
 RECENT = "recent"  # a suspect at the last visit, but not on average
 ONCE = "seen once"  # a single visit, so that nothing is known about persistence
@@ -41,7 +42,8 @@ class Summary(NamedTuple):
     validation: NDArray[np.bool_]  # (N,) True: of the validation set
     visited: NDArray[np.bool_]  # (N,)
     suspect: NDArray[np.bool_]  # (N,)
-    nonfinite: NDArray[np.bool_]  # (N,)
+    nonfinite: NDArray[np.bool_]  # (N,) set aside, see `states`
+    states: dict[str, int]  # configurations by state
     verdict: NDArray[np.int8]  # (N,) index in VERDICTS; -1: no suspect
     order: NDArray[np.int64]  # rows of the suspects, the worst first
     verdicts: dict[str, int]  # suspects by verdict
@@ -75,6 +77,11 @@ class Summary(NamedTuple):
         return "training " if self.validation.any() else ""
 
     @property
+    def not_judged(self) -> int:
+        """Configurations that were visited last when the model was not finite: what is said of them is from before."""
+        return self.states[MODEL]
+
+    @property
     def unseen(self) -> int:
         """Configurations that were never visited, so that nothing is known of them."""
         return int((~self.visited).sum())
@@ -90,11 +97,12 @@ def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
 
 def summarise(results: Results, below: float) -> Summary:
     """Find the suspects: weight below `below`, in (0, 1]. Text columns have to be categories."""
-    table, audit = results.table, results.about.get("kind") == "audit"
+    table, audit = with_states(results.table), results.about.get("kind") == "audit"
     weight, mean_weight, zscore = (table[name].to_numpy() for name in ("weight", "mean_weight", "zscore"))
     visited = ((table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)).to_numpy()
     suspect, validation = weight < below, (table["split"] == VALID).to_numpy()
-    nonfinite = visited & ~np.isfinite(table["loss"].to_numpy())
+    state = table["state"].to_numpy().astype(str)
+    nonfinite = visited & np.isin(state, SET_ASIDE)
     once, persistent = table["times_seen"].to_numpy() <= 1, mean_weight < below
     verdict = np.select([~suspect, nonfinite, validation | audit, once, persistent], [-1, 0, 4, 3, 1], default=2)
     rows = np.flatnonzero(suspect)
@@ -107,6 +115,7 @@ def summarise(results: Results, below: float) -> Summary:
         visited=visited,
         suspect=suspect,
         nonfinite=nonfinite,
+        states={name: int((visited & (state == name)).sum()) for name in STATES},
         verdict=verdict.astype(np.int8),
         order=rows[worst_first(weight[rows], zscore[rows], nonfinite[rows])],
         verdicts={name: int((verdict == i).sum()) for i, name in enumerate(VERDICTS)},
@@ -132,7 +141,10 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
     suspects = suspects.assign(
         rank=range(1, len(rows) + 1),
         row=rows,
-        verdict=[VERDICTS[code] for code in summary.verdict[rows]],
+        verdict=[
+            state if code == 0 else VERDICTS[code]
+            for code, state in zip(summary.verdict[rows], with_states(table)["state"].iloc[rows], strict=True)
+        ],
         validation=summary.validation[rows],
         file=[str(source).removeprefix(summary.folder) for source in suspects["source"]],
         energy_ratio=ratios[:, 0],

@@ -4,9 +4,10 @@ import math
 from typing import NamedTuple
 
 from ..results.wrong_labels import NEEDED
+from ..states import JUDGED
 from .groups import Groups
 from .heads import Head, by_chance, judged_by_threshold, total_expected
-from .summary import CERTAIN, PERSISTENT, RECENT, Summary
+from .summary import PERSISTENT, RECENT, Summary
 from .text import DASH, count, fixed, of_many, percent
 from .truth import Truth
 
@@ -26,7 +27,7 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
     where = f": {', '.join(splits)}" if splits else ""
     tiles = [
         Tile(f"{summary.suspects:,}", f"suspects of {summary.rows:,}{where}", summary.suspects > 0),
-        Tile(f"{verdicts[CERTAIN]:,}", "certainly wrong: not finite", verdicts[CERTAIN] > 0),
+        *(Tile(f"{number:,}", state, True) for state, number in summary.states.items() if state != JUDGED and number),
     ]
     if verdicts[PERSISTENT] + verdicts[RECENT]:
         others = f", {verdicts[RECENT]:,} only lately" if verdicts[RECENT] else ""

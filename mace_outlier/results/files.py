@@ -21,7 +21,7 @@ WHOLE = ("frame", "n_atoms", "times_seen", "last_epoch")
 # head, split (see above), source (file), frame (0-based, `ase.io.read(source, frame)`), config_type, formula ("": not
 # seen yet), n_atoms (0: not seen yet), times_seen (epochs; validation: 1, or 0), last_epoch (-1: never seen), weight
 # (latest, in [0, 1]), mean_weight (moving average over epochs; validation: the weight), zscore (sigmas), loss (unit of
-# the base loss; NaN: labels or loss not finite), energy_error_per_atom (prediction - label, eV/atom), force_rmse
+# the base loss; NaN: not finite, `state` says why), energy_error_per_atom (prediction - label, eV/atom), force_rmse
 # (eV/A), stress_rmse (eV/A^3, where stress is trained); residuals are those of the last visit in training, or of the
 # last validation, NaN without a label
 COLUMNS = (
@@ -29,7 +29,7 @@ COLUMNS = (
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
 OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse", "cause_certainty", "cause_value")
-OPTIONAL_TEXT = ("cause",)  # and what belongs to it, see `causes.cause.Cause`; "": no suspect, or not examined
+OPTIONAL_TEXT = ("state", "cause")  # see `states`; see `causes.cause.Cause`, "": no suspect, or not examined
 
 
 def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:

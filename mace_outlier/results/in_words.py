@@ -7,6 +7,10 @@ from .wrong_labels import in_percent, read_wrong_labels
 
 def populations(distribution: dict[str, Any]) -> str:
     """What is believed of a head's labels in one line; where its fit was refused, what stays, and why."""
+    if "not_finite_since" in distribution:
+        before = {name: value for name, value in distribution.items() if name != "not_finite_since"}
+        since = f"the model is not finite since epoch {distribution['not_finite_since']}"
+        return f"{since}: labels are not judged, the weights are those of before: {populations(before)}"
     if "refused" in distribution:
         before = {name: value for name, value in distribution.items() if name != "refused"}
         return f"fit refused ({distribution['refused']}), that of before stays: {populations(before)}"

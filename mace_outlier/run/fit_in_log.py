@@ -16,6 +16,11 @@ def warn_of_doubts(distribution: dict[str, Any]) -> None:
     `distribution`: an entry of LossDistribution.describe, with the "head".
     """
     wrong, head = read_wrong_labels(distribution), distribution["head"]
+    if "not_finite_since" in distribution:
+        logging.error(
+            f"head {head}: the model is not finite since epoch {distribution['not_finite_since']}: its labels were not "
+            "judged since then, and all that is said of them is from before"
+        )
     if "refused" in distribution:
         logging.warning(
             f"head {head}: the last fit was refused ({distribution['refused']}): the weights are those of before"

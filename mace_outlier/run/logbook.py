@@ -2,8 +2,8 @@
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from ..causes.cause import Cause
+from ..faults import faults_logged
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import populations
+from ..states import SET_ASIDE, STATES
 from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
@@ -83,18 +85,18 @@ class Logbook:
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more."""
         records = [split.records for split in self.splits]
-        weight, zscore, loss = (
-            np.concatenate([of_split.column(name).cpu().numpy() for of_split in records])
-            for name in ("weight", "zscore", "loss")
+        weight, zscore, codes = (
+            np.concatenate([own.cpu().numpy() for own in columns])
+            for columns in zip(*((own.weight, own.zscore, own.codes) for own in records), strict=True)
         )
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
-            f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5, "
-            f"{np.isnan(loss).sum()} have a non-finite label or loss (weight 0)"
+            f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5"
+            + "".join(f", {number} x {STATES[code]}" for code, number in sorted(Counter(codes[codes > 0]).items()))
         )
         for of_head in self.distribution:
             warn_of_doubts(of_head)
-        suspects = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
+        suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, [STATES.index(state) for state in SET_ASIDE]))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
             logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
@@ -135,11 +137,14 @@ class Logbook:
         """
         if self.prefix is None:
             return
-        table, device = self.table(), self.splits[0].records.table.device
-        heads = np.asarray(table["head"].codes)
-        chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
+        if self.distribution and all("not_finite_since" in of_head for of_head in self.distribution):
+            logging.warning("Suspects are not examined for causes, because the model is not finite")
+            return
         causes: list[Cause] = []
         with faults_logged("Suspects could not be examined, for the report's figures and causes"):
+            table, device = self.table(), self.splits[0].records.table.device
+            heads = np.asarray(table["head"].codes)
+            chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
             of = features or Features(0, None)
             evaluated = sample.evaluate(model, batches_of(chosen.rows), device, output_args, of)
             with faults_logged("The causes of suspects could not be found"):
@@ -165,15 +170,6 @@ class Logbook:
             "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,
         }
-
-
-@contextmanager
-def faults_logged(what: str) -> Iterator[None]:
-    """Log a fault, because no training should end for want of a report."""
-    try:
-        yield
-    except Exception as error:
-        logging.error(f"{what}: {error}")
 
 
 def summarise(weights: Tensor) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..results.files import TRAIN
+from ..states import SET_ASIDE, STATES
 from ..weights.records import Records
 
 Columns = dict[str, Any]
@@ -24,7 +26,10 @@ class Split(NamedTuple):
 def columns_of(split: Split) -> Columns:
     """Return the columns of a split; nothing is known of the validation set but its last evaluation."""
     rows, records, training = split.provenance, split.records, split.name == TRAIN
-    values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
+    state = records.state_dict().items()
+    values = {name: values.cpu().numpy() for name, values in state if isinstance(values, torch.Tensor)}
+    codes, judged = records.codes.cpu().numpy(), np.isfinite(values["loss"])
+    aside = np.isin(codes, [STATES.index(name) for name in SET_ASIDE])
     last_epoch = np.floor(values["time"]).astype(np.int32)
     columns = {
         **identity(split.name, rows, split.metadata),
@@ -32,12 +37,13 @@ def columns_of(split: Split) -> Columns:
         "last_epoch": last_epoch,
         "weight": values["weight"],
         "mean_weight": values["mean_weight"] if training else values["weight"],
-        "zscore": np.where(np.isnan(values["loss"]), np.float32(np.nan), values["zscore"]),
-        "loss": values["loss"],
+        "zscore": np.where(aside, np.float32(np.nan), values["zscore"]),
+        "loss": np.where(judged, values["loss"], np.float32(np.nan)),
         "energy_error_per_atom": values["energy_error"],
         "force_rmse": values["force_rmse"],
     }
-    return columns | {name: values[name] for name in records.residual_names[2:]}
+    columns |= {name: values[name] for name in records.residual_names[2:]}
+    return columns | {"state": text_column(codes, list(STATES))}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

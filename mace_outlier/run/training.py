@@ -16,9 +16,10 @@ from torch import nn
 from torch.utils.data import ConcatDataset, Subset
 
 from .. import __version__
-from ..data.dataset import NumberedDataset, tagged
+from ..data.dataset import FaultOf, NumberedDataset, no_fault, tagged
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
+from ..faults import faults_logged
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
 from ..results.files import TRAIN, VALID
@@ -35,6 +36,7 @@ from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .sample import batches_of
+from .steps import GuardedOptimizer, Kept
 from .tables import Split
 from .validation import Validation
 
@@ -60,6 +62,8 @@ class RobustTraining:
         self._restarted = False
         self._loss: RobustLoss | None = None  # of the stage in progress
         self._first_epoch = 0  # of that stage
+        self._optimizer: GuardedOptimizer | None = None
+        self.taken_back: list[int] = []  # steps of this epoch whose gradients were not finite
 
     @property
     def started(self) -> bool:
@@ -94,13 +98,15 @@ class RobustTraining:
         wandb: bool = False,
         validation: tuple[Provenance, Metadata] | None = None,
         scalars: torch.Tensor | None = None,
+        fault_of: FaultOf = no_fault,
     ) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
         `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
+        `fault_of`: of what samples the model can predict nothing, see NumberedDataset.
         """
-        self.dataset, self.provenance, self.metadata = dataset, provenance, metadata
+        self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
         heads, with_column = provenance.heads, [name in self.labels for name in ("stress", "virials")]
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
         self.records = Records(len(provenance), device, provenance.head, *with_column)
@@ -110,7 +116,7 @@ class RobustTraining:
         self.features = Features(len(provenance), scalars) if judged else None
         splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
         self.logbook = Logbook(self.options, splits if len(rows) else splits[:1], prefix, self.arguments, wandb)
-        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
+        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels, fault_of)
         for loss in self.losses.values():
             known = (self.records, metadata, self.features, heads, distributed.shared_sum())
             loss.attach(Weigher(self._new_distribution().to(device), *known), self.options.scope == "property")
@@ -122,7 +128,8 @@ class RobustTraining:
         if self._restarted:
             restore(self, self._checkpoint)
         else:
-            self.logbook.set_earlier_results_aside()
+            with faults_logged("Earlier results of this name could not be set aside"):
+                self.logbook.set_earlier_results_aside()
 
     def _new_distribution(self) -> LossDistribution:
         settings = {name: getattr(self.options, name) for name in ("threshold", "alpha", "variance", "warmup")}
@@ -135,17 +142,29 @@ class RobustTraining:
         `loader` is that of the training, `validation` those of the heads in their order.
         """
         with ExitStack() as stack:
-            numbered = tagged(loader, self.labels, self.provenance.row_of_position)
+            numbered = tagged(loader, self.labels, self.provenance.row_of_position, fault_of=self._fault_of)
             self._numbered = stack.enter_context(numbered)
             self._numbered.needs_tags = not self.metadata.complete
-            self.validation.tag(validation, self.labels, stack)
+            self.validation.tag(validation, self.labels, self._fault_of, stack)
+            if self.metadata.complete:  # all samples are in memory: what can't be trained on is named at the start
+                with faults_logged("Labels and geometries could not be checked"):
+                    self._nonfinite.name_before(self._numbered.check())
             yield self._numbered
+
+    def guarded(self, optimizer: Any, ema: Any = None) -> GuardedOptimizer:
+        """The host's optimiser for an epoch, and the moving average of what it trains: see `steps`."""
+        known = self._optimizer
+        if known is None or known.optimizer is not optimizer or known.kept.ema is not ema:
+            known = self._optimizer = GuardedOptimizer(Kept(optimizer, ema))
+        known.begin_epoch()
+        return known
 
     def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
         """Count the visits of this epoch, of so many steps, under its number.
 
         A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
         """
+        self.taken_back = []
         loss.weigher.begin_epoch(epoch, steps)
         self.validation.records.begin_epoch(epoch, 1)
         before = self._loss
@@ -162,9 +181,10 @@ class RobustTraining:
             distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
         loss.safety.refit(loss.weigher.remembered(since=self._first_epoch))
-        stage = next(name for name, of_stage in self.losses.items() if of_stage is loss)
-        self.logbook.end_epoch(stage, loss.safety.describe())
-        self._nonfinite.name_new(self.records.nonfinite)
+        with faults_logged("What an epoch has shown could not be logged"):
+            stage = next(name for name, of_stage in self.losses.items() if of_stage is loss)
+            self.logbook.end_epoch(stage, loss.safety.describe())
+            self._nonfinite.name_new(self.records, self.taken_back)
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
@@ -175,7 +195,8 @@ class RobustTraining:
 
         `validation`: data sets of the heads, in their order.
         """
-        self.logbook.log_summary()
+        with faults_logged("The summary could not be logged"):
+            self.logbook.log_summary()
         self.logbook.save(finished=True)
         others = len(self.dataset) + self.validation.provenance.position_of_row
         positions = np.concatenate((self.provenance.position_of_row, others))
@@ -191,6 +212,12 @@ class RobustTraining:
     def state_dict(self) -> dict[str, Any]:
         """Our part of a checkpoint, see `checkpoint.state_of`."""
         return state_of(self)
+
+    def checkpoint_made(self) -> None:
+        """Bring our results to the same state."""
+        if self._loss is not None:
+            self.validation.kept.add(self._loss)
+        self.logbook.save()
 
     def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
         """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""

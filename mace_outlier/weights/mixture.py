@@ -160,7 +160,7 @@ def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
 def _in_numbers(seen: Remembered, rows: np.ndarray, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
     """Where the log losses of right labels lie, and how many suspects there are, how sure: for log and report."""
     right = np.intersect1d(rows, judged[verdict.weight >= 0.5])
-    values = _log(seen.losses).double().cpu().numpy()[right]
+    values = _log(seen.losses).cpu().double().numpy()[right]
     middle = float(np.median(values)) if len(values) else 0.0
     suspects = verdict.weight < 0.5
     return {

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..data.labels import COLUMN_OF, LABEL_OF
+from ..states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, STATES
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
@@ -21,13 +22,14 @@ class Records:
     """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
 
     Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
-    (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
+    (unit of the base loss; not finite: see `codes`), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
     last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
     `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where they are trained,
     `stress_rmse` (eV/A^3) and `virials_rmse` (eV/atom); NaN without a label. There is one table, so that a step writes
     once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
     over the first MEMORY epochs, then an exponential moving average of that memory) and `by_property` (N, residuals),
-    weights of the labels of each property.
+    weights of the labels of each property. `not_finite_since`: the epoch since which the model has been finite for no
+    configuration of a head, by head.
 
     Args:
         size: N.
@@ -53,7 +55,10 @@ class Records:
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
         self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
+        self.not_finite_since: dict[int, int] = {}
         self.epoch, self.steps, self.step = 0, 1, 0
+        stays = [name not in ("loss", "time") for name in self.columns]  # where a loss is not finite
+        self._stays = torch.tensor(stays, device=device)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -68,7 +73,7 @@ class Records:
     time = property(lambda self: self.column("time"))
     last_epoch = property(lambda self: self.time.floor())
     residual_names = property(lambda self: self.columns[4:])
-    nonfinite = property(lambda self: torch.isnan(self.loss))
+    nonfinite = property(lambda self: ~self.loss.isfinite())
     visited = property(lambda self: self.last_epoch == self.epoch)
 
     def observe(
@@ -78,15 +83,37 @@ class Records:
         weights: Tensor | None = None,
         zscores: Tensor | None = None,
         residuals: Sequence[Tensor] = (),
+        bad: Tensor | None = None,
     ) -> None:
-        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order."""
+        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order.
+
+        Where a loss is not finite (`bad`, if that is known), all that was known before stays, until the end of the
+        epoch shows whose fault that is.
+        """
+        before = self.table[ids]
         times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
-        weights = self.weight[ids] if weights is None else weights
-        zscores = self.zscore[ids] if zscores is None else zscores
+        weights = before[:, 1] if weights is None else weights
+        zscores = before[:, 2] if zscores is None else zscores
         missing = [torch.full_like(losses, torch.nan)] * (len(self.residual_names) - len(residuals))
         rows = torch.stack((losses, weights, zscores, times, *residuals, *missing), dim=1)  # (B, C), of the widest type
-        self.table[ids] = rows.to(self.table.dtype)
+        bad = ~losses.isfinite() if bad is None else bad
+        self.table[ids] = torch.where(bad.unsqueeze(1) & self._stays, before, rows.to(self.table.dtype))
         self.step += 1
+
+    @property
+    def codes(self) -> Tensor:
+        """What became of each configuration (N,): places in `states.STATES`; of a loss that is not finite:
+
+        NaN: a label was not       -inf: the geometry is impossible       inf: the loss itself, or the whole model
+        """
+        codes = torch.full_like(self.loss, STATES.index(JUDGED), dtype=torch.uint8)
+        codes[self.loss.isnan()] = STATES.index(LABEL)
+        codes[self.loss == -torch.inf] = STATES.index(GEOMETRY)
+        codes[self.loss == torch.inf] = STATES.index(LOSS)
+        for head, epoch in self.not_finite_since.items():
+            late = (self.loss == torch.inf) & (self.head == head) & (self.last_epoch >= epoch)
+            codes[late] = STATES.index(MODEL)
+        return codes
 
     def judge(
         self, which: Tensor, weights: Tensor, zscores: Tensor, by_property: dict[str, Tensor] | None = None
@@ -113,8 +140,8 @@ class Records:
 
     def share_of_suspects(self, head: int) -> float:
         """Share of the configurations of a head, of those that can be judged, with a weight below 1/2."""
-        weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0)]  # NaN is not above 0
-        return float((weight < 0.5).double().mean()) if len(weight) else 0.0
+        weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0) & ~self.nonfinite]
+        return int((weight < 0.5).sum()) / max(len(weight), 1)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
@@ -135,11 +162,33 @@ class Records:
         self.table = torch.where(visits > 0, total[:, :-1] / visits, self.table)
 
     def end_epoch(self) -> None:
-        """Count this epoch's visits, and take their weights into the mean weight."""
+        """Count this epoch's visits, take their weights into the mean weight, and set aside what can't be judged."""
         visited = self.visited
+        self._set_aside(visited)
         self.times_seen += visited
         rate = visited / self.times_seen.clamp(1, MEMORY)
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
+
+    def _set_aside(self, visited: Tensor) -> None:
+        """Give weight 0 to what has no finite loss, unless that is the fault of the model; waits for the device.
+
+        It is the model's where it has been finite for no configuration of a head since some step of the epoch, the last
+        but one at least: a single batch may be one of configurations that have no finite prediction.
+        """
+        for head in self.head[visited].unique().tolist():
+            looked_at = visited & (self.head == head) & ~(self.loss.isnan() | (self.loss == -torch.inf))
+            finite = looked_at & self.loss.isfinite()
+            last = self.time[finite].max() if finite.any() else -torch.inf
+            steps_since = self.time[looked_at & (self.time > last)].unique()
+            if len(steps_since) > 1 or (len(steps_since) and not finite.any()):
+                self.not_finite_since.setdefault(head, self.epoch)
+            elif finite.any():
+                self.not_finite_since.pop(head, None)
+        codes = self.codes
+        aside = (codes != STATES.index(JUDGED)) & (codes != STATES.index(MODEL))
+        self.weight.masked_fill_(aside, 0.0)
+        self.zscore.masked_fill_(aside, 0.0)
+        self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
 
     def visited_weights(self, head: int) -> Tensor:
         """Weights of this epoch's visits to `head`."""
@@ -148,9 +197,10 @@ class Records:
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all columns, as tensors of shape (N,)."""
+        """Return all columns, as tensors of shape (N,), and `not_finite_since`."""
         columns = {name: self.column(name).clone() for name in self.columns}
-        return columns | {name: getattr(self, name).clone() for name in NOT_IN_TABLE}
+        columns |= {name: getattr(self, name).clone() for name in NOT_IN_TABLE}
+        return columns | {"not_finite_since": dict(self.not_finite_since)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
@@ -165,5 +215,6 @@ class Records:
             state["by_property"] = torch.ones_like(self.by_property)
         state["weight"] = bounded(state["weight"])
         self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
+        self.not_finite_since = dict(state.get("not_finite_since", {}))
         for name in NOT_IN_TABLE:
             setattr(self, name, state[name].to(getattr(self, name)).clone())

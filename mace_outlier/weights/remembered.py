@@ -41,8 +41,8 @@ def remembered(
         times=_host(times),
         molecules=metadata.molecules[which],
     )
-    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, len(metadata.n_atoms))
+    return Remembered(losses.nan_to_num(0.0, 0.0, 0.0), heads, usable, seen, rows, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:
-    return np.asarray(values.double().cpu().numpy())
+    return np.asarray(values.cpu().double().numpy())

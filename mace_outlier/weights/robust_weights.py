@@ -123,7 +123,7 @@ class RobustWeights:
         errors = [given.get(name, unknown) for name in ARGUMENTS]
         judged = given[LOSS] if LOSS in given else torch.stack([e.nan_to_num(0.0).square() for e in errors]).sum(0)
         bad = judged.isnan() | torch.stack([value.isinf() for value in given.values()]).any(0)
-        judged, heads = judged.masked_fill(bad, 0.0), self.heads[ids]
+        judged, heads = judged.masked_fill(bad, torch.inf), self.heads[ids]
         sums = self.weigher.sums(judged, bad, heads)
         if sums is not None and self.weigher.sum_over_ranks is not None:
             sums = self.weigher.sum_over_ranks(sums)
@@ -152,7 +152,7 @@ class RobustWeights:
         known = self.weigher.remembered()
         errors = {name: error for name, error in known.seen.errors.items() if not np.isnan(error).all()}
         if not errors:
-            errors = {LOSS: self.records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
+            errors = {LOSS: self.records.loss.cpu().double().clamp_min(0.0).sqrt().numpy()}
         return known._replace(seen=dataclasses.replace(known.seen, errors=errors))
 
     # --- what it thinks ----------------------------------------------------------------------------------------------
@@ -165,6 +165,7 @@ class RobustWeights:
         import pandas
 
         columns = {name: self.records.column(name).cpu().numpy() for name in ("weight", "zscore", "loss")}
+        columns["loss"] = np.where(np.isfinite(columns["loss"]), columns["loss"], np.nan)
         for argument, label in ARGUMENTS.items():
             errors = self.records.column(COLUMN_OF[label]).cpu().numpy()
             columns |= {} if np.isnan(errors).all() else {argument: errors}

@@ -59,7 +59,7 @@ class Weigher:
         """Weights (B,) of the configurations `ids`, 0 for the bad ones; their losses and errors are noted.
 
         By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
-        remembered.
+        remembered. In place of a loss that is not finite, `judged` (B,) says why, see Records.codes.
         """
         if sums is None or self.distribution.settled:
             noted, zscore = self.records.weight[ids], None
@@ -70,7 +70,7 @@ class Weigher:
             if self.inherits:
                 weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
             noted = weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, judged.masked_fill(bad, torch.nan), noted, zscore, errors)
+        self.records.observe(ids, judged, noted, zscore, errors, bad)
         return weight
 
     @torch.no_grad()
@@ -85,7 +85,7 @@ class Weigher:
         judged = records.loss.masked_fill(bad, 0.0)
         self.distribution.update(judged, heads, seen & (judged > 0))
         weight, zscore, _ = self.distribution.weigh(judged, heads)
-        records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
+        records.judge(seen & ~bad, weight, zscore)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 

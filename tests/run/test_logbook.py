@@ -73,7 +73,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     written(tmp_path / "x").save()
     results = read_results(tmp_path)
     table = results.table
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, "state")
     assert results.about["rows"] == 7
     assert table["split"].tolist() == ["train"] * 4 + ["valid"] * 3
     assert table["source"].tolist() == ["train.xyz"] * 4 + ["valid.xyz"] * 3
@@ -86,7 +86,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     assert table["mean_weight"].tolist() == pytest.approx([0.75] * 4 + [0.1, 0.2, 1.0])  # not followed: the weight
     assert np.isnan(table["zscore"]).tolist() == [False, False, True, False, False, False, False]
     assert table["zscore"][4] == 4.0
-    assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, 5, NAN, 2, 3], nan_ok=True)
+    assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, NAN, NAN, 2, 3], nan_ok=True)
 
 
 def test_a_run_without_a_validation_set_has_a_table_of_the_training_set():
@@ -116,15 +116,14 @@ def test_the_summary_counts_and_names_both_splits(caplog):
     lines = logged(caplog, written().log_summary)
     assert lines[1:] == [
         "2 of 4 training configurations (50.00 %) and 2 of 3 validation configurations (66.67 %) have a weight below "
-        "0.5, 1 have a non-finite label or loss (weight 0)",
+        "0.5, 1 x label not finite",
         "Suspect: valid.xyz frame 0 (validation), weight=0.100, z=4.00 sigma",
         "Suspect: valid.xyz frame 1 (validation), weight=0.200, z=5.00 sigma",
         "Suspect: train.xyz frame 1, weight=0.200, z=3.00 sigma",
     ]
     lines = logged(caplog, written(validation=False).log_summary)
     assert lines[1:] == [
-        "2 of 4 training configurations (50.00 %) have a weight below 0.5, "
-        "1 have a non-finite label or loss (weight 0)",
+        "2 of 4 training configurations (50.00 %) have a weight below 0.5, 1 x label not finite",
         "Suspect: train.xyz frame 1, weight=0.200, z=3.00 sigma",
     ]
 

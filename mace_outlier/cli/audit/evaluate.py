@@ -11,14 +11,17 @@ import torch
 from ase import Atoms
 from tqdm import tqdm
 
+from ...data.dataset import nonfinite_labels
 from ...data.metadata import Metadata
 from ...data.provenance import Part, Provenance, by_file_name
 from ...data.sources import read_frames
 from ...data.tagging import Tag, tag_of
 from ...losses.residuals import residuals
+from ...mace.geometry import fault_of
 from ...results.files import sample_path
 from ...run import sample
 from ...run.causes import cause_columns, causes_of, in_another_order
+from ...states import GEOMETRY, JUDGED, LABEL, LOSS, STATES
 from ...weights.features import Features
 
 LABELS = ("energy", "forces")
@@ -32,7 +35,7 @@ class Scores(NamedTuple):
     metadata: Metadata
     energy_error: np.ndarray  # (N,) prediction - label, eV/atom; NaN without a label
     force_rmse: np.ndarray  # (N,) eV/A; NaN without a label
-    nonfinite: np.ndarray  # (N,) True where a label is NaN or infinite
+    states: np.ndarray  # (N,) see `states`
     features: torch.Tensor  # (N, F) see Features
 
 
@@ -67,8 +70,11 @@ class Evaluation:
             features.append(batch_features)
         if not tags:
             raise ValueError(f"--data {' '.join(self.sources)}: no configuration in it")
-        energy, force, bad = np.concatenate(errors, axis=1)
-        if np.isnan(energy).all() and np.isnan(force).all() and not bad.any():
+        energy, force, codes = np.concatenate(errors, axis=1)
+        states = np.array(STATES)[codes.astype(int)]
+        if LOSS in states and JUDGED not in states:
+            raise ValueError("the model predicts nothing finite for any configuration: no label can be judged by it")
+        if np.isnan(energy).all() and np.isnan(force).all() and (states == JUDGED).all():
             names = " or ".join(self.keys.values())
             raise ValueError(f"no configuration has a label under {names}: set --energy_key and --forces_key")
         parts = [Part(source, np.arange(length)) for source, length in lengths.items()]
@@ -76,7 +82,7 @@ class Evaluation:
         for row, tag in enumerate(tags):
             metadata.note(row, tag)
         rows = Provenance([self.predictor.head], [parts])
-        return Scores(rows, metadata, energy, force, bad.astype(bool), torch.cat(features))
+        return Scores(rows, metadata, energy, force, states, torch.cat(features))
 
     def examine(self, prefix: Path, table: dict[str, Any]) -> dict[str, Any]:
         """Evaluate suspects and others again, write them with labels and predictions, and return columns of causes."""
@@ -115,12 +121,15 @@ class Evaluation:
         return tag_of(config_type, formula, atoms.numbers, atoms.positions, atoms.pbc, forces)
 
     def _evaluated(self, frames: list[Atoms]) -> tuple[np.ndarray, torch.Tensor]:
-        """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames); and features."""
+        """Energy error (eV/atom), force RMSE (eV/A) and state (place in STATES), (3, frames); and features."""
         batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
         values = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
         labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
-        finite = torch.isfinite(values)
-        bad = (labelled & ~finite).any(0, keepdim=True)
-        errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()
+        finite, codes = torch.isfinite(values), torch.zeros(len(frames), device=values.device)
+        codes[(labelled & ~finite).any(0)] = STATES.index(LOSS)
+        items = batch.to_data_list()
+        codes[[bool(nonfinite_labels(item, LABELS)) for item in items]] = STATES.index(LABEL)
+        codes[[bool(fault_of(item)) for item in items]] = STATES.index(GEOMETRY)
+        errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), codes[None])).cpu().double().numpy()
         return errors, self.features.measure(batch, output).cpu()

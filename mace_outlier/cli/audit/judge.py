@@ -12,6 +12,7 @@ from ...data.shift import fit_shifts
 from ...results.files import AUDIT
 from ...run.about import plain, stamp
 from ...run.tables import identity
+from ...states import SET_ASIDE
 from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
 from ...weights.remembered import remembered
@@ -29,7 +30,12 @@ class Verdict(NamedTuple):
 
 def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     """Return loss, z-score and weight of every configuration, with its residuals after the shift."""
-    rows, metadata, force_rmse, bad = scores.provenance, scores.metadata, scores.force_rmse, scores.nonfinite
+    rows, metadata, force_rmse, bad = (
+        scores.provenance,
+        scores.metadata,
+        scores.force_rmse,
+        np.isin(scores.states, SET_ASIDE),
+    )
     composition = metadata.composition
     shifts = shift(scores, composition) if arguments.e0_shift == "fit" else {}
     energy_error = scores.energy_error - sum(energy * composition[symbol] for symbol, energy in shifts.items())
@@ -58,6 +64,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
         "loss": np.where(bad, np.nan, loss),
         "energy_error_per_atom": energy_error,
         "force_rmse": force_rmse,
+        "state": scores.states,
     }
     return Verdict(table, distribution.describe()[0], shifts)
 
