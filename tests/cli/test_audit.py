@@ -129,7 +129,7 @@ def test_another_reference_energy_is_no_error(tmp_path, model):
     assert moved["e0_shift_O_eV"] == pytest.approx(700.0, abs=5e-3)
     stays = audit(tmp_path, model, "--e0_shift=none")
     assert stays.table.energy_error_per_atom.abs().min() > 50
-    assert (tmp_path / "data_audit_outliers.1.csv").exists()  # earlier audits are kept
+    assert (tmp_path / "data_audit.1_outliers.csv").exists()  # earlier audits are kept
 
 
 def shifts_of(results):

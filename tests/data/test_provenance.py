@@ -241,7 +241,7 @@ def test_an_earlier_run_of_the_same_name_is_kept(mace):
     mace.train("again", *LOSS, "--max_num_epochs=1")
     before = (mace.folder / "results" / "again_run-1_outliers.csv").read_text()
     run = mace.train("again", *LOSS, "--max_num_epochs=2")
-    assert (mace.folder / "results" / "again_run-1_outliers.1.csv").read_text() == before
+    assert (mace.folder / "results" / "again_run-1.1_outliers.csv").read_text() == before
     assert "The results of an earlier run of this name are now" in run.log
     assert read_results(mace.folder).about["epoch"] == 1
 
