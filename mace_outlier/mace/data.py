@@ -16,13 +16,14 @@ import numpy as np
 from ase import Atoms
 from ase.symbols import Symbols
 
+from ..data.identity import content_of
 from ..data.metadata import Metadata
 from ..data.provenance import Part, Provenance
 from ..data.sources import UNKNOWN_SOURCE
 from ..data.tagging import TAG_FIELD, Tag, tag_of
 from .context import seam, tagging
 
-ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
+ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms; and the content, of a Configuration
 
 
 @seam(
@@ -58,12 +59,18 @@ def frames_numbered(source: str) -> Iterator[None]:
     when=tagging, takes=("atoms",), called_in="mace.data.utils",
 )  # fmt: skip
 def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **kwargs: Any) -> Any:
-    """Pass the number of the frame on."""
+    """Pass the number of the frame on; and know it by the labels of the file, before MACE replaces any (replay)."""
     configuration = original(atoms, *args, **kwargs)
     origin = getattr(atoms, ORIGIN_FIELD, None)
     if origin is not None:
-        setattr(configuration, ORIGIN_FIELD, origin)
+        setattr(configuration, ORIGIN_FIELD, (*origin, content(configuration)))
     return configuration
+
+
+def content(configuration: Any) -> int:
+    """What a Configuration is known by again."""
+    own = configuration
+    return content_of(own.atomic_numbers, own.positions, own.cell, own.pbc, own.properties)
 
 
 @seam(
@@ -74,11 +81,11 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
     """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
     sample = original(cls, config, *args, **kwargs)
     numbers = np.asarray(config.atomic_numbers)
-    source, frame = getattr(config, ORIGIN_FIELD, (None, -1))
+    source, frame, known = getattr(config, ORIGIN_FIELD, None) or (None, -1, content(config))
     forces = None if getattr(sample, "forces", None) is None else sample.forces.numpy()
     name = formula(numbers.tobytes(), numbers.dtype)
     tag = tag_of(config.config_type, name, numbers, config.positions, config.pbc, forces)
-    setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame))
+    setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame, content=known))
     return sample
 
 

@@ -5,7 +5,8 @@
     <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions (extended XYZ)
     <tag>_outliers.html     the page, where the report wrote one
 
-Those of an earlier run of this tag are kept as <tag>.1_outliers.*: a tag of their own, by which they are read. Each file is replaced as a whole, so that a killed run leaves the last complete one.
+Those of an earlier run of this tag are kept as <tag>.1_outliers.*: a tag of their own, by which they are read. Each
+file is replaced as a whole, so that a killed run leaves the last complete one.
 """
 
 from pathlib import Path

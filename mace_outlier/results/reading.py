@@ -70,7 +70,8 @@ def _only_run(folder: Path) -> Path:
     if not paths:
         raise ResultsError(f"no *_outliers.json in {folder} or {folder / 'results'}: was it trained with ema_robust?")
     found = [path.with_name(path.name.removesuffix("_outliers.json")) for path in paths]
-    prefixes = [path for path in found if not (path.suffix[1:].isdigit() and path.with_suffix("") in found)]  # set aside
+    set_aside = {path for path in found if path.suffix[1:].isdigit() and path.with_suffix("") in found}
+    prefixes = [path for path in found if path not in set_aside]
     if len(prefixes) > 1:
         raise ResultsError(f"several runs in {folder}, name one of them: {', '.join(map(str, prefixes))}")
     return prefixes[0]

@@ -31,10 +31,12 @@ from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
 from .fit_in_log import log_small_heads
+from .known import Known
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .sample import batches_of
+from .stages import Stages
 from .tables import Split
 from .validation import Validation
 
@@ -45,21 +47,16 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
 
 
 class RobustTraining:
-    """State of one training run: a robust loss for each stage, and the records that they share.
-
-    Each stage keeps statistics of its own, because another loss has another scale: stage two weighs energies some
-    thousand times more.
-    """
+    """State of one training run: a robust loss for each stage, see Stages, and the records that they share."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.arguments: dict[str, Any] = {}  # the host's settings
-        self.losses: dict[str, RobustLoss] = {}  # by stage: "stage_one", "stage_two"
+        self.stages = Stages()
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
-        self._loss: RobustLoss | None = None  # of the stage in progress
-        self._first_epoch = 0  # of that stage
+        self.known: Known | None = None  # what a checkpoint knows
 
     @property
     def started(self) -> bool:
@@ -77,10 +74,14 @@ class RobustTraining:
             logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
 
     @property
+    def losses(self) -> dict[str, RobustLoss]:
+        """Robust losses, by stage."""
+        return self.stages.losses
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """The labels that the losses of all stages use."""
-        used = {label for loss in self.losses.values() for label in loss.per_configuration.labels}
-        return tuple(sorted(used))
+        return self.stages.labels
 
     # --- the course of a run -----------------------------------------------------------------------------------------
 
@@ -108,8 +109,9 @@ class RobustTraining:
         self.validation = Validation(rows, described, others)
         judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
         self.features = Features(len(provenance), scalars) if judged else None
-        splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
-        self.logbook = Logbook(self.options, splits if len(rows) else splits[:1], prefix, self.arguments, wandb)
+        self.splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
+        judged_splits = self.splits[: 1 + bool(len(rows))]
+        self.logbook = Logbook(self.options, judged_splits, prefix, self.arguments, wandb)
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
             known = (self.records, metadata, self.features, heads, distributed.shared_sum())
@@ -142,18 +144,10 @@ class RobustTraining:
             yield self._numbered
 
     def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
-        """Count the visits of this epoch, of so many steps, under its number.
-
-        A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
-        """
+        """Count the visits of this epoch, of so many steps, under its number."""
         loss.weigher.begin_epoch(epoch, steps)
         self.validation.records.begin_epoch(epoch, 1)
-        before = self._loss
-        loss.weigher.inherits = before not in (None, loss)
-        if loss is not before:
-            self._loss, self._first_epoch = loss, epoch
-            if before is not None:
-                loss.distribution.follow(before.distribution)
+        self.stages.enter(loss, epoch)
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen, judge it and log it; this is the one place in an epoch that waits for the device."""
@@ -161,10 +155,18 @@ class RobustTraining:
         if self._numbered.needs_tags:  # until all is known; the processes agree on when that is
             distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
-        loss.safety.refit(loss.weigher.remembered(since=self._first_epoch))
-        stage = next(name for name, of_stage in self.losses.items() if of_stage is loss)
-        self.logbook.end_epoch(stage, loss.safety.describe())
+        self._forget_others()
+        loss.safety.refit(loss.weigher.remembered(since=self.stages.first_epoch))
+        self.logbook.end_epoch(self.stages.name, loss.safety.describe())
         self._nonfinite.name_new(self.records.nonfinite)
+
+    def _forget_others(self) -> None:
+        """Begin anew with configurations whose labels were edited since the checkpoint, once they are read."""
+        rows = self.known.changed() if self.known else []
+        if rows:
+            self.records.forget(torch.from_numpy(rows[0] < 0).to(self.records.table.device))
+            for loss in self.losses.values():
+                loss.distribution.carry(*rows)
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""

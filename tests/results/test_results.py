@@ -139,7 +139,7 @@ def test_results_that_were_set_aside_are_read_and_not_those_that_took_their_plac
     assert (tmp_path / "x.1_outliers.html").read_text() == "of the earlier run"
     assert not (tmp_path / "x_outliers.html").exists()
     assert read_results(tmp_path).about["epoch"] == 2
-    with pytest.raises(ResultsError, match="there is no .*x_outliers.1.json"):
+    with pytest.raises(ResultsError, match=r"there is no .*x_outliers\.1\.json"):
         read_results(tmp_path / "x_outliers.1.json")
 
 
