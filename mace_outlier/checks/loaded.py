@@ -38,6 +38,7 @@ def survey_loaded(
     E0s: Mapping[str, Any],  # noqa: N803, MACE's name
     settings: Settings,
     until: float,
+    scale: Mapping[str, float] | None = None,
 ) -> Survey:
     """Examine frames, in any order, until the time is up.
 
@@ -46,6 +47,7 @@ def survey_loaded(
         E0s: energies of isolated atoms, eV, by head and atomic number.
         settings: of the checks.
         until: `time.perf_counter()` after which no further frame is begun.
+        scale: of the model, by head, where it was given.
     """
     alone, whole = replace(settings, back=0, most_groups=settings.look_groups), True
     parts: dict[tuple[str, str], list[Examined]] = defaultdict(list)  # by file and head
@@ -59,7 +61,7 @@ def survey_loaded(
             break
     names = sorted(sources)
     numbered = ((number, part) for number, name in enumerate(names) for part in parts[name])
-    result = assemble(Inputs([sources[name] for name in names], dict(E0s)), alone, numbered)
+    result = assemble(Inputs([sources[name] for name in names], dict(E0s), dict(scale or {})), alone, numbered)
     for number in range(len(names)):
         own = result.of_source(number)
         result.frames["source"][own] = number
