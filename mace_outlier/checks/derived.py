@@ -6,6 +6,7 @@ MACE's preprocessing writes both into a statistics file, by least squares and me
 import numpy as np
 from ase.data import chemical_symbols
 
+from ..data.shift import average_without
 from .evidence import Evidence
 from .expected import expected
 from .finding import CERTAIN, LIKELY, Finding
@@ -14,10 +15,7 @@ from .inputs import TRAIN
 
 
 def averaged(evidence: Evidence, head: str, given: dict[int, float]) -> list[Finding]:
-    """Find E0s that are an average over all energies, gross errors included.
-
-    Nothing else is so near to that average, compared with how far these errors move it.
-    """
+    """Find E0s that are an average over all energies, gross errors included."""
     survey, s = evidence.survey, evidence.settings
     frames, known = survey.frames, expected(survey, s.fewest)
     rows = _training_rows(evidence, head)
@@ -25,24 +23,17 @@ def averaged(evidence: Evidence, head: str, given: dict[int, float]) -> list[Fin
     numbers, table = survey.composition
     used = table[frames["formula"][rows]].any(axis=0)
     numbers = [number for number, own in zip(numbers, used, strict=True) if own]
-    counts, energy, atoms = table[frames["formula"][rows]][:, used], frames["energy"][rows], frames["atoms"][rows]
+    counts, energy = table[frames["formula"][rows]][:, used], frames["energy"][rows]
     gross = np.abs(known.residual[rows]) > np.maximum(s.gross, s.sigmas * known.spread[rows])
-    if not gross.any() or gross.all():
+    found = average_without(np.array([given[number] for number in numbers]), counts, energy, gross)
+    if found is None:
         return []
-    every, right = (np.linalg.lstsq(counts[own], energy[own], rcond=None)[0] for own in (gross | True, ~gross))
-    own = np.array([given[number] for number in numbers])
-
-    def apart(one: np.ndarray, other: np.ndarray) -> float:
-        return float(np.sqrt(np.mean((counts[~gross] @ (one - other) / atoms[~gross]) ** 2)))
-
-    moved = apart(every, right)
-    if not apart(own, every) < s.averaged * moved:
-        return []
+    right, off = found
     better = ", ".join(f"{z}: {value:.6g}" for z, value in zip(numbers, right, strict=True))
-    most, bad = max(np.abs(own - right)), int(gross.sum())
+    bad = int(gross.sum())
     what = (
-        f"the E0s are an average over all energies, {bad} gross error{'s' * (bad > 1)} of {len(rows)} "
-        f"included, which move them by up to {most:.3g} eV: without these, it is {{{better}}}"
+        f"the E0s are an average over all energies, {bad} gross error{'s' * (bad > 1)} of {len(rows)} included, "
+        f"which move them by {off:.3g} eV/atom: without these, it is {{{better}}}"
     )
     fix = "give these E0s, or make the statistics file again without the frames that are named"
     elements = [chemical_symbols[number] for number in numbers]

@@ -4,6 +4,7 @@ Wrong labels are no less wrong there than in the loss, and one gross error is en
 fit: such errors are left out, or what they have spoilt is named, with the value that the other labels give.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from .context import seam
 from .seams import arguments_of
 
 GUARDED = "gross errors are left out"
-COMPARED = "compared with the labels before the first step, and by `mace_outlier check`: checks.options"
+COMPARED = "compared with the labels, here and by `mace_outlier check`: checks.options, checks.derived"
 # what MACE 0.3.13 to 0.3.16 derives: the function that reads the labels -> since when, what of it, and what we do.
 # The average number of neighbours is one of geometries. tests/mace/test_canary.py: whether these are all.
 DERIVED = {
@@ -72,4 +73,9 @@ def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any
     result = original(gross.selected_batches(data_loader, plausible), atomic_energies, *rest, **kwargs)
     if plausible.rejected:
         gross.log_left_out(plausible.rejected, plausible.examined, "the model's shift and scale", str(result))
+    for head, (energies, off) in plausible.averages().items():
+        logging.warning(
+            f"The E0s of head {head} are an average over all energies, gross errors included, which move them by "
+            f"{off:.3g} eV/atom: without these, it is {energies.tolist()} eV, for the elements in their order"
+        )
     return result
