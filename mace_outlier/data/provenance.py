@@ -53,6 +53,15 @@ class Provenance:
     def __len__(self) -> int:
         return len(self.frame)
 
+    def common(self, other: "Provenance") -> int:
+        """How many rows are frames of a file that are rows of another one as well, whatever the head."""
+        files = {os.path.realpath(name): code for code, name in enumerate(other.sources) if os.path.exists(name)}
+        code = np.array([files.get(os.path.realpath(name), -1) for name in self.sources], dtype=np.int64)[self.source]
+        places = [
+            codes.astype(np.int64) << 40 | frames for codes, frames in ((code, self.frame), (other.source, other.frame))
+        ]
+        return int(np.isin(*places).sum())
+
     def name(self, row: int) -> str:
         """A configuration as the user knows it."""
         name = f"{self.sources[self.source[row]]} frame {self.frame[row]}"

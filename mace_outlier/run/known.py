@@ -16,6 +16,18 @@ def identities(splits: Sequence[Split]) -> list[dict[str, Any]]:
     return [{name: torch.from_numpy(own) for name, own in _identity(split)._asdict().items()} for split in splits]
 
 
+def warn_of_shared(training: Split, validation: Split) -> None:
+    """Say where validation configurations are training configurations as well: then validation says nothing."""
+    contents, others = (split.metadata.content.numpy() for split in (training, validation))
+    read = int(np.isin(others[others != 0], contents).sum())  # others are known by their names only
+    shared = max(read, validation.provenance.common(training.provenance))
+    if shared:
+        logging.warning(
+            f"{shared} of {len(others)} validation configurations are training configurations as well: that these are "
+            "fitted well says nothing of others (said once)"
+        )
+
+
 def _identity(split: Split) -> Identity:
     return Identity.of(split.provenance, split.metadata.content.numpy())
 

@@ -31,7 +31,7 @@ from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
 from .fit_in_log import log_small_heads
-from .known import Known
+from .known import Known, warn_of_shared
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
@@ -52,6 +52,7 @@ class RobustTraining:
     def __init__(self, options: Options) -> None:
         self.options = options
         self.arguments: dict[str, Any] = {}  # the host's settings
+        self.reading: dict[str, int] = {}  # what became of frames of the training files, by reason
         self.stages = Stages()
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
@@ -73,15 +74,8 @@ class RobustTraining:
         if name != self.options.base_loss:
             logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
 
-    @property
-    def losses(self) -> dict[str, RobustLoss]:
-        """Robust losses, by stage."""
-        return self.stages.losses
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels that the losses of all stages use."""
-        return self.stages.labels
+    losses = property(lambda self: self.stages.losses)
+    labels = property(lambda self: self.stages.labels)
 
     # --- the course of a run -----------------------------------------------------------------------------------------
 
@@ -110,8 +104,8 @@ class RobustTraining:
         judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
         self.features = Features(len(provenance), scalars) if judged else None
         self.splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
-        judged_splits = self.splits[: 1 + bool(len(rows))]
-        self.logbook = Logbook(self.options, judged_splits, prefix, self.arguments, wandb)
+        of_table = self.splits[: 1 + bool(len(rows))]
+        self.logbook = Logbook(self.options, of_table, prefix, self.arguments, wandb, self.reading)
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
         for loss in self.losses.values():
             known = (self.records, metadata, self.features, heads, distributed.shared_sum())
@@ -119,6 +113,7 @@ class RobustTraining:
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
+        warn_of_shared(*self.splits)
         if judged:
             log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
         if self._restarted:

@@ -49,4 +49,5 @@ def test_gross_errors_stay_out_of_E0s_that_are_estimated(mace):  # noqa: N802
     assert (
         "2 of 60 configurations have labels that are not finite or far from all others: E0s=estimated (eV)" in run.log
     )
+    assert run.log.count("5 of 5 validation configurations are training configurations as well") == 1
     torch.testing.assert_close(*energies)

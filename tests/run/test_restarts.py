@@ -13,7 +13,7 @@ from mace_outlier.data.identity import content_of
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.results.reading import read_results
-from mace_outlier.run.known import Known, identities
+from mace_outlier.run.known import Known, identities, warn_of_shared
 from mace_outlier.run.tables import Split
 from mace_outlier.weights.records import Records
 
@@ -140,6 +140,24 @@ def test_a_content_is_that_of_geometry_and_all_labels():
     others = [of(energy=-3.0), of(moved, energy=-3.0), of(energy=-3.0, forces=forces), of(energy=-3.0, forces=edited)]
     others += [of(energy=np.nextafter(-3, 0)), of(stress=-3.0), of(energy="text"), of()]
     assert len(set(others)) == len(others)
+
+
+def test_validation_configurations_that_are_trained_on_are_counted(tmp_path, caplog):
+    """By their content wherever they are, or, before they are read, by their file: not by its name alone."""
+    for name in ("a.h5", "b.h5"):
+        (tmp_path / name).touch()
+    (tmp_path / "link.h5").symlink_to(tmp_path / "a.h5")
+
+    def shared(*validation):
+        caplog.clear()
+        warn_of_shared(split([0, 1, 2], [0, 5, 6], source=str(tmp_path / "a.h5")), split(*validation))
+        return int(caplog.records[0].message.split()[0]) if caplog.records else 0
+
+    assert shared([7, 8], [6, 9], "c.xyz") == 1
+    assert shared([0, 3], [0, 0], str(tmp_path / "link.h5")) == 1
+    assert shared([0, 1], [0, 0], str(tmp_path / "b.h5")) == 0
+    assert shared([0, 1], [0, 0], "elsewhere/a.h5") == 0
+    assert shared([], []) == 0
 
 
 def test_what_was_thought_of_a_row_is_forgotten_but_not_what_was_seen():
