@@ -7,7 +7,7 @@ import pytest
 import torch
 from ase.io import read, write
 from conftest import Mace
-from structures import molecules, write_xyz
+from structures import molecules, write_hdf5, write_xyz
 
 from mace_outlier.data.identity import content_of
 from mace_outlier.data.metadata import Metadata
@@ -72,6 +72,23 @@ def test_a_changed_training_set_keeps_what_is_known_of_its_rows(stopped):
     assert gross.max() < 0.5  # from their first visit on
     evidence = run.state["statistics"]["stage_one"]["judges"][0]["evidence"]["epochs"]["energy"]
     assert (evidence.numpy() == np.where(fresh, 1, 7)).all()
+
+
+def test_labels_that_were_edited_in_a_file_on_disk(mace):
+    """They are known to be others once they are read, at the end of the first epoch."""
+    train, flags = molecules(20), ("--loss=ema_robust", "--atomic_numbers=[1, 8]", "--save_all_checkpoints")
+    write_hdf5(mace.folder / "valid.h5", molecules(5, seed=1))
+    for epochs in (2, 3):
+        (mace.folder / "train.h5").unlink(missing_ok=True)  # the first run in this process holds it open
+        write_hdf5(mace.folder / "train.h5", train)
+        names = {"train": "train.h5", "valid": "valid.h5"}
+        run = mace.train("run", *flags, f"--max_num_epochs={epochs}", "--restart_latest", **names)
+        train[4].info["REF_energy"] += 0.1
+    assert "The training set has changed" not in run.log
+    assert run.log.count("1 configurations have other labels than at the checkpoint: they start fresh") == 1
+    seen = [2 if i == 4 else 4 for i in range(20)]  # the epoch of the checkpoint is trained again
+    assert run.state["records"]["times_seen"].tolist() == seen
+    assert run.state["statistics"]["stage_one"]["judges"][0]["evidence"]["epochs"]["energy"].tolist() == seen
 
 
 # --- in parts --------------------------------------------------------------------------------------------------------

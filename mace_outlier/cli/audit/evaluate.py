@@ -52,6 +52,7 @@ class Evaluation:
         self.predictor, self.keys, self.batch_size = predictor, keys, batch_size
         self.sources = sorted(sources, key=by_file_name)  # so that samples are read in the order of rows
         self.features = Features(0, predictor.scalars, most=MOST_FEATURES)
+        self._latest: tuple[str, Any] = "", None
         self._places: list[tuple[str, int]] = []  # source and position in it of each row
 
     def score(self) -> Scores:
@@ -99,10 +100,13 @@ class Evaluation:
         return cause_columns(causes, chosen.suspects, len(heads))
 
     def _file(self, source: str) -> Any:
-        try:
-            return self.predictor.read(find_source(source), self.keys)
-        except Exception as error:  # the readers of so many formats raise anything
-            raise ValueError(f"{source} can't be read as a training reads it: {error}") from error
+        """The samples of a file; the latest one stays open."""
+        if self._latest[0] != source:
+            try:
+                self._latest = source, self.predictor.read(find_source(source), self.keys)
+            except Exception as error:  # the readers of so many formats raise anything
+                raise ValueError(f"{source} can't be read as a training reads it: {error}") from error
+        return self._latest[1]
 
     def _samples(self) -> Iterator[tuple[str, Any]]:
         """Source and sample, in the order of rows."""
