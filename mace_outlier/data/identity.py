@@ -47,7 +47,10 @@ class Identity(NamedTuple):
         row = _places(self.name, before.name)
         other = before.content[row] if len(before.content) else np.zeros_like(self.content)
         same = (row >= 0) & ((self.content == other) | (self.content == 0) | (other == 0))
-        return np.where(same, row, np.where(self.content != 0, _places(self.content, before.content), -1))
+        moved = ~same & (self.content != 0)
+        row[~same] = -1
+        row[moved] = _places(self.content[moved], before.content)
+        return row
 
 
 def file_name(path: str) -> str:
@@ -61,8 +64,8 @@ def _code(text: str) -> int:
 
 def _places(wanted: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Where each of `wanted` (N,) is first found in `known`; -1: nowhere."""
-    if not len(known):
+    if not len(known) or not len(wanted):
         return np.full(len(wanted), -1)
     order = np.argsort(known, kind="stable")
-    place = order[np.searchsorted(known, wanted, sorter=order).clip(max=len(known) - 1)]
+    place = order[np.searchsorted(known[order], wanted).clip(max=len(known) - 1)]
     return np.where(known[place] == wanted, place, -1)
