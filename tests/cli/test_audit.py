@@ -250,8 +250,8 @@ def test_an_audit_reads_a_file_as_a_training_does(how, mace, capsys):
             del frame.arrays["REF_forces"]
     write_xyz(mace.folder, frames, molecules(5, seed=1))
     embedding = {"total_charge": {"type": "continuous", "per": "graph", "in_dim": 1, "emb_dim": 4, "key": "charge"}}
-    flags = [*keys, "--valid_fraction=0.05", "--lr=0", "--max_num_epochs=1", "--batch_size=1", "--num_channels=4"]
-    charged = ["--total_charge_key=charge", *([f"--embedding_specs={json.dumps(embedding)}"] if EMBEDS else [])]
+    flags = [*keys, "--valid_fraction=0.1", "--lr=0", "--max_num_epochs=1", "--batch_size=1", "--num_channels=4"]
+    charged = ["--total_charge_key=charge", f"--embedding_specs={json.dumps(embedding)}"] if EMBEDS else []
     run = mace.train("m", "--loss=ema_robust", *flags, *charged, valid=None)
     trained = read_results(mace.folder).table.set_index("frame").sort_index()
     with within(mace.folder):

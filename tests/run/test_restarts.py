@@ -1,6 +1,7 @@
 """Restarts: what is known of the labels goes on, through stages, changed training sets and labels that were edited."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.results.reading import read_results
 from mace_outlier.run.known import Known, identities, warn_of_shared
+from mace_outlier.run.stages import Stages
 from mace_outlier.run.tables import Split
 from mace_outlier.weights.records import Records
 
@@ -194,3 +196,36 @@ def test_what_was_thought_of_a_row_is_forgotten_but_not_what_was_seen():
 
 def test_a_head_may_be_one_of_thousands():
     assert Records(2, heads=[7, 3000]).head.tolist() == [7, 3000]
+
+
+def stage(labels):
+    """A robust loss that notes what it follows."""
+    followed = []
+    return SimpleNamespace(
+        followed=followed, weigher=SimpleNamespace(inherits=False), per_configuration=SimpleNamespace(labels=labels),
+        distribution=SimpleNamespace(follow=followed.append),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_stage_goes_on_from_the_one_before_restarted_or_not(restarted):
+    stages = Stages()
+    one, two = stages.losses["stage_one"], stages.losses["stage_two"] = stage(["energy"]), stage(["forces", "energy"])
+    assert stages.labels == ("energy", "forces")
+    assert stages.name == ""
+    if restarted:
+        stages.go_on("stage_one", first_epoch=0)
+    for epoch, loss in [(5, one), (6, two), (7, two)] if restarted else [(0, one), (6, two), (7, two)]:
+        stages.enter(loss, epoch)
+        assert loss.weigher.inherits == (epoch == 6)
+        assert (stages.name, stages.first_epoch) == (("stage_one", 0) if loss is one else ("stage_two", 6))
+    assert (one.followed, two.followed) == ([], [one.distribution])
+
+
+def test_a_checkpoint_of_a_stage_that_is_no_more_is_as_a_new_start():
+    stages = Stages()
+    stages.losses["stage_one"] = stage(["energy"])
+    stages.go_on("stage_two", first_epoch=4)
+    stages.enter(stages.losses["stage_one"], 5)
+    assert stages.losses["stage_one"].followed == []
+    assert (stages.name, stages.first_epoch) == ("stage_one", 5)
