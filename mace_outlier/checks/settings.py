@@ -93,5 +93,6 @@ class Settings:
     gross: float = 10.0  # eV/atom: more than the strongest binding energy there is
     reference: float = 2.0  # eV/atom between groups of different formulas, after a fit of E0s: another reference
     free_atom: float = 0.1  # eV between E0s and an isolated atom of the data
+    scale: float = 30.0  # of the model, over the root mean square of most forces
     cohesion: tuple[float, float] = (-15.0, 5.0)  # eV/atom, energy without E0s: median of any sensible data set
     fewest: int = 8  # frames of a group that can be compared with others

@@ -47,7 +47,8 @@ def _look(run: RobustTraining, model: Any, steps: int) -> None:
     settings = Settings()
     until = started + settings.look_reading * budget(steps, settings)
     frames = loaded(run, np.array([int(z) for z in model.atomic_numbers]))
-    known = survey_loaded(frames, free_atoms(model), settings, until, float(model.r_max))
+    scale = given_scale(model, run.arguments)
+    known = survey_loaded(frames, free_atoms(model), settings, until, float(model.r_max), scale)
     names = [name for name in NAMES if name != "labels" or {"energy", "forces"} & set(run.labels)]  # not of dipoles
     with np.errstate(all="ignore"):
         found = [finding for finding in catalogue.run(known, names) if finding.certainty != LOOK]
@@ -113,6 +114,15 @@ def atoms_of(sample: Any, elements: np.ndarray, keys: Mapping[str, str], labels:
             place: dict[str, Any] = atoms.arrays if name == "forces" else atoms.info
             place[keys[name]] = value.numpy().reshape(shape).astype(float)
     return atoms
+
+
+def given_scale(model: Any, arguments: Mapping[str, Any]) -> dict[str, float]:
+    """Scale of the model, by head, where it doesn't come from the labels that were loaded."""
+    scale = getattr(getattr(model, "scale_shift", None), "scale", None)
+    if scale is None or arguments.get("std") is None:
+        return {}
+    values = np.atleast_1d(scale.detach().cpu().numpy()).tolist()
+    return dict(zip(list(getattr(model, "heads", None) or ["Default"]), values, strict=False))
 
 
 def free_atoms(model: Any) -> dict[str, dict[int, float]]:

@@ -27,6 +27,7 @@ from .context import CONTEXT, always, seam, training
 from .data import trace
 from .geometry import fault_of
 from .invariants import scalar_columns
+from .treatment import counted
 
 RUN_TRAIN, LOOP, CHECKPOINT = "mace.cli.run_train", "mace.tools.train", "mace.tools.checkpoint"
 CHECKPOINT_KEY = "mace_outlier"
@@ -98,6 +99,7 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
     run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
+    run.reading = counted()
     loader, heads, validation = given["train_loader"], list(given["valid_loaders"]), given["valid_loaders"].values()
     # <results_dir>/<tag>, as of MACE's own results
     prefix = Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None

@@ -30,6 +30,7 @@ class Seam(NamedTuple):
     takes: tuple[str, ...] = ()  # the function's first parameters, in this order
     needs: tuple[str, ...] = ()  # parameters that are read by their names
     called_in: str = ""  # a module, some function of which calls it by its name
+    since: str = ""  # the first version of the host that has it
 
 
 def wrap_all(seams: dict[str, Seam]) -> None:

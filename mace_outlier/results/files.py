@@ -3,8 +3,10 @@
     <tag>_outliers.csv      one row for each configuration (.parquet above 200,000 rows); see COLUMNS
     <tag>_outliers.json     options, versions, fitted loss distribution, history of the weights: "about"
     <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions (extended XYZ)
+    <tag>_outliers.html     the page, where the report wrote one
 
-Each file is replaced as a whole, so that a killed run leaves the last complete one.
+Those of an earlier run of this tag are kept as <tag>.1_outliers.*: a tag of their own, by which they are read. Each
+file is replaced as a whole, so that a killed run leaves the last complete one.
 """
 
 from pathlib import Path
@@ -30,6 +32,9 @@ COLUMNS = (
 )  # fmt: skip
 OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse", "cause_certainty", "cause_value")
 OPTIONAL_TEXT = ("state", "cause")  # see `states`; see `causes.cause.Cause`, "": no suspect, or not examined
+
+
+FILES = ("_outliers.csv", "_outliers.parquet", "_outliers.json", "_outliers.xyz", "_outliers.html")
 
 
 def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:

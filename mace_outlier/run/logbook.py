@@ -40,6 +40,7 @@ class Logbook:
         prefix: where its files go, `<results_dir>/<tag>`; None on processes that write nothing.
         arguments: the host's settings, for the report; numbers and texts.
         wandb: whether the host logs to Weights & Biases.
+        reading: how many frames the host left out, or gave labels, by reason.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Logbook:
         prefix: Path | None = None,
         arguments: dict[str, Any] | None = None,
         wandb: bool = False,
+        reading: dict[str, int] | None = None,
     ) -> None:
         self.options, self.splits, self.prefix = options, splits, prefix
-        self.arguments, self.wandb = arguments or {}, wandb
+        self.arguments, self.wandb, self.reading = arguments or {}, wandb, reading or {}
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
         self.causes: Columns = {}  # of the suspects, once they were examined
@@ -166,6 +168,7 @@ class Logbook:
             "epoch": self.splits[0].records.epoch,
             "options": plain(asdict(self.options)),
             "arguments": plain(self.arguments),
+            "reading": self.reading,
             "heads": self.splits[0].provenance.heads,
             "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,

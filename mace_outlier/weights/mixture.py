@@ -102,6 +102,11 @@ class MixtureDistribution(LossDistribution):
                 head.seen = earlier.seen
             self._described = list(before._described)
 
+    def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
+        """See LossDistribution."""
+        for head in self.heads:
+            head.carry(rows, others)
+
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and what `HeadJudge.describe` says for each head, "lognormal" until it is judged."""
         return [

@@ -1,6 +1,6 @@
 """What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (39 bytes each, 47 where stress is trained), whatever the number of epochs.
+Memory is O(N) for N training configurations (40 bytes each, 48 where stress is trained), whatever the number of epochs.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from ..states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, STATES
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
-NOT_IN_TABLE = ("head", "times_seen", "mean_weight", "by_property")
+NOT_IN_TABLE = ("times_seen", "mean_weight", "by_property")
 
 
 class Records:
@@ -51,7 +51,7 @@ class Records:
         self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
         self.table = unseen.repeat(size, 1)
-        self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.uint8)
+        self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.int16)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
         self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
@@ -199,22 +199,35 @@ class Records:
     def state_dict(self) -> dict[str, Any]:
         """Return all columns, as tensors of shape (N,), and `not_finite_since`."""
         columns = {name: self.column(name).clone() for name in self.columns}
-        columns |= {name: getattr(self, name).clone() for name in NOT_IN_TABLE}
+        columns |= {name: getattr(self, name).clone() for name in ("head", *NOT_IN_TABLE)}
         return columns | {"not_finite_since": dict(self.not_finite_since)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], rows: np.ndarray | None = None) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
 
         A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
+        `rows` (N,): the row of the state that each row is; -1: it is new, and stays as it is. None: they are the same.
         """
-        state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residual_names} | state
+        now, before = self.state_dict(), len(self) if rows is None else len(state["weight"])
+        places = torch.arange(len(self)) if rows is None else torch.from_numpy(rows)
+        state = {name: torch.full((before,), self.UNSEEN[name]) for name in self.residual_names} | state
         for name in (*self.columns, *NOT_IN_TABLE):
-            if name not in state or len(state[name]) != len(self):
-                raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
-        if state["by_property"].shape != self.by_property.shape:  # another loss was trained
-            state["by_property"] = torch.ones_like(self.by_property)
+            if name not in state or len(state[name]) != before:
+                raise ValueError(f"records: '{name}' is missing or is not of {before} training configurations")
+        if state["by_property"].shape[1:] != self.by_property.shape[1:]:  # another loss was trained
+            state["by_property"] = torch.ones(before, self.by_property.shape[1])
         state["weight"] = bounded(state["weight"])
-        self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
+        known = places >= 0
+        for name in (*self.columns, *NOT_IN_TABLE):
+            now[name][known.to(now[name].device)] = state[name].to(now[name])[places[known].to(now[name].device)]
+        self.table = torch.stack([now[name] for name in self.columns], dim=1)
         self.not_finite_since = dict(state.get("not_finite_since", {}))
         for name in NOT_IN_TABLE:
-            setattr(self, name, state[name].to(getattr(self, name)).clone())
+            setattr(self, name, now[name])
+
+    def forget(self, which: Tensor) -> None:
+        """Begin anew with the rows of a mask (N,), whose labels are others than those that were judged."""
+        self.zscore.masked_fill_(which, 0.0)
+        self.times_seen.masked_fill_(which, 1)
+        for column in (self.weight, self.mean_weight, self.by_property):
+            column[which] = 1.0

@@ -199,4 +199,5 @@ class RobustWeights:
         self.weigher.distribution.load_state_dict(state["distribution"])
         self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
+        self.weigher.look_for_newcomers()
         self.weigher.begin_epoch(state["epoch"], state["steps"])

@@ -40,6 +40,7 @@ class Weigher:
         self.safety = Safety(distribution, records, heads, sum_over_ranks)
         self.frozen = False  # while True, nothing is learnt, and a configuration keeps its weight
         self.inherits = False  # while True, no weight is above the one that is remembered
+        self.newcomers = False  # whether some rows were never seen: until they are judged, gross errors lose weight
 
     def sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
         """What the distribution is to learn from losses (B,) that aren't `bad` (B,); None where it learns nothing.
@@ -63,6 +64,9 @@ class Weigher:
         """
         if sums is None or self.distribution.settled:
             noted, zscore = self.records.weight[ids], None
+            if self.newcomers and not self.frozen:
+                early = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads).weight
+                noted = torch.where(self.records.time[ids] < 0, bounded(early).to(noted.dtype), noted)
             weight = noted.masked_fill(bad, 0.0)
         else:
             self.distribution.absorb(sums)
@@ -103,6 +107,11 @@ class Weigher:
         if self.features is not None:
             self.features.end_epoch(here, self.sum_over_ranks)
         self.records.end_epoch()
+        self.look_for_newcomers()
+
+    def look_for_newcomers(self) -> None:
+        """See whether some rows were never seen; waits for the device."""
+        self.newcomers = bool((self.records.time < 0).any())
 
     def remembered(self, since: int = 0) -> Remembered:
         """What is known of all configurations; usable are those seen `since` an epoch, whose losses have one scale."""

@@ -241,7 +241,7 @@ def test_an_earlier_run_of_the_same_name_is_kept(mace):
     mace.train("again", *LOSS, "--max_num_epochs=1")
     before = (mace.folder / "results" / "again_run-1_outliers.csv").read_text()
     run = mace.train("again", *LOSS, "--max_num_epochs=2")
-    assert (mace.folder / "results" / "again_run-1_outliers.1.csv").read_text() == before
+    assert (mace.folder / "results" / "again_run-1.1_outliers.csv").read_text() == before
     assert "The results of an earlier run of this name are now" in run.log
     assert read_results(mace.folder).about["epoch"] == 1
 
@@ -279,9 +279,6 @@ def test_rows_are_sorted_folded_and_independent_of_folders():
     ]  # fmt: skip
     assert found.row_of_position.tolist() == [2, 3, 1, 0, 1, 4]
     assert found.row_of_position[found.position_of_row].tolist() == list(range(5))
-    assert found.fingerprint() == rows("/scratch/job-17").fingerprint()
-    other = Provenance(["x", "y"], [[Part("b.h5", np.array([0, 1])), Part("a.h5", np.array([1, 0]))], []])
-    assert other.fingerprint() != found.fingerprint()
     assert len(Provenance(["x"], [[]])) == 0
 
 

@@ -39,9 +39,9 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     composition = metadata.composition
     shifts = shift(scores, composition) if arguments.e0_shift == "fit" else {}
     energy_error = scores.energy_error - sum(energy * composition[symbol] for symbol, energy in shifts.items())
-    loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
-    loss += arguments.forces_weight * np.nan_to_num(force_rmse) ** 2
-    unknown = np.isnan(energy_error) & np.isnan(force_rmse) & ~bad
+    loss = arguments.energy_weight * scores.weights[0] * np.nan_to_num(energy_error) ** 2
+    loss += arguments.forces_weight * scores.weights[1] * np.nan_to_num(force_rmse) ** 2
+    unknown = (loss == 0) & ~bad  # no label, or a weight of 0 in the file
     distribution, weighted = fit(
         remembered(
             torch.from_numpy(loss),
@@ -106,6 +106,7 @@ def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Na
         "command": " ".join(["mace_outlier", *sys.argv[1:]]),
         "options": plain(options),
         "arguments": plain({name: str(value) for name, value in vars(arguments).items()}),
+        "reading": scores.reading,
         "heads": scores.provenance.heads,
         "distribution": [plain(distribution)],
         "history": [],
