@@ -4,8 +4,9 @@
 
 Each configuration keeps its info, arrays, results and fixed atoms, to the last bit, and gets what the training found,
 as far as it is known: info outlier_weight, outlier_mean_weight, outlier_zscore (sigmas), outlier_loss,
-outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), outlier_stress_rmse (eV/A^3), outlier_split (train,
-valid; audit), outlier_source, outlier_frame and, where there are several heads, outlier_head.
+outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), those of what else is trained (outlier_stress_rmse,
+outlier_virials_rmse, outlier_dipole_rmse ...), outlier_split (train, valid; audit), outlier_source, outlier_frame and,
+where there are several heads, outlier_head.
 
 Suspects have a weight below --below, or a label or loss that isn't finite. All others are trusted, also those that the
 training never came to. Both files together are the training and the validation set, in the order of their files; info

@@ -14,19 +14,11 @@ from tqdm import tqdm
 
 from ..causes.repair import Repair, repaired, repairs_of
 from ..data.extxyz import write_frame
+from ..data.labels import LABEL_OF
 from ..data.sources import find_source, read_frames
 from ..results.files import VALID
 
-NUMBERS = (
-    "weight",
-    "mean_weight",
-    "zscore",
-    "loss",
-    "energy_error_per_atom",
-    "force_rmse",
-    "stress_rmse",
-    "virials_rmse",
-)
+NUMBERS = ("weight", "mean_weight", "zscore", "loss", *LABEL_OF)
 CAUSE = ("cause", "cause_certainty", "cause_value")
 KEYS = {f"outlier_{name}" for name in (*NUMBERS, *CAUSE, "split", "source", "frame", "head", "repaired")}
 

@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..data.labels import RESIDUALS
 from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
 from .heads import LOGNORMAL, MIXTURE, Head, Losses, by_chance, judged_by_threshold
+from .residuals import shown_residual, shown_unit
 from .summary import Summary
-from .text import DASH, about, clean, fixed, milli, percent, significant
+from .text import DASH, about, clean, fixed, percent, significant
 from .truth import Truth
 
 
@@ -34,13 +36,18 @@ def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
         Column("weight", lambda suspect: fixed(suspect.weight, 3)),
         Column("mean\nweight", lambda suspect: fixed(suspect.mean_weight, 3)),
         Column("z", lambda suspect: fixed(suspect.zscore)),
-        Column("energy\nerror\nmeV/atom", lambda suspect: milli(suspect.energy_error_per_atom, signed=True)),
-        Column("force\nRMSE\nmeV/Å", lambda suspect: milli(suspect.force_rmse)),
+        *(Column(*_residual(label)) for label in summary.residuals),
         Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.times_seen)),
         Column("verdict", lambda suspect: suspect.verdict, ""),
         *([Column("cause", lambda suspect: suspect.cause or DASH, "name")] if summary.examined else []),
         *([Column("truth", lambda suspect: "wrong" if truth.labels[suspect.row] else "right", "")] if truth else []),
     ]
+
+
+def _residual(label: str) -> tuple[str, Callable[[Any], str]]:
+    """The title of the residual of a label, and how it is shown."""
+    title = f"{RESIDUALS[label].name} {shown_unit(label)}".replace(" ", "\n")
+    return title, lambda suspect: shown_residual(label, suspect)
 
 
 # of a group, or of a head

@@ -10,9 +10,11 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from ..data.labels import RESIDUALS
 from ..results.files import TEXT, VALID, worst_first
 from ..results.reading import Results
 from .heads import Head, find_heads
+from .residuals import known_residuals
 from .text import common_folder
 
 # how sure it is that a suspect is wrong
@@ -47,6 +49,7 @@ class Summary(NamedTuple):
     verdicts: dict[str, int]  # suspects by verdict
     soft_share: float  # of the finite suspects: mean weight within SOFT; NaN: none, or weights are probabilities
     heads: list[Head]
+    residuals: list[str]  # labels that configurations have a residual of
     examined: bool  # whether causes of suspects are known
     audit: bool  # of a trained model: one visit, no training
     folder: str  # that all files lie in, with its "/"; "": their paths are relative, or have none in common
@@ -112,6 +115,7 @@ def summarise(results: Results, below: float) -> Summary:
         verdicts={name: int((verdict == i).sum()) for i, name in enumerate(VERDICTS)},
         soft_share=float(((means >= SOFT[0]) & (means <= SOFT[1])).mean()) if means.size else math.nan,
         heads=heads,
+        residuals=known_residuals(table),
         examined="cause" in table,
         audit=audit,
         folder=common_folder(table["source"].cat.categories),
@@ -122,10 +126,10 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
     """Return the `top` worst suspects: named tuples of their columns in the table and of the ones below.
 
     rank (from 1), row (of the table), verdict, validation (whether it is of the validation set), file (within the
-    folder of all), energy_ratio and force_ratio: size of the errors in medians of the head. Strings are untrusted.
+    folder of all), ratios: by label, size of the residual in medians of the head. Strings are untrusted.
     """
     rows = summary.order[:top]
-    errors = table[["energy_error_per_atom", "force_rmse"]].abs()
+    errors = table[[RESIDUALS[label].column for label in summary.residuals]].abs()
     medians = errors.groupby(table["head"], observed=True).median().replace(0, math.nan)  # one can't divide by 0
     suspects = table.iloc[rows]
     ratios = errors.iloc[rows].to_numpy() / medians.loc[suspects["head"]].to_numpy()
@@ -135,7 +139,6 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
         verdict=[VERDICTS[code] for code in summary.verdict[rows]],
         validation=summary.validation[rows],
         file=[str(source).removeprefix(summary.folder) for source in suspects["source"]],
-        energy_ratio=ratios[:, 0],
-        force_ratio=ratios[:, 1],
+        ratios=[dict(zip(summary.residuals, of_row, strict=True)) for of_row in ratios.tolist()],
     )
     return list(suspects.itertuples(index=False, name="Suspect"))

@@ -22,14 +22,13 @@ WHOLE = ("frame", "n_atoms", "times_seen", "last_epoch")
 # seen yet), n_atoms (0: not seen yet), times_seen (epochs; validation: 1, or 0), last_epoch (-1: never seen), weight
 # (latest, in [0, 1]), mean_weight (moving average over epochs; validation: the weight), zscore (sigmas), loss (unit of
 # the base loss; NaN: labels or loss not finite), energy_error_per_atom (prediction - label, eV/atom), force_rmse
-# (eV/A), stress_rmse (eV/A^3, where stress is trained); residuals are those of the last visit in training, or of the
-# last validation, NaN without a label
+# (eV/A), and residuals of what else is trained, see `data.labels.RESIDUALS`: those of the last visit in training, or
+# of the last validation, NaN without a label
 COLUMNS = (
     "head", "split", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight",
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
-OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse", "cause_certainty", "cause_value")
-OPTIONAL_TEXT = ("cause",)  # and what belongs to it, see `causes.cause.Cause`; "": no suspect, or not examined
+OPTIONAL_TEXT = ("cause",)  # with cause_certainty and cause_value, see `causes.cause.Cause`; "": not examined
 
 
 def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:

@@ -34,10 +34,8 @@ def columns_of(split: Split) -> Columns:
         "mean_weight": values["mean_weight"] if training else values["weight"],
         "zscore": np.where(np.isnan(values["loss"]), np.float32(np.nan), values["zscore"]),
         "loss": values["loss"],
-        "energy_error_per_atom": values["energy_error"],
-        "force_rmse": values["force_rmse"],
     }
-    return columns | {name: values[name] for name in records.residual_names[2:]}
+    return columns | {name: values[name] for name in records.residual_names}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF
+from ..data.labels import RESIDUALS
 from ..data.metadata import Metadata
 from ..method.settings import Settings
 from ..results.in_words import populations
@@ -76,7 +76,7 @@ class RobustWeights:
         place = torch.device(device)
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
-        self.records, self.features = Records(size, place, heads, stress=True, virials=True), Features(size)
+        self.records, self.features = Records(size, place, heads, ARGUMENTS.values()), Features(size)
         distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
         if label_forces is not None:
@@ -166,7 +166,7 @@ class RobustWeights:
 
         columns = {name: self.records.column(name).cpu().numpy() for name in ("weight", "zscore", "loss")}
         for argument, label in ARGUMENTS.items():
-            errors = self.records.column(COLUMN_OF[label]).cpu().numpy()
+            errors = self.records.column(RESIDUALS[label].column).cpu().numpy()
             columns |= {} if np.isnan(errors).all() else {argument: errors}
         columns["times_seen"] = self.records.times_seen.cpu().numpy()
         table = pandas.DataFrame(columns, index=None if ids is None else pandas.Index(ids, name="id"))

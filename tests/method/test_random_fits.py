@@ -116,7 +116,7 @@ def fit(number: int) -> int:
     few = int(rng.integers(1, 60))
     seen, heads = made_up(rng, size, few)
     training, others = part(seen, slice(0, size)), part(seen, slice(size, None))
-    distribution, records = Observed(heads), Records(size, heads=training.heads, stress=True, virials=True)
+    distribution, records = Observed(heads), Records(size, heads=training.heads, labels=["stress", "virials"])
     safety = Safety(distribution, records, [str(head) for head in range(heads)])
     usable = training.usable & (training.losses > 0)
     records.observe(torch.arange(size), torch.where(usable, 1.0, 0.0))

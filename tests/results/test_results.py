@@ -34,7 +34,7 @@ def table(rows=10, **changes):
 def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     monkeypatch.setattr(files, "LARGEST_CSV", largest)
     loss = np.array([np.nan, np.inf, 1e-30, 1e38, *np.random.default_rng(0).random(6)], dtype=np.float32)
-    written = table(loss=loss, stress_rmse=loss[::-1])
+    written = table(loss=loss, dipole_rmse=loss[::-1])
     path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
     assert path.suffix == (".csv" if largest > 10 else ".parquet")
     read = read_results(tmp_path / "deep")

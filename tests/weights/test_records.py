@@ -34,7 +34,7 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.weight.tolist() == [1.0, 1.0, 0.25, 0.75]
     assert records.zscore.tolist() == [0.0, 0.0, 3.0, 1.0]
     assert records.column("force_rmse")[2:].tolist() == pytest.approx([0.3, 0.5])
-    assert records.column("energy_error")[2:].tolist() == pytest.approx([0.1, 0.2])
+    assert records.column("energy_error_per_atom")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
     summary = summarise(records.visited_weights(1))
     assert (summary["visited"], summary["mean_weight"], summary["share_below_half"]) == (2, 0.5, 0.5)
@@ -57,7 +57,7 @@ def test_the_mean_weight_is_a_mean_first_and_forgets_later():
 
 def test_merged_records_are_those_of_one_process():
     """Two ranks see other configurations; rank 1 repeats one of rank 0's; configuration 5 was seen the epoch before."""
-    one, *ranks = (Records(6, stress=True) for _ in range(3))
+    one, *ranks = (Records(6, labels=["stress"]) for _ in range(3))
     for records in (one, *ranks):
         observe(records, [5], [9.0], [0.9], [0.5], [[1.0], [2.0], [3.0]])
         records.end_epoch()
@@ -110,7 +110,7 @@ def test_state_goes_round_and_is_checked_before_it_is_taken():
 
 
 def test_records_of_a_loss_without_stress_are_continued_by_one_with():
-    records, other = Records(3), Records(3, stress=True)
+    records, other = Records(3), Records(3, labels=["stress"])
     observe(records, [1], [7.0], residuals=[[1.0], [2.0]])
     other.load_state_dict(records.state_dict())
     assert other.loss.tolist() == [0.0, 7.0, 0.0]

@@ -11,6 +11,7 @@ import torch
 from ase import Atoms
 from tqdm import tqdm
 
+from ...data.labels import RESIDUALS
 from ...data.metadata import Metadata
 from ...data.provenance import Part, Provenance, by_file_name
 from ...data.sources import read_frames
@@ -22,6 +23,7 @@ from ...run.causes import cause_columns, causes_of, in_another_order
 from ...weights.features import Features
 
 LABELS = ("energy", "forces")
+COLUMNS = tuple(RESIDUALS[label].column for label in LABELS)
 MOST_FEATURES = 100_000  # all: nothing is known of them before the last batch
 
 
@@ -118,7 +120,7 @@ class Evaluation:
         """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames); and features."""
         batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
-        values = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
+        values = torch.stack(residuals(batch, output, COLUMNS, LABELS)).detach()
         labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
         finite = torch.isfinite(values)
         bad = (labelled & ~finite).any(0, keepdim=True)

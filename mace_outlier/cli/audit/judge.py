@@ -42,7 +42,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
             torch.zeros(len(loss), dtype=torch.long),
             torch.from_numpy(~unknown & ~bad),
             torch.zeros(len(loss)),  # one model saw them all
-            {"energy_error": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
+            {"energy_error_per_atom": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
             scores.features,
             metadata,
         )
