@@ -8,11 +8,12 @@ outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), those of wha
 outlier_virials_rmse, outlier_dipole_rmse ...), outlier_split (train, valid; audit), outlier_source, outlier_frame and,
 where there are several heads, outlier_head.
 
-Suspects have a weight below --below, or a label or loss that isn't finite. All others are trusted, also those that the
-training never came to. Both files together are the training and the validation set, in the order of their files; info
-outlier_split tells one from the other. Isolated atoms, of which MACE took E0s, go unchanged to the trusted; frames that
-the training did not use go nowhere. A file without configurations is written all the same, and is empty: ase.io.read
-refuses such a file.
+Suspects have a weight below --below, or a label or loss that isn't finite. All others go to the trusted, also those
+that the training never came to, and those with nothing to judge by: weight 0 in their file, or no label. These have
+info outlier_state and no outlier_weight, and what they have in the file: a training ignores them as before. Both files
+together are the training and the validation set, in the order of their files; info outlier_split tells one from the
+other. Isolated atoms, of which MACE took E0s, go unchanged to the trusted; frames that the training did not use go
+nowhere. A file without configurations is written all the same, and is empty: ase.io.read refuses such a file.
 
 --repaired FILE: suspects whose cause (info outlier_cause) is a unit, a sign or the order of atoms, with it taken back.
 They are marked (info outlier_repaired), keep the old label (info <key>_unrepaired), and are among the suspects as well.
@@ -149,6 +150,10 @@ def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFra
         lines.append(f"{arguments.repaired}: {counts['repaired']} of the suspects, repaired (info outlier_repaired)")
     if counts["never seen"]:
         lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")
+    if counts["not judged"]:
+        lines.append(
+            f"{counts['not judged']} of them were not judged (info outlier_state): weight 0 in the file, or no label"
+        )
     if counts["validation"]:
         lines.append(
             f"{counts['validation']} of them are validation configurations (info outlier_split={VALID}), "

@@ -93,18 +93,18 @@ class Head(NamedTuple):
     expected: Expected | None  # with the validation set; None: weights are no probabilities
 
 
-def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
+def find_heads(results: Results, judged: Any, suspect: Any, nonfinite: Any) -> list[Head]:
     """Return the heads of the table in the order of the run; (N,) arrays as in Summary."""
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
     options, table = results.about.get("options") or {}, results.table
-    weight, loss = (table[name].to_numpy() for name in ("weight", "loss"))
+    weight = table["weight"].to_numpy()
     training = (table["split"] != VALID).to_numpy()
     order = {str(name): place for place, name in enumerate(results.about.get("heads") or [])}
     heads = []
     for name in sorted(table["head"].cat.categories, key=lambda name: order.get(name, len(order))):
         here = (table["head"] == name).to_numpy()
         losses = read_losses(recorded.get(str(name), {}), options)
-        seen, finite = here & visited, here & visited & ~nonfinite & (loss > 0)  # 0: it has no label
+        seen, finite = here & judged, here & judged & ~nonfinite
         heads.append(
             Head(
                 name=str(name),

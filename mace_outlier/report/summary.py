@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.labels import RESIDUALS
 from ..results.files import TEXT, VALID, worst_first
 from ..results.reading import Results
+from ..states import UNUSED
 from .heads import Head, find_heads
 from .residuals import known_residuals
 from .text import common_folder
@@ -41,7 +42,9 @@ class Summary(NamedTuple):
 
     below: float  # the cut
     validation: NDArray[np.bool_]  # (N,) True: of the validation set
-    visited: NDArray[np.bool_]  # (N,)
+    judged: NDArray[np.bool_]  # (N,) visited, and with something to judge by
+    unseen: int  # configurations that were never visited, so that nothing is known of them
+    unused: int  # with nothing to judge by
     suspect: NDArray[np.bool_]  # (N,)
     nonfinite: NDArray[np.bool_]  # (N,)
     verdict: NDArray[np.int8]  # (N,) index in VERDICTS; -1: no suspect
@@ -77,11 +80,6 @@ class Summary(NamedTuple):
         """What goes before the configurations that a fit is made to: "training ", where there are others."""
         return "training " if self.validation.any() else ""
 
-    @property
-    def unseen(self) -> int:
-        """Configurations that were never visited, so that nothing is known of them."""
-        return int((~self.visited).sum())
-
 
 def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
     """Return the table with its text as categories, so that two million rows are counted in no time."""
@@ -96,18 +94,21 @@ def summarise(results: Results, below: float) -> Summary:
     table, audit = results.table, results.about.get("kind") == "audit"
     weight, mean_weight, zscore = (table[name].to_numpy() for name in ("weight", "mean_weight", "zscore"))
     visited = ((table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)).to_numpy()
+    unused = (table["state"] == UNUSED).to_numpy()
     suspect, validation = weight < below, (table["split"] == VALID).to_numpy()
     nonfinite = visited & ~np.isfinite(table["loss"].to_numpy())
     once, persistent = table["times_seen"].to_numpy() <= 1, mean_weight < below
     verdict = np.select([~suspect, nonfinite, validation | audit, once, persistent], [-1, 0, 4, 3, 1], default=2)
     rows = np.flatnonzero(suspect)
-    heads = find_heads(results, visited, suspect, nonfinite)
+    heads = find_heads(results, visited & ~unused, suspect, nonfinite)
     by_threshold = table["head"].isin([head.name for head in heads if head.expected is None]).to_numpy()
     means = mean_weight[suspect & ~nonfinite & ~validation & by_threshold]
     return Summary(
         below=below,
         validation=validation,
-        visited=visited,
+        judged=visited & ~unused,
+        unseen=int((~visited).sum()),
+        unused=int(unused.sum()),
         suspect=suspect,
         nonfinite=nonfinite,
         verdict=verdict.astype(np.int8),

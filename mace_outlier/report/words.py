@@ -43,6 +43,12 @@ def how_sure(summary: Summary) -> list[str]:
     if summary.unseen:
         verb = "was" if summary.unseen == 1 else "were"
         sentences.append(f"{of_many(summary.unseen, 'configuration')} {verb} never visited: nothing is known of them.")
+    if summary.unused:
+        verb = "was" if summary.unused == 1 else "were"
+        sentences.append(
+            f"{of_many(summary.unused, 'configuration')} {verb} not judged, nor trained on: weight 0 in their file, or "
+            "no label."
+        )
     return sentences
 
 

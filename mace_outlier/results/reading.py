@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas
 
+from ..states import with_states
 from .files import COLUMNS, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
 
 
@@ -48,7 +49,7 @@ def read_results(run: str | Path) -> Results:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ResultsError(f"{path} has no column {', '.join(missing)}: it is no table of mace-outlier")
-    return Results(prefix, table, about)
+    return Results(prefix, with_states(table), about)
 
 
 def find_prefix(run: Path) -> Path:

@@ -7,6 +7,7 @@ import numpy as np
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..results.files import TRAIN
+from ..states import STATES, state_codes
 from ..weights.records import Records
 
 Columns = dict[str, Any]
@@ -26,16 +27,20 @@ def columns_of(split: Split) -> Columns:
     rows, records, training = split.provenance, split.records, split.name == TRAIN
     values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
     last_epoch = np.floor(values["time"]).astype(np.int32)
+    nothing = np.float32(np.nan)
+    states = state_codes(values["loss"], last_epoch >= 0)
     columns = {
         **identity(split.name, rows, split.metadata),
         "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
         "last_epoch": last_epoch,
         "weight": values["weight"],
         "mean_weight": values["mean_weight"] if training else values["weight"],
-        "zscore": np.where(np.isnan(values["loss"]), np.float32(np.nan), values["zscore"]),
+        "zscore": np.where(values["loss"] > 0, values["zscore"], nothing),
         "loss": values["loss"],
     }
-    return columns | {name: values[name] for name in records.residual_names}
+    # a loss of 0 says that there is nothing to judge by, whatever is predicted
+    residuals = {name: np.where(values["loss"] != 0, values[name], nothing) for name in records.residual_names}
+    return columns | residuals | {"state": text_column(states, list(STATES))}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

@@ -91,6 +91,7 @@ class Validation:
         residuals, times = dict(zip(names, errors, strict=True)), torch.zeros_like(losses)  # one model saw them all
         seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
         judged = loss.safety.judge(seen, last=self.records.weight[rows].to(losses.dtype))
-        judged = judged._replace(weight=judged.weight.masked_fill(bad, 0.0))
+        weight = judged.weight.masked_fill(~seen.usable, 1.0)  # where there is nothing to judge by
+        judged = judged._replace(weight=weight.masked_fill(bad, 0.0))
         self.records.observe(rows, losses, judged.weight, judged.zscore, list(errors))
         return judged

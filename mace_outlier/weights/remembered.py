@@ -43,7 +43,8 @@ def remembered(
         times=_host(times),
         molecules=metadata.molecules[which],
     )
-    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, len(metadata.n_atoms))
+    judged = usable & (losses > 0)  # 0: it has no label with a weight, so that there is nothing to judge by
+    return Remembered(losses.nan_to_num(0.0), heads, judged, seen, rows, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:

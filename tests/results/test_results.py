@@ -38,7 +38,7 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
     assert path.suffix == (".csv" if largest > 10 else ".parquet")
     read = read_results(tmp_path / "deep")
-    assert list(read.table.columns) == list(written)
+    assert list(read.table.columns) == [*written, "state"]
     for name, values in written.items():
         if name in TEXT:
             assert read.table[name].tolist() == list(values)

@@ -73,7 +73,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     written(tmp_path / "x").save()
     results = read_results(tmp_path)
     table = results.table
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, "state")
     assert results.about["rows"] == 7
     assert table["split"].tolist() == ["train"] * 4 + ["valid"] * 3
     assert table["source"].tolist() == ["train.xyz"] * 4 + ["valid.xyz"] * 3
@@ -84,7 +84,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     assert table["last_epoch"].tolist() == [2, 2, 2, -1, 2, 2, -1]
     assert table["weight"].tolist() == pytest.approx([0.9, 0.2, 0.0, 1.0, 0.1, 0.2, 1.0])
     assert table["mean_weight"].tolist() == pytest.approx([0.75] * 4 + [0.1, 0.2, 1.0])  # not followed: the weight
-    assert np.isnan(table["zscore"]).tolist() == [False, False, True, False, False, False, False]
+    assert np.isnan(table["zscore"]).tolist() == [False, False, True, True, False, False, True]
     assert table["zscore"][4] == 4.0
     assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, 5, NAN, 2, 3], nan_ok=True)
 
@@ -100,7 +100,7 @@ def test_suspects_of_both_splits_are_examined(tmp_path, monkeypatch):
     written(tmp_path / "x").examine(None, lambda rows: [], {}, None)
     [(suspects, others)] = chosen
     assert suspects.tolist() == [2, 4, 5, 1]  # not finite first; 4 and 5 are of the validation set
-    assert sorted(others.tolist()) == [0, 3, 6]
+    assert sorted(others.tolist()) == [0]  # nothing is known of 3 and 6
 
 
 def test_suspects_are_chosen_by_weight_then_by_zscore_and_others_from_each_head():

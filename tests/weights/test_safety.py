@@ -123,6 +123,7 @@ def test_a_fit_in_order_is_accepted(low, caplog):
 def test_half_of_a_head_may_be_wrong():
     what, half, most = seen(), guarded(Scripted(weights(range(5)))), guarded(Scripted(weights(range(6))))
     what.losses.fill_(1.0)
+    what.usable.fill_(True)
     half.refit(what)
     most.refit(what)
     assert judged(half) == [SIZE, SIZE]
@@ -335,10 +336,18 @@ def test_as_many_suspects_as_in_the_training_set_are(validation, suspects, caplo
     assert not warnings(caplog)
 
 
+def test_a_validation_configuration_with_nothing_to_judge_by_has_weight_1_and_is_no_suspect(validation, caplog):
+    loss = Evaluated(Scripted())
+    assert evaluated(loss, validation, [1.0, 1.0, 1.0, 0.0], ONE_WRONG) == pytest.approx(0.75)  # the stock loss
+    assert validation.records.weight.tolist() == RIGHT
+    assert not warnings(caplog)
+
+
 def test_a_tenth_of_suspects_needs_no_like_in_the_training_set():
     records, judged = Records(20), torch.ones(20).index_fill(0, torch.arange(2), 0.0)
     distribution, what = Scripted(judged), seen()._replace(heads=torch.zeros(20, dtype=torch.long))
     what.losses.fill_(1.0)
+    what.usable.fill_(True)
     assert not Safety(distribution, records).judge(what, torch.ones(20)).stock
     distribution.weights = torch.ones(20).index_fill(0, torch.arange(3), 0.0)
     assert Safety(distribution, records).judge(what, torch.ones(20)).stock

@@ -121,7 +121,7 @@ class Evaluation:
         batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
         values = torch.stack(residuals(batch, output, COLUMNS, LABELS)).detach()
-        labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
+        labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) * batch["weight"] != 0
         finite = torch.isfinite(values)
         bad = (labelled & ~finite).any(0, keepdim=True)
         errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()

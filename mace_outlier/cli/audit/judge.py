@@ -11,7 +11,8 @@ import torch
 from ...data.shift import fit_shifts
 from ...results.files import AUDIT
 from ...run.about import plain, stamp
-from ...run.tables import identity
+from ...run.tables import identity, text_column
+from ...states import JUDGED, UNUSED
 from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
 from ...weights.remembered import remembered
@@ -50,14 +51,15 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     weight = np.select([bad, unknown], [0.0, 1.0], weighted.weight.numpy())
     table = {
         **identity(AUDIT, rows, metadata),
-        "times_seen": np.where(unknown, 0, 1),  # without labels there is nothing to be seen
-        "last_epoch": np.where(unknown, -1, 0),
+        "times_seen": np.ones(len(loss), dtype=np.int16),
+        "last_epoch": np.zeros(len(loss), dtype=np.int32),
         "weight": weight,
         "mean_weight": weight,
-        "zscore": np.select([bad, unknown], [np.nan, 0.0], weighted.zscore.numpy()),
+        "zscore": np.where(bad | unknown, np.nan, weighted.zscore.numpy()),
         "loss": np.where(bad, np.nan, loss),
         "energy_error_per_atom": energy_error,
         "force_rmse": force_rmse,
+        "state": text_column(unknown.astype(np.uint8), [JUDGED, UNUSED]),
     }
     return Verdict(table, distribution.describe()[0], shifts)
 
