@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.labels import RESIDUALS
 from ..results.files import TEXT, VALID, worst_first
 from ..results.reading import Results
+from ..results.whole_groups import KINDS, WholeGroup, whole_groups
 from ..states import UNUSED
 from .heads import Head, find_heads
 from .residuals import known_residuals
@@ -53,6 +54,8 @@ class Summary(NamedTuple):
     soft_share: float  # of the finite suspects: mean weight within SOFT; NaN: none, or weights are probabilities
     heads: list[Head]
     residuals: list[str]  # labels that configurations have a residual of
+    whole: list[WholeGroup]  # of the training set
+    since: bool  # whether it was noted since which epoch suspects are some
     examined: bool  # whether causes of suspects are known
     audit: bool  # of a trained model: one visit, no training
     folder: str  # that all files lie in, with its "/"; "": their paths are relative, or have none in common
@@ -117,6 +120,8 @@ def summarise(results: Results, below: float) -> Summary:
         soft_share=float(((means >= SOFT[0]) & (means <= SOFT[1])).mean()) if means.size else math.nan,
         heads=heads,
         residuals=known_residuals(table),
+        whole=whole_groups({name: table[name] for name in (*KINDS, "weight")}, visited & ~unused & ~validation),
+        since="suspect_since" in table,
         examined="cause" in table,
         audit=audit,
         folder=common_folder(table["source"].cat.categories),

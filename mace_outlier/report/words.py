@@ -2,6 +2,7 @@
 
 import math
 
+from ..results.judgement import UNDECIDED
 from .groups import Flag, Group, Groups
 from .heads import LOGNORMAL, MIXTURE
 from .judgements import how_many_right, judgements
@@ -15,10 +16,10 @@ MOST_WARNINGS = 8
 def headline(summary: Summary) -> str:
     """Say how many look wrong."""
     everyone = of_many(summary.rows, "configuration")
-    judged = [head.losses.wrong for head in summary.heads if head.losses.wrong]
+    judgements_of = [head.judgement for head in summary.heads]
     if not summary.suspects:
         every = f"every weight is {summary.below:g} or more"
-        if any(wrong.undecided for wrong in judged):
+        if any(own.found == UNDECIDED for own in judgements_of):
             return f"Undecided: some of {everyone} look wrong, but {every}."
         return f"None of {everyone} looks wrong: {every}."
     parts = " and ".join(
@@ -26,7 +27,7 @@ def headline(summary: Summary) -> str:
         for split, suspects, rows in summary.counts
     )
     verb = "looks wrong" if summary.suspects == 1 else "look wrong"
-    if any(wrong.many for wrong in judged):
+    if any(own.how and own.many for own in judgements_of):
         verb += ", if it isn't the others that are wrong"
     return f"{parts} {verb}: weight below {summary.below:g}."
 

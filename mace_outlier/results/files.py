@@ -23,7 +23,8 @@ WHOLE = ("frame", "n_atoms", "times_seen", "last_epoch")
 # (latest, in [0, 1]), mean_weight (moving average over epochs; validation: the weight), zscore (sigmas; NaN: not
 # judged), loss (unit of the base loss; NaN: labels or loss not finite, 0: nothing to judge by), energy_error_per_atom
 # (prediction - label, eV/atom), force_rmse (eV/A), and residuals of what else is trained, see `data.labels.RESIDUALS`:
-# those of the last visit in training, or of the last validation, NaN without a label
+# those of the last visit in training, or of the last validation, NaN without a label. Not in an audit: suspect_since
+# (epoch after which the weight fell below 1/2, and has been since; -1: it isn't)
 COLUMNS = (
     "head", "split", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight",
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",

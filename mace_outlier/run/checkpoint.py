@@ -10,7 +10,7 @@ from .options import LOSS_NAME
 if TYPE_CHECKING:
     from .training import RobustTraining
 
-STATE_FORMAT = 2  # of what a checkpoint holds; that of another one can't be continued
+STATE_FORMAT = 3  # of what a checkpoint holds; that of another one can't be continued
 
 
 def state_of(run: "RobustTraining") -> dict[str, Any]:

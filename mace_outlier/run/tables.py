@@ -40,7 +40,7 @@ def columns_of(split: Split) -> Columns:
     }
     # a loss of 0 says that there is nothing to judge by, whatever is predicted
     residuals = {name: np.where(values["loss"] != 0, values[name], nothing) for name in records.residual_names}
-    return columns | residuals | {"state": text_column(states, list(STATES))}
+    return columns | residuals | {"suspect_since": values["suspect_since"], "state": text_column(states, list(STATES))}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

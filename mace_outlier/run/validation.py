@@ -94,4 +94,5 @@ class Validation:
         weight = judged.weight.masked_fill(~seen.usable, 1.0)  # where there is nothing to judge by
         judged = judged._replace(weight=weight.masked_fill(bad, 0.0))
         self.records.observe(rows, losses, judged.weight, judged.zscore, list(errors))
+        self.records.note_suspects()
         return judged

@@ -1,6 +1,6 @@
 """What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (39 bytes each, 47 where stress is trained), whatever the number of epochs.
+Memory is O(N) for N training configurations (41 bytes each, 49 where stress is trained), whatever the number of epochs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +14,7 @@ from ..data.labels import ALWAYS, LABEL_OF, RESIDUALS
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
-NOT_IN_TABLE = ("head", "times_seen", "mean_weight", "by_property")
+NOT_IN_TABLE = ("head", "times_seen", "mean_weight", "suspect_since", "by_property")
 
 
 class Records:
@@ -25,8 +25,9 @@ class Records:
     last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit, see
     `data.labels.RESIDUALS`: of energies and forces, and of what else is trained; NaN without a label. There is one
     table, so that a step writes once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen`
-    (epochs), `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory) and
-    `by_property` (N, properties), weights of the labels of each property that labels are judged by.
+    (epochs), `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory),
+    `suspect_since` (epoch after which the weight fell below 1/2, and has been since; -1: it isn't) and `by_property`
+    (N, properties), weights of the labels of each property that labels are judged by.
 
     Args:
         size: N.
@@ -53,6 +54,7 @@ class Records:
         self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.uint8)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
+        self.suspect_since = torch.full((size,), -1, dtype=torch.int16, device=device)
         self.by_property = torch.ones(size, len(self.properties), dtype=torch.float32, device=device)
         self.epoch, self.steps, self.step = 0, 1, 0
 
@@ -137,6 +139,11 @@ class Records:
         self.times_seen += visited
         rate = visited / self.times_seen.clamp(1, MEMORY)
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
+
+    def note_suspects(self) -> None:
+        """Note, after the judgement of an epoch, since when the weights that are below 1/2 have been."""
+        low, since = self.weight < 0.5, self.suspect_since
+        self.suspect_since = torch.where(low, torch.where(since < 0, self.epoch, since), -1).to(since.dtype)
 
     def visited_weights(self, head: int) -> Tensor:
         """Weights of this epoch's visits to `head`."""

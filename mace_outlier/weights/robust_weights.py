@@ -11,7 +11,8 @@ from torch import Tensor
 from ..data.labels import RESIDUALS
 from ..data.metadata import Metadata
 from ..method.settings import Settings
-from ..results.in_words import populations
+from ..results.in_words import in_a_line
+from ..results.judgement import judgement_of
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
@@ -178,7 +179,10 @@ class RobustWeights:
         suspects = table[table.weight < 0.5]
         lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
         for head, of_head in enumerate(described):
-            lines.append((f"head {head}: " if len(described) > 1 else "") + populations(of_head))
+            here = (self.records.head == head) & (self.records.time >= 0)
+            weights, losses = (column[here].cpu().numpy() for column in (self.records.weight, self.records.loss))
+            line = in_a_line(of_head, judgement_of(of_head, weights, losses))
+            lines.append((f"head {head}: " if len(described) > 1 else "") + line)
         return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))
 
     def state_dict(self) -> dict[str, Any]:

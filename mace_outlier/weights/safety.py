@@ -80,6 +80,7 @@ class Safety:
         self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
         if judged is not None:
             self.records.judge(seen.usable & ~self._is_refused(seen.heads), *judged)
+        self.records.note_suspects()
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what describes the weights in use, see LossDistribution.describe, with "refused" where a fit was."""

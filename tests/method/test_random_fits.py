@@ -13,7 +13,8 @@ import pytest
 import torch
 from made_up_seen import remembered
 
-from mace_outlier.results.in_words import populations
+from mace_outlier.results.in_words import in_a_line
+from mace_outlier.results.judgement import judgement_of
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.safety import Safety
@@ -130,7 +131,7 @@ def fit(number: int) -> int:
                 usable & ~torch.isin(training.heads, torch.tensor([*safety.refused], dtype=torch.long)),
             )
         for described in safety.describe():
-            assert populations(described)
+            assert in_a_line(described, judgement_of(described, records.weight.numpy(), records.loss.numpy()))
         assert all(records.share_of_suspects(head) <= 0.5 for head in range(heads))
     if distribution.settled:
         judged = distribution.judge(others._replace(rows=torch.arange(few), size=few))
