@@ -56,6 +56,7 @@ class Summary(NamedTuple):
     residuals: list[str]  # labels that configurations have a residual of
     whole: list[WholeGroup]  # of the training set
     since: bool  # whether it was noted since which epoch suspects are some
+    new: int  # suspects of the training set that weren't before the last epoch
     examined: bool  # whether causes of suspects are known
     audit: bool  # of a trained model: one visit, no training
     folder: str  # that all files lie in, with its "/"; "": their paths are relative, or have none in common
@@ -122,10 +123,18 @@ def summarise(results: Results, below: float) -> Summary:
         residuals=known_residuals(table),
         whole=whole_groups({name: table[name] for name in (*KINDS, "weight")}, visited & ~unused & ~validation),
         since="suspect_since" in table,
+        new=_new(table, suspect & ~validation),
         examined="cause" in table,
         audit=audit,
         folder=common_folder(table["source"].cat.categories),
     )
+
+
+def _new(table: pandas.DataFrame, suspect: NDArray[np.bool_]) -> int:
+    """How many suspects (N,) are some since the last epoch only; 0 where there was one epoch, or nothing was noted."""
+    if "suspect_since" not in table or not (last := table["last_epoch"].max()) > 0:
+        return 0
+    return int((suspect & (table["suspect_since"] == last)).sum())
 
 
 def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:

@@ -59,6 +59,7 @@ def _persistence(summary: Summary) -> list[str]:
     sentences = []
     if persistent or recent:
         lately = f", {recent:,} only lately" if recent else ""
+        lately += f", {summary.new:,} not before the last epoch" if summary.new else ""
         sentences.append(
             f"{persistent:,} of {of_many(persistent + recent, 'suspect')} seen in several epochs had a low weight in "
             f"most of them (persistent: mean weight below {summary.below:g}){lately}."

@@ -106,9 +106,9 @@ class Logbook:
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more."""
         records = [split.records for split in self.splits]
-        weight, zscore, loss = (
-            np.concatenate([of_split.column(name).cpu().numpy() for of_split in records])
-            for name in ("weight", "zscore", "loss")
+        weight, zscore, loss, since = (
+            np.concatenate([getattr(of_split, name).cpu().numpy() for of_split in records])
+            for name in ("weight", "zscore", "loss", "suspect_since")
         )
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
@@ -120,7 +120,8 @@ class Logbook:
         suspects = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
-            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
+            epoch = f", since epoch {since[row]}" if since[row] >= 0 else ""
+            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma{epoch}")
         if self.prefix is not None:
             logging.info(f"All of them, with figures: mace_outlier report {self.prefix}")
 

@@ -8,7 +8,7 @@ from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UN
 from made_up_results import about_populations, made_up_populations, results_of, summarised
 
 from mace_outlier.report import columns, judgements, tiles, words
-from mace_outlier.report.groups import find_groups
+from mace_outlier.report.groups import Groups
 from mace_outlier.results.course import Course
 from mace_outlier.results.in_words import doubts_of, in_a_line
 from mace_outlier.results.judgement import judgement_of
@@ -141,7 +141,7 @@ def test_words_never_contradict_the_weights(seed):
     found = summarised(table, about)
     [head] = found.heads
     assert head.judgement == thought
-    shown = tiles.tiles_of(found, find_groups(results_of(table).table, found), None)
+    shown = tiles.tiles_of(found, Groups({}, [], 0.0), None)
     line, headline = in_a_line(entry, thought), words.headline(found)
     report = [*words.how_sure(found), *judgements.doubts(found), *(f"{tile.value} {tile.what}" for tile in shown)]
     for sentence in (line, *doubts_of(thought), *report):

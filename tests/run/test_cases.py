@@ -138,13 +138,18 @@ def test_a_batch_in_another_unit_is_found_and_log_and_report_agree(mace, capsys)
     assert xtb.wrong.any()
     assert suspects(xtb) <= set(xtb.frame[xtb.wrong])
     last = next(line for line in reversed(run.log.splitlines()) if "head: dft, ema_robust:" in line)
-    share = f"{100 * (dft.weight < 0.5).mean():.1f} % wrong"
-    assert share in last
+    number = f"{len(suspects(dft))} of {len(dft)} look"
+    assert f"{number} wrong ({100 * len(suspects(dft)) / len(dft):.1f} %)" in last
+    whole = f"config_type batch7 of head dft: {len(suspects(dft))} of {len(suspects(dft))} configurations have a weight"
+    assert run.log.count(whole) == 1  # when it happens
+    assert set(dft.suspect_since[dft.weight < 0.5]) <= {0, 1}
+    assert (dft.suspect_since[dft.weight >= 0.5] == -1).all()
     with within(mace.folder):
         main(["report", "results/t_run-1"])
         printed = capsys.readouterr().out
         main(["export", "results/t_run-1", "--suspects=s.xyz", "--trusted=t.xyz", "--repaired=r.xyz"])
-    assert "batch7" in printed
+    assert whole in " ".join(printed.split())
+    assert f"{len(suspects(dft))} of {len(dft)} training labels" in " ".join(printed.split())
     assert "Convert them to the unit of the others" in " ".join(printed.split())
     kcal = units.kcal / units.mol
     for frame in read(mace.folder / "r.xyz", ":"):

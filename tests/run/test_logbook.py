@@ -242,4 +242,4 @@ def test_a_group_of_which_nothing_is_trained_on_is_warned_of_once(caplog):
         (4, ["energy"]),
     ]
     assert book.table()["suspect_since"].tolist() == [1] * 4 + [-1] * 16
-    assert logged(caplog, book.log_summary)[2].startswith("Suspect: a.xyz frame 0, weight=0.000")
+    assert logged(caplog, book.log_summary)[2] == "Suspect: a.xyz frame 0, weight=0.000, z=1.00 sigma, since epoch 1"
