@@ -52,7 +52,7 @@ def share_found(entry: dict, weight: np.ndarray) -> dict[str, float]:
     wrong = read_wrong_labels(entry)
     if wrong is None:
         return {"share_found": float((weight < 0.5).mean()), "undecided": 0.0}
-    return {"share_found": wrong.share, "undecided": wrong.undecided}
+    return {"share_found": entry["share"], "undecided": wrong.undecided}
 
 
 def told_apart(weight: np.ndarray, bad: np.ndarray) -> dict[str, float]:

@@ -88,7 +88,7 @@ class SideBySide:
         self.device, self.model, self.size = torch.device(device), model.to(device), len(samples)
         split = PerConfigurationLoss(base, sys.modules["mace.modules.loss"])
         self.distribution = MixtureDistribution(warmup=100).to(self.device)
-        self.records = Records(len(samples), self.device, stress="stress" in split.labels)
+        self.records = Records(len(samples), self.device, labels=split.labels)
         self.weigher = Weigher(
             self.distribution, self.records, described(samples), Features(self.size, scalar_columns(model))
         )

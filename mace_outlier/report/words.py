@@ -2,6 +2,7 @@
 
 import math
 
+from ..results.judgement import UNDECIDED
 from ..states import GEOMETRY, LABEL, LOSS, MODEL
 from .groups import Flag, Group, Groups
 from .heads import LOGNORMAL, MIXTURE
@@ -25,12 +26,12 @@ OF_STATES = {
 def headline(summary: Summary) -> str:
     """Say how many look wrong."""
     everyone = of_many(summary.rows, "configuration")
-    judged = [head.losses.wrong for head in summary.heads if head.losses.wrong]
-    if summary.not_judged == summary.rows - summary.unseen > 0 and not judged:
+    judgements_of = [head.judgement for head in summary.heads]
+    if summary.not_judged == summary.rows - summary.unseen > 0 and not any(own.how for own in judgements_of):
         return f"No label was judged: the model is not finite, and was not when the first ones were to be. ({everyone})"
     if not summary.suspects:
         every = f"every weight is {summary.below:g} or more"
-        if any(wrong.undecided for wrong in judged):
+        if any(own.found == UNDECIDED for own in judgements_of):
             return f"Undecided: some of {everyone} look wrong, but {every}."
         return f"None of {everyone} looks wrong: {every}."
     parts = " and ".join(
@@ -38,7 +39,7 @@ def headline(summary: Summary) -> str:
         for split, suspects, rows in summary.counts
     )
     verb = "looks wrong" if summary.suspects == 1 else "look wrong"
-    if any(wrong.many for wrong in judged):
+    if any(own.how and own.many for own in judgements_of):
         verb += ", if it isn't the others that are wrong"
     return f"{parts} {verb}: weight below {summary.below:g}."
 
@@ -58,6 +59,12 @@ def how_sure(summary: Summary) -> list[str]:
     if summary.unseen:
         verb = "was" if summary.unseen == 1 else "were"
         sentences.append(f"{of_many(summary.unseen, 'configuration')} {verb} never visited: nothing is known of them.")
+    if summary.unused:
+        verb = "was" if summary.unused == 1 else "were"
+        sentences.append(
+            f"{of_many(summary.unused, 'configuration')} {verb} not judged, nor trained on: weight 0 in their file, or "
+            "no label."
+        )
     return sentences
 
 
@@ -67,6 +74,7 @@ def _persistence(summary: Summary) -> list[str]:
     sentences = []
     if persistent or recent:
         lately = f", {recent:,} only lately" if recent else ""
+        lately += f", {summary.new:,} not before the last epoch" if summary.new else ""
         sentences.append(
             f"{persistent:,} of {of_many(persistent + recent, 'suspect')} seen in several epochs had a low weight in "
             f"most of them (persistent: mean weight below {summary.below:g}){lately}."

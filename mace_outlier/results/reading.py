@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 
 from ..states import with_states
-from .files import COLUMNS, FILES, OPTIONAL_COLUMNS, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
+from .files import COLUMNS, FILES, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
 
 
 class ResultsError(ValueError):
@@ -83,5 +83,6 @@ def _read_table(path: Path) -> pandas.DataFrame:
         return pandas.read_parquet(path)
     # a config_type may be called "NA" or "001": text stays as it is
     types: dict[str, Any] = dict.fromkeys((*TEXT, *OPTIONAL_TEXT), str) | dict.fromkeys(WHOLE, np.int64)
-    numbers = {name: [""] for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name not in TEXT}
+    columns = pandas.read_csv(path, nrows=0).columns
+    numbers = {name: [""] for name in columns if types.get(name) is not str}
     return pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)

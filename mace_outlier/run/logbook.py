@@ -16,7 +16,9 @@ from ..causes.cause import Cause
 from ..faults import faults_logged
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
-from ..results.in_words import populations
+from ..results.in_words import in_a_line
+from ..results.judgement import Judgement, judgement_of
+from ..results.whole_groups import whole_groups
 from ..states import SET_ASIDE, STATES
 from ..weights.features import Features
 from . import sample
@@ -24,7 +26,7 @@ from .about import plain, stamp
 from .causes import cause_columns, causes_of, in_another_order, in_words
 from .fit_in_log import warn_of_doubts
 from .options import LOSS_NAME, Options
-from .tables import Columns, Split, columns_of, joined
+from .tables import Columns, Split, columns_of, identity, joined
 
 SUSPECTS_IN_SUMMARY = 5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -56,6 +58,7 @@ class Logbook:
         self.arguments, self.wandb, self.reading = arguments or {}, wandb, reading or {}
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
+        self._told: set[tuple[str, ...]] = set()  # whole groups that were warned of
         self.causes: Columns = {}  # of the suspects, once they were examined
 
     def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
@@ -70,12 +73,14 @@ class Logbook:
                 continue
             head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(weights)
             mean, share = summary["mean_weight"], summary["share_below_half"]
+            judgement = self.judgement(of_head)
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
-                f"share_below_0.5={100 * share:5.2f} %, {populations(of_head)}"
+                f"share_below_0.5={100 * share:5.2f} %, {in_a_line(of_head, judgement)}"
             )
             place = {"epoch": epoch, "head": head, "stage": stage, "location": mu, "scale": sigma}
-            self.history.append(place | summary)
+            believed = [own.name for own in judgement.how.believed] if judgement.how else []
+            self.history.append(place | summary | {"suspects": judgement.suspects, "believed": believed})
             values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
             metrics |= {f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()}
             if self.wandb:
@@ -83,13 +88,31 @@ class Logbook:
                 metrics[f"{LOSS_NAME}/{head}/weights"] = sys.modules["wandb"].Histogram(np_histogram=histogram)
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
+        self._warn_of_whole_groups()
+
+    def judgement(self, of_head: dict[str, Any]) -> Judgement:
+        """What is thought of the training labels of a head, by its entry of LossDistribution.describe."""
+        rows, records = self.splits[0].provenance, self.splits[0].records
+        here = (records.time >= 0) & (records.head == rows.heads.index(of_head["head"]))
+        weights, codes = (column[here].cpu().numpy() for column in (records.weight, records.codes))
+        return judgement_of(of_head, weights, np.array(STATES)[codes], self.history)
+
+    def _warn_of_whole_groups(self) -> None:
+        """Name groups of which next to nothing is trained on, each once."""
+        training = self.splits[0]
+        columns = identity(training.name, training.provenance, training.metadata)
+        columns["weight"] = training.records.weight.cpu().numpy()
+        for group in whole_groups(columns, (training.records.time >= 0).cpu().numpy()):
+            if group[:3] not in self._told:
+                logging.warning(group.in_words)
+            self._told.add(group[:3])
 
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more."""
         records = [split.records for split in self.splits]
-        weight, zscore, codes = (
-            np.concatenate([own.cpu().numpy() for own in columns])
-            for columns in zip(*((own.weight, own.zscore, own.codes) for own in records), strict=True)
+        weight, zscore, since, codes = (
+            np.concatenate([getattr(of_split, name).cpu().numpy() for of_split in records])
+            for name in ("weight", "zscore", "suspect_since", "codes")
         )
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
@@ -97,11 +120,12 @@ class Logbook:
             + "".join(f", {number} x {STATES[code]}" for code, number in sorted(Counter(codes[codes > 0]).items()))
         )
         for of_head in self.distribution:
-            warn_of_doubts(of_head)
+            warn_of_doubts(of_head["head"], self.judgement(of_head))
         suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, [STATES.index(state) for state in SET_ASIDE]))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
-            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
+            epoch = f", since epoch {since[row]}" if since[row] >= 0 else ""
+            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma{epoch}")
         if self.prefix is not None:
             logging.info(f"All of them, with figures: mace_outlier report {self.prefix}")
 

@@ -8,7 +8,7 @@ import torch
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..results.files import TRAIN
-from ..states import SET_ASIDE, STATES
+from ..states import JUDGED, MODEL, STATES, UNUSED
 from ..weights.records import Records
 
 Columns = dict[str, Any]
@@ -28,22 +28,21 @@ def columns_of(split: Split) -> Columns:
     rows, records, training = split.provenance, split.records, split.name == TRAIN
     state = records.state_dict().items()
     values = {name: values.cpu().numpy() for name, values in state if isinstance(values, torch.Tensor)}
-    codes, judged = records.codes.cpu().numpy(), np.isfinite(values["loss"])
-    aside = np.isin(codes, [STATES.index(name) for name in SET_ASIDE])
+    codes = records.codes.cpu().numpy()
+    states = np.array(STATES)[codes]
     last_epoch = np.floor(values["time"]).astype(np.int32)
+    nothing = np.float32(np.nan)
     columns = {
         **identity(split.name, rows, split.metadata),
         "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
         "last_epoch": last_epoch,
         "weight": values["weight"],
         "mean_weight": values["mean_weight"] if training else values["weight"],
-        "zscore": np.where(aside, np.float32(np.nan), values["zscore"]),
-        "loss": np.where(judged, values["loss"], np.float32(np.nan)),
-        "energy_error_per_atom": values["energy_error"],
-        "force_rmse": values["force_rmse"],
+        "zscore": np.where(np.isin(states, (JUDGED, MODEL)), values["zscore"], nothing),
+        "loss": np.where(np.isfinite(values["loss"]), values["loss"], nothing),
     }
-    columns |= {name: values[name] for name in records.residual_names[2:]}
-    return columns | {"state": text_column(codes, list(STATES))}
+    residuals = {name: np.where(states != UNUSED, values[name], nothing) for name in records.residual_names}
+    return columns | residuals | {"suspect_since": values["suspect_since"], "state": text_column(codes, list(STATES))}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

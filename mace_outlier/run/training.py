@@ -102,10 +102,10 @@ class RobustTraining:
         `fault_of`: of what samples the model can predict nothing, see NumberedDataset.
         """
         self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
-        heads, with_column = provenance.heads, [name in self.labels for name in ("stress", "virials")]
+        heads, labels = provenance.heads, self.labels
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
-        self.records = Records(len(provenance), device, provenance.head, *with_column)
-        others = Records(len(rows), device, rows.head, *with_column)
+        self.records = Records(len(provenance), device, provenance.head, labels)
+        others = Records(len(rows), device, rows.head, labels)
         self.validation = Validation(rows, described, others)
         judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
         self.features = Features(len(provenance), scalars) if judged else None

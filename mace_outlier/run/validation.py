@@ -114,7 +114,9 @@ class Validation:
         residuals, times = dict(zip(names, errors, strict=True)), torch.zeros_like(losses)  # one model saw them all
         seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
         judged = loss.safety.judge(seen, last=self.records.weight[rows].to(losses.dtype))
-        judged = judged._replace(weight=judged.weight.masked_fill(bad, 0.0))
+        weight = judged.weight.masked_fill(~seen.usable, 1.0)  # where there is nothing to judge by
+        judged = judged._replace(weight=weight.masked_fill(bad, 0.0))
         self.records.observe(rows, losses, judged.weight, judged.zscore, list(errors))
         self.records.end_epoch()
+        self.records.note_suspects()
         return judged

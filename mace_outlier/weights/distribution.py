@@ -37,7 +37,7 @@ class Remembered(NamedTuple):
 
     losses: Tensor  # (N,)
     heads: Tensor  # (N,) integer
-    usable: Tensor  # (N,) boolean: finite, and seen
+    usable: Tensor  # (N,) boolean: seen, and with a finite loss above 0
     seen: Seen  # what else, on the host
     rows: Tensor | None = None  # (N,) of a validation set of `size` configurations
     size: int = 0

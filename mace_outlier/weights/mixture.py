@@ -148,7 +148,7 @@ def _untouched(seen: Remembered) -> Weighted:
 
 def _latest(seen: Remembered) -> np.ndarray:
     """Which configurations (N,) were usable in the latest epoch."""
-    usable, epochs = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.seen.times)
+    usable, epochs = seen.usable.cpu().numpy(), np.floor(seen.seen.times)
     return usable & (epochs == epochs[usable].max()) if usable.any() else usable
 
 

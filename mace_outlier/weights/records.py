@@ -1,40 +1,40 @@
 """What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (40 bytes each, 48 where stress is trained), whatever the number of epochs.
+Memory is O(N) for N training configurations (42 bytes each, 50 where stress is trained), whatever the number of epochs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF, LABEL_OF
-from ..states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, STATES
+from ..data.labels import ALWAYS, LABEL_OF, RESIDUALS
+from ..states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, SET_ASIDE, STATES, UNUSED
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
-NOT_IN_TABLE = ("times_seen", "mean_weight", "by_property")
+NOT_IN_TABLE = ("times_seen", "mean_weight", "suspect_since", "by_property")
 
 
 class Records:
     """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
 
     Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
-    (unit of the base loss; not finite: see `codes`), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
-    last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
-    `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where they are trained,
-    `stress_rmse` (eV/A^3) and `virials_rmse` (eV/atom); NaN without a label. There is one table, so that a step writes
-    once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
-    over the first MEMORY epochs, then an exponential moving average of that memory) and `by_property` (N, residuals),
-    weights of the labels of each property. `not_finite_since`: the epoch since which the model has been finite for no
-    configuration of a head, by head.
+    (unit of the base loss; not finite, or 0: see `codes`), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the last
+    visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit, see
+    `data.labels.RESIDUALS`: of energies and forces, and of what else is trained; NaN without a label. There is one
+    table, so that a step writes once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen`
+    (epochs), `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory),
+    `suspect_since` (epoch after which the weight fell below 1/2, and has been since; -1: it isn't) and `by_property`
+    (N, properties), weights of the labels of each property that labels are judged by. `not_finite_since`: the epoch
+    since which the model has been finite for no configuration of a head, by head.
 
     Args:
         size: N.
         heads: (N,) which head each is of; None: there is one.
-        stress, virials: whether there is a column for it.
+        labels: that are trained; beside energy and forces, each has a column.
     """
 
     UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(LABEL_OF, torch.nan)
@@ -44,17 +44,20 @@ class Records:
         size: int,
         device: torch.device | str = "cpu",
         heads: np.ndarray | Sequence[int] | None = None,
-        stress: bool = False,
-        virials: bool = False,
+        labels: Iterable[str] = (),
     ) -> None:
-        left_out = {"stress_rmse": not stress, "virials_rmse": not virials}
-        self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
+        left_out = RESIDUALS.keys() - {*ALWAYS, *labels}
+        self.columns = tuple(name for name in self.UNSEEN if LABEL_OF.get(name) not in left_out)
+        self.properties = [
+            name for name in (LABEL_OF[column] for column in self.residual_names) if RESIDUALS[name].judged
+        ]
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
         self.table = unseen.repeat(size, 1)
         self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.int16)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
-        self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
+        self.suspect_since = torch.full((size,), -1, dtype=torch.int16, device=device)
+        self.by_property = torch.ones(size, len(self.properties), dtype=torch.float32, device=device)
         self.not_finite_since: dict[int, int] = {}
         self.epoch, self.steps, self.step = 0, 1, 0
         stays = [name not in ("loss", "time") for name in self.columns]  # where a loss is not finite
@@ -107,6 +110,7 @@ class Records:
         NaN: a label was not       -inf: the geometry is impossible       inf: the loss itself, or the whole model
         """
         codes = torch.full_like(self.loss, STATES.index(JUDGED), dtype=torch.uint8)
+        codes[(self.loss == 0) & (self.time >= 0)] = STATES.index(UNUSED)
         codes[self.loss.isnan()] = STATES.index(LABEL)
         codes[self.loss == -torch.inf] = STATES.index(GEOMETRY)
         codes[self.loss == torch.inf] = STATES.index(LOSS)
@@ -124,19 +128,15 @@ class Records:
         """
         columns = [(self.weight, bounded(weights)), (self.zscore, zscores)]
         for name, of_property in (by_property or {}).items():
-            if name in COLUMN_OF:
-                place = self.residual_names.index(COLUMN_OF[name])
-                columns.append((self.by_property[:, place], bounded(of_property)))
+            if name in self.properties:
+                columns.append((self.by_property[:, self.properties.index(name)], bounded(of_property)))
         for column, values in columns:
             column.copy_(torch.where(which, values.to(column.dtype), column))
 
     def factors(self, ids: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
         """Squared weights (B,) of each label of the configurations `ids`; that of all where it has none of its own."""
         factors, squares = dict.fromkeys(labels, self.weight[ids].square()), self.by_property[ids].square()
-        for place, column in enumerate(self.residual_names):
-            if LABEL_OF[column] in factors:
-                factors[LABEL_OF[column]] = squares[:, place]
-        return factors
+        return factors | {name: squares[:, k] for k, name in enumerate(self.properties) if name in factors}
 
     def share_of_suspects(self, head: int) -> float:
         """Share of the configurations of a head, of those that can be judged, with a weight below 1/2."""
@@ -185,10 +185,15 @@ class Records:
             elif finite.any():
                 self.not_finite_since.pop(head, None)
         codes = self.codes
-        aside = (codes != STATES.index(JUDGED)) & (codes != STATES.index(MODEL))
+        aside = torch.stack([codes == STATES.index(state) for state in SET_ASIDE]).any(0)
         self.weight.masked_fill_(aside, 0.0)
         self.zscore.masked_fill_(aside, 0.0)
         self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
+
+    def note_suspects(self) -> None:
+        """Note, after the judgement of an epoch, since when the weights that are below 1/2 have been."""
+        low, since = self.weight < 0.5, self.suspect_since
+        self.suspect_since = torch.where(low, torch.where(since < 0, self.epoch, since), -1).to(since.dtype)
 
     def visited_weights(self, head: int) -> Tensor:
         """Weights of this epoch's visits to `head`."""

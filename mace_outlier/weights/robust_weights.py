@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF
+from ..data.labels import RESIDUALS
 from ..data.metadata import Metadata
 from ..method.settings import Settings
-from ..results.in_words import populations
+from ..results.in_words import in_a_line
+from ..results.judgement import judgement_of
+from ..states import STATES
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
@@ -76,7 +78,7 @@ class RobustWeights:
         place = torch.device(device)
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
-        self.records, self.features = Records(size, place, heads, stress=True, virials=True), Features(size)
+        self.records, self.features = Records(size, place, heads, ARGUMENTS.values()), Features(size)
         distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
         if label_forces is not None:
@@ -167,7 +169,7 @@ class RobustWeights:
         columns = {name: self.records.column(name).cpu().numpy() for name in ("weight", "zscore", "loss")}
         columns["loss"] = np.where(np.isfinite(columns["loss"]), columns["loss"], np.nan)
         for argument, label in ARGUMENTS.items():
-            errors = self.records.column(COLUMN_OF[label]).cpu().numpy()
+            errors = self.records.column(RESIDUALS[label].column).cpu().numpy()
             columns |= {} if np.isnan(errors).all() else {argument: errors}
         columns["times_seen"] = self.records.times_seen.cpu().numpy()
         table = pandas.DataFrame(columns, index=None if ids is None else pandas.Index(ids, name="id"))
@@ -179,7 +181,10 @@ class RobustWeights:
         suspects = table[table.weight < 0.5]
         lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
         for head, of_head in enumerate(described):
-            lines.append((f"head {head}: " if len(described) > 1 else "") + populations(of_head))
+            here = (self.records.head == head) & (self.records.time >= 0)
+            weights, codes = (column[here].cpu().numpy() for column in (self.records.weight, self.records.codes))
+            line = in_a_line(of_head, judgement_of(of_head, weights, np.array(STATES)[codes]))
+            lines.append((f"head {head}: " if len(described) > 1 else "") + line)
         return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))
 
     def state_dict(self) -> dict[str, Any]:

@@ -58,14 +58,14 @@ class Safety:
 
     def refit(self, seen: Remembered) -> None:
         """Fit to what was seen in an epoch, and weigh by what is not refused; never raises. Waits for the device."""
-        state, judgeable = self.distribution.state_dict(), seen.usable & (seen.losses > 0)
+        state = self.distribution.state_dict()
         judged: Weighted | None = None
         refused: dict[int, str] = {}
         described: list[dict[str, Any]] = []
         try:
             self._described = self._described or self.distribution.describe()
             judged = self.distribution.refit(seen)
-            refused = {} if judged is None else self._faults(judged, seen.heads, judgeable)
+            refused = {} if judged is None else self._faults(judged, seen.heads, seen.usable)
             described = self.distribution.describe()
         except Exception as error:
             log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
@@ -79,7 +79,8 @@ class Safety:
         self.refused = refused
         self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
         if judged is not None:
-            self.records.judge(judgeable & ~self._is_refused(seen.heads), *judged)
+            self.records.judge(seen.usable & ~self._is_refused(seen.heads), *judged)
+        self.records.note_suspects()
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what describes the weights in use, see LossDistribution.describe.
@@ -135,9 +136,9 @@ class Safety:
 
     # --- details -----------------------------------------------------------------------------------------------------
 
-    def _faults(self, judged: Weighted, heads: Tensor, judgeable: Tensor) -> dict[int, str]:
+    def _faults(self, judged: Weighted, heads: Tensor, usable: Tensor) -> dict[int, str]:
         """Why a fit must not be acted on, by head; those in order are not in it."""
-        of_heads = [judgeable & (heads == head) for head in range(len(self.heads))]
+        of_heads = [usable & (heads == head) for head in range(len(self.heads))]
         faults = [fault_of_fit(judged.weight[of_head], judged.zscore[of_head]) for of_head in of_heads]
         return {head: fault for head, fault in enumerate(faults) if fault}
 

@@ -167,12 +167,15 @@ def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
     frames[6].arrays["REF_forces"][0, 0] = np.inf
     frames[7].arrays["REF_forces"][0, 0] = 1e7
     frames[8].arrays["REF_forces"] *= -3
+    frames[9].info |= {"config_weight": 0, "REF_energy": -999.0}
+    frames[10].info |= {"config_energy_weight": 0, "REF_energy": -999.0}
     write(tmp_path / "data.xyz", frames)
     table = audit(tmp_path, model).table
-    assert np.isnan(table.energy_error_per_atom[[1, 4, 5]]).all()
-    assert np.isnan(table.force_rmse[[2, 4, 6]]).all()
-    assert table.times_seen.tolist() == [int(i != 4) for i in range(40)]
-    assert table.weight[4] == 1
+    assert np.isnan(table.energy_error_per_atom[[1, 4, 5, 9, 10]]).all()
+    assert np.isnan(table.force_rmse[[2, 4, 6, 9]]).all()
+    assert table.index[table.state == "nothing to judge by"].tolist() == [4, 9]
+    assert table.index[table.zscore.isna()].tolist() == [4, 5, 6, 9]
+    assert (table.weight[[4, 9, 10]] == 1).all()
     assert (table.weight[[5, 6]] == 0).all()
     assert table.index[table.loss.isna()].tolist() == [5, 6]
     assert table.weight[7] < 1e-6

@@ -72,7 +72,8 @@ def test_labels_that_are_missing_or_not_finite():
     scores.nonfinite[3], scores.energy_error[3] = True, np.nan
     table = judged(scores).table
     assert table["weight"][1] > 0.5
-    assert (table["weight"][2], table["times_seen"][2]) == (1.0, 0)
+    assert (table["weight"][2], table["state"][2]) == (1.0, "nothing to judge by")
+    assert np.isnan(table["zscore"]).tolist() == [row in (2, 3) for row in range(300)]
     assert (table["weight"][3], table["times_seen"][3]) == (0.0, 1)
     assert table["weight"][5] < 0.5
     assert np.isnan(table["loss"]).tolist() == [row == 3 for row in range(300)]

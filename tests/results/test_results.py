@@ -34,11 +34,11 @@ def table(rows=10, **changes):
 def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     monkeypatch.setattr(files, "LARGEST_CSV", largest)
     loss = np.array([np.nan, np.inf, 1e-30, 1e38, *np.random.default_rng(0).random(6)], dtype=np.float32)
-    written = table(loss=loss, stress_rmse=loss[::-1])
+    written = table(loss=loss, dipole_rmse=loss[::-1])
     path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
     assert path.suffix == (".csv" if largest > 10 else ".parquet")
     read = read_results(tmp_path / "deep")
-    assert list(read.table.columns) == list(written)
+    assert list(read.table.columns) == [*written, "state"]
     for name, values in written.items():
         if name in TEXT:
             assert read.table[name].tolist() == list(values)

@@ -120,7 +120,7 @@ def test_wrong_labels_are_found_and_the_validation_set_is_weighed_alike(spoilt):
     flags = ["--loss=ema_robust", "--energy_weight=100", "--forces_weight=1"]
     run = spoilt.train("two", *flags, "--max_num_epochs=10", "--valid_batch_size=7")
     assert "distribution: mixture" in run.log
-    assert "33.3 % wrong: energies of 33." in run.log
+    assert "40 of 120 look wrong (33.3 %): energies off by" in run.log
     assert "too high" in run.log
     robust, stock, weight = run.validations[-1]
     assert robust < 0.2 * stock
@@ -144,7 +144,7 @@ def test_wrong_energies_leave_the_forces_their_say_if_asked(mace):
     write_xyz(mace.folder, train, valid)
     flags = ["--loss=ema_robust", "--energy_weight=1", "--forces_weight=1000"]
     whole = mace.train("whole", *flags, "--max_num_epochs=6")
-    assert "33.3 % wrong: energies of 33." in whole.log
+    assert "40 of 120 look wrong (33.3 %): energies off by" in whole.log
     parts = mace.train("parts", *flags, "--ema_robust_scope=property", "--max_num_epochs=6")
     assert "scope: property" in parts.log
     assert forces_rmse(parts) < forces_rmse(whole)  # of the training set: a third of it was not fitted
@@ -243,7 +243,7 @@ def test_a_restart_judges_as_the_uninterrupted_run(mace, scope):
     whole = mace.train("whole", *flags, "--max_num_epochs=7")
     mace.train("parts", *flags, "--max_num_epochs=5")
     parts = mace.train("parts", *flags, "--max_num_epochs=6", "--restart_latest")
-    assert "share_below_0.5=33.33 %, 33.3 % wrong: energies" in parts.log
+    assert "share_below_0.5=33.33 %, 40 of 120 look wrong (33.3 %): energies" in parts.log
     same(parts.parameters, whole.parameters, rtol=1e-6, atol=1e-9)
     judge, reference = (run.state["statistics"]["stage_one"]["judges"][0] for run in (parts, whole))
     for kind in ("values", "epochs"):

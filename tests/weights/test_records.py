@@ -34,7 +34,7 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.weight.tolist() == [1.0, 1.0, 0.25, 0.75]
     assert records.zscore.tolist() == [0.0, 0.0, 3.0, 1.0]
     assert records.column("force_rmse")[2:].tolist() == pytest.approx([0.3, 0.5])
-    assert records.column("energy_error")[2:].tolist() == pytest.approx([0.1, 0.2])
+    assert records.column("energy_error_per_atom")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
     summary = summarise(records.visited_weights(1))
     assert (summary["visited"], summary["mean_weight"], summary["share_below_half"]) == (2, 0.5, 0.5)
@@ -55,9 +55,23 @@ def test_the_mean_weight_is_a_mean_first_and_forgets_later():
     assert records.times_seen.tolist() == [0, len(weights)]
 
 
+def test_since_when_a_weight_is_low_is_noted_and_forgotten_when_it_is_not():
+    records, again = Records(3), Records(3)
+    for epoch, weights in enumerate([[0.1, 0.9, 0.9], [0.1, 0.2, 0.9], [0.1, 0.9, 0.3], [0.4, 0.9, 0.3]]):
+        records.epoch = epoch
+        observe(records, [0, 1, 2], [1.0] * 3, weights)
+        records.note_suspects()
+        if epoch == 2:  # a restart, which trains an epoch again
+            again.load_state_dict(records.state_dict())
+            records.note_suspects()
+    again.epoch = 3
+    again.note_suspects()
+    assert records.suspect_since.tolist() == again.suspect_since.tolist() == [0, -1, 2]
+
+
 def test_merged_records_are_those_of_one_process():
     """Two ranks see other configurations; rank 1 repeats one of rank 0's; configuration 5 was seen the epoch before."""
-    one, *ranks = (Records(6, stress=True) for _ in range(3))
+    one, *ranks = (Records(6, labels=["stress"]) for _ in range(3))
     for records in (one, *ranks):
         observe(records, [5], [9.0], [0.9], [0.5], [[1.0], [2.0], [3.0]])
         records.end_epoch()
@@ -111,7 +125,7 @@ def test_state_goes_round_and_is_checked_before_it_is_taken():
 
 
 def test_records_of_a_loss_without_stress_are_continued_by_one_with():
-    records, other = Records(3), Records(3, stress=True)
+    records, other = Records(3), Records(3, labels=["stress"])
     observe(records, [1], [7.0], residuals=[[1.0], [2.0]])
     other.load_state_dict(records.state_dict())
     assert other.loss.tolist() == [0.0, 7.0, 0.0]
@@ -121,9 +135,9 @@ def test_records_of_a_loss_without_stress_are_continued_by_one_with():
     assert records.loss.tolist() == [0.0, 7.0, 0.0]
 
 
-def test_two_million_configurations_take_less_than_80_megabytes():
+def test_two_million_configurations_take_less_than_84_megabytes():
     columns = [value for value in Records(2_000_000).state_dict().values() if isinstance(value, torch.Tensor)]
-    assert sum(value.numel() * value.element_size() for value in columns) <= 80e6
+    assert sum(value.numel() * value.element_size() for value in columns) <= 84e6
 
 
 # --- data sets -------------------------------------------------------------------------------------------------------

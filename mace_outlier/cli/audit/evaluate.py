@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 from ...data.dataset import nonfinite_labels
+from ...data.labels import RESIDUALS
 from ...data.metadata import Metadata
 from ...data.provenance import Part, Provenance, by_file_name
 from ...data.sources import find_source
@@ -25,6 +26,7 @@ from ...states import GEOMETRY, JUDGED, LABEL, LOSS, STATES
 from ...weights.features import Features
 
 LABELS = ("energy", "forces")
+COLUMNS = tuple(RESIDUALS[label].column for label in LABELS)
 MOST_FEATURES = 100_000  # all: nothing is known of them before the last batch
 
 
@@ -131,15 +133,15 @@ class Evaluation:
         """Energy error (eV/atom), force RMSE (eV/A), state (place in STATES), two weights (5, B); and features."""
         batch = self.predictor.batch(samples).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
-        errors = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
-        weights = torch.stack((batch["energy_weight"], batch["forces_weight"]))
+        errors = torch.stack(residuals(batch, output, COLUMNS, LABELS)).detach()
+        weights = torch.stack((batch["energy_weight"], batch["forces_weight"])) * batch["weight"]
         labelled, finite = weights != 0, torch.isfinite(errors)
         codes = torch.zeros(len(samples), device=errors.device)
         codes[(labelled & ~finite).any(0)] = STATES.index(LOSS)
         codes[[bool(nonfinite_labels(sample, LABELS)) for sample in samples]] = STATES.index(LABEL)
         codes[[bool(fault_of(sample)) for sample in samples]] = STATES.index(GEOMETRY)
         errors = errors.masked_fill(~labelled | (codes != 0), torch.nan)  # as in a training, all of a configuration
-        values = torch.cat((errors, codes[None], weights * batch["weight"])).cpu().double().numpy()
+        values = torch.cat((errors, codes[None], weights)).cpu().double().numpy()
         return values, self.features.measure(batch, output).cpu()
 
 
