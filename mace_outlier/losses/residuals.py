@@ -22,23 +22,25 @@ def residuals(
     n: atoms of the configuration, for what RESIDUALS has per atom; units are there as well. NaN where the model is not
     trained on that label (not in `labels`), and where `ids` says that a configuration lacks it.
     """
-    return [_column(ref, pred, LABEL_OF[column], labels, ids) for column in columns]
+    atoms = ref["ptr"].diff()
+    return [_column(ref, pred, LABEL_OF[column], labels, ids, atoms) for column in columns]
 
 
-def _column(ref: Any, pred: dict[str, Tensor], label: str, labels: Sequence[str], ids: Ids | None) -> Tensor:
+def _column(
+    ref: Any, pred: dict[str, Tensor], label: str, labels: Sequence[str], ids: Ids | None, atoms: Tensor
+) -> Tensor:
     if label not in labels:
         return torch.full_like(ref["weight"], torch.nan)
-    values = _size(pred[label] - ref[label].view_as(pred[label]), ref)
+    values = _size(pred[label] - ref[label].view_as(pred[label]), ref, atoms)
     if RESIDUALS[label].per_atom:
-        values = values / ref["ptr"].diff()
+        values = values / atoms
     if ids is not None and ids.absent is not None:
         values = values.masked_fill(ids.absent[:, tuple(LABELS).index(label)], torch.nan)
     return values
 
 
-def _size(difference: Tensor, ref: Any) -> Tensor:
+def _size(difference: Tensor, ref: Any, atoms: Tensor) -> Tensor:
     """The difference of scalars (B,) itself, the root mean square of others, (B, ...) or (N, 3)."""
-    atoms = ref["ptr"].diff()
     if difference.dim() == 1:
         return difference
     if len(difference) == len(atoms):

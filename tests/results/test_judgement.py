@@ -13,6 +13,7 @@ from mace_outlier.results.course import Course
 from mace_outlier.results.in_words import doubts_of, in_a_line
 from mace_outlier.results.judgement import judgement_of
 from mace_outlier.results.whole_groups import whole_groups
+from mace_outlier.states import with_states
 
 # --- in which epochs -------------------------------------------------------------------------------------------------
 
@@ -137,7 +138,7 @@ def test_words_never_contradict_the_weights(seed):
     [entry] = about["distribution"]
     low, judged = table["weight"] < 0.5, table["loss"] > 0
     suspects, finite = int(low.sum()), int((low & judged).sum())
-    thought = judgement_of(entry, table["weight"].to_numpy(), table["state"].to_numpy(), about["history"])
+    thought = judgement_of(entry, table["weight"].to_numpy(), with_states(table)["state"].to_numpy(), about["history"])
     found = summarised(table, about)
     [head] = found.heads
     assert head.judgement == thought
