@@ -1,4 +1,4 @@
-"""What the log says of a head's labels: at the start of a run, and at its end."""
+"""What the log says of a head's labels: at the start of a run, after its epochs, and at its end."""
 
 import logging
 from collections.abc import Sequence
@@ -8,12 +8,26 @@ import numpy as np
 from ..method.settings import Settings
 from ..results.in_words import doubts_of
 from ..results.judgement import Judgement
+from ..results.whole_groups import SMALLEST, whole_groups
+from .tables import Split, identity
 
 
 def warn_of_doubts(head: str, judgement: Judgement) -> None:
     """Say why the labels of a head want a look, if they do."""
     for doubt in doubts_of(judgement):
         logging.warning(f"head {head}: {doubt}")
+
+
+def warn_of_whole_groups(training: Split, told: set[tuple[str, ...]]) -> None:
+    """Name groups of which next to nothing is trained on, unless they were `told`, and note them there."""
+    records, weight = training.records, training.records.weight.cpu().numpy()
+    if (weight < 0.5).sum() < SMALLEST:
+        return
+    columns = identity(training.name, training.provenance, training.metadata) | {"weight": weight}
+    for group in whole_groups(columns, (records.time >= 0).cpu().numpy()):
+        if group[:3] not in told:
+            logging.warning(group.in_words)
+        told.add(group[:3])
 
 
 def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:

@@ -17,16 +17,15 @@ from ..faults import faults_logged
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import in_a_line
-from ..results.judgement import Judgement, judgement_of
-from ..results.whole_groups import whole_groups
+from ..results.judgement import judgement_of
 from ..states import SET_ASIDE, STATES
 from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
 from .causes import cause_columns, causes_of, in_another_order, in_words
-from .fit_in_log import warn_of_doubts
+from .fit_in_log import warn_of_doubts, warn_of_whole_groups
 from .options import LOSS_NAME, Options
-from .tables import Columns, Split, columns_of, identity, joined
+from .tables import Columns, Split, columns_of, joined
 
 SUSPECTS_IN_SUMMARY = 5
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -73,7 +72,7 @@ class Logbook:
                 continue
             head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(weights)
             mean, share = summary["mean_weight"], summary["share_below_half"]
-            judgement = self.judgement(of_head)
+            judgement = judgement_of(of_head, *records.known_of(index), self.history)
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
                 f"share_below_0.5={100 * share:5.2f} %, {in_a_line(of_head, judgement)}"
@@ -88,24 +87,7 @@ class Logbook:
                 metrics[f"{LOSS_NAME}/{head}/weights"] = sys.modules["wandb"].Histogram(np_histogram=histogram)
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
-        self._warn_of_whole_groups()
-
-    def judgement(self, of_head: dict[str, Any]) -> Judgement:
-        """What is thought of the training labels of a head, by its entry of LossDistribution.describe."""
-        rows, records = self.splits[0].provenance, self.splits[0].records
-        here = (records.time >= 0) & (records.head == rows.heads.index(of_head["head"]))
-        weights, codes = (column[here].cpu().numpy() for column in (records.weight, records.codes))
-        return judgement_of(of_head, weights, np.array(STATES)[codes], self.history)
-
-    def _warn_of_whole_groups(self) -> None:
-        """Name groups of which next to nothing is trained on, each once."""
-        training = self.splits[0]
-        columns = identity(training.name, training.provenance, training.metadata)
-        columns["weight"] = training.records.weight.cpu().numpy()
-        for group in whole_groups(columns, (training.records.time >= 0).cpu().numpy()):
-            if group[:3] not in self._told:
-                logging.warning(group.in_words)
-            self._told.add(group[:3])
+        warn_of_whole_groups(self.splits[0], self._told)
 
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more."""
@@ -119,8 +101,9 @@ class Logbook:
             f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5"
             + "".join(f", {number} x {STATES[code]}" for code, number in sorted(Counter(codes[codes > 0]).items()))
         )
-        for of_head in self.distribution:
-            warn_of_doubts(of_head["head"], self.judgement(of_head))
+        for index, of_head in enumerate(self.distribution):
+            known = self.splits[0].records.known_of(index)
+            warn_of_doubts(of_head["head"], judgement_of(of_head, *known, self.history))
         suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, [STATES.index(state) for state in SET_ASIDE]))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:

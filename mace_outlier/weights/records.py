@@ -138,6 +138,11 @@ class Records:
         factors, squares = dict.fromkeys(labels, self.weight[ids].square()), self.by_property[ids].square()
         return factors | {name: squares[:, k] for k, name in enumerate(self.properties) if name in factors}
 
+    def known_of(self, head: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and states (M,) of the configurations of a head that were seen, on the host."""
+        here = (self.head == head) & (self.time >= 0)
+        return self.weight[here].cpu().numpy(), np.array(STATES)[self.codes[here].cpu().numpy()]
+
     def share_of_suspects(self, head: int) -> float:
         """Share of the configurations of a head, of those that can be judged, with a weight below 1/2."""
         weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0) & ~self.nonfinite]

@@ -13,7 +13,6 @@ from ..data.metadata import Metadata
 from ..method.settings import Settings
 from ..results.in_words import in_a_line
 from ..results.judgement import judgement_of
-from ..states import STATES
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
@@ -181,9 +180,7 @@ class RobustWeights:
         suspects = table[table.weight < 0.5]
         lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
         for head, of_head in enumerate(described):
-            here = (self.records.head == head) & (self.records.time >= 0)
-            weights, codes = (column[here].cpu().numpy() for column in (self.records.weight, self.records.codes))
-            line = in_a_line(of_head, judgement_of(of_head, weights, np.array(STATES)[codes]))
+            line = in_a_line(of_head, judgement_of(of_head, *self.records.known_of(head)))
             lines.append((f"head {head}: " if len(described) > 1 else "") + line)
         return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))
 
