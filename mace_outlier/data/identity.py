@@ -21,10 +21,16 @@ def content_of(numbers: Any, positions: Any, cell: Any, pbc: Any, properties: Ma
     digest = hashlib.blake2b(digest_size=8)
     labels = (part for name in sorted(properties) if properties[name] is not None for part in (name, properties[name]))
     for value in (numbers, positions, cell, pbc, *labels):
-        array = np.asarray(value)
-        real = array.dtype.kind in "biuf"
-        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes() if real else repr(value).encode())
+        digest.update(_bytes(value))
     return int.from_bytes(digest.digest(), "little") >> 1 | 1
+
+
+def _bytes(value: Any) -> bytes:
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a list that is no array
+        return repr(value).encode()
+    return np.ascontiguousarray(array, dtype="<f8").tobytes() if array.dtype.kind in "biuf" else repr(value).encode()
 
 
 class Identity(NamedTuple):

@@ -22,6 +22,7 @@ from ..data.provenance import Part, Provenance
 from ..data.sources import UNKNOWN_SOURCE
 from ..data.tagging import TAG_FIELD, Tag, tag_of
 from .context import seam, tagging
+from .seams import arguments_of
 from .treatment import say_what_becomes_of_frames
 
 ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms; and the content, of a Configuration
@@ -29,31 +30,36 @@ ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms; and
 
 @seam(
     "mace.data.utils:load_from_xyz", "mace.data:load_from_xyz",
-    when=tagging, takes=("file_path",), called_in="mace.tools.scripts_utils",
+    when=tagging, takes=("file_path", "key_specification"), called_in="mace.tools.scripts_utils",
 )  # fmt: skip
 def load_from_xyz(original: Callable[..., Any], file_path: str, *args: Any, **kwargs: Any) -> Any:
     """Number the frames of a file as MACE reads it, and say what becomes of some of them."""
-    with frames_numbered(file_path) as numbers:
+    keys = arguments_of(original, (file_path, *args), kwargs)["key_specification"]
+    forces = keys.arrays_keys.get("forces")  # MACE changes it
+    with frames_numbered(file_path) as held:
         result = original(file_path, *args, **kwargs)
-    say_what_becomes_of_frames(str(file_path), len(numbers), result[1])
+    say_what_becomes_of_frames(str(file_path), held, forces == "forces", result[1])
     return result
 
 
 @contextmanager
-def frames_numbered(source: str) -> Iterator[list[int]]:
-    """Have `ase.io.read` number the frames that it returns: the number is lost when isolated atoms are taken out."""
-    read, numbers = ase.io.read, list[int]()
+def frames_numbered(source: str) -> Iterator[list[bool]]:
+    """Have `ase.io.read` number the frames that it returns: the number is lost when isolated atoms are taken out.
+
+    What it yields says of each frame whether atoms of it are held fixed.
+    """
+    read, held = ase.io.read, list[bool]()
 
     def numbered(*args: Any, **kwargs: Any) -> Any:
         frames = read(*args, **kwargs)
         for i, atoms in enumerate(frames if isinstance(frames, list) else [frames]):
             setattr(atoms, ORIGIN_FIELD, (str(source), i))
-            numbers.append(i)
+            held.append(bool(atoms.constraints))
         return frames
 
     ase.io.read = numbered
     try:
-        yield numbers
+        yield held
     finally:
         ase.io.read = read
 

@@ -234,7 +234,12 @@ READINGS = {
     "own keys": ((), {"isolated atoms, which are no training data": 2}),
     "keys of the calculator": (
         ("--energy_key=energy", "--forces_key=forces"),
-        {"isolated atoms, which are no training data": 2, "energy replaced by 0": 1, "forces replaced by 0": 2},
+        {
+            "isolated atoms, which are no training data": 2,
+            "forces of fixed atoms replaced by 0": 1,
+            "energy replaced by 0": 1,
+            "forces replaced by 0": 2,
+        },
     ),
 }
 
@@ -270,6 +275,7 @@ def test_an_audit_reads_a_file_as_a_training_does(how, mace, capsys):
     assert "train.xyz: 2 of 20 frames are isolated atoms, and give E0s only" in run.log
     assert f"2 frames: {next(iter(counts))}" in capsys.readouterr().out
     assert ("train.xyz: 2 of 20 frames have no forces, and MACE trains on 0 in its place" in run.log) == bool(keys)
+    assert ("train.xyz: 1 of 20 frames hold atoms fixed, whose forces are 0" in run.log) == bool(keys)
     assert table.index[table.force_rmse.isna()].tolist() == ([9] if keys else [9, 16, 17])
 
 

@@ -30,7 +30,7 @@ def made_up(count=300, energy=0.0, force=1.0, seed=0):
     rows = Provenance(["Default"], [[Part("data.xyz", np.arange(count))]])
     where = (np.where(bad, errors + energy, errors), np.where(bad, force * forces, forces))
     features = Features(count).known
-    return Scores(rows, metadata, *where, np.zeros(count, dtype=bool), features), bad
+    return Scores(rows, metadata, *where, np.zeros(count, dtype=bool), np.ones((2, count)), features, {}), bad
 
 
 def judged(scores):

@@ -157,7 +157,7 @@ def test_a_content_is_that_of_geometry_and_all_labels():
     moved = frame.positions + 1e-9
     edited = forces * [1, 1, 1 + 1e-15]
     others = [of(energy=-3.0), of(moved, energy=-3.0), of(energy=-3.0, forces=forces), of(energy=-3.0, forces=edited)]
-    others += [of(energy=np.nextafter(-3, 0)), of(stress=-3.0), of(energy="text"), of()]
+    others += [of(energy=np.nextafter(-3, 0)), of(stress=-3.0), of(energy="text"), of(dipole=[[1], [2, 3]]), of()]
     assert len(set(others)) == len(others)
 
 
