@@ -23,4 +23,4 @@ def with_states(table: pandas.DataFrame) -> pandas.DataFrame:
     if "state" in table:
         return table
     seen = (table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)
-    return table.assign(state=np.where(seen & ~np.isfinite(table["loss"]), LABEL, JUDGED))
+    return table.assign(state=np.where(seen & ~np.isfinite(table["loss"].to_numpy(dtype=float)), LABEL, JUDGED))

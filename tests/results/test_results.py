@@ -16,6 +16,7 @@ from mace_outlier.results import files
 from mace_outlier.results.files import COLUMNS, TEXT, worst_first
 from mace_outlier.results.reading import ResultsError, read_results
 from mace_outlier.results.writing import set_aside, write_results
+from mace_outlier.states import JUDGED, LABEL
 
 ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
 
@@ -38,7 +39,8 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
     assert path.suffix == (".csv" if largest > 10 else ".parquet")
     read = read_results(tmp_path / "deep")
-    assert list(read.table.columns) == list(written)
+    assert list(read.table.columns) == [*written, "state"]
+    assert read.table["state"].tolist() == [LABEL] * 2 + [JUDGED] * 8, "all that is known of a table without it"
     for name, values in written.items():
         if name in TEXT:
             assert read.table[name].tolist() == list(values)
