@@ -13,6 +13,7 @@ from structures import molecules, spoil, write_hdf5, write_xyz
 from mace_outlier.__main__ import main
 from mace_outlier.data.shift import fit_shifts
 from mace_outlier.results.reading import read_results
+from mace_outlier.states import GEOMETRY, JUDGED, LABEL
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +157,29 @@ def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
     frames[6].arrays["REF_forces"][0, 0] = np.inf
     frames[7].arrays["REF_forces"][0, 0] = 1e7
     frames[8].arrays["REF_forces"] *= -3
+    frames[9].positions[1] = frames[9].positions[0]
     write(tmp_path / "data.xyz", frames)
     table = audit(tmp_path, model).table
+    assert table.state.tolist() == [{5: LABEL, 6: LABEL, 9: GEOMETRY}.get(i, JUDGED) for i in range(40)]
     assert np.isnan(table.energy_error_per_atom[[1, 4, 5]]).all()
     assert np.isnan(table.force_rmse[[2, 4, 6]]).all()
     assert table.times_seen.tolist() == [int(i != 4) for i in range(40)]
     assert table.weight[4] == 1
-    assert (table.weight[[5, 6]] == 0).all()
-    assert table.index[table.loss.isna()].tolist() == [5, 6]
+    assert (table.weight[[5, 6, 9]] == 0).all()
+    assert table.index[table.loss.isna()].tolist() == [5, 6, 9]
     assert table.weight[7] < 1e-6
     assert table.weight[8] < 0.5  # not hidden by the gross error beside it
+
+
+def test_a_model_that_is_not_finite_judges_nothing(tmp_path, model, capsys):
+    broken = torch.load(model, weights_only=False)
+    next(broken.parameters()).data.fill_(torch.nan)
+    torch.save(broken, tmp_path / "nan.model")
+    write(tmp_path / "data.xyz", molecules(3))
+    with pytest.raises(SystemExit) as refused:
+        audit(tmp_path, tmp_path / "nan.model")
+    assert "the model predicts nothing finite for any configuration" in f"{refused.value} {capsys.readouterr().err}"
+    assert not list(tmp_path.glob("data_audit*"))
 
 
 def test_kinds_of_data(tmp_path, model):
