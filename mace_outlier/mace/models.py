@@ -49,6 +49,14 @@ class Predictor:
 
     def batch(self, frames: list[Atoms], keys: dict[str, str]) -> Any:
         """Return MACE's batch of configurations whose labels are under `keys` ("energy", "forces")."""
+        return self.collate(self.samples(frames, keys))
+
+    def collate(self, samples: list[Any]) -> Any:
+        """Return MACE's batch of its samples."""
+        return tools.torch_geometric.Batch.from_data_list(samples)
+
+    def samples(self, frames: list[Atoms], keys: dict[str, str]) -> list[Any]:
+        """Return MACE's samples of configurations whose labels are under `keys` ("energy", "forces")."""
         specification = data.KeySpecification(
             info_keys={"energy": keys["energy"]} | {name: name for name in CONDITIONS},
             arrays_keys={"forces": keys["forces"]},
@@ -56,7 +64,7 @@ class Predictor:
         table, before = tools.AtomicNumberTable(self.numbers), torch.get_default_dtype()
         torch.set_default_dtype(self.dtype)  # of the samples
         try:
-            samples = [
+            return [
                 data.AtomicData.from_config(
                     data.config_from_atoms(atoms, specification, head_name=self.head),
                     z_table=table,
@@ -67,7 +75,6 @@ class Predictor:
             ]
         finally:
             torch.set_default_dtype(before)
-        return tools.torch_geometric.Batch.from_data_list(samples)
 
     def unknown_elements(self, numbers: np.ndarray) -> list[int]:
         """Return the atomic numbers that the model doesn't know."""

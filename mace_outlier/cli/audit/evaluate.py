@@ -122,13 +122,13 @@ class Evaluation:
 
     def _evaluated(self, frames: list[Atoms]) -> tuple[np.ndarray, torch.Tensor]:
         """Energy error (eV/atom), force RMSE (eV/A) and state (place in STATES), (3, frames); and features."""
-        batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
+        items = self.predictor.samples(frames, self.keys)
+        batch = self.predictor.collate(items).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
         values = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
         labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
         finite, codes = torch.isfinite(values), torch.zeros(len(frames), device=values.device)
         codes[(labelled & ~finite).any(0)] = STATES.index(LOSS)
-        items = batch.to_data_list()
         codes[[bool(nonfinite_labels(item, LABELS)) for item in items]] = STATES.index(LABEL)
         codes[[bool(fault_of(item)) for item in items]] = STATES.index(GEOMETRY)
         errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), codes[None])).cpu().double().numpy()
