@@ -25,13 +25,13 @@ def on_one_place(frame, shift=0.0):
     return frame
 
 
-CELL = 6.0
+CELL, SAME = 6.0, "atoms 0 and 2 are on the same place"
 GEOMETRIES = {
     "right": (molecules(1)[0], ""),
     "periodic": (molecules(1, cell=CELL)[0], ""),
-    "the same place": (on_one_place(molecules(1)[0]), "atoms 0 and 2 are on the same place"),
-    "nearly": (on_one_place(molecules(1)[0], 1e-7), "atoms 0 and 2 are on the same place"),
-    "an image's place": (on_one_place(molecules(1, cell=CELL)[0], [0, CELL, -CELL]), "atoms 0 and 2 are on the same place"),
+    "the same place": (on_one_place(molecules(1)[0]), SAME),
+    "nearly": (on_one_place(molecules(1)[0], 1e-7), SAME),
+    "an image's place": (on_one_place(molecules(1, cell=CELL)[0], [0, CELL, -CELL]), SAME),
     "close": (on_one_place(molecules(1)[0], 0.01), ""),
 }  # fmt: skip
 
