@@ -24,6 +24,6 @@ def with_states(table: pandas.DataFrame) -> pandas.DataFrame:
     if "state" in table:
         return table
     seen = (table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)
-    loss = table["loss"].to_numpy()
+    loss = table["loss"].to_numpy(dtype=float)
     states = np.select([seen & ~np.isfinite(loss), seen & (loss == 0)], [LABEL, UNUSED], JUDGED)
     return table.assign(state=states.astype(object))

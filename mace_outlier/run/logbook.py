@@ -190,7 +190,7 @@ def summarise(weights: Tensor) -> dict[str, Any]:
     return {
         "visited": len(weights),
         "mean_weight": weights.mean(dtype=torch.float64).item(),
-        "share_below_half": (weights < 0.5).double().mean().item(),
+        "share_below_half": int((weights < 0.5).sum()) / len(weights),
         "quantiles": {f"{100 * q:g}": weight for q, weight in quantiles},
         "histogram": torch.histc(weights, BINS, 0.0, 1.0).int().tolist(),
     }

@@ -113,7 +113,9 @@ class Features:
 
         A table without columns, where none are noted, says that nothing is known.
         """
-        host = table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan).double()
+        host = (
+            table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan, dtype=torch.float64)
+        )
         return host[:, 0], host[:, 1:EXTRA], host[:, EXTRA:]
 
     @property

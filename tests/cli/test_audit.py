@@ -18,6 +18,7 @@ from structures import molecules, spoil, write_hdf5, write_xyz
 from mace_outlier.__main__ import main
 from mace_outlier.data.shift import fit_shifts
 from mace_outlier.results.reading import read_results
+from mace_outlier.states import GEOMETRY, JUDGED, LABEL, UNUSED
 
 EMBEDS = Version(mace_version) >= Version("0.3.14")  # conditions
 
@@ -169,17 +170,30 @@ def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
     frames[8].arrays["REF_forces"] *= -3
     frames[9].info |= {"config_weight": 0, "REF_energy": -999.0}
     frames[10].info |= {"config_energy_weight": 0, "REF_energy": -999.0}
+    frames[11].positions[1] = frames[11].positions[0]
     write(tmp_path / "data.xyz", frames)
     table = audit(tmp_path, model).table
-    assert np.isnan(table.energy_error_per_atom[[1, 4, 5, 9, 10]]).all()
-    assert np.isnan(table.force_rmse[[2, 4, 6, 9]]).all()
-    assert table.index[table.state == "nothing to judge by"].tolist() == [4, 9]
-    assert table.index[table.zscore.isna()].tolist() == [4, 5, 6, 9]
+    states = {4: UNUSED, 5: LABEL, 6: LABEL, 9: UNUSED, 11: GEOMETRY}
+    assert table.state.tolist() == [states.get(i, JUDGED) for i in range(40)]
+    assert np.isnan(table.energy_error_per_atom[[1, 4, 5, 9, 10, 11]]).all()
+    assert np.isnan(table.force_rmse[[2, 4, 6, 9, 11]]).all()
+    assert table.index[table.zscore.isna()].tolist() == [4, 5, 6, 9, 11]
     assert (table.weight[[4, 9, 10]] == 1).all()
-    assert (table.weight[[5, 6]] == 0).all()
-    assert table.index[table.loss.isna()].tolist() == [5, 6]
+    assert (table.weight[[5, 6, 11]] == 0).all()
+    assert table.index[table.loss.isna()].tolist() == [5, 6, 11]
     assert table.weight[7] < 1e-6
     assert table.weight[8] < 0.5  # not hidden by the gross error beside it
+
+
+def test_a_model_that_is_not_finite_judges_nothing(tmp_path, model, capsys):
+    broken = torch.load(model, weights_only=False)
+    next(broken.parameters()).data.fill_(torch.nan)
+    torch.save(broken, tmp_path / "nan.model")
+    write(tmp_path / "data.xyz", molecules(3))
+    with pytest.raises(SystemExit) as refused:
+        audit(tmp_path, tmp_path / "nan.model")
+    assert "the model predicts nothing finite for any configuration" in f"{refused.value} {capsys.readouterr().err}"
+    assert not list(tmp_path.glob("data_audit*"))
 
 
 def test_kinds_of_data(tmp_path, model):

@@ -182,7 +182,7 @@ def test_without_suspects_the_file_is_empty(tmp_path, capsys):
     ase.io.write(tmp_path / "train.xyz", molecules(1))
     run_on(tmp_path, [row("train.xyz", 0)])
     assert (tmp_path / "s.xyz").read_text() == ""
-    assert "s.xyz: 0 of 1 configurations have a weight below 0.5 or a loss that is not finite: the file is empty" in (
+    assert "s.xyz: 0 of 1 configurations have a weight below 0.5 or are not finite: the file is empty" in (
         capsys.readouterr().out
     )
 

@@ -16,6 +16,7 @@ from mace_outlier.results import files
 from mace_outlier.results.files import COLUMNS, TEXT, worst_first
 from mace_outlier.results.reading import ResultsError, read_results
 from mace_outlier.results.writing import set_aside, write_results
+from mace_outlier.states import LABEL
 
 ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
 
@@ -39,6 +40,7 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     assert path.suffix == (".csv" if largest > 10 else ".parquet")
     read = read_results(tmp_path / "deep")
     assert list(read.table.columns) == [*written, "state"]
+    assert read.table["state"].tolist()[:2] == [LABEL] * 2, "all that is known of a table without it"
     for name, values in written.items():
         if name in TEXT:
             assert read.table[name].tolist() == list(values)
