@@ -6,6 +6,9 @@ import sys
 
 from . import __version__, _boot
 from .cli.output import may_be_unread
+from .data.clean import clean
+
+LONGEST = 2000  # characters of an error, which may quote a data file
 
 # command -> (module with `add_arguments(parser)` and `run(arguments)`, help); loaded only when asked for
 COMMANDS = {
@@ -41,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         with may_be_unread():
             module.run(parser.parse_args(arguments[1:]))
     except (ValueError, OSError) as error:  # what the user can mend; anything else is ours and shows where
-        sys.exit(f"mace_outlier {command}: error: {error}")
+        sys.exit(f"mace_outlier {command}: error: {clean(error, LONGEST)}")
 
 
 def train(arguments: list[str]) -> None:

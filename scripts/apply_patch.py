@@ -50,7 +50,7 @@ def root_of(path: Path) -> Path:
 
 def patch_for(root: Path) -> Path:
     """The patch for the version of a MACE."""
-    version = re.search(r"__version__ = [\"'](.+?)[\"']", (root / VERSION_FILE).read_text())
+    version = re.search(r"__version__ = [\"'](.+?)[\"']", (root / VERSION_FILE).read_text(encoding="utf-8"))
     found = version[1] if version else "unknown"
     path = PATCHES / f"mace-torch-{found}.patch"
     if not path.exists():
@@ -83,7 +83,7 @@ def changes(root: Path, patch: Path, reverse: bool) -> Change:
     misfits: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        for file in re.findall(r"^diff --git a/(\S+) b/", patch.read_text(), re.M):
+        for file in re.findall(r"^diff --git a/(\S+) b/", patch.read_text(encoding="utf-8"), re.M):
             if not (is_checkout or file.startswith("mace/")):
                 continue
             copy = folder / file

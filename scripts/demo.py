@@ -74,7 +74,7 @@ def prepare_trainings(options: argparse.Namespace) -> list[Training]:
     """Make the data of every seed; return the trainings, those of one seed side by side."""
     folder = options.work / "data"
     labelled = make_labelled(QUICK_WATER if options.quick else WaterSettings(), folder)
-    e0s = json.loads((folder / DESCRIPTION_FILE).read_text())["E0s_eV"]
+    e0s = json.loads((folder / DESCRIPTION_FILE).read_text(encoding="utf-8"))["E0s_eV"]
     arms = [arm for arm in ARMS if arm != "oracle"] + ["oracle"] * options.oracle
     epochs = QUICK_EPOCHS if options.quick else EPOCHS
     trainings = []
@@ -101,7 +101,7 @@ def main() -> None:
     found.update(run_all(to_run, options.processes, collect))
     results = [found[training] for training in trainings]
     summary = summarise([table_row(result) for result in results])
-    data = json.loads((options.work / "data" / DESCRIPTION_FILE).read_text())
+    data = json.loads((options.work / "data" / DESCRIPTION_FILE).read_text(encoding="utf-8"))
     write_results(options.out, options.energy_weight, data | {"share_unconverged": SHARE_UNCONVERGED}, results, summary)
     stage("figure", started)
     from demo_figure import draw

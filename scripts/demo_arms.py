@@ -125,18 +125,20 @@ def mace_run_train() -> Path:
 def finished_result(training: Training) -> dict | None:
     """The result of an earlier run of the very same training, or None."""
     result, key = training.folder / RESULT_FILE, training.folder / KEY_FILE
-    if not result.exists() or json.loads(key.read_text()) != training.key():
+    if not result.exists() or json.loads(key.read_text(encoding="utf-8")) != training.key():
         return None
-    return json.loads(result.read_text())
+    return json.loads(result.read_text(encoding="utf-8"))
 
 
 def start(training: Training) -> subprocess.Popen:
     """Start MACE in a fresh folder, one thread, its output in LOG_FILE."""
     shutil.rmtree(training.folder, ignore_errors=True)
     training.folder.mkdir(parents=True)
-    (training.folder / KEY_FILE).write_text(json.dumps(training.key(), indent=2) + "\n")  # of now: files may change
+    (training.folder / KEY_FILE).write_text(
+        json.dumps(training.key(), indent=2) + "\n", encoding="utf-8"
+    )  # of now: files may change
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    with (training.folder / LOG_FILE).open("w") as log:
+    with (training.folder / LOG_FILE).open("w", encoding="utf-8") as log:
         return subprocess.Popen(
             training.command(),
             stdout=log,
@@ -148,7 +150,7 @@ def start(training: Training) -> subprocess.Popen:
 
 def last_epoch(training: Training) -> tuple[int, str]:
     """Number of finished epochs and the last validation errors, from MACE's log."""
-    matches = EPOCH_LINE.findall((training.folder / LOG_FILE).read_text(errors="replace"))
+    matches = EPOCH_LINE.findall((training.folder / LOG_FILE).read_text(encoding="utf-8", errors="replace"))
     if not matches:
         return 0, "starting"
     epoch, energy, forces = matches[-1]
@@ -187,7 +189,7 @@ def check_exit(training: Training, process: subprocess.Popen) -> None:
     if process.returncode == 0:
         return
     log = training.folder / LOG_FILE
-    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
     raise SystemExit(f"{tail}\n\nthe training {training.title} failed with exit code {process.returncode}; see {log}")
 
 

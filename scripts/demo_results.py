@@ -63,7 +63,7 @@ def training_weights(training: Training) -> dict[str, list[float]]:
     import torch
 
     checkpoint = max((training.folder / "checkpoints").glob("*.pt"), key=lambda path: path.stat().st_mtime)
-    weights = torch.load(checkpoint, map_location="cpu", weights_only=False)["mace_outlier"]["records"]["weight"]
+    weights = torch.load(checkpoint, map_location="cpu", weights_only=True)["mace_outlier"]["records"]["weight"]
     bad = [frame.info["unconverged"] for frame in read(training.data / ARMS[training.arm].train_file, ":")]
     pairs = list(zip(weights.tolist(), bad, strict=True))
     return {
@@ -75,7 +75,7 @@ def training_weights(training: Training) -> dict[str, list[float]]:
 def collect(training: Training, seconds: float) -> dict:
     """Test errors and weights of a finished training; kept in its folder, which marks it as finished."""
     result = {"arm": training.arm, "seed": training.seed, "seconds": round(seconds, 1)}
-    result["key"] = json.loads((training.folder / KEY_FILE).read_text())
+    result["key"] = json.loads((training.folder / KEY_FILE).read_text(encoding="utf-8"))
     result.update(errors_on_test_set(training.folder / "demo.model", read(training.data / "test.xyz", ":")))
     if training.arm == "ema_robust":
         result["weights"] = training_weights(training)
@@ -163,11 +163,11 @@ def write_results(out: Path, energy_weight: float, data: dict, results: list[dic
         "trainings": [{name: value for name, value in result.items() if name != "key"} for result in results],
     }
     write_json_atomically(out / "results.json", content)
-    (out / "table.md").write_text(table(summary))
+    (out / "table.md").write_text(table(summary), encoding="utf-8")
     rows = [table_row(result) for result in results]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     temporary = out / "results.csv.tmp"
-    with temporary.open("w", newline="") as file:
+    with temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows(rows)

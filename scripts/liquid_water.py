@@ -260,7 +260,7 @@ def check_same_settings(settings: LiquidSettings, folder: Path) -> None:
             f"with --generations 0 they are the data set itself), nor than --n_train {settings.n_train}"
         )
     path = folder / "settings.json"
-    if path.exists() and json.loads(path.read_text()) != asdict(settings):
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != asdict(settings):
         raise SystemExit(
             f"{folder} holds water of other settings ({path}): choose another folder by --out, or delete it"
         )

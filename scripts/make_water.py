@@ -82,7 +82,7 @@ def versions() -> dict[str, str]:
 def make_labelled(settings: WaterSettings | LiquidSettings, folder: Path, processes: int = 2) -> dict[str, list[Atoms]]:
     """Frames with all labels, from `folder` if it holds those of the same settings, else computed and kept there."""
     description, labelled_path = folder / DESCRIPTION_FILE, folder / LABELLED_FILE
-    if description.exists() and json.loads(description.read_text())["settings"] == asdict(settings):
+    if description.exists() and json.loads(description.read_text(encoding="utf-8"))["settings"] == asdict(settings):
         return split_by_info(read(labelled_path, ":"))
     [system] = [system for system in SYSTEMS.values() if isinstance(settings, system.settings)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def main() -> None:
     if kind is not None:
         choose_severity(labelled, kind, bad_seed)
     write_training_files(labelled, out, share, bad_seed)
-    print((out / DESCRIPTION_FILE).read_text())
+    print((out / DESCRIPTION_FILE).read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

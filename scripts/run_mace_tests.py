@@ -55,14 +55,14 @@ def run_file(tests: Path, file: str, way: str, work: Path, limit: int) -> tuple[
     And the commit of the plugin. Kept for the next call, but for a timeout.
     """
     kept, key = work / f"{Path(file).stem}-{way}.json", key_of(tests / file, way)
-    if kept.exists() and (earlier := json.loads(kept.read_text()))["key"] == key:
+    if kept.exists() and (earlier := json.loads(kept.read_text(encoding="utf-8")))["key"] == key:
         return earlier["outcomes"], earlier["commit"]
     report, log = kept.with_suffix(".xml"), kept.with_suffix(".log")
     report.unlink(missing_ok=True)
     commit = commit_of(*SOURCES)
     flags = ["-q", "-ra", "-p", "no:cacheprovider", "-c", os.devnull, f"--rootdir={tests}"]
     command = [sys.executable, "-m", "pytest", *flags, f"--junitxml={report}", str(tests / file)]
-    with log.open("w") as output:
+    with log.open("w", encoding="utf-8") as output:
         try:
             subprocess.run(
                 command, cwd=work, env=environment(way), stdout=output, stderr=subprocess.STDOUT, timeout=limit
@@ -133,7 +133,7 @@ def report(
     write_json_atomically(out / REPORT, about | {"differing": differing, "commits": commits, "results": results})
     text = [f"# MACE {about['versions']['mace-torch']}: its own tests\n", table(results), "## Not the same\n"]
     text += [f"- {row['file']}::{row['test']}: " + ", ".join(f"{way} {row[way]}" for way in WAYS) for row in differing]
-    (out / "mace_tests.md").write_text("\n".join(text) + ("" if differing else "nothing") + "\n")
+    (out / "mace_tests.md").write_text("\n".join(text) + ("" if differing else "nothing") + "\n", encoding="utf-8")
     return differing
 
 
@@ -141,7 +141,7 @@ def earlier_report(path: Path) -> dict:
     """What was found before; raises SystemExit where there is nothing, or it is of another MACE."""
     if not path.exists():
         raise SystemExit(f"--keep: there is no report {path}")
-    earlier = json.loads(path.read_text())
+    earlier = json.loads(path.read_text(encoding="utf-8"))
     if (found := earlier["versions"]["mace-torch"]) != version("mace-torch"):
         raise SystemExit(f"--keep: {path} is of MACE {found}, here is {version('mace-torch')}")
     return earlier
@@ -181,7 +181,7 @@ def main() -> None:
     commits = known["commits"] | {file: outcomes[file, "robust"][1] for file in files}
     out.mkdir(parents=True, exist_ok=True)
     differing = report(*(dict(sorted(own.items())) for own in (results, commits)), out, time.monotonic() - started)
-    print((out / "mace_tests.md").read_text())
+    print((out / "mace_tests.md").read_text(encoding="utf-8"))
     if differing:
         sys.exit(f"{len(differing)} tests don't have the same outcome")
     nothing = [file for file, own in results.items() if set(own["without"].values()) <= {"error", TIMEOUT}]

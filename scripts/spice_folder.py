@@ -79,7 +79,7 @@ class Folder:
             ValueError: it holds a finished data set, or something else.
         """
         if self.manifest.exists():
-            if "summary" in json.loads(self.manifest.read_text()):
+            if "summary" in json.loads(self.manifest.read_text(encoding="utf-8")):
                 raise ValueError(f"--out {self.root}: it holds a finished data set; delete it, or name another folder")
         elif self.root.exists() and not (self.root.is_dir() and all(p.name[0] == "." for p in self.root.iterdir())):
             raise ValueError(f"--out {self.root}: it holds something else; name a new folder")
@@ -92,7 +92,7 @@ class Folder:
             ValueError: what is there has others, or another run is writing to it; see `check`.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("a") as lock:
+        with (self.root / ".lock").open("a", encoding="utf-8") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -102,7 +102,7 @@ class Folder:
                 logging.warning("writes to it at the same time")
             self.check()
             if self.manifest.exists():
-                _compare(json.loads(self.manifest.read_text()), manifest, self.root)
+                _compare(json.loads(self.manifest.read_text(encoding="utf-8")), manifest, self.root)
             write_json(self.manifest, manifest)
             shutil.rmtree(self.root / "unfinished", ignore_errors=True)
             for name in (*SPLITS, "parts", "unfinished"):
@@ -133,7 +133,7 @@ class Folder:
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file that is whole or absent."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def _compare(old: dict[str, Any], new: dict[str, Any], root: Path) -> None:

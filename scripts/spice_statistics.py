@@ -52,7 +52,7 @@ def read_e0s(given: str, unit: str | None, source: Path) -> dict[int, float] | N
     if unit is None:
         raise ValueError(f"--E0s {given}: say in which unit its energies are: --E0s_unit hartree or --E0s_unit eV")
     try:
-        table = json.loads(Path(given).read_text())
+        table = json.loads(Path(given).read_text(encoding="utf-8"))
         return {
             _number(key): _neutral(key, value) * (Hartree if unit == "hartree" else 1) for key, value in table.items()
         }

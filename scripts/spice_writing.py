@@ -168,7 +168,7 @@ def _in_json(value: Any) -> Any:
 
 def write_xyz(path: Path, frames: Iterable[Atoms]) -> None:
     """Write extended XYZ that keeps every digit."""
-    with path.open("w") as file:
+    with path.open("w", encoding="utf-8") as file:
         for atoms in frames:
             write_frame(file, atoms)
 

@@ -44,7 +44,7 @@ def write_atomically(path: Path, frames: list[Atoms]) -> None:
 def write_json_atomically(path: Path, content: dict) -> None:
     """Write a JSON file that is either whole or absent."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, path)
 
 

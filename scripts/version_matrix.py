@@ -78,7 +78,7 @@ def interpreter(version: str) -> str:
 def run(command: list[str], log: Path, cwd: Path = ROOT, **environment: str) -> bool:
     """Whether a command succeeded; its output is added to a log."""
     one_thread = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    with log.open("a") as output:
+    with log.open("a", encoding="utf-8") as output:
         output.write(f"$ {' '.join(command)}\n")
         output.flush()
         done = subprocess.run(
@@ -137,7 +137,7 @@ def judge(row: Row, report: list[dict]) -> dict:
     for own in report:
         if (own["mace"], own["python"], own["wanted"]) == row and own["stock"] and not own["failed"]:
             return own
-    if row.file.exists() and (earlier := json.loads(row.file.read_text()))["key"] == key():
+    if row.file.exists() and (earlier := json.loads(row.file.read_text(encoding="utf-8")))["key"] == key():
         return earlier
     log, folder, started = row.file.with_suffix(".log"), row.file.with_suffix(""), time.monotonic()
     log.unlink(missing_ok=True)
@@ -178,7 +178,11 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="take the good rows of the report, whatever the plugin was")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    report = json.loads((OUT / REPORT).read_text())["rows"] if options.keep and (OUT / REPORT).exists() else []
+    report = (
+        json.loads((OUT / REPORT).read_text(encoding="utf-8"))["rows"]
+        if options.keep and (OUT / REPORT).exists()
+        else []
+    )
     results = []
     for row in (row for row in rows() if not options.rows or row.mace in options.rows):
         print(f"MACE {row.mace}, Python {row.python}, torch {row.torch}", flush=True)
@@ -188,7 +192,7 @@ def main() -> None:
         OUT.mkdir(exist_ok=True)
         about = {"command": "python scripts/version_matrix.py", "left_out_of_the_tests": LEFT_OUT, "tests": TESTS}
         write_json_atomically(OUT / REPORT, about | {"rows": results})
-        (OUT / "matrix.md").write_text(table(results))
+        (OUT / "matrix.md").write_text(table(results), encoding="utf-8")
     sys.exit(any(not own["stock"] or own["failed"] for own in results))
 
 

@@ -94,18 +94,24 @@ def readout(seen: Seen, trusted: NDArray[np.bool_], name: str, settings: Setting
 def isolation(seen: Seen, trusted: NDArray[np.bool_], settings: Settings) -> Array:
     """Return how far configurations (N,) are from the nearest one that is trusted, in typical distances of these.
 
-    Typical are the 5 % of the trusted ones that are the furthest from all others. NaN: too few are trusted.
+    Typical are the 5 % of the trusted ones that are the furthest from all others. NaN: too few are trusted, or nothing
+    is known of the geometries.
     """
-    if trusted.sum() <= settings.least:
-        return np.full(seen.number, np.nan)
     place = covariates(seen, settings.components).place
+    if trusted.sum() <= settings.least or not place.shape[1]:
+        return np.full(seen.number, np.nan)
     tree = KDTree(place[trusted])
     typical = float(np.quantile(tree.query(place[trusted], k=2)[0][:, 1], OUTERMOST))
     return np.asarray(tree.query(place)[0] / max(typical, SMALLEST))
 
 
 def _of_neighbours(place: Array, used: NDArray[np.bool_], values: Array) -> Array:
-    """The median of the values of the nearest configurations that are used, for all (N,); never its own."""
+    """The median of the values of the nearest configurations that are used, for all (N,); never its own.
+
+    Where nothing says which are near, the values themselves are no guide: minus infinity.
+    """
+    if not place.shape[1]:
+        return np.full(len(place), -np.inf)
     tree, near = KDTree(place[used]), min(NEAR + 1, len(values) - 1)
     own = tree.query(place, k=near + 1)[1][:, :-1]
     own[used] = tree.query(place[used], k=near + 1)[1][:, 1:]

@@ -109,14 +109,14 @@ def read_literal(name: str, value: Any) -> Any:
         return value
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError) as error:
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"--{name}: can't be read ({error}): {value!r}") from error
 
 
 def read_E0s(value: Any) -> Any:  # noqa: N802, MACE's name
     """Return E0s as a dictionary of numbers, or a word ("average", "estimated") as it is."""
     if isinstance(value, str) and value.endswith(".json"):
-        value = json.loads(Path(value).read_text())
+        value = json.loads(Path(value).read_text(encoding="utf-8"))
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         return value
     numbers = read_literal("E0s", value)
@@ -131,7 +131,7 @@ def read_config(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"--config {path}: no YAML file ({error})") from error
     if not isinstance(content, Mapping):

@@ -72,7 +72,7 @@ def pick(name: str, numbers: Sequence[int]) -> dict[int, Atoms]:
     if path.suffix.lower() in HDF5:
         return {number: next(read_hdf5(path, number, number + 1)) for number in numbers}
     if path.suffix.lower() in XYZ:
-        with path.open() as file:
+        with path.open(encoding="utf-8") as file:
             texts = itertools.islice(_frames_of_text(file, path), max(numbers, default=-1) + 1)
             wanted = {number: text for number, text in enumerate(texts) if number in numbers}
         return {number: next(iter(ase.io.iread(io.StringIO(text), format="extxyz"))) for number, text in wanted.items()}
@@ -102,7 +102,7 @@ def _of_frames(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]
 
 def _of_text(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:
     """Workers parse: that is what takes the time."""
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         texts, start = _frames_of_text(file, path), 0
         kept: list[str] = []
         while own := list(itertools.islice(texts, size)):

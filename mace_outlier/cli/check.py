@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..data.clean import clean
+
 OPTIONS = {  # of mace_run_train
     "train_file": "training file, or a folder of HDF5 or LMDB files",
     "valid_file": "validation file",
@@ -49,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         certain = _run(arguments)
     except (ValueError, OSError) as error:
-        print(f"mace_outlier check: error: {error}", file=sys.stderr)
+        print(f"mace_outlier check: error: {clean(error, 2000)}", file=sys.stderr)
         sys.exit(2)
     if certain:
         sys.exit(1)

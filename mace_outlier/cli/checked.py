@@ -94,7 +94,7 @@ def write_json(path: Path, survey: Survey, findings: Sequence[Finding], names: S
         ],
     }
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def _plain(value: Any) -> Any:

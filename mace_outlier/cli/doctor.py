@@ -107,7 +107,7 @@ def is_of_this_python(script: Path) -> bool:
     """Whether a command starts this Python, by its first line; where the path is long, it is in the second."""
     if not script.exists():
         return False
-    with script.open(errors="replace") as file:
+    with script.open(encoding="utf-8", errors="replace") as file:
         first, second = file.readline(), file.readline()
     return any(re.search(rf"[!\s'\"]{re.escape(sys.executable)}['\"\s]", line) for line in (first, second))
 

@@ -26,7 +26,6 @@ databases, and neither does this command.
 """
 
 import argparse
-import ast
 import itertools
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,6 +33,8 @@ from typing import Any, TextIO
 
 import pandas
 
+from ..checks.inputs import read_literal
+from ..data.clean import clean
 from ..data.sources import find_source
 from ..files import replacing
 from ..report.sample import read_sample
@@ -73,7 +74,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--repaired: {results.prefix}_outliers.* says no causes: the training was not finished")
     with ExitStack() as stack:
         files = {flag: stack.enter_context(replacing(path)) for flag, path in outputs.items()}
-        opened = {flag: stack.enter_context(path.open("w")) for flag, path in files.items()}
+        opened = {
+            flag: stack.enter_context(path.open("w", encoding="utf-8", newline="\n")) for flag, path in files.items()
+        }
         several = results.table["head"].nunique() > 1
         repairs = repairs_to(opened["--repaired"], results) if arguments.repaired else None
         export = Export(opened["--suspects"], opened["--trusted"], arguments.below, several, repairs)
@@ -84,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
 def repairs_to(file: TextIO, results: Results) -> Repairs:
     """Return where repaired suspects go, and what is known of their labels."""
     arguments = results.about.get("arguments", {})
-    of_heads = ast.literal_eval(str(arguments.get("heads") or {}))  # MACE takes a text, in YAML files as well
+    of_heads = read_literal("heads", arguments.get("heads")) or {}  # MACE takes a text, in YAML files as well
     keys = {head: _keys(arguments | of_heads.get(head, {})) for head in results.table["head"].unique()}
     frames = read_sample(results).frames
     predicted = {row: f.arrays["predicted_forces"] for row, f in frames.items() if f.has("predicted_forces")}
@@ -170,4 +173,4 @@ def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFra
             "Several heads (info outlier_head): --head NAME exports one of them"
             + (f"; {shared} configurations belong to more than one and are written for each" if shared else "")
         )
-    return lines + [f"note: {note} ({count} configurations)" for note, count in export.notes.most_common()]
+    return lines + [f"note: {clean(note)} ({count} configurations)" for note, count in export.notes.most_common()]

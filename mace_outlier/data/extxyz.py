@@ -2,7 +2,8 @@
 
 ASE's own writer rounds columns to eight decimals (a label of 1e-9 is gone), turns None into True and "001" into 1, and
 an empty value swallows the entry after it. Here, its format of a column and its spelling of an entry are used where its
-reader gives back what went in; otherwise numbers are written in full, and entries as JSON.
+reader gives back what went in; otherwise numbers are written in full, and entries as JSON. So are texts beyond ASCII:
+ASE opens files in the encoding of the locale, which isn't UTF-8 on Windows.
 """
 
 import json
@@ -114,7 +115,7 @@ def _quoted(text: str) -> str:
 def _reads_back(entry: str, key: str, value: Any) -> bool:
     """Whether ASE's reader gives this value, and leaves alone what follows."""
     after = "a" if key != "a" else "b"
-    if "\n" in entry or "\r" in entry:
+    if "\n" in entry or "\r" in entry or (key.isascii() and not entry.isascii()):
         return False
     try:
         read = key_val_str_to_dict(f"{entry} {after}=1")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .clean import clean
+
 
 class Part(NamedTuple):
     """Consecutive positions of the training set that come from one source."""
@@ -64,5 +66,5 @@ class Provenance:
 
     def name(self, row: int) -> str:
         """A configuration as the user knows it."""
-        name = f"{self.sources[self.source[row]]} frame {self.frame[row]}"
+        name = f"{clean(self.sources[self.source[row]], 200)} frame {self.frame[row]}"
         return name if len(self.heads) == 1 else f"{name} (head {self.heads[self.head[row]]})"

@@ -27,7 +27,7 @@ def loss_of_config(args: argparse.Namespace) -> str | None:
     Whoever adds `--loss=ema_robust` to a training that has a `loss: stress` means that loss, weighed.
     """
     try:
-        return yaml.safe_load(Path(args.config).read_text())["loss"]
+        return yaml.safe_load(Path(args.config).read_text(encoding="utf-8"))["loss"]
     except (AttributeError, TypeError, KeyError, OSError, ValueError, yaml.YAMLError):  # none, or none that we can read
         return None
 

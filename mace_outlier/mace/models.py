@@ -17,13 +17,15 @@ class Predictor:
     """A trained model and what its inputs have to look like.
 
     Args:
-        path: a model that MACE's training saved (`<name>.model`); loading one runs code in it, as in all of MACE.
+        path: a model that MACE's training saved (`<name>.model`). It is a pickled module: loading it can run any code
+            that whoever made it put there.
         device: "cpu", "cuda" ...
         dtype: "float32", "float64", or "" for that of the model.
         head: of a model with several; "" for the only one.
 
     Raises:
-        ValueError: the file is no such model, the head is not one of its heads, or there is no such device.
+        ValueError: the file is no such model, the head is not one of its heads, or there is no such device. Of a file
+            that holds no code (a checkpoint) none is run to find that out.
     """
 
     def __init__(self, path: Path, device: str, dtype: str = "", head: str = "") -> None:
@@ -32,7 +34,7 @@ class Predictor:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise ValueError(f"--device {device}: {error}") from error
         try:
-            self.model = torch.load(path, map_location=self.device, weights_only=False)
+            self.model = _load(path, self.device)
             self.numbers = [int(z) for z in self.model.atomic_numbers]
             self.r_max = float(self.model.r_max)
             self.model.eval().requires_grad_(False)
@@ -70,3 +72,12 @@ class Predictor:
             yield
         finally:
             torch.set_default_dtype(before)
+
+
+def _load(path: Path, device: torch.device) -> Any:
+    """The model in a file; raises ValueError where there are only numbers, as in a checkpoint, and none is run then."""
+    try:
+        torch.load(path, map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError):  # more than numbers: a module, or no file of torch's at all
+        return torch.load(path, map_location=device, weights_only=False)
+    raise ValueError(f"--model {path} holds numbers and no model, as a checkpoint does: give <name>.model")

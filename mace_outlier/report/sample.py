@@ -35,9 +35,9 @@ def read_sample(results: Results) -> Sample:
         return Sample({}, f"{results.sample.name} was not written: the training was cut short.")
     try:
         read: Any = ase.io.read(results.sample, ":", format="extxyz")
+        frames = {int(frame.info["row"]): frame for frame in read if "row" in frame.info}
     except Exception as error:  # the readers of extended XYZ raise a dozen kinds
         return Sample({}, f"{results.sample.name} can't be read ({type(error).__name__}: {error}).")
-    frames = {int(frame.info["row"]): frame for frame in read if "row" in frame.info}
     # a table of a later training under the same name: its rows are other configurations
     sizes = results.table["n_atoms"].to_numpy()
     return Sample({row: f for row, f in frames.items() if 0 <= row < len(sizes) and sizes[row] == len(f)}, "")

@@ -16,6 +16,7 @@ import numpy as np
 LARGEST_CSV = 200_000  # rows; more go to Parquet
 FORMAT = 1
 DIGITS = 3  # of a weight that are shown
+MARK = "'"  # before a text of the CSV that a spreadsheet would take for a formula
 
 TRAIN, VALID, AUDIT = "train", "valid", "audit"  # values of split
 TEXT = ("head", "split", "source", "config_type", "formula")

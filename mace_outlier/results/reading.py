@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 
 from ..states import with_states
-from .files import COLUMNS, FILES, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
+from .files import COLUMNS, FILES, MARK, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
 
 
 class ResultsError(ValueError):
@@ -36,7 +36,7 @@ def read_results(run: str | Path) -> Results:
     """
     prefix = find_prefix(Path(run))
     try:
-        about = json.loads(about_path(prefix).read_text())
+        about = json.loads(about_path(prefix).read_text(encoding="utf-8"))
         path = about_path(prefix).with_suffix(Path(about["table"]).suffix)  # it says the name that it had at first
         table = _read_table(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -83,6 +83,10 @@ def _read_table(path: Path) -> pandas.DataFrame:
         return pandas.read_parquet(path)
     # a config_type may be called "NA" or "001": text stays as it is
     types: dict[str, Any] = dict.fromkeys((*TEXT, *OPTIONAL_TEXT), str) | dict.fromkeys(WHOLE, np.int64)
-    columns = pandas.read_csv(path, nrows=0).columns
+    columns = pandas.read_csv(path, nrows=0, encoding="utf-8").columns
     numbers = {name: [""] for name in columns if types.get(name) is not str}
-    return pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers)
+    table = pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers, encoding="utf-8")
+    for name in {*TEXT, *OPTIONAL_TEXT} & {*table}:
+        if table[name].str.startswith(MARK).any():
+            table[name] = table[name].str.removeprefix(MARK)
+    return table

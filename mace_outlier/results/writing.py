@@ -9,7 +9,9 @@ from typing import Any
 import pandas
 
 from ..files import replacing
-from .files import FILES, FORMAT, OPTIONAL_TEXT, TEXT, about_path, table_path
+from .files import FILES, FORMAT, MARK, OPTIONAL_TEXT, TEXT, about_path, table_path
+
+FORMULA = rf"^([=+@\t\r\n{MARK}-])"  # what a formula begins with; and the mark, which is taken off when read
 
 
 def write_results(prefix: Path, table: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
@@ -22,17 +24,26 @@ def write_results(prefix: Path, table: Mapping[str, Any], about: Mapping[str, An
         else:
             frame.to_parquet(temporary, index=False, compression="zstd")
     with replacing(about_path(prefix)) as temporary:
-        temporary.write_text(json.dumps({"format": FORMAT, "table": path.name, **about}, indent=1, default=str) + "\n")
+        text = json.dumps({"format": FORMAT, "table": path.name, **about}, indent=1, default=str)
+        temporary.write_text(text + "\n", encoding="utf-8")
     return path
 
 
 def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
-    """By pyarrow, which takes a tenth of pandas's time; texts are quoted only where one of them needs it."""
+    """By pyarrow, which takes a tenth of pandas's time; texts are quoted only where one of them needs it.
+
+    Spreadsheets take a cell for a formula by its first character, in quotes or not, and run it: where a text begins
+    with one of these, MARK goes before it.
+    """
     import pyarrow
     from pyarrow import compute, csv
 
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
-    texts = {name: table[name].cast(pyarrow.string()) for name in (*TEXT, *OPTIONAL_TEXT) if name in frame}
+    texts = {
+        name: compute.replace_substring_regex(table[name].cast(pyarrow.string()), FORMULA, rf"{MARK}\1")
+        for name in (*TEXT, *OPTIONAL_TEXT)
+        if name in frame
+    }
     special = any(compute.any(compute.match_substring_regex(text, '[",\r\n]')).as_py() for text in texts.values())
     options = csv.WriteOptions(include_header=False, quoting_style="needed" if special else "none")
     with path.open("wb") as file:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def r_max(statistics: Path) -> None:
     """Print the cutoff (Angstrom): the number of neighbours in these statistics is that within it."""
-    print(json.loads(statistics.read_text())["r_max"])
+    print(json.loads(statistics.read_text(encoding="utf-8"))["r_max"])
 
 
 def checkpoint(folder: Path) -> None:

@@ -8,6 +8,7 @@ from made_up_causes import FAULTS, made_up_frames
 
 from mace_outlier.causes.advice import advice
 from mace_outlier.causes.cause import NOT_FINITE, RARE, UNKNOWN
+from mace_outlier.causes.explained import Measured, explained
 from mace_outlier.causes.frames import NO_VECTORS
 from mace_outlier.causes.repair import REPAIRS, repaired, repairs_of
 from mace_outlier.causes.tell import tell_causes
@@ -183,3 +184,14 @@ def test_noise_that_is_cut_off_is_no_pair_of_constants():
     off = [error for error in 0.007 * rng.normal(size=2000) if abs(error) > 0.009][:200]
     suspects = [f._replace(energy=f.energy + e * f.atoms) for f, e in zip(made_up_frames(200, 9), off, strict=True)]
     assert counted(suspects)["noise in energy"] >= 190
+
+
+def test_causes_of_a_model_that_says_nothing_of_its_features():
+    """As one whose output has no `node_feats`."""
+    frames, size = [*planted("forces of the wrong sign"), *made_up_frames(TRUSTED)], SUSPECTS + TRUSTED
+    trusted = np.arange(size) >= SUSPECTS
+    force = np.array([np.sqrt(np.mean(frame.predicted_forces**2)) for frame in frames])
+    own = explained(frames, Measured(force, np.full((size, 3), np.nan), np.zeros((size, 0))), trusted)
+    assert all(np.isnan(frame.isolation) and 0 < frame.expected_forces < np.inf for frame in own)
+    found = counted(own[:SUSPECTS], own[SUSPECTS:])
+    assert found["forces of the wrong sign"] >= 0.85 * SUSPECTS, found

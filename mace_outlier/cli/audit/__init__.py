@@ -8,6 +8,9 @@ z-scores and weights are those of a training's default: the part of the errors t
 model's own features) explains, in units of what is expected of such a configuration. Fewer than 8 configurations are
 taken for one normal distribution of losses, with half the weight at 2 standard deviations.
 A loss says that model and label disagree: which of them is wrong depends on how far the model can be trusted.
+
+A model is a pickled Python module: loading it can run any code that whoever made it put there, and torch has no safe
+way to read it. Audit with models that you trained, or whose makers you trust. Data files and results are only read.
 """
 
 import argparse
@@ -26,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command; names are those of MACE's training."""
     weight = number(float, "a number, 0 or more", lambda value: 0 <= value < math.inf)
     size = number(int, "1 or more", lambda value: value >= 1)
-    parser.add_argument("--model", type=Path, required=True, help="trained model, <name>.model")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        required=True,
+        help="trained model, <name>.model; loading it runs code in it: only from whom you trust",
+    )
     parser.add_argument("--data", nargs="+", required=True, help="files that MACE trains on (a folder: its shards)")
     parser.add_argument("--out", type=Path, help="prefix of the results (default: <data>_audit in this folder)")
     parser.add_argument("--head", default="", help="head of the model, if it has several")
