@@ -19,7 +19,7 @@ EXTENSIBLE = {
     "mace/data/atomic_data.py": ["AtomicData.from_config"],
     "mace/data/hdf5_dataset.py": ["HDF5Dataset.__getitem__"],
     "mace/data/lmdb_dataset.py": ["LMDBDataset.__getitem__"],
-    "mace/data/utils.py": ["config_from_atoms", "load_from_xyz", "compute_average_E0s"],
+    "mace/data/utils.py": ["config_from_atoms", "load_from_xyz", "compute_average_E0s", "estimate_e0s_from_foundation"],
     "mace/modules/utils.py": ["compute_mean_std_atomic_inter_energy", "compute_mean_rms_energy_forces"],
     "mace/tools/arg_parser.py": ["build_default_arg_parser"],
     "mace/tools/arg_parser_tools.py": ["check_args"],
@@ -27,6 +27,7 @@ EXTENSIBLE = {
     "mace/tools/scripts_utils.py": ["get_loss_fn", "get_swa"],
     "mace/tools/train.py": ["train", "train_one_epoch", "take_step_lbfgs", "evaluate"],
 }
+LATER = {"estimate_e0s_from_foundation"}  # not in 0.3.13 and 0.3.14
 STARTS = {  # a training, or a worker process of one, begins with these: they load the plugins
     "build_default_arg_parser", "check_args", "train", "HDF5Dataset.__getitem__", "LMDBDataset.__getitem__",
 }  # fmt: skip
@@ -61,6 +62,7 @@ Other packages can add losses and take part in a training through entry points o
 def decorated(source: str, names: list[str]) -> str:
     """The source with `@extensible` on functions or methods, and the import."""
     found = dict(_functions(ast.parse(source)))
+    names = [name for name in names if name in found or name not in LATER]
     lines = source.split("\n")
     decorators = {name: "extensible_start" if name in STARTS else "extensible" for name in names}
     for line, name in sorted(((found[name].lineno, name) for name in names), reverse=True):

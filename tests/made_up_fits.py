@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
+from mace_outlier.results.judgement import Judgement, judgement_of
+from mace_outlier.states import JUDGED, LABEL
+
 SPREAD = 0.3  # of the logarithm of the errors of wrong labels
 
 # energies in eV/atom, to both sides or to one; forces by a factor of the expected error
@@ -36,6 +39,15 @@ EARLIER = {
 def population_entry(fit: dict[str, Any], head: str = "Default") -> dict[str, Any]:
     """What a run says of a head whose labels were judged."""
     return {"head": head, "kind": "mixture"} | deepcopy(fit)
+
+
+def thought_of(
+    entry: dict[str, Any], suspects: int = 0, judged: int = 400, nonfinite: int = 0, history=()
+) -> Judgement:
+    """What is thought of a head with so many suspects."""
+    weights = np.where(np.arange(judged + nonfinite) < suspects + nonfinite, 0.1, 1.0)
+    states = np.where(np.arange(judged + nonfinite) < nonfinite, LABEL, JUDGED)
+    return judgement_of(entry, weights, states, history)
 
 
 def energies_of(own: dict[str, float], wrong: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -16,6 +16,7 @@ from mace_outlier.report.words import how_sure
 from mace_outlier.results.files import sample_path
 from mace_outlier.results.reading import Results
 from mace_outlier.results.writing import write_results
+from mace_outlier.states import with_states
 
 HOSTILE = (
     "<script>alert(1)</script>", "[red]x[/red]", "\x1b[31mred", "q\"uo'te $x^$ \\frac", "new\nline\r", "x" * 5000,
@@ -196,7 +197,7 @@ def write_hostile_run(folder: Path) -> Path:
 def results_of(
     table: pandas.DataFrame, about: dict[str, Any] | None = None, prefix: Path = Path("results/r")
 ) -> Results:
-    return Results(Path("results/r"), with_categories(table), made_up_about() if about is None else about)
+    return Results(Path("results/r"), with_categories(with_states(table)), made_up_about() if about is None else about)
 
 
 def summarised(table: pandas.DataFrame, about: dict[str, Any] | None = None, below: float = 0.5) -> Summary:

@@ -22,8 +22,9 @@ def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:
     losses = sum((1 if name == "energy" else 100) * own**2 for name, own in sizes.items())
     tensors = {
         "losses": torch.as_tensor(losses),
+        "usable": known.get("usable", torch.ones(size, dtype=torch.bool))
+        & (torch.as_tensor(known.get("losses", losses)) > 0),
         "heads": torch.zeros(size, dtype=torch.long),
-        "usable": torch.ones(size, dtype=torch.bool),
     }
     seen = {
         "errors": errors,
@@ -37,5 +38,5 @@ def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:
         "molecules": np.ones(size, dtype=np.int64),
     }
     assert set(known) <= {*tensors, *seen}, set(known) - {*tensors, *seen}
-    own = {name: known.get(name, value) for name, value in tensors.items()}
+    own = {name: value if name == "usable" else known.get(name, value) for name, value in tensors.items()}
     return Remembered(**own, seen=Seen(**{name: known.get(name, value) for name, value in seen.items()}))

@@ -106,14 +106,22 @@ class Outcome(NamedTuple):
 
 
 def train(
-    rank: int, ranks: int, distribution: str, epochs: int, frozen: bool = False, failing: int | None = None
+    rank: int,
+    ranks: int,
+    distribution: str,
+    epochs: int,
+    frozen: bool = False,
+    failing: int | None = None,
+    unpredicted: int | None = None,
 ) -> Outcome:
     """Train with `ranks` processes, of which this is one.
 
     `frozen`: hold the weights within an epoch, as LBFGS does; `failing`: the epoch whose fit raises in the first
-    process, and in no other.
+    process, and in no other; `unpredicted`: a configuration whose prediction is NaN.
     """
     made = items()
+    if unpredicted is not None:
+        made[unpredicted]["x"][0, 0] = torch.nan
     run = RobustTraining(Options(base_loss="weighted", distribution=distribution, warmup=0))
     loss = run.wrap(mace_losses.WeightedEnergyForcesLoss(energy_weight=10.0), mace_losses, "stage_one")
     model = Toy()
@@ -132,18 +140,21 @@ def train(
         for epoch in range(epochs):
             loader.epoch = epoch
             run.begin_epoch(epoch, loss, len(loader))
+            guarded = run.guarded(optimizer)
             fit = loss.distribution.refit
             if epoch == failing and rank == 0:
                 loss.distribution.refit = lambda *arguments: 1 / 0
             with loss.frozen_weights() if frozen else torch.enable_grad():
                 for batch in loader:
-                    optimizer.zero_grad()
+                    guarded.zero_grad()
                     before = len(calls)
                     value = loss(ref=batch, pred=trained(batch))
                     collectives.append(len(calls) - before)
                     value.backward()
-                    optimizer.step()
+                    guarded.step()
                     losses.append(value.item())
+            guarded.settle()
+            run.taken_back = guarded.taken_back
             run.end_epoch(loss)
             loss.distribution.refit = fit
             value, _ = run.select(loss, lambda: (evaluate(loss, model, valid_loaders[0]), None))
@@ -186,6 +197,7 @@ CASES: dict[str, dict[str, Any]] = {
     "mixture": {"distribution": "mixture", "epochs": 5},
     "failing": {"distribution": "mixture", "epochs": 6, "failing": 4},
     "frozen": {"distribution": "gaussian", "epochs": 2, "frozen": True},
+    "unpredicted": {"distribution": "mixture", "epochs": 3, "unpredicted": 20},
 }
 
 

@@ -7,7 +7,7 @@ from ase.io import read
 from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training
 from demo_results import errors_on_test_set
 from scipy.stats import mannwhitneyu
-from source_commit import commit_of
+from source_commit import REPOSITORY, commit_of
 from training_files import write_json_atomically
 
 from mace_outlier.results.reading import read_results
@@ -18,7 +18,7 @@ def collect(training: Training, seconds: float, more: dict | None = None) -> dic
     """Measure a finished training; the result (and `more`) is kept in its folder, which marks it as finished."""
     kind, share = training.data.name.split("-")[:2]
     result = {"arm": training.arm, "kind": kind, "share": float(share), "seed": training.seed}
-    result |= {"seconds": round(seconds, 1), "commit": commit_of()}
+    result |= {"seconds": round(seconds, 1), "commit": commit_of(REPOSITORY / "mace_outlier")}
     result |= {"key": json.loads((training.folder / KEY_FILE).read_text())}
     model = training.folder / "demo.model"
     result |= errors_on_test_set(model, read(training.data / "test.xyz", ":"))
@@ -52,7 +52,7 @@ def share_found(entry: dict, weight: np.ndarray) -> dict[str, float]:
     wrong = read_wrong_labels(entry)
     if wrong is None:
         return {"share_found": float((weight < 0.5).mean()), "undecided": 0.0}
-    return {"share_found": wrong.share, "undecided": wrong.undecided}
+    return {"share_found": entry["share"], "undecided": wrong.undecided}
 
 
 def told_apart(weight: np.ndarray, bad: np.ndarray) -> dict[str, float]:

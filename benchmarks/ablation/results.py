@@ -18,7 +18,7 @@ from figures import draw_shares
 from finished_trainings import finished_trainings, over_the_oracle
 from training_files import write_json_atomically
 
-from mace_outlier.results.wrong_labels import MANY
+from mace_outlier.results.judgement import MANY
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 FINDS = ["share_found", "auroc", "recall", "precision", "valid_recall", "valid_precision"]

@@ -95,7 +95,7 @@ def training_batch(heads: int = 1) -> tuple[Any, dict[str, Tensor]]:
     """A batch of three configurations, and a model's output for it."""
     batch, output = made_up_batch()
     batch["configuration_id"], batch["head"] = torch.arange(3), torch.arange(3) % heads
-    batch["labels_not_finite"] = torch.tensor([False, True, False])
+    batch["unusable"] = torch.tensor([0.0, torch.nan, 0.0])
     batch["labels_absent"] = torch.zeros(3, 6, dtype=torch.bool)
     output["node_feats"] = torch.rand(len(batch["batch"]), SCALARS + 3)
     return batch, {label: value.requires_grad_() for label, value in output.items()}
@@ -107,7 +107,7 @@ def settled(heads: int) -> LossDistribution:
     generator = torch.Generator().manual_seed(0)
     errors = 0.01 * torch.randn(ROWS, generator=generator, dtype=torch.float64)
     which, once = torch.arange(ROWS) % heads, torch.zeros(ROWS)
-    features, residuals = Features(ROWS).known, {"energy_error": errors}
+    features, residuals = Features(ROWS).known, {"energy_error_per_atom": errors}
     seen = remembered(errors.square(), which, errors != 0, once, residuals, features, Metadata(ROWS))
     distribution.refit(seen)
     assert distribution.settled
@@ -121,7 +121,7 @@ def robust(base: nn.Module, phase: str, heads: int = 1, ranks: bool = False, dev
     distributions = {"first epoch": MixtureDistribution, "gaussian": GaussianDistribution}
     distribution = settled(heads) if phase in ("settled", "by property") else distributions[phase](heads)
     share = (lambda tensor: tensor) if ranks else None
-    records = Records(10, device, [i % heads for i in range(10)], stress="stress" in split.labels)
+    records = Records(10, device, [i % heads for i in range(10)], labels=split.labels)
     features = None if phase == "gaussian" else Features(10, torch.arange(SCALARS, device=device))
     loss = RobustLoss(split)
     names = [str(head) for head in range(heads)]

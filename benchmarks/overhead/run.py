@@ -30,6 +30,7 @@ from mace_outlier.data.tagging import Tag
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
 from mace_outlier.mace.invariants import scalar_columns
+from mace_outlier.run.steps import GuardedOptimizer, Kept
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
@@ -88,13 +89,14 @@ class SideBySide:
         self.device, self.model, self.size = torch.device(device), model.to(device), len(samples)
         split = PerConfigurationLoss(base, sys.modules["mace.modules.loss"])
         self.distribution = MixtureDistribution(warmup=100).to(self.device)
-        self.records = Records(len(samples), self.device, stress="stress" in split.labels)
+        self.records = Records(len(samples), self.device, labels=split.labels)
         self.weigher = Weigher(
             self.distribution, self.records, described(samples), Features(self.size, scalar_columns(model))
         )
         self.losses = {"stock": base, "robust": RobustLoss(split, self.weigher)}
         self.loaders = self._loaders(samples)
-        self.optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, amsgrad=True)
+        self.optimizers = {"stock": optimizer, "robust": GuardedOptimizer(Kept(optimizer))}
         self.output = {"forces": True, "virials": False, "stress": isinstance(base, modules.UniversalLoss)}
 
     def _loaders(self, samples: list[Any]) -> dict[str, Any]:
@@ -112,7 +114,7 @@ class SideBySide:
     def step(self, name: str, batch: Any) -> None:
         """One training step, as in MACE's training loop."""
         sys.modules["mace.tools.train"].take_step(
-            model=self.model, loss_fn=self.losses[name], batch=batch, optimizer=self.optimizer, ema=None,
+            model=self.model, loss_fn=self.losses[name], batch=batch, optimizer=self.optimizers[name], ema=None,
             output_args=self.output, max_grad_norm=10.0, device=self.device,
         )  # fmt: skip
 

@@ -92,7 +92,7 @@ def fit(records: Any, metadata: Any) -> tuple[float, float]:
     distribution, size = MixtureDistribution(), len(records)
     generator = torch.Generator().manual_seed(1)
     residuals = {name: records.column(name).clone() for name in records.residual_names}
-    residuals["energy_error"] *= torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)  # to both sides
+    residuals["energy_error_per_atom"] *= torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)
     usable = records.loss > 0
     features = Features(size, torch.arange(FEATURES))
     features.table = torch.randn(size, features.known.shape[1] + FEATURES, generator=generator)

@@ -86,7 +86,7 @@ def stretched(rows: pandas.DataFrame) -> str:
     shares = list(dict.fromkeys(share for share, _ in STRETCHED))
     titles = [f"{100 * share:g} %, {words}" for share in shares for words in wrongness.values()]
     lines = [f"| arm | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    for arm in ("weighted", "default"):
+    for arm in ("weighted", "landed", "default"):
         own = rows[rows.arm == arm]
         cells = [cell(own[(own.kind == kind) & (own.share == share)]) for share in shares for kind in wrongness]
         lines.append(f"| {NAMES[arm]} | {' | '.join(cells)} |")
@@ -97,7 +97,7 @@ def found(rows: pandas.DataFrame) -> str:
     """Detection, by share and distribution."""
     lines = ["| share | arm | found | AUROC | recall | precision | mean weight, right | mean weight, wrong |"]
     lines.append("|---" * 8 + "|")
-    own = rows[rows.arm.isin(["default", "published"]) & (rows.kind == "unconverged")]
+    own = rows[rows.arm.isin(["default", "landed", "published"]) & (rows.kind == "unconverged")]
     for (share, arm), some in own.groupby(["share", "arm"]):
         mean = some.mean(numeric_only=True)
         numbers = [mean.auroc, mean.recall, mean.precision, mean.mean_weight_good, mean.mean_weight_bad]

@@ -2,7 +2,7 @@
 
 import re
 
-from .cause import NOT_FINITE, RARE, UNCONVERGED, UNKNOWN, WORDS
+from .cause import NOT_FINITE, NOT_PREDICTED, RARE, UNCONVERGED, UNKNOWN, WORDS
 from .energies import OTHER, PER_ATOM, WITHOUT_ATOMS
 from .forces import DRIFT, ORDER, ROTATED, SOME, ZERO
 from .hypotheses import FACTOR, NOISE, SIGN, UNIT
@@ -31,6 +31,7 @@ OF_WORDS = {
     UNCONVERGED: "Recompute them: the electronic structure had not converged.",
     RARE: "Don't drop them: recompute one, and add data of this kind. Nothing similar has a label that is trusted.",
     NOT_FINITE: "Recompute them, or leave the label out.",
+    NOT_PREDICTED: "Look at their geometries: atoms on the same place, or lengths in another unit. Leave them out.",
     UNKNOWN: "Recompute one or two of them.",
 }
 PATTERNS = {kind: re.compile(re.escape(words).replace(r"\{\}", ".+")) for kind, words in WORDS.items()}

@@ -12,6 +12,7 @@ from .offsets import BY_ELEMENT, ELECTRON, OFFSET
 from .stress import VOIGT
 
 UNKNOWN, UNCONVERGED, NOT_FINITE = "unknown", "unconverged", "label not finite"
+NOT_PREDICTED = "prediction not finite"
 RARE = "rare geometry"  # nothing similar has a right label: the model may be wrong, and the label right
 WORDS = {
     SIGN: "{} of the wrong sign",
@@ -38,8 +39,9 @@ class Fault(NamedTuple):
 
     label: str  # energy, forces or stress
     hypothesis: Hypothesis
-    certainty: float
+    certainty: float  # that it is this
     told: Told
+    wrong: float = 1.0  # probability that it is this or anything else
 
     @property
     def words(self) -> str:

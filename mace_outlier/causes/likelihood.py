@@ -24,18 +24,21 @@ def of_right(squares: Array, number: ArrayLike, expected: Array, spread: float) 
 
 def scales(settings: Settings) -> list[float]:
     """Return the sizes that errors without a pattern may have, in those of right labels."""
-    return [float(settings.wrong * 2**k / np.sqrt(2)) for k in range(settings.scales)]
+    return [float(settings.wrong * 2**k / np.sqrt(2)) for k in range(-1, settings.scales - 1)]
 
 
 def of_scattered(error: Array, expected: Array, scale: float, settings: Settings) -> Array:
     """Return the same for single errors (...) that are wrong without a pattern, whose typical size is `scale`.
 
-        p(x) = min(1, exp(-(|x| - t) / s)) / 2 (t + s)        t = wrong * expected, s = scale * expected
+        p(x) = exp(-(|x| - t) / s) / 2 s  beyond t,  1 / 2 (t + s)  below
+        t = wrong * expected, s = scale * expected
 
-    Suspects were chosen because they are far off: what is below t is missing, as it is between two offsets.
+    Suspects were chosen because they are far off: what is below t is missing. So beyond it, the density is that of
+    errors that were chosen, or noise that is cut off at t would look like two offsets.
     """
     least, size = settings.wrong * expected, scale * expected
-    return np.asarray(-np.maximum(np.abs(error) - least, 0.0) / size - np.log(2 * (least + size)))
+    beyond = np.abs(error) - least
+    return np.where(beyond > 0, -beyond / size - np.log(2 * size), -np.log(2 * (least + size)))
 
 
 def _integral(squares: Array, number: ArrayLike, log_size: Array, prior: Array) -> Array:

@@ -20,7 +20,8 @@ class Settings:
     offsets: int = 4  # at most: two methods, both signs
     electron: float = 2.0  # eV, for one configuration: the smallest ionisation energy is 3.9
     electron_spread: float = 0.25  # of it: what differs between geometries and molecules of one data set
-    above: float = 0.8  # share of energies above the right ones, from which scattered forces say: not converged
+    above: float = 0.8  # share of energies above the right ones, from which they aren't converged, if
+    scattered: float = 0.25  # share of these whose forces are scattered: another reference leaves them right
     isolated: float = 2.0  # of `isolation`: no configuration with a right label is similar
     prior_right: float = 1.0  # pseudo-counts of suspects; for each property, most labels of a suspect are right
     prior_noise: float = 1.0  # of all scales together

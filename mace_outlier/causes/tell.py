@@ -1,6 +1,6 @@
 """What is wrong with each suspect."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -11,8 +11,8 @@ from .energies import energy_faults
 from .expected import Expected, expected_errors
 from .forces import force_faults
 from .frames import Frame
-from .hypotheses import ENERGY, FORCE, NOISE, RIGHT, STRESS, Hypotheses
-from .offsets import OFFSET
+from .hypotheses import ENERGY, FACTOR, FORCE, NOISE, RIGHT, STRESS, Hypotheses
+from .offsets import BY_ELEMENT, OFFSET
 from .settings import Settings
 from .shares import posterior, table
 from .stress import stress_faults
@@ -67,29 +67,39 @@ def _decided(told: Sequence[Hypotheses], name: str, settings: Settings) -> list[
     noise = np.flatnonzero([one.kind == NOISE for one in hypotheses])
     probability[:, noise[0]] = probability[:, noise].sum(axis=1)  # of all scales
     probability[:, noise[1:]] = 0.0
+    right = probability[:, [one.kind == RIGHT for one in hypotheses]].sum(axis=1)
+    likeliest = [hypotheses[k] for k in probability.argmax(axis=1)]
     return [
-        None if hypotheses[k].kind == RIGHT else Fault(name, hypotheses[k], float(own[k]), told[i][hypotheses[k]])
-        for i, (own, k) in enumerate(zip(probability, probability.argmax(axis=1), strict=True))
+        None if best.kind == RIGHT else Fault(name, best, float(own.max()), told[i][best], float(1 - right[i]))
+        for i, (own, best) in enumerate(zip(probability, likeliest, strict=True))
     ]
 
 
 def _unconverged(causes: list[Cause], faults: list[list[Fault]], settings: Settings) -> list[Cause]:
-    """Call it so where forces are scattered and energies too high, in nearly all suspects whose forces are scattered.
+    """Call it so where energies are too high, and forces scattered, in many of the same suspects.
 
     The energy of an electronic structure that is not converged is above that of the right one, by the variational
-    principle. Energies that are too high by much the same are no constant offset then.
+    principle: much the same for all conformations of a molecule, which looks like another reference. But that would
+    leave the forces right.
     """
-    scattered = [i for i, own in enumerate(faults) if any(f.label == FORCE and f.is_vague for f in own)]
-    energy = {
-        i: f for i in scattered for f in faults[i] if f.label == ENERGY and (f.is_vague or f.hypothesis.kind == OFFSET)
-    }
-    above = [i for i, fault in energy.items() if fault.told.value > 0]
-    if len(above) < settings.few or len(above) < settings.above * len(energy) or 2 * len(above) < len(scattered):
+    shifted = _of(faults, ENERGY, lambda fault: fault.is_vague or fault.hypothesis.kind in (OFFSET, BY_ELEMENT))
+    scattered = _of(faults, FORCE, lambda fault: fault.is_vague or fault.hypothesis.kind == FACTOR)
+    above = {i: fault for i, fault in shifted.items() if fault.told.value > 0}
+    both = len(above.keys() & scattered.keys())
+    few = both < settings.few or both < settings.scattered * len(above) or 2 * both < len(scattered)
+    if few or len(above) < settings.above * len(shifted):
         return causes
+    clear = _of(faults, FORCE, lambda fault: True).keys() - scattered.keys()
+    below = shifted.keys() - above.keys()
     causes = list(causes)
-    for i in scattered:
-        certainty = next(f.certainty for f in faults[i] if f.label == FORCE)
-        value = energy[i].told.value if i in energy else np.nan
-        if certainty >= settings.certain and not value < 0 and causes[i].words != NOT_FINITE:
+    for i in (above.keys() | scattered.keys()) - clear - below:
+        certainty = max(fault.wrong for fault in faults[i])
+        if certainty >= settings.certain and causes[i].words != NOT_FINITE:
+            value = above[i].told.value if i in above else np.nan
             causes[i] = Cause(UNCONVERGED, certainty, value, tuple(faults[i]))
     return causes
+
+
+def _of(faults: list[list[Fault]], label: str, chosen: Callable[[Fault], bool]) -> dict[int, Fault]:
+    """Suspects that have a fault of this kind in a label, and that fault."""
+    return {i: fault for i, own in enumerate(faults) for fault in own if fault.label == label and chosen(fault)}

@@ -13,7 +13,7 @@ from .frame import Flag, Labels, elsewhere, labels_of
 from .probes import Nearness, Probe, nearness_of
 from .reading import Chunk
 from .settings import Settings
-from .shape import shape_of
+from .shape import loneliest, shape_of
 from .work import Compared, Points, compare
 
 FRAME = np.dtype(
@@ -24,6 +24,7 @@ FRAME = np.dtype(
         ("net_force", "f4"), ("net_torque", "f4"),  # eV/A: the error of each force that would do it
         ("rms_force", "f4"), ("max_force", "f4"),  # eV/A
         ("nearest", "f4"), ("ratio", "f4"), ("volume", "f4"),  # see Shape
+        ("alone", "f4"), ("alone_force", "f4"),  # A, eV/A: see `loneliest`
         ("fingerprint", "f4", (5,)),
     ]
 )  # fmt: skip
@@ -125,21 +126,22 @@ def _record(atoms: Atoms, labels: Labels, code: int, settings: Settings) -> tupl
     """Flags and numbers of a frame, in the order of FRAME."""
     flags, forces = labels.flags, labels.forces
     if flags & UNUSABLE:
-        return (int(flags), code, labels.energy, *[np.nan] * 7, (np.nan,) * 5)
+        return (int(flags), code, labels.energy, *[np.nan] * 9, (np.nan,) * 5)
     shape = shape_of(atoms, settings, symmetry=bool(flags & (Flag.ZERO_FORCES)))
     if shape.symmetric:
         flags &= ~Flag.ZERO_FORCES
-    net = torque = rms = largest = np.nan
+    net = torque = rms = largest = lonely = lonely_force = np.nan
     if forces is not None and len(atoms) > 1:
         squares = (forces**2).sum(axis=1)
         net = float(np.linalg.norm(forces.sum(axis=0))) / np.sqrt(len(atoms))
         rms, largest = float(np.sqrt(squares.mean() / 3)), float(np.sqrt(squares.max()))
+        lonely, lonely_force = loneliest(atoms, shape.pairs, np.sqrt(squares), settings)
         if not atoms.pbc.any():
             arm = atoms.positions - atoms.positions.mean(axis=0)
             torque = float(np.linalg.norm(np.cross(arm, forces).sum(axis=0))) / np.sqrt(max((arm**2).sum(), 1e-12))
         if flags & Flag.SOME_ZERO and net < settings.drift:
             flags &= ~Flag.SOME_ZERO  # by symmetry
-    numbers = (net, torque, rms, largest, shape.nearest, shape.ratio, shape.volume)
+    numbers = (net, torque, rms, largest, shape.nearest, shape.ratio, shape.volume, lonely, lonely_force)
     return (int(flags), code, labels.energy, *numbers, tuple(shape.fingerprint))
 
 

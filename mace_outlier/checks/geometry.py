@@ -1,10 +1,11 @@
-"""Check `geometry`: atoms that overlap, cells that hold nothing or contradict the flags, rare elements, lone frames."""
+"""Check `geometry`: atoms that overlap or are alone, cells that contradict the flags, rare elements, lone frames."""
 
 from collections.abc import Callable
 
 import numpy as np
 from ase.data import chemical_symbols
 
+from .alone import alone
 from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .frame import Flag
@@ -22,7 +23,7 @@ def check(evidence: Evidence) -> list[Finding]:
         for source in np.unique(sources[chosen]):
             rows = np.flatnonzero(chosen & (sources == source))
             found.append(Finding("geometry", certainty, what(rows), fix, rows, survey.sources[source].path))
-    return found + outside(evidence) + _elements(evidence) + _cutoff(evidence)
+    return found + alone(evidence) + outside(evidence) + _elements(evidence) + _cutoff(evidence)
 
 
 def _table(evidence: Evidence) -> list[Row]:

@@ -31,7 +31,8 @@ class Inputs:
     """Everything that the checks are told."""
 
     sources: list[Source]
-    E0s: dict[str, Any] = field(default_factory=dict)  # head -> what the option says
+    E0s: dict[str, Any] = field(default_factory=dict)  # head -> what the option, or the statistics file, says
+    scale: dict[str, float] = field(default_factory=dict)  # head -> scale of the model, where it is given
     r_max: float | None = None
     training: bool = False  # whether these are the options of a training, or only files
 
@@ -65,11 +66,24 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
         sources += files_of(merged, head)
     if not sources:
         raise ValueError("nothing to check: name files, or --train_file, or --config with MACE's YAML file")
-    e0s = {head: own["E0s"] for head, own in heads.items() if own.get("E0s") is not None}
-    e0s = e0s or ({"Default": options["E0s"]} if options.get("E0s") is not None else {})
+    e0s, scale = dict[str, Any](), dict[str, float]()
+    for head, own in {"Default": options, **heads}.items():
+        statistics = read_statistics(own.get("statistics_file") or (options.get("statistics_file")))
+        if (value := statistics.get("atomic_energies", own.get("E0s"))) is not None:
+            e0s[head] = read_E0s(value)
+        if options.get("std") is not None:  # without it, MACE doesn't look at that of the file either
+            scale[head] = float(statistics.get("std", options["std"]))
     training = bool(config) or bool(options.get("train_file"))
     r_max = options.get("r_max")
-    return Inputs(sources, {head: read_E0s(value) for head, value in e0s.items()}, r_max and float(r_max), training)
+    return Inputs(sources, e0s, scale, r_max and float(r_max), training)
+
+
+def read_statistics(path: str | None) -> dict[str, Any]:
+    """Return what MACE's preprocessing derived from the labels; nothing without a file."""
+    try:
+        return dict(json.loads(Path(path).read_text())) if path else {}
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--statistics_file {path}: can't be read ({error})") from error
 
 
 def keys_of(options: Mapping[str, Any], path: str) -> dict[str, str]:

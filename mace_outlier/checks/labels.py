@@ -69,6 +69,10 @@ def _missing(evidence: Evidence, number: int, rows: np.ndarray, flags: np.ndarra
                 fix += ", better under a name such as REF_" + other
             certainty = CERTAIN if none else LIKELY
             found.append(Finding("labels", certainty, what, fix, rows[missing], source.path, {"key": other}))
+        elif key == label:  # MACE asks the calculator, and takes what it doesn't say for 0
+            what = f"{missing.sum()} of {len(rows)} frames have no '{key}': under this key, MACE trains on 0 instead"
+            fix = f"rename it in the file, to REF_{label} for instance: MACE then leaves out what is absent"
+            found.append(Finding("labels", CERTAIN, what, fix, rows[missing], source.path))
         elif none and without["energy"].all() and without["forces"].all():
             what, fix = f"no frame has '{key}'", f"--{label}_key=NAME, with the name that the file has"
             found.append(Finding("labels", CERTAIN, what, fix, rows, source.path))

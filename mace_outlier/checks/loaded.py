@@ -38,6 +38,8 @@ def survey_loaded(
     E0s: Mapping[str, Any],  # noqa: N803, MACE's name
     settings: Settings,
     until: float,
+    r_max: float | None = None,
+    scale: Mapping[str, float] | None = None,
 ) -> Survey:
     """Examine frames, in any order, until the time is up.
 
@@ -46,6 +48,8 @@ def survey_loaded(
         E0s: energies of isolated atoms, eV, by head and atomic number.
         settings: of the checks.
         until: `time.perf_counter()` after which no further frame is begun.
+        r_max: the model's cutoff, Angstrom.
+        scale: of the model, by head, where it was given.
     """
     alone, whole = replace(settings, back=0, most_groups=settings.look_groups), True
     parts: dict[tuple[str, str], list[Examined]] = defaultdict(list)  # by file and head
@@ -59,7 +63,8 @@ def survey_loaded(
             break
     names = sorted(sources)
     numbered = ((number, part) for number, name in enumerate(names) for part in parts[name])
-    result = assemble(Inputs([sources[name] for name in names], dict(E0s)), alone, numbered)
+    given = Inputs([sources[name] for name in names], dict(E0s), r_max=r_max, scale=dict(scale or {}))
+    result = assemble(given, alone, numbered)
     for number in range(len(names)):
         own = result.of_source(number)
         result.frames["source"][own] = number

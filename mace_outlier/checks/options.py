@@ -7,6 +7,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
 from ase.formula import Formula
 
+from .derived import averaged, scaled
 from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .frame import Flag
@@ -19,6 +20,7 @@ def check(evidence: Evidence) -> list[Finding]:
     found = _same_file(evidence) + trajectory(evidence)
     for head in dict.fromkeys(source.head for source in evidence.survey.sources):
         option = evidence.survey.inputs.E0s.get(head, evidence.survey.inputs.E0s.get("Default"))
+        found += scaled(evidence, head)
         if isinstance(option, dict):
             found += _given(evidence, head, option)
         elif evidence.survey.inputs.training and option in (None, "isolated", "average"):
@@ -73,6 +75,7 @@ def _given(evidence: Evidence, head: str, given: dict[int, float]) -> list[Findi
             found.append(Finding("settings", LIKELY, what, fix, where=where))
     each = binding(evidence, head, given)
     middle = float(np.median(each)) if len(each) else 0.0
+    found += averaged(evidence, head, given)
     if not s.cohesion[0] <= middle <= s.cohesion[1]:
         what = f"energies without these E0s are {middle:.4g} eV/atom in the middle: no binding energy is like that"
         fix = "take E0s of the same code, pseudopotentials and units as the data"

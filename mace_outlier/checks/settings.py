@@ -58,6 +58,8 @@ class Settings:
     closer: float = 0.5  # of the sum of covalent radii; the shortest bonds have 0.75, cold compression to 100 GPa 0.7
     overlapping: float = 0.3  # of it: inside of the core of any pseudopotential
     thin: float = 1.0  # A^3 an atom: diamond has 5.7
+    felt: float = 0.1  # eV/A: more than a converged calculation leaves on an atom that feels nothing
+    alone_most: float = 12.0  # A: no cutoff of a model is larger
     rare: int = 2  # frames: an element in so few can't be learnt
     outside: float = 2.0  # ranges of nine tenths of a composition: the sparsest right data (50 frames) reach 1.4
     outside_tail: float = 0.05  # on either side of the nine tenths
@@ -91,5 +93,6 @@ class Settings:
     gross: float = 10.0  # eV/atom: more than the strongest binding energy there is
     reference: float = 2.0  # eV/atom between groups of different formulas, after a fit of E0s: another reference
     free_atom: float = 0.1  # eV between E0s and an isolated atom of the data
+    scale: float = 30.0  # of the model, over the root mean square of most forces
     cohesion: tuple[float, float] = (-15.0, 5.0)  # eV/atom, energy without E0s: median of any sensible data set
     fewest: int = 8  # frames of a group that can be compared with others

@@ -19,29 +19,33 @@ class Pairs(NamedTuple):
     cutoff: float  # Angstrom
 
 
+NO_PAIRS = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0), 0.0)
+
+
 class Shape(NamedTuple):
-    """What is kept of a geometry."""
+    """What is measured of a geometry."""
 
     nearest: float  # Angstrom, smallest distance; inf for one atom
     ratio: float  # smallest distance over the sum of covalent radii
     volume: float  # A^3; nan where no cell holds it
     fingerprint: np.ndarray  # (5,) see below
     symmetric: bool  # whether forces vanish by symmetry
+    pairs: Pairs  # neighbours within a cutoff; not kept
 
 
 def shape_of(atoms: Atoms, settings: Settings, symmetry: bool = False) -> Shape:
     """Measure a frame; `symmetry`: whether the answer to that is needed."""
     numbers = atoms.numbers
     if not len(atoms):
-        return Shape(np.inf, np.inf, np.nan, np.full(5, np.nan), True)
+        return Shape(np.inf, np.inf, np.nan, np.full(5, np.nan), True, NO_PAIRS)
     volume = abs(np.linalg.det(atoms.cell.array)) if atoms.pbc.all() else np.nan
     pairs = pairs_within(atoms, settings)
     own = fingerprint(atoms, pairs)
     if not len(pairs.one):
-        return Shape(np.inf, np.inf, volume, own, True)
+        return Shape(np.inf, np.inf, volume, own, True, pairs)
     ratios = pairs.distance / (covalent_radii[numbers[pairs.one]] + covalent_radii[numbers[pairs.other]])
     nearest, ratio = float(pairs.distance.min()), float(ratios.min())
-    return Shape(nearest, ratio, volume, own, symmetry and is_symmetric(atoms, settings))
+    return Shape(nearest, ratio, volume, own, symmetry and is_symmetric(atoms, settings), pairs)
 
 
 def pairs_within(atoms: Atoms, settings: Settings) -> Pairs:
@@ -102,6 +106,32 @@ def _overall(atoms: Atoms, charge: np.ndarray) -> float:
     phases = np.exp(2j * np.pi * np.linalg.solve(cell.T, atoms.positions.T))  # (3, A)
     waves = np.abs(phases @ charge / charge.sum()) ** 2
     return float(abs(np.linalg.det(cell)) * (1.0 + waves @ np.array([1.0, 1.4, 1.7])))
+
+
+def loneliest(atoms: Atoms, pairs: Pairs, sizes: np.ndarray, settings: Settings) -> tuple[float, float]:
+    """Of the atoms on which a force acts, take the one that is furthest from all others.
+
+    Args:
+        atoms: a frame of several atoms.
+        pairs: neighbours within a cutoff.
+        sizes: of the forces, (A,) eV/A.
+        settings: of the checks.
+
+    Returns:
+        The distance to its nearest neighbour, Angstrom, at most `alone_most`, and the size of its force, eV/A.
+    """
+    nearest = np.full(len(atoms), np.inf)
+    np.minimum.at(nearest, pairs.one, pairs.distance)
+    felt = np.flatnonzero(sizes > settings.felt)
+    far = felt[np.isinf(nearest[felt])]
+    if len(far):
+        positions, _ = with_images(atoms, settings.alone_most)
+        gaps = cKDTree(positions).query(positions[far], k=2)[0][:, 1]  # the first is the atom itself
+        nearest[far] = np.minimum(gaps, settings.alone_most)
+    if not len(felt):
+        return 0.0, 0.0
+    one = felt[nearest[felt].argmax()]
+    return float(nearest[one]), float(sizes[one])
 
 
 def is_symmetric(atoms: Atoms, settings: Settings) -> bool:

@@ -26,6 +26,7 @@ OPTIONS = {  # of mace_run_train
     "total_charge_key": "default: total_charge",
     "total_spin_key": "default: total_spin",
     "E0s": "as in mace_run_train: checked against the data",
+    "statistics_file": "as in mace_run_train: its E0s are checked against the data",
     "heads": "as in mace_run_train",
 }
 

@@ -123,7 +123,7 @@ def check_host() -> list[str]:
         return [f"MACE can't be imported: {type(error).__name__}: {error}"]
     from ..mace.seams import check_all
 
-    seams = applying.SEAMS
+    seams = applying.of_this_mace()
     changed = [fault for place, seam in seams.items() for fault in _faults(check_all, {place: seam})]
     good = len(seams) - len(changed)
     print(f"seams         {good} of {len(seams)} functions of MACE {applying.mace_version()} are as expected")

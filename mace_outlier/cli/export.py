@@ -4,14 +4,17 @@
 
 Each configuration keeps its info, arrays, results and fixed atoms, to the last bit, and gets what the training found,
 as far as it is known: info outlier_weight, outlier_mean_weight, outlier_zscore (sigmas), outlier_loss,
-outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), outlier_stress_rmse (eV/A^3), outlier_split (train,
-valid; audit), outlier_source, outlier_frame and, where there are several heads, outlier_head.
+outlier_energy_error_per_atom (eV/atom), outlier_force_rmse (eV/A), those of what else is trained (outlier_stress_rmse,
+outlier_virials_rmse, outlier_dipole_rmse ...), outlier_split (train, valid; audit), outlier_source, outlier_frame and,
+where there are several heads, outlier_head; outlier_state, where it was not judged, or something was not finite.
 
-Suspects have a weight below --below, or a label or loss that isn't finite. All others are trusted, also those that the
-training never came to. Both files together are the training and the validation set, in the order of their files; info
-outlier_split tells one from the other. Isolated atoms, of which MACE took E0s, go unchanged to the trusted; frames that
-the training did not use go nowhere. A file without configurations is written all the same, and is empty: ase.io.read
-refuses such a file.
+Suspects have a weight below --below, or a label, geometry or loss that isn't finite. All others go to the trusted, also
+those that the training never came to, or could not judge because the model was not finite, and those with nothing to
+judge by: weight 0 in their file, or no label. The latter have info outlier_state and no outlier_weight, and what they
+have in the file: a training ignores them as before. Both files together are the training and the validation set, in the
+order of their files; info outlier_split tells one from the other. Isolated atoms, of which MACE took E0s, go unchanged
+to the trusted; frames that the training did not use go nowhere. A file without configurations is written all the same,
+and is empty: ase.io.read refuses such a file.
 
 --repaired FILE: suspects whose cause (info outlier_cause) is a unit, a sign or the order of atoms, with it taken back.
 They are marked (info outlier_repaired), keep the old label (info <key>_unrepaired), and are among the suspects as well.
@@ -142,7 +145,7 @@ def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFra
     counts, empty = export.counts, ": the file is empty"
     lines = [
         f"{arguments.suspects}: {counts['suspects']} of {len(table)} configurations have a weight below "
-        f"{arguments.below:g} or a loss that is not finite{'' if counts['suspects'] else empty}",
+        f"{arguments.below:g} or are not finite{'' if counts['suspects'] else empty}",
         f"{arguments.trusted}: {counts['trusted']} configurations"
         + (f", and {counts['isolated']} isolated atoms as they were" if counts["isolated"] else "")
         + ("" if counts["trusted"] or counts["isolated"] else empty),
@@ -151,6 +154,11 @@ def summary(export: Export, arguments: argparse.Namespace, table: pandas.DataFra
         lines.append(f"{arguments.repaired}: {counts['repaired']} of the suspects, repaired (info outlier_repaired)")
     if counts["never seen"]:
         lines.append(f"{counts['never seen']} of them were never seen in the training: nothing is known of these")
+    if counts["not judged"]:
+        lines.append(
+            f"{counts['not judged']} of them were not judged at their last visit (info outlier_state): weight 0 in the "
+            "file, no label, or a model that was not finite"
+        )
     if counts["validation"]:
         lines.append(
             f"{counts['validation']} of them are validation configurations (info outlier_split={VALID}), "

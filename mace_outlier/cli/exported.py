@@ -14,21 +14,14 @@ from tqdm import tqdm
 
 from ..causes.repair import Repair, repaired, repairs_of
 from ..data.extxyz import write_frame
+from ..data.labels import LABEL_OF
 from ..data.sources import find_source, read_frames
 from ..results.files import VALID
+from ..states import MODEL, SET_ASIDE, UNUSED
 
-NUMBERS = (
-    "weight",
-    "mean_weight",
-    "zscore",
-    "loss",
-    "energy_error_per_atom",
-    "force_rmse",
-    "stress_rmse",
-    "virials_rmse",
-)
+NUMBERS = ("weight", "mean_weight", "zscore", "loss", *LABEL_OF)
 CAUSE = ("cause", "cause_certainty", "cause_value")
-KEYS = {f"outlier_{name}" for name in (*NUMBERS, *CAUSE, "split", "source", "frame", "head", "repaired")}
+KEYS = {f"outlier_{name}" for name in (*NUMBERS, *CAUSE, "split", "source", "frame", "head", "state", "repaired")}
 
 
 @dataclass
@@ -84,17 +77,20 @@ class Export:
     def add(self, atoms: Atoms, row: Any) -> None:
         """Write a configuration with what is known of it, to the suspects or the trusted."""
         seen, validation = row.times_seen > 0, row.split == VALID
-        suspect = row.weight < self.below or (seen and not math.isfinite(row.loss))
+        suspect = row.weight < self.below or (seen and row.state in SET_ASIDE)
         self.counts["suspects" if suspect else "trusted"] += 1
         self.counts["never seen"] += not seen
+        self.counts["not judged"] += row.state in (MODEL, UNUSED)
         self.counts["validation"] += validation
         self.counts["validation suspects"] += suspect and validation
         for key in KEYS & atoms.info.keys():  # of an earlier export
             del atoms.info[key]
-        values = {name: float(getattr(row, name, math.nan)) for name in (*NUMBERS, *CAUSE[1:])}
+        known = NUMBERS[NUMBERS.index("zscore") :] if row.state == UNUSED else NUMBERS  # its weight is no judgement
+        values = {name: float(getattr(row, name, math.nan)) for name in (*known, *CAUSE[1:])}
         atoms.info |= {f"outlier_{name}": value for name, value in values.items() if not math.isnan(value)}
         atoms.info |= {"outlier_split": row.split, "outlier_source": row.source, "outlier_frame": int(row.frame)}
         atoms.info |= {"outlier_head": row.head} if self.name_heads else {}
+        atoms.info |= {"outlier_state": row.state} if row.state else {}
         cause = getattr(row, "cause", "") if suspect else ""
         atoms.info |= {"outlier_cause": cause} if cause else {}
         self.notes.update(write_frame(self.suspects if suspect else self.trusted, atoms))

@@ -1,4 +1,4 @@
-"""A wrapper around a host's data set: an id for every training sample, and labels that are finite.
+"""A wrapper around a host's data set: an id for every training sample, and samples that can be trained on.
 
 Work on any data set whose items are objects with labels as fields, and on batches that take a new field, as
 torch_geometric's do.
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..states import NO_GEOMETRY, NO_LABEL
 from .labels import LABELS
 from .metadata import Metadata
 from .tagging import TAG_FIELD, TAGGING, Tag
@@ -20,45 +21,63 @@ from .tagging import TAG_FIELD, TAGGING, Tag
 # Fields of a training batch, and only of a training batch: one without them (validation, tests, error tables) gets the
 # stock loss. Validation batches have the fourth.
 ID_FIELD = "configuration_id"  # (B,) row of the configuration, see `provenance`
-BAD_FIELD = "labels_not_finite"  # (B,) boolean; no such field where all labels of the batch are finite
+UNUSABLE_FIELD = "unusable"  # (B,) 0, or NO_LABEL or NO_GEOMETRY of `states`; no such field where all are 0
 ABSENT_FIELD = "labels_absent"  # (B, 6) boolean, in the order of LABELS; no such field where the batch has all labels
 VALIDATION_FIELD = "validation_id"  # (B,) row of the validation configuration
 TAGS_FIELD = "__mace_outlier_tags__"  # [(row, Tag)], on the host; underscores: no field for the model
 
-FINITE, NONFINITE = 1, 2  # labels of a position; 0: not checked yet
+CHECKED, NO_LABELS, LEFT_OUT = 1, 2, 3  # of a position; 0: not checked yet
+NOTED = {CHECKED: 0.0, NO_LABELS: NO_LABEL, LEFT_OUT: NO_GEOMETRY}  # in place of a loss
+MOST_TRIED = 100  # samples that may stand in for one that is left out
 HAS_ALL = (False,) * len(LABELS)
 
 Collate = Callable[[list[Any]], Any]
+FaultOf = Callable[[Any], str]
+
+
+def no_fault(item: Any) -> str:
+    """Where nobody knows what can't be predicted."""
+    return ""
 
 
 class Sample(NamedTuple):
     """An item of a NumberedDataset."""
 
     row: int
-    finite: bool  # whether its labels were
+    unusable: float  # what is noted in place of its loss; 0: its loss
     item: Any
     absent: tuple[bool, ...] | None = None  # whether it lacks each of LABELS; None: it has all that are used
     tag: Tag | None = None  # only while it is needed
 
 
 class NumberedDataset:
-    """A data set whose items come with the row of their configuration, and whether their labels are finite.
+    """A data set whose items come with the row of their configuration, and whether they can be trained on.
 
     A NaN or infinite label is replaced by 0, in a copy of the item: a weight of zero alone would not do, because the
-    gradient of a NaN is NaN whatever it is multiplied by. Labels are checked when an item is first read; that is done
-    where the items are made, on the host, and costs the training step nothing.
+    gradient of a NaN is NaN whatever it is multiplied by. For the same reason a configuration of which nothing can be
+    predicted never gets into a batch: the next one stands in for it, under the row of the one that is left out and, as
+    that, without weight. So sizes, order and batches stay what they were.
+
+    Items are checked when they are first read; that is done where they are made, on the host, and costs the training
+    step nothing.
 
     Args:
         dataset: the host's, with a length and items by position.
         labels: the labels that the loss uses.
         rows: row of each position; the position itself by default.
-        validation: labels stay as they are, because MACE makes its error tables from them.
+        validation: items stay as they are, because MACE makes its error tables from them.
+        fault_of: says of an item why nothing can be predicted for it, "" where it can; a function, for other processes.
     """
 
     def __init__(
-        self, dataset: Any, labels: Iterable[str] = (), rows: np.ndarray | None = None, validation: bool = False
+        self,
+        dataset: Any,
+        labels: Iterable[str] = (),
+        rows: np.ndarray | None = None,
+        validation: bool = False,
+        fault_of: FaultOf = no_fault,
     ) -> None:
-        self.dataset, self.labels, self.validation = dataset, tuple(labels), validation
+        self.dataset, self.labels, self.validation, self.fault_of = dataset, tuple(labels), validation, fault_of
         self.rows = np.arange(len(dataset)) if rows is None else rows
         self.needs_tags = True  # until every row has been described
         self._state = bytearray(len(dataset))
@@ -72,21 +91,50 @@ class NumberedDataset:
         with TAGGING.switched(self.needs_tags, afterwards=TAGGING.on):  # a data set on disk makes its samples anew
             item = self.dataset[position]
         position %= len(self)
-        if self._state[position] != FINITE and item is not None:  # None: MACE's LMDB could not read this entry
-            item = self._checked(position, item)
-        finite, tag = self._state[position] != NONFINITE, getattr(item, TAG_FIELD, None) if self.needs_tags else None
-        return Sample(int(self.rows[position]), finite, item, self._absent.get(position), tag)
+        tag = getattr(item, TAG_FIELD, None) if self.needs_tags else None
+        if item is not None:  # None: MACE's LMDB could not read this entry
+            item = self._usable(position, item)
+        unusable = NOTED.get(self._state[position], 0.0)
+        return Sample(int(self.rows[position]), unusable, item, self._absent.get(position), tag)
 
-    def _checked(self, position: int, item: Any) -> Any:
-        """Note which labels an item lacks and whether they are finite; return it with finite ones."""
+    def check(self) -> np.ndarray:
+        """Check all items that can be read, and return what would be noted for their rows (N,) in place of a loss."""
+        noted = np.zeros(self.rows.max(initial=-1) + 1)
+        for position, row in enumerate(self.rows.tolist()):
+            item = self.dataset[position]
+            if item is not None:
+                self._note(position, item)
+                noted[row] = NOTED[self._state[position]]
+        return noted
+
+    def _usable(self, position: int, item: Any) -> Any:
+        """The item, a copy with finite labels, or another one in its place."""
+        if not self._state[position]:
+            self._note(position, item)
+        state = self._state[position]
+        if state == CHECKED or self.validation:
+            return item
+        if state == LEFT_OUT:
+            return self._stand_in(position, item)
+        item = copy.copy(item)
+        for label in nonfinite_labels(item, self.labels):
+            item[label] = torch.zeros_like(item[label])
+        return item
+
+    def _note(self, position: int, item: Any) -> None:
+        """Note which labels an item lacks, and whether it can be trained on."""
         absent = tuple(label in self.labels and not bool(torch.any(item[LABELS[label]])) for label in LABELS)
         if any(absent):
             self._absent[position] = absent
-        bad = [] if self.validation else nonfinite_labels(item, self.labels)
-        self._state[position] = NONFINITE if bad else FINITE
-        item = copy.copy(item) if bad else item
-        for label in bad:
-            item[label] = torch.zeros_like(item[label])
+        bad = nonfinite_labels(item, self.labels)
+        self._state[position] = LEFT_OUT if self.fault_of(item) else NO_LABELS if bad else CHECKED
+
+    def _stand_in(self, position: int, item: Any) -> Any:
+        """The next item that has no fault; where there is none, the one that has."""
+        for place in range(position + 1, position + min(len(self), MOST_TRIED)):
+            other = self.dataset[place % len(self)]
+            if other is not None and not self.fault_of(other):
+                return self._usable(place % len(self), other)
         return item
 
 
@@ -98,11 +146,11 @@ class TaggingCollater:
 
     def __call__(self, samples: list[Sample]) -> Any:
         """Collate as the host does, and add the fields above: those after the first only where they are needed."""
-        rows, finite, items, absent, tags = zip(*samples, strict=True)
+        rows, unusable, items, absent, tags = zip(*samples, strict=True)
         batch = self.collate(list(items))
         setattr(batch, self.field, torch.tensor(rows))
-        if not all(finite):
-            setattr(batch, BAD_FIELD, ~torch.tensor(finite))
+        if any(unusable):
+            setattr(batch, UNUSABLE_FIELD, torch.tensor(unusable))
         if any(absent):
             setattr(batch, ABSENT_FIELD, torch.tensor([lacks or HAS_ALL for lacks in absent]))
         if any(tags):
@@ -112,11 +160,15 @@ class TaggingCollater:
 
 @contextmanager
 def tagged(
-    loader: Any, labels: Iterable[str], rows: np.ndarray | None = None, validation: bool = False
+    loader: Any,
+    labels: Iterable[str],
+    rows: np.ndarray | None = None,
+    validation: bool = False,
+    fault_of: FaultOf = no_fault,
 ) -> Iterator[NumberedDataset]:
     """Make the batches of a torch DataLoader carry ids, within the context; its sampler and order stay."""
     dataset, collate = loader.dataset, loader.collate_fn
-    numbered = NumberedDataset(dataset, labels, rows, validation)
+    numbered = NumberedDataset(dataset, labels, rows, validation, fault_of)
     # a DataLoader refuses `loader.dataset = ...` once it is made, because its sampler might not fit; this one does
     loader.__dict__["dataset"] = numbered
     loader.collate_fn = TaggingCollater(collate, VALIDATION_FIELD if validation else ID_FIELD)
@@ -136,14 +188,23 @@ class Ids(NamedTuple):
     """What a training batch says of its configurations."""
 
     rows: Tensor  # (B,)
-    nonfinite: Tensor | None  # (B,) whether their labels were not finite; None: no such label
+    unusable: Tensor | None  # (B,) boolean; None: all can be trained on
+    noted: Tensor | None  # (B,) what is noted in place of the losses of those that are unusable
     absent: Tensor | None  # (B, 6) whether they lack each of LABELS; None: they have all
+
+    def instead_of(self, losses: Tensor) -> Tensor:
+        """Losses (B,), or what is noted in their place."""
+        if self.unusable is None or self.noted is None:
+            return losses
+        return torch.where(self.unusable, self.noted, losses)
 
 
 def read_ids(batch: Any, field: str = ID_FIELD) -> Ids | None:
     """Return the ids of a training batch (or, by `field`, of a validation batch), None for any other."""
-    ids = getattr(batch, field, None)
-    return None if ids is None else Ids(ids, getattr(batch, BAD_FIELD, None), getattr(batch, ABSENT_FIELD, None))
+    ids, noted = getattr(batch, field, None), getattr(batch, UNUSABLE_FIELD, None)
+    if ids is None:
+        return None
+    return Ids(ids, None if noted is None else noted != 0, noted, getattr(batch, ABSENT_FIELD, None))
 
 
 def nonfinite_labels(item: Any, labels: Iterable[str]) -> list[str]:

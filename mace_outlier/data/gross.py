@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .dataset import nonfinite_labels
-from .shift import MAD_TO_SIGMA, fit_shifts
+from .shift import MAD_TO_SIGMA, average_without, fit_shifts
 
 SIGMAS = 10.0  # robust standard deviations
 ENERGY = 10.0  # eV/atom, from the median: no binding energy is that far from another
@@ -61,10 +61,25 @@ class Plausible:
         self.atomic_energies, self.labels = np.atleast_2d(np.asarray(atomic_energies, dtype=float)), tuple(labels)
         chosen = np.random.default_rng(0).permutation(len(dataset))[:SAMPLE]
         samples = (dataset[int(i)] for i in chosen)  # one at a time: each holds its edges
-        measured = np.array([self._measure(sample) for sample in samples if sample is not None]).reshape(-1, 3)
-        self.limits = {head: limits(*measured[measured[:, 0] == head, 1:].T) for head in np.unique(measured[:, 0])}
+        elements = self.atomic_energies.shape[1]
+        rows = [(*self._measure(sample), *counts_of(sample)) for sample in samples if sample is not None]
+        measured, self._counts = np.split(np.array(rows).reshape(-1, 3 + elements), [3], axis=1)
+        self._heads, self._energies, _ = measured.T
+        self.limits = {head: limits(*measured[self._heads == head, 1:].T) for head in np.unique(self._heads)}
         self.rejected = sum(not self._inside(*values) for values in measured.tolist())
         self.examined = len(measured)
+
+    def averages(self) -> dict[int, tuple[np.ndarray, float]]:
+        """Of heads whose energies of isolated atoms have taken gross errors in: see `shift.average_without`."""
+        found = dict[int, tuple[np.ndarray, float]]()
+        for head, limit in self.limits.items():
+            isolated = self.atomic_energies[min(int(head), len(self.atomic_energies) - 1)]
+            own = (self._heads == head) & np.isfinite(self._energies)
+            counts, each = self._counts[own], self._energies[own]
+            energies = each * counts.sum(axis=1) + counts @ isolated
+            average = average_without(isolated, counts, energies, np.abs(each - limit.energy) > limit.width)
+            found |= {int(head): average} if average else {}
+        return found
 
     def __call__(self, sample: Any) -> bool:
         """True where the labels of a sample can be used."""
@@ -80,10 +95,15 @@ class Plausible:
         if nonfinite_labels(sample, self.labels):
             return head, np.inf, np.inf
         isolated = self.atomic_energies[min(head, len(self.atomic_energies) - 1)]
-        counts = sample.node_attrs.sum(0).double().numpy()
+        counts = counts_of(sample)
         energy = (float(sample.energy) - counts @ isolated) / counts.sum() if sample.energy_weight else np.nan
         force = float(sample.forces.double().square().mean().sqrt()) if sample.forces_weight else np.nan
         return head, energy, force
+
+
+def counts_of(sample: Any) -> np.ndarray:
+    """Atoms of each element in a sample (elements,)."""
+    return np.asarray(sample.node_attrs.sum(0).double().numpy())
 
 
 def selected_batches(loader: Any, keep: Callable[[Any], bool]) -> Iterator[Any]:

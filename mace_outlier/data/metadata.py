@@ -17,12 +17,13 @@ class Metadata:
 
     Large data sets are read sample by sample in the order of the training, so that what is known of them grows in the
     first epoch. Texts are held once, by a 64-bit hash, so that the processes of a distributed run can merge what each
-    has seen without agreeing on an order: 32 bytes a row.
+    has seen without agreeing on an order: 40 bytes a row.
     """
 
     def __init__(self, size: int) -> None:
         self.n_atoms = torch.zeros(size, dtype=torch.int32)  # 0: not seen yet
         self.force = torch.zeros(size, dtype=torch.float32)  # 0: none
+        self.content = torch.zeros(size, dtype=torch.int64)  # see `identity.content_of`; 0: not known
         self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula", "molecule")}
         self.vocabulary: dict[int, str] = {0: ""}
 
@@ -37,11 +38,13 @@ class Metadata:
 
     def note(self, row: int, tag: Tag) -> None:
         """Take in what a sample says of its row."""
-        self.n_atoms[row], self.force[row] = tag.n_atoms, tag.force
+        self.n_atoms[row], self.force[row], self.content[row] = tag.n_atoms, tag.force, tag.content
         for name, codes in self.texts.items():
             codes[row] = self._code(getattr(tag, name))
 
     def _code(self, text: str) -> int:
+        if not text:
+            return 0  # as of a row that is not known: two names for one text would be no categories
         code = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
         self.vocabulary[code] = text
         return code
@@ -64,10 +67,10 @@ class Metadata:
     ) -> None:
         """Take over what the other processes have seen; all of them have to call it."""
         force = self.force.view(torch.int32)  # the bits of numbers that are not negative are in their order
-        codes = torch.stack((self.n_atoms.long(), force.long(), *self.texts.values())).to(device)
+        codes = torch.stack((self.n_atoms.long(), force.long(), self.content, *self.texts.values())).to(device)
         merged = largest_over_ranks(codes).cpu()  # what nobody has seen is 0, and the others agree
         self.n_atoms, self.force = merged[0].int(), merged[1].int().view(torch.float32)
-        self.texts = dict(zip(self.texts, merged[2:], strict=True))
+        self.content, self.texts = merged[2], dict(zip(self.texts, merged[3:], strict=True))
         for vocabulary in gather(self.vocabulary):
             self.vocabulary.update(vocabulary)
 

@@ -5,7 +5,6 @@ same row (multi-head fine-tuning repeats its data), and rows have an order of th
 because the order of positions is not stable: hosts list the files of a folder as they like, and splits shuffle.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -56,12 +55,14 @@ class Provenance:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def fingerprint(self) -> str:
-        """A text that tells this training set from another one; folders don't count, so that data may be moved."""
-        digest = hashlib.blake2b(repr((self.heads, [os.path.basename(name) for name in self.sources])).encode())
-        for column in (self.head, self.source, self.frame):
-            digest.update(np.ascontiguousarray(column, dtype="<i8").tobytes())
-        return digest.hexdigest()[:32]
+    def common(self, other: "Provenance") -> int:
+        """How many rows are frames of a file that are rows of another one as well, whatever the head."""
+        files = {os.path.realpath(name): code for code, name in enumerate(other.sources) if os.path.exists(name)}
+        code = np.array([files.get(os.path.realpath(name), -1) for name in self.sources], dtype=np.int64)[self.source]
+        places = [
+            codes.astype(np.int64) << 40 | frames for codes, frames in ((code, self.frame), (other.source, other.frame))
+        ]
+        return int(np.isin(*places).sum())
 
     def name(self, row: int) -> str:
         """A configuration as the user knows it."""

@@ -6,6 +6,7 @@ from scipy.optimize import least_squares
 FRAMES_FOR_EACH_ELEMENT = 10  # with fewer, a shift would explain real errors away
 SAMPLE = 100_000  # configurations to fit to, at random
 MAD_TO_SIGMA = 1.4826  # of a normal distribution
+AVERAGED = 0.3  # distance of energies of isolated atoms from an average, over what gross errors move that by
 
 
 def fit_shifts(errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -41,3 +42,30 @@ def fit_shifts(errors: np.ndarray, counts: np.ndarray) -> np.ndarray:
         fit = least_squares(lambda s: design @ s - target, shift, jac=lambda s: design, loss="soft_l1", f_scale=scale)
         shift = fit.x
     return np.asarray(basis @ shift)
+
+
+def average_without(
+    given: np.ndarray, counts: np.ndarray, energies: np.ndarray, gross: np.ndarray
+) -> tuple[np.ndarray, float] | None:
+    """Tell whether energies of isolated atoms are an average that has taken gross errors in.
+
+    Nothing else is so near to that average, compared with how far these errors move it.
+
+    Args:
+        given: of each element (elements,), eV.
+        counts: atoms of each element (N, elements).
+        energies: labels (N,), eV; finite.
+        gross: which of them are gross errors (N,).
+
+    Returns:
+        the average without these (elements,), eV, and by how much the given ones are off, eV/atom; None: they are not.
+    """
+    if not gross.any() or gross.all():
+        return None
+    every, right = (np.linalg.lstsq(counts[own], energies[own], rcond=None)[0] for own in (gross | True, ~gross))
+    fractions = counts[~gross] / counts[~gross].sum(axis=1, keepdims=True)
+
+    def apart(one: np.ndarray, other: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((fractions @ (one - other)) ** 2)))
+
+    return (right, apart(given, right)) if apart(given, every) < AVERAGED * apart(every, right) else None

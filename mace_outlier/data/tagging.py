@@ -21,6 +21,7 @@ class Tag(NamedTuple):
     force: float = 0.0  # root mean square of its force labels' components, eV/A; 0: none
     source: str | None = None  # file, as the user named it; None: known of the whole data set, not of the sample
     frame: int = -1  # 0-based, in the source
+    content: int = 0  # by which it is known again, see `identity.content_of`; 0: not known
 
 
 def tag_of(config_type: Any, formula: str, numbers: np.ndarray, positions: Any, pbc: Any, forces: Any) -> Tag:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, Ids, note_tags, read_ids
+from ..states import NO_LOSS
+from ..weights.distribution import widest
 from ..weights.weigher import Weigher
 from .reduction import ConfigurationLosses, PerConfigurationLoss
 from .residuals import residuals
@@ -23,7 +25,8 @@ class RobustLoss(nn.Module):
 
     c_i: contribution of configuration i, whose mean over the batch is the base loss; w_i: weight by the distribution
     of the losses l_i, without gradient (see `reduction` for c_i and l_i). All weights 1 give the base loss and its
-    gradient. A configuration with a non-finite label or loss has w_i = 0, no gradient, and leaves the statistics alone.
+    gradient. A configuration with a non-finite label or loss has w_i = 0, no gradient, and leaves the statistics alone;
+    where its prediction is not finite, the gradient of the model isn't either, whatever the weight: see `run.steps`.
 
     A batch without `configuration_id` is not a training batch: it gets the base loss itself, and nothing is learnt.
 
@@ -70,12 +73,14 @@ class RobustLoss(nn.Module):
         by_property = self.by_property and self.distribution.settled
         factors = self.records.factors(ids.rows, self.per_configuration.labels) if by_property else None
         losses, bad = self._losses(ref, pred, factors)
-        bad = bad if ids.nonfinite is None else ids.nonfinite | bad
-        sums = weigher.sums(losses.judged, bad, heads)
+        judged = losses.judged.masked_fill(bad, NO_LOSS)
+        if ids.unusable is not None:
+            judged, bad = ids.instead_of(judged), bad | ids.unusable
+        sums = weigher.sums(judged, bad, heads)
         contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
         with torch.no_grad():
             errors = self._errors(ref, pred, ids)
-            weight = weigher.weigh(ids.rows, heads, losses.judged, bad, sums, errors)
+            weight = weigher.weigh(ids.rows, heads, judged, bad, sums, errors)
             factor = weight.square().to(contribution.dtype)
             if weigher.features is not None:
                 weigher.features.observe(ids.rows, ref, pred)
@@ -102,7 +107,7 @@ class RobustLoss(nn.Module):
             return losses.contribution, sums
         place, size = losses.judged.device, len(losses.judged)
         # filled on the device: to make a tensor of a list of numbers and copy it there would wait for it
-        counts = [torch.full((1,), n, dtype=torch.float64, device=place) for n in (1, size, atoms)]
+        counts = [torch.full((1,), n, dtype=widest(place), device=place) for n in (1, size, atoms)]
         total = self.weigher.sum_over_ranks(torch.cat(counts if sums is None else [*counts, sums.flatten()]))
         ranks, all_sizes, all_atoms = total[0], total[1], total[2]
         contribution = losses.averaged(size * ranks / all_sizes, atoms * ranks / all_atoms)
@@ -139,7 +144,8 @@ class RobustLoss(nn.Module):
             return
         losses, bad = self._losses(ref, pred)
         contribution, _ = self._of_all_ranks(losses, len(ref["batch"]))
-        columns = [losses.judged.masked_fill(bad, torch.nan), contribution.masked_fill(bad, 0.0) / len(bad)]
+        judged = losses.judged.masked_fill(bad, NO_LOSS)
+        columns = [ids.instead_of(judged), contribution.masked_fill(bad, 0.0) / len(bad)]
         columns += self._errors(ref, pred, ids)
         if self.weigher.features is not None:
             columns += self.weigher.features.measure(ref, pred).unbind(1)

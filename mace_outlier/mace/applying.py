@@ -9,13 +9,13 @@ from ..run.options import LOSS_NAME
 from . import data, hooks, scales, seams  # noqa: F401 (register their seams)
 from .context import CONTEXT, SEAMS
 
-OLDEST_MACE = (0, 3, 13)
+OLDEST_MACE = "0.3.13"
 
 
 def apply() -> None:
     """Exchange all seams, or none: raises UnsupportedHostError where one has changed or MACE is too old."""
     check_host()
-    seams.wrap_all(SEAMS)
+    seams.wrap_all(of_this_mace())
     CONTEXT.applied = True
 
 
@@ -27,7 +27,7 @@ def register(extend: Callable[[str, Callable[..., Any]], None], extensible: Call
     Raises UnsupportedHostError where MACE has changed, or its seam has gone from one of the functions.
     """
     check_host()
-    wrappers = seams.by_name(SEAMS)
+    wrappers = seams.by_name(of_this_mace())
     missing = sorted(set(wrappers) - set(extensible()))
     if missing:
         raise seams.UnsupportedHostError(
@@ -42,7 +42,7 @@ def check_host() -> None:
     """Raise UnsupportedHostError where MACE is too old, or a seam has changed."""
     check_version()
     try:
-        seams.check_all(SEAMS)
+        seams.check_all(of_this_mace())
     except seams.UnsupportedHostError as error:
         raise seams.UnsupportedHostError(f"mace-torch {mace_version()} is unknown to {LOSS_NAME}: {error}") from None
 
@@ -50,9 +50,18 @@ def check_host() -> None:
 def check_version() -> None:
     """Raise UnsupportedHostError where MACE is too old."""
     version = mace_version()
-    if tuple(int(part) for part in re.findall(r"\d+", version)[:3]) < OLDEST_MACE:  # forks: 0.3.14+site, 0.4.0rc1
-        oldest = ".".join(map(str, OLDEST_MACE))
-        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {oldest}, found {version}")
+    if in_numbers(version) < in_numbers(OLDEST_MACE):
+        raise seams.UnsupportedHostError(f"{LOSS_NAME} needs mace-torch >= {OLDEST_MACE}, found {version}")
+
+
+def of_this_mace() -> dict[str, seams.Seam]:
+    """The seams that the MACE that is imported has to have."""
+    return {place: seam for place, seam in SEAMS.items() if in_numbers(seam.since) <= in_numbers(mace_version())}
+
+
+def in_numbers(version: str) -> tuple[int, ...]:
+    """A version as it is compared; forks have 0.3.14+site or 0.4.0rc1."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 def mace_version() -> str:

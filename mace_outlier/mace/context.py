@@ -1,6 +1,7 @@
 """The registry of seams, and what of the plugin outlives a call of MACE."""
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,11 +23,13 @@ class Context:
 
     def __init__(self) -> None:
         self.applied = False  # True once all seams are wrapped
+        self.reading: Counter[str] = Counter()  # frames by what became of them when their file was read
         self.run: RobustTraining | None = None  # the robust training in progress; set anew by check_args for every run
 
     def begin(self, run: RobustTraining | None) -> None:
         """Begin a robust training, or (None) a plain one."""
         self.run, TAGGING.on = run, run is not None
+        self.reading.clear()
 
     @property
     def current(self) -> RobustTraining:

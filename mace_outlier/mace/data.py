@@ -16,39 +16,50 @@ import numpy as np
 from ase import Atoms
 from ase.symbols import Symbols
 
+from ..data.identity import content_of
 from ..data.metadata import Metadata
 from ..data.provenance import Part, Provenance
 from ..data.sources import UNKNOWN_SOURCE
 from ..data.tagging import TAG_FIELD, Tag, tag_of
 from .context import seam, tagging
+from .seams import arguments_of
+from .treatment import say_what_becomes_of_frames
 
-ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms and of a Configuration
+ORIGIN_FIELD = "__mace_outlier_origin__"  # (source, frame) of an ase.Atoms; and the content, of a Configuration
 
 
 @seam(
     "mace.data.utils:load_from_xyz", "mace.data:load_from_xyz",
-    when=tagging, takes=("file_path",), called_in="mace.tools.scripts_utils",
+    when=tagging, takes=("file_path", "key_specification"), called_in="mace.tools.scripts_utils",
 )  # fmt: skip
 def load_from_xyz(original: Callable[..., Any], file_path: str, *args: Any, **kwargs: Any) -> Any:
-    """Number the frames of a file as MACE reads it."""
-    with frames_numbered(file_path):
-        return original(file_path, *args, **kwargs)
+    """Number the frames of a file as MACE reads it, and say what becomes of some of them."""
+    keys = arguments_of(original, (file_path, *args), kwargs)["key_specification"]
+    forces = keys.arrays_keys.get("forces")  # MACE changes it
+    with frames_numbered(file_path) as held:
+        result = original(file_path, *args, **kwargs)
+    say_what_becomes_of_frames(str(file_path), held, forces == "forces", result[1])
+    return result
 
 
 @contextmanager
-def frames_numbered(source: str) -> Iterator[None]:
-    """Have `ase.io.read` number the frames that it returns: the number is lost when isolated atoms are taken out."""
-    read = ase.io.read
+def frames_numbered(source: str) -> Iterator[list[bool]]:
+    """Have `ase.io.read` number the frames that it returns: the number is lost when isolated atoms are taken out.
+
+    What it yields says of each frame whether atoms of it are held fixed.
+    """
+    read, held = ase.io.read, list[bool]()
 
     def numbered(*args: Any, **kwargs: Any) -> Any:
         frames = read(*args, **kwargs)
         for i, atoms in enumerate(frames if isinstance(frames, list) else [frames]):
             setattr(atoms, ORIGIN_FIELD, (str(source), i))
+            held.append(bool(atoms.constraints))
         return frames
 
     ase.io.read = numbered
     try:
-        yield
+        yield held
     finally:
         ase.io.read = read
 
@@ -58,12 +69,18 @@ def frames_numbered(source: str) -> Iterator[None]:
     when=tagging, takes=("atoms",), called_in="mace.data.utils",
 )  # fmt: skip
 def config_from_atoms(original: Callable[..., Any], atoms: Atoms, *args: Any, **kwargs: Any) -> Any:
-    """Pass the number of the frame on."""
+    """Pass the number of the frame on; and know it by the labels of the file, before MACE replaces any (replay)."""
     configuration = original(atoms, *args, **kwargs)
     origin = getattr(atoms, ORIGIN_FIELD, None)
     if origin is not None:
-        setattr(configuration, ORIGIN_FIELD, origin)
+        setattr(configuration, ORIGIN_FIELD, (*origin, content(configuration)))
     return configuration
+
+
+def content(configuration: Any) -> int:
+    """What a Configuration is known by again."""
+    own = configuration
+    return content_of(own.atomic_numbers, own.positions, own.cell, own.pbc, own.properties)
 
 
 @seam(
@@ -74,11 +91,11 @@ def from_config(original: Callable[..., Any], cls: type, config: Any, *args: Any
     """Tag the sample with what MACE drops here: the frame, the config_type, and the elements by number."""
     sample = original(cls, config, *args, **kwargs)
     numbers = np.asarray(config.atomic_numbers)
-    source, frame = getattr(config, ORIGIN_FIELD, (None, -1))
+    source, frame, known = getattr(config, ORIGIN_FIELD, None) or (None, -1, content(config))
     forces = None if getattr(sample, "forces", None) is None else sample.forces.numpy()
     name = formula(numbers.tobytes(), numbers.dtype)
     tag = tag_of(config.config_type, name, numbers, config.positions, config.pbc, forces)
-    setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame))
+    setattr(sample, TAG_FIELD, tag._replace(source=source, frame=frame, content=known))
     return sample
 
 

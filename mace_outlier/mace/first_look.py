@@ -18,6 +18,7 @@ from ..data.clean import clean
 from ..data.labels import LABELS
 from ..data.provenance import Provenance
 from ..data.tagging import TAG_FIELD
+from ..faults import faults_logged
 from ..run.training import RobustTraining
 
 SHOWN = 5  # findings that are logged
@@ -31,10 +32,8 @@ def look(run: RobustTraining, model: Any, steps: int) -> None:
         model: MACE's, for its elements and energies of isolated atoms.
         steps: of an epoch.
     """
-    try:
+    with faults_logged("The labels could not be checked"):
         _look(run, model, steps)
-    except Exception as error:  # no training should end for want of a check
-        logging.warning(f"The labels could not be checked ({type(error).__name__}: {error})")
 
 
 def _look(run: RobustTraining, model: Any, steps: int) -> None:
@@ -48,7 +47,8 @@ def _look(run: RobustTraining, model: Any, steps: int) -> None:
     settings = Settings()
     until = started + settings.look_reading * budget(steps, settings)
     frames = loaded(run, np.array([int(z) for z in model.atomic_numbers]))
-    known = survey_loaded(frames, free_atoms(model), settings, until)
+    scale = given_scale(model, run.arguments)
+    known = survey_loaded(frames, free_atoms(model), settings, until, float(model.r_max), scale)
     names = [name for name in NAMES if name != "labels" or {"energy", "forces"} & set(run.labels)]  # not of dipoles
     with np.errstate(all="ignore"):
         found = [finding for finding in catalogue.run(known, names) if finding.certainty != LOOK]
@@ -114,6 +114,15 @@ def atoms_of(sample: Any, elements: np.ndarray, keys: Mapping[str, str], labels:
             place: dict[str, Any] = atoms.arrays if name == "forces" else atoms.info
             place[keys[name]] = value.numpy().reshape(shape).astype(float)
     return atoms
+
+
+def given_scale(model: Any, arguments: Mapping[str, Any]) -> dict[str, float]:
+    """Scale of the model, by head, where it doesn't come from the labels that were loaded."""
+    scale = getattr(getattr(model, "scale_shift", None), "scale", None)
+    if scale is None or arguments.get("std") is None:
+        return {}
+    values = np.atleast_1d(scale.detach().cpu().numpy()).tolist()
+    return dict(zip(list(getattr(model, "heads", None) or ["Default"]), values, strict=False))
 
 
 def free_atoms(model: Any) -> dict[str, dict[int, float]]:

@@ -16,13 +16,18 @@ from typing import Any
 import torch
 
 from ..data.tagging import TAGGING
+from ..faults import faults_logged
+from ..run import distributed
 from ..run.options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_options
+from ..run.steps import taken_back_unless_finite
 from ..run.training import RobustTraining
 from . import first_look, seams
 from .base_loss import base_losses, loss_of_config, warn_of_unused_weights
 from .context import CONTEXT, always, seam, training
 from .data import trace
+from .geometry import fault_of
 from .invariants import scalar_columns
+from .treatment import counted
 
 RUN_TRAIN, LOOP, CHECKPOINT = "mace.cli.run_train", "mace.tools.train", "mace.tools.checkpoint"
 CHECKPOINT_KEY = "mace_outlier"
@@ -73,7 +78,8 @@ def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: A
     base = original(args, *rest, **kwargs)
     CONTEXT.current.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
     robust = CONTEXT.current.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
-    warn_of_unused_weights(args, robust.per_configuration.labels)
+    with faults_logged("Settings could not be compared with the loss"):
+        warn_of_unused_weights(args, robust.per_configuration.labels)
     return robust
 
 
@@ -93,29 +99,40 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
     run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
+    run.reading = counted()
     loader, heads, validation = given["train_loader"], list(given["valid_loaders"]), given["valid_loaders"].values()
     # <results_dir>/<tag>, as of MACE's own results
     prefix = Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
     run.start(
         loader.dataset, *trace(loader.dataset.datasets, heads), given["device"], prefix, given["log_wandb"],
         validation=trace([of_head.dataset for of_head in validation], heads), scalars=scalar_columns(given["model"]),
+        fault_of=fault_of,
     )  # fmt: skip
     if given["rank"] == 0:
         first_look.look(run, given["model"], len(loader))
     with run.tagging(loader, list(validation)), TAGGING.switched(True, afterwards=False):
         result = original(*args, **kwargs)
-    with given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext():
+    averaged = given["ema"].average_parameters() if given["ema"] is not None else contextlib.nullcontext()
+    with faults_logged("What the run thinks of its configurations could not be saved"), averaged:
         run.finish(given["model"], loader, given["output_args"], [of_head.dataset for of_head in validation])
     return result
 
 
-@seam("mace.tools.train:train_one_epoch", needs=("epoch", "loss_fn", "data_loader"), called_in=LOOP)
+@seam("mace.tools.train:train_one_epoch", needs=("epoch", "loss_fn", "data_loader", "optimizer", "ema"), called_in=LOOP)
 def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Tell the run which epoch it is, and log the weights after it."""
-    given = seams.arguments_of(original, args, kwargs)
-    CONTEXT.current.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
-    result = original(*args, **kwargs)
-    CONTEXT.current.end_epoch(given["loss_fn"])
+    """Tell the run which epoch it is, keep gradients that aren't finite from the optimiser, and log the weights."""
+    run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
+    with faults_logged("An epoch could not be begun"):
+        run.begin_epoch(given["epoch"], given["loss_fn"], len(given["data_loader"]))
+    if isinstance(given["optimizer"], torch.optim.LBFGS):  # MACE asks that as well: see take_step_lbfgs
+        result = original(*args, **kwargs)
+    else:
+        guarded = run.guarded(given["optimizer"], given["ema"])
+        result = seams.call_with(original, args, kwargs, optimizer=guarded)
+        guarded.settle()
+        run.taken_back = guarded.taken_back
+    with faults_logged("The labels could not be judged", passed_on=distributed.active()):
+        run.end_epoch(given["loss_fn"])
     return result
 
 
@@ -129,10 +146,12 @@ def evaluate(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return CONTEXT.current.select(loss, lambda: original(*args, **kwargs))
 
 
-@seam("mace.tools.train:take_step_lbfgs", needs=("loss_fn",), called_in=LOOP)
+@seam("mace.tools.train:take_step_lbfgs", needs=("loss_fn", "optimizer", "ema"), called_in=LOOP)
 def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Hold the weights while LBFGS evaluates the loss over and over within one step."""
-    with seams.arguments_of(original, args, kwargs)["loss_fn"].frozen_weights():
+    """Hold the weights while LBFGS evaluates the loss over and over within one step, and keep its model finite."""
+    given = seams.arguments_of(original, args, kwargs)
+    step = taken_back_unless_finite(given["optimizer"], given["ema"])
+    with given["loss_fn"].frozen_weights(), step as CONTEXT.current.taken_back:
         return original(*args, **kwargs)
 
 
@@ -140,8 +159,9 @@ def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 def create_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Add our state to MACE's checkpoint, under one key, and bring our results to the same state."""
     checkpoint = original(*args, **kwargs)
-    checkpoint[CHECKPOINT_KEY] = CONTEXT.current.state_dict()
-    CONTEXT.current.logbook.save()
+    with faults_logged("A checkpoint lacks the loss statistics", "a restart from it begins with fresh ones"):
+        checkpoint[CHECKPOINT_KEY] = CONTEXT.current.state_dict()
+    CONTEXT.current.checkpoint_made()
     return checkpoint
 
 

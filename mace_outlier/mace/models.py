@@ -1,16 +1,16 @@
 """Trained MACE models for `mace_outlier audit`: loaded, and given configurations as MACE's training would."""
 
 import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from ase import Atoms
-from mace import data, tools
+from mace import tools
 
-from ..weights.features import CONDITIONS
 from .invariants import scalar_columns
+from .reading import TrainingFile
 
 
 class Predictor:
@@ -49,31 +49,29 @@ class Predictor:
         self.head = head or self.heads[0]
         self.scalars = scalar_columns(self.model)
 
-    def batch(self, frames: list[Atoms], keys: dict[str, str]) -> Any:
-        """Return MACE's batch of configurations whose labels are under `keys` ("energy", "forces")."""
-        specification = data.KeySpecification(
-            info_keys={"energy": keys["energy"]} | {name: name for name in CONDITIONS},
-            arrays_keys={"forces": keys["forces"]},
-        )
-        table, before = tools.AtomicNumberTable(self.numbers), torch.get_default_dtype()
-        torch.set_default_dtype(self.dtype)  # of the samples
-        try:
-            samples = [
-                data.AtomicData.from_config(
-                    data.config_from_atoms(atoms, specification, head_name=self.head),
-                    z_table=table,
-                    cutoff=self.r_max,
-                    heads=self.heads,
-                )
-                for atoms in frames
-            ]
-        finally:
-            torch.set_default_dtype(before)
+    def read(self, path: Path, keys: Mapping[str, str]) -> TrainingFile:
+        """Return the samples of a file, read as MACE's training of such a model would; see TrainingFile."""
+        with self._dtype():
+            embedded = {"embedding_specs": getattr(self.model, "embedding_specs", None)}
+            return TrainingFile(path, {**keys, **embedded}, self.r_max, self.numbers, self.heads, self.head)
+
+    def sample(self, file: TrainingFile, position: int) -> Any:
+        """Return a sample of a file, of the type of the model."""
+        with self._dtype():
+            return file[position]
+
+    def batch(self, samples: list[Any]) -> Any:
+        """Return MACE's batch of samples."""
         return tools.torch_geometric.Batch.from_data_list(samples)
 
-    def unknown_elements(self, numbers: np.ndarray) -> list[int]:
-        """Return the atomic numbers that the model doesn't know."""
-        return sorted(set(numbers.tolist()) - set(self.numbers))
+    @contextmanager
+    def _dtype(self) -> Iterator[None]:
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(self.dtype)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(before)
 
 
 def _load(path: Path, device: torch.device) -> Any:

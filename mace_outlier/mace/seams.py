@@ -30,6 +30,7 @@ class Seam(NamedTuple):
     takes: tuple[str, ...] = ()  # the function's first parameters, in this order
     needs: tuple[str, ...] = ()  # parameters that are read by their names
     called_in: str = ""  # a module, some function of which calls it by its name
+    since: str = ""  # the first version of the host that has it
 
 
 def wrap_all(seams: dict[str, Seam]) -> None:
@@ -119,6 +120,13 @@ def _put(holder: Any, name: str, function: Function) -> None:
         return
     kind = type(inspect.getattr_static(holder, name))
     setattr(holder, name, kind(function) if kind in (staticmethod, classmethod) else function)
+
+
+def call_with(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], **other: Any) -> Any:
+    """Call a function with these arguments, but others for some that it has by name."""
+    bound = inspect.signature(function).bind(*args, **kwargs)
+    bound.arguments.update(other)
+    return function(*bound.args, **bound.kwargs)
 
 
 def arguments_of(function: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,11 @@ class Evidence:
         """Evidence of some rows, see `centred`."""
         return {name: centred(name, values[rows], values) for name, values in self.values.items()}
 
+    def carry(self, rows: np.ndarray) -> None:
+        """Go on with other rows, see `carried`."""
+        self.values = {name: carried(values, rows, np.nan) for name, values in self.values.items()}
+        self.epochs = {name: carried(epochs, rows, 0.0) for name, epochs in self.epochs.items()}
+
     def to_dict(self) -> dict[str, Any]:
         """State, for a checkpoint."""
         return {"values": dict(self.values), "epochs": dict(self.epochs)}
@@ -44,6 +49,11 @@ class Evidence:
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a state."""
         self.values, self.epochs = ({n: np.array(v) for n, v in state[part].items()} for part in ("values", "epochs"))
+
+
+def carried(values: Array, rows: np.ndarray, unknown: float) -> Array:
+    """What is known of `rows` (N,), by their places in `values`; -1: nothing is."""
+    return np.where(rows >= 0, values[rows], unknown) if len(values) else np.full(len(rows), unknown)
 
 
 def centred(name: str, values: Array, among: Array) -> Array:

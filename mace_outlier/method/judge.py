@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .decide import decide
-from .evidence import WHOLE, Evidence, Weights, centred, confirmed
+from .evidence import WHOLE, Evidence, Weights, carried, centred, confirmed
 from .logarithmic import Logarithmic
 from .populations import Populations
 from .seen import Array, Seen
@@ -111,6 +111,12 @@ class HeadJudge:
             typical = float(np.sinh(own.at)) * self.unit
             return {"right": own.width * self.unit, "wrong": typical, "too_low": own.up}
         return {"right": own.above, "wrong": float(np.exp(own.at - own.centre))}
+
+    def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
+        """Go on with other configurations and another validation set, see `evidence.carried`."""
+        self.evidence.carry(rows)
+        self.others.carry(others)
+        self.looked = {name: carried(own, rows, 1.0) for name, own in self.looked.items()}
 
     # --- state -------------------------------------------------------------------------------------------------------
 

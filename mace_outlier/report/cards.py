@@ -5,6 +5,7 @@ from typing import Any
 
 from ase import Atoms
 
+from ..data.labels import RESIDUALS
 from .figures import encoded, our_style
 from .sample import energy_and_force
 from .sample import largest_error as largest_error
@@ -39,7 +40,8 @@ def reason(suspect: Any) -> str:
     """Say which error stands out, against the median of the head."""
     if suspect.verdict == CERTAIN:
         return "a label, or the loss, is NaN or infinite"
-    ratios = {"energy error": suspect.energy_ratio, "force RMSE": suspect.force_ratio}
     return ", ".join(
-        f"{name} {significant(ratio, 2)} times the median" for name, ratio in ratios.items() if ratio >= NOTABLE
+        f"{RESIDUALS[label].name} {significant(ratio, 2)} times the median"
+        for label, ratio in suspect.ratios.items()
+        if ratio >= NOTABLE
     )

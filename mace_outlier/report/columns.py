@@ -4,10 +4,12 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..data.labels import RESIDUALS
 from ..results.wrong_labels import ALIKE, PLURALS, WrongProperty, in_milli
-from .heads import LOGNORMAL, MIXTURE, Head, Losses, by_chance, judged_by_threshold
+from .heads import LOGNORMAL, MIXTURE, Head, by_chance, judged_by_threshold
+from .residuals import shown_residual, shown_unit
 from .summary import Summary
-from .text import DASH, about, clean, fixed, milli, percent, significant
+from .text import DASH, about, clean, fixed, percent, significant
 from .truth import Truth
 
 
@@ -34,13 +36,23 @@ def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
         Column("weight", lambda suspect: fixed(suspect.weight, 3)),
         Column("mean\nweight", lambda suspect: fixed(suspect.mean_weight, 3)),
         Column("z", lambda suspect: fixed(suspect.zscore)),
-        Column("energy\nerror\nmeV/atom", lambda suspect: milli(suspect.energy_error_per_atom, signed=True)),
-        Column("force\nRMSE\nmeV/Å", lambda suspect: milli(suspect.force_rmse)),
+        *(Column(*_residual(label)) for label in summary.residuals),
+        *([Column("suspect\nsince", lambda suspect: _shown_epoch(suspect.suspect_since))] if summary.since else []),
         Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.times_seen)),
         Column("verdict", lambda suspect: suspect.verdict, ""),
         *([Column("cause", lambda suspect: suspect.cause or DASH, "name")] if summary.examined else []),
         *([Column("truth", lambda suspect: "wrong" if truth.labels[suspect.row] else "right", "")] if truth else []),
     ]
+
+
+def _shown_epoch(epoch: float) -> str:
+    return f"epoch {epoch:.0f}" if epoch >= 0 else DASH
+
+
+def _residual(label: str) -> tuple[str, Callable[[Any], str]]:
+    """The title of the residual of a label, and how it is shown."""
+    title = f"{RESIDUALS[label].name} {shown_unit(label)}".replace(" ", "\n")
+    return title, lambda suspect: shown_residual(label, suspect)
 
 
 # of a group, or of a head
@@ -59,15 +71,13 @@ def label_columns(heads: list[Head], below: float) -> list[Column]:
         mu = Column("mu", lambda head: fixed(head.losses.location, 3))
         return [mu, Column("sigma", lambda head: fixed(head.losses.scale, 3)), chance]
     return [
-        Column("found", lambda head: _shown_kind(head.losses)),
+        Column("found", _shown_kind),
         Column("losses, right", lambda head: significant(head.losses.centre)),
         *(_property_column(name) for name in PLURALS if any(name in _properties(head) for head in heads)),
         Column("evidence", lambda head: f"{math.floor(head.losses.wrong.gain):,}" if head.losses.wrong else DASH),
         Column(
             "certainty",
-            lambda head: (
-                percent(head.losses.wrong.certainty) if head.losses.wrong and head.losses.wrong.share else DASH
-            ),
+            lambda head: percent(head.expected.certainty) if head.expected and head.expected.suspects else DASH,
         ),
         Column("false alarms", lambda head: about(head.expected.false_alarms) if head.expected else DASH),
         *([chance] if judged_by_threshold(heads) else []),
@@ -93,12 +103,10 @@ def _shown_property(prop: WrongProperty | None) -> str:
     return f"{percent(prop.share)}, {sign}{in_milli(prop.wrong)}"
 
 
-def _shown_kind(losses: Losses) -> str:
-    if not losses.recorded:
+def _shown_kind(head: Head) -> str:
+    if not head.losses.recorded:
         return "not recorded"
-    if losses.kind != MIXTURE:
-        return losses.kind
-    return "wrong labels" if losses.believed else "undecided" if losses.wrong and losses.wrong.undecided else "none"
+    return head.losses.kind if head.losses.kind != MIXTURE else head.judgement.found
 
 
 def _shown_by_chance(normal: float, skewed: float) -> str:

@@ -35,7 +35,7 @@ def draw_losses(table: pandas.DataFrame, summary: Summary) -> figures.Figure:
     canvas = Canvas(figsize=(7.6, 0.75 + 2.3 * len(heads)))
     grid = canvas.add_gridspec(len(heads), 5)
     loss, zscore = (table[name].to_numpy().astype(float) for name in ("loss", "zscore"))
-    usable = np.isfinite(loss) & (loss > 0) & summary.visited & ~summary.validation
+    usable = np.isfinite(loss) & (loss > 0) & summary.judged & ~summary.validation
     left: list[Axes] = []
     right: list[Axes] = []
     for row, head in enumerate(heads):

@@ -33,7 +33,7 @@ def draw_weights(table: pandas.DataFrame, summary: Summary, about: Mapping[str, 
     widths = (3, 2, 2) if recorded else (1,)
     panels = canvas.subplots(len(heads), len(widths), squeeze=False, width_ratios=widths)
     for row, head in zip(panels, heads, strict=True):
-        weight = table["weight"].to_numpy()[(table["head"] == head.name).to_numpy() & summary.visited]
+        weight = table["weight"].to_numpy()[(table["head"] == head.name).to_numpy() & summary.judged]
         figures.draw_histogram(row[-1], weight, weight < summary.below, np.linspace(0, 1, 21), log_from=0)
         row[-1].set(xlabel="weight", ylabel="configurations", title="latest weights")
         if recorded:

@@ -25,7 +25,7 @@ BLOCK = 10  # consecutive frames of a file: a part of a trajectory, or of a batc
 
 
 class Group(NamedTuple):
-    """Configurations that have something in common; only those that were visited."""
+    """Configurations that have something in common; only those that were judged."""
 
     kind: str
     name: str  # as untrusted as in the table
@@ -65,19 +65,19 @@ def find_groups(table: pandas.DataFrame, summary: Summary, limit: int = 15) -> G
     """Count suspects by group, flag the groups that stand out, keep the worst `limit` of each kind."""
     columns = table[["config_type", "formula", "head", "source", "frame", "n_atoms", "weight"]]
     counted = columns.assign(members=1, suspects=summary.suspect, nonfinite=summary.nonfinite)
-    visited = counted[summary.visited]
-    finite = visited[~visited["nonfinite"]]
+    judged = counted[summary.judged]
+    finite = judged[~judged["nonfinite"]]
     share = float(finite["suspects"].mean()) if len(finite) else 0.0
-    formulas = _count(visited, "formula")
+    formulas = _count(judged, "formula")
     symbols = [sorted(set(re.findall("[A-Z][a-z]?", name))) for name in formulas.index]
     counts = {  # of groups that are the same configurations, the first one gives the name
-        "config_type": _count(visited, "config_type"),
+        "config_type": _count(judged, "config_type"),
         "element": _count(formulas.assign(element=symbols).explode("element"), "element"),
         "formula": formulas,
-        "head": _count(visited, "head"),
-        "size": _count(visited.assign(size=_sizes(visited["n_atoms"])), "size"),
-        "file": _within(_count(visited, "source"), summary.folder),
-        "frames": _count(visited.assign(block=visited["frame"].clip(lower=0) // BLOCK), ["source", "block"]),
+        "head": _count(judged, "head"),
+        "size": _count(judged.assign(size=_sizes(judged["n_atoms"])), "size"),
+        "file": _within(_count(judged, "source"), summary.folder),
+        "frames": _count(judged.assign(block=judged["frame"].clip(lower=0) // BLOCK), ["source", "block"]),
     }
     _test(counts, share)
     counts["frames"] = _parts_of_files(counts["frames"][counts["frames"]["flagged"]], summary.folder)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import expon, lognorm, norm
 
 from ..results.files import VALID
+from ..results.judgement import Judgement, judgement_of
 from ..results.reading import Results
 from ..results.wrong_labels import WrongLabels, number, read_wrong_labels
 
@@ -51,11 +52,6 @@ class Losses(NamedTuple):
         return self.wrong is not None and self.threshold != math.inf
 
     @property
-    def believed(self) -> bool:
-        """Whether wrong labels are believed in, beside gross errors."""
-        return self.wrong is not None and bool(self.wrong.believed)
-
-    @property
     def centre(self) -> float:
         """The loss where the distribution (mixture: that of right labels) is centred; NaN: not recorded."""
         return self._loss(self.location)
@@ -79,6 +75,11 @@ class Expected(NamedTuple):
     missed: float  # others that are expected to be wrong
     ambiguous: int
 
+    @property
+    def certainty(self) -> float:
+        """Mean probability of the suspects, of which there are some, to be wrong."""
+        return 1 - self.false_alarms / self.suspects
+
 
 class Head(NamedTuple):
     """One head (MACE's: a level of theory with its own loss distribution)."""
@@ -88,23 +89,26 @@ class Head(NamedTuple):
     suspects: int
     mean_weight: float
     losses: Losses
+    judgement: Judgement  # of the training set
     judged: int  # visited, with a label and a finite loss; not of the validation set
     judged_suspects: int
     expected: Expected | None  # with the validation set; None: weights are no probabilities
 
 
-def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> list[Head]:
+def find_heads(results: Results, judged: Any, suspect: Any, nonfinite: Any) -> list[Head]:
     """Return the heads of the table in the order of the run; (N,) arrays as in Summary."""
     recorded = {str(entry.get("head")): entry for entry in results.about.get("distribution") or []}
     options, table = results.about.get("options") or {}, results.table
-    weight, loss = (table[name].to_numpy() for name in ("weight", "loss"))
+    weight, state = (table[column].to_numpy() for column in ("weight", "state"))
+    history = [past for past in results.about.get("history") or [] if isinstance(past, Mapping)]
     training = (table["split"] != VALID).to_numpy()
     order = {str(name): place for place, name in enumerate(results.about.get("heads") or [])}
     heads = []
     for name in sorted(table["head"].cat.categories, key=lambda name: order.get(name, len(order))):
         here = (table["head"] == name).to_numpy()
-        losses = read_losses(recorded.get(str(name), {}), options)
-        seen, finite = here & visited, here & visited & ~nonfinite & (loss > 0)  # 0: it has no label
+        entry = {"head": str(name)} | recorded.get(str(name), {})
+        losses, own = read_losses(entry, options), here & judged & training
+        seen, finite = here & judged, here & judged & ~nonfinite
         heads.append(
             Head(
                 name=str(name),
@@ -112,6 +116,7 @@ def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> 
                 suspects=int((here & suspect).sum()),
                 mean_weight=float(weight[seen].mean()) if seen.any() else math.nan,
                 losses=losses,
+                judgement=judgement_of(entry, weight[own], state[own], history),
                 judged=int((finite & training).sum()),
                 judged_suspects=int((finite & training & suspect).sum()),
                 expected=_expected(weight[finite].astype(float), suspect[finite]) if losses.probable else None,
@@ -123,15 +128,16 @@ def find_heads(results: Results, visited: Any, suspect: Any, nonfinite: Any) -> 
 def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     """Return what the description of a run says of a head; {} where it says nothing."""
     expected = MIXTURE if options.get("distribution") == MIXTURE else NORMAL
-    kind, refused = str(entry.get("kind", expected)), str(entry.get("refused") or "")
-    threshold = number(entry.get("threshold", options.get("threshold")))
+    kind, threshold = str(entry.get("kind", expected)), number(entry.get("threshold", options.get("threshold")))
     location, scale = number(entry.get("location")), number(entry.get("scale"))
+    refused = str(entry.get("refused") or "")
     if kind in (NORMAL, LOGNORMAL):
-        return Losses(kind, location, scale, threshold, refused=refused)
+        return Losses(kind, location, scale, threshold, None, refused)
     if threshold != math.inf:
         threshold = math.nan  # of the first epoch only
     wrong = read_wrong_labels(entry)
-    return Losses(kind, location if wrong else math.nan, scale if wrong else math.nan, threshold, wrong, refused)
+    location, scale = (location, scale) if wrong else (math.nan, math.nan)
+    return Losses(kind, location, scale, threshold, wrong, refused)
 
 
 def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:

@@ -2,7 +2,10 @@
 
 import math
 
-from ..results.wrong_labels import MOST, NEEDED, WrongLabels, WrongProperty, in_milli
+from ..method.settings import Settings
+from ..results.in_words import doubts_of
+from ..results.judgement import FEW, GROSS, UNDECIDED, WRONG, Judgement
+from ..results.wrong_labels import NEEDED, WrongLabels, WrongProperty, in_milli
 from .heads import AMBIGUOUS, LOGNORMAL, MIXTURE, Head, by_chance, judged_by_threshold, total_expected
 from .summary import Summary
 from .text import about, clean, of_many, percent
@@ -10,6 +13,8 @@ from .text import about, clean, of_many, percent
 OVERLAP = 0.1  # share of ambiguous configurations, above which the order says more than the cut
 ADVICE = "The losses of right configurations are skewed: weights rank configurations, they prove nothing."
 MOST_HEADS_NAMED = 6
+MOST_GROUPS_NAMED = 8
+LEAST = Settings().least  # configurations of a head that can be compared at all
 
 DOUBTS_TITLE = "Look at these labels yourself"
 DOUBTS_ADVICE = (
@@ -22,7 +27,7 @@ def judgements(summary: Summary) -> list[str]:
     """Say of each head which labels are wrong and what tells them apart."""
     judged = [(head, head.losses.wrong) for head in summary.heads if head.losses.wrong and head.judged]
     shown = judged[:MOST_HEADS_NAMED]
-    sentences = [of_heads([head], summary, _judgement(wrong, summary.trained)) for head, wrong in shown]
+    sentences = [of_heads([head], summary, _judged(head.judgement, how, summary.trained)) for head, how in shown]
     if len(judged) > MOST_HEADS_NAMED:
         more = of_many(len(judged) - MOST_HEADS_NAMED, "more head")
         sentences.append(f"And {more}, see the table of heads.")
@@ -30,20 +35,12 @@ def judgements(summary: Summary) -> list[str]:
 
 
 def doubts(summary: Summary) -> list[str]:
-    """Say where the judgement wants a look: undecided, very many, or refused; nothing where there is no doubt."""
-    sentences = []
-    for head in summary.heads:
-        wrong, refused = head.losses.wrong, clean(head.losses.refused, 200)
-        if wrong and wrong.undecided:
-            sentences.append(([head], _undecided(wrong)))
-        if wrong and wrong.many:
-            many = (
-                f"{percent(wrong.share)} of the labels are taken for wrong. With so many, it could be the others that"
-            )
-            sentences.append(([head], f"{many} are. Look at examples of both."))
-        if refused:
-            sentences.append(([head], f"the last fit was refused ({refused}): the weights are those of before."))
-    return [of_heads(heads, summary, sentence) for heads, sentence in sentences]
+    """Say where the judgement wants a look, as the log does, and which groups are set aside; [] where none is."""
+    told = [([head], clean(doubt, 400)) for head in summary.heads for doubt in doubts_of(head.judgement)]
+    groups = [clean(group.in_words, 400) for group in summary.whole[:MOST_GROUPS_NAMED]]
+    more = len(summary.whole) - len(groups)
+    groups += [f"And {of_many(more, 'more group')} of which next to nothing is trained on"] if more else []
+    return [f"{of_heads(heads, summary, doubt)}." for heads, doubt in told] + [f"{group}." for group in groups]
 
 
 def of_heads(heads: list[Head], summary: Summary, sentence: str) -> str:
@@ -55,45 +52,51 @@ def of_heads(heads: list[Head], summary: Summary, sentence: str) -> str:
     return f"{'Head' if len(heads) == 1 else 'Heads'} {names}{more}: {sentence}"
 
 
-def _undecided(wrong: WrongLabels) -> str:
-    share = f"{percent(wrong.undecided)} of the labels look wrong"
-    if wrong.too_many:
-        return (
-            f"{share}. That is more than {percent(MOST)}, so that nobody can say which are the wrong ones, and none of "
-            "them lost weight. Look at examples of both."
-        )
-    return (
-        f"{share}, but in one epoch only: two have to agree before any of them loses weight. A longer training would "
-        "tell; until then, look at those with the largest z-scores."
-    )
-
-
-def _judgement(wrong: WrongLabels, trained: str) -> str:
-    """Say what the errors tell that the geometry doesn't explain."""
-    labels = of_many(wrong.judged, f"{trained}label")
-    gross = f" Only gross errors, as no right label has them, lost weight ({percent(wrong.share)})." * (wrong.share > 0)
-    if wrong.believed:
-        each = "; ".join(map(_how_far_off, wrong.believed))
-        rest = [prop.labels for prop in wrong.properties if not prop.share]
+def _judged(judgement: Judgement, how: WrongLabels, trained: str) -> str:
+    """Say what the errors tell that the geometry doesn't explain; who lost weight is counted from the weights."""
+    labels = of_many(judgement.judged, f"{trained}label")
+    lost = f"{judgement.suspects:,} of {labels} ({percent(judgement.share)}) lost weight"
+    if how.believed:
+        none = "none of them lost weight: two epochs have to agree which these are"
+        who = f"{lost}{_since(judgement.course.in_words)}" if judgement.found == WRONG else none
+        each = "; ".join(map(_how_far_off, how.believed))
+        rest = [prop.labels for prop in how.properties if not prop.share]
         others = f" No wrong {' or '.join(rest)} stand out." if rest else ""
         return (
             f"of {labels}, wrong ones stand out by errors that the geometry doesn't explain: {each}.{others} "
-            f"{_evidence(wrong)}"
+            f"{who[0].upper()}{who[1:]}. {_evidence(how)}"
         )
-    if wrong.undecided:
-        return f"none of {labels} was taken for wrong, because it is undecided which are: see above.{gross}"
-    scatter = [f"{prop.labels}: {_scatter(prop, ' meV/atom')}" for prop in wrong.properties]
-    hidden = f" Labels that are off by less than right ones scatter don't show ({', '.join(scatter)})."
-    return (
-        f"no wrong labels stand out among {labels} ({wrong.evidence}): errors are as expected of their geometries."
-        f"{gross}{hidden if scatter else ''}"
-    )
+    if judgement.found == UNDECIDED:
+        return f"none of {labels} was taken for wrong, because it is undecided which are: see above."
+    gross = f"{lost}, by gross errors as no right label has them{_since(judgement.suspected.in_words)}. "
+    others = f"{gross if judgement.found == GROSS else ''}{_no_others(judgement, how, labels)}"
+    scatter = ", ".join(f"{prop.labels}: {_scatter(prop, ' meV/atom')}" for prop in how.properties)
+    return others + f" Labels that are off by less than right ones scatter don't show ({scatter})." * bool(scatter)
+
+
+def _no_others(judgement: Judgement, how: WrongLabels, labels: str) -> str:
+    """Say that nothing stands out, beside gross errors where there are some, and how sure that is."""
+    if judgement.found == GROSS:
+        if how.undecided:
+            return "Which others are wrong is undecided: see above."
+        return f"Of the others, none stands out ({how.evidence if not judgement.few else _of_the_few(judgement)})."
+    if judgement.few:
+        return f"no gross errors among {labels} ({_of_the_few(judgement)})."
+    return f"no wrong labels stand out among {labels} ({how.evidence}): errors are as expected of their geometries."
+
+
+def _of_the_few(judgement: Judgement) -> str:
+    return f"{judgement.judged} of the {FEW} that it takes to tell wrong ones from hard geometries"
+
+
+def _since(course: str) -> str:
+    return f", {course}" if course else ""
 
 
 def _how_far_off(prop: WrongProperty) -> str:
     """How far the wrong labels of a property are off, and the right ones."""
     verb = "scatter by" if prop.name == "energy" else "vary"
-    return f"{prop.labels} of {percent(prop.share)} are {prop.off} (right ones {verb} {_scatter(prop)})"
+    return f"{prop.labels} of an estimated {percent(prop.share)} are {prop.off} (right ones {verb} {_scatter(prop)})"
 
 
 def _scatter(prop: WrongProperty, unit: str = "") -> str:
@@ -120,11 +123,17 @@ def how_many_right(summary: Summary) -> list[str]:
     sentences = _by_weights(summary)
     if early and math.isfinite(early[0].losses.threshold):
         sentence = (
-            "labels were not judged yet (before the end of the first epoch, or too few configurations): a threshold of "
-            f"{early[0].losses.threshold:g} sigma holds for the logarithm of the loss."
+            f"labels were not judged yet ({_why_not(early)}): a threshold of {early[0].losses.threshold:g} sigma holds "
+            "for the logarithm of the loss."
         )
         sentences.append(of_heads(early, summary, sentence))
     return sentences + [of_heads(heads, summary, _by_chance(heads, summary)) for heads in (early, others) if heads]
+
+
+def _why_not(heads: list[Head]) -> str:
+    """Why labels were not judged."""
+    few = [f"{head.judged} of the {LEAST} configurations that it takes" for head in heads if head.judged < LEAST]
+    return ", ".join(few[:MOST_HEADS_NAMED] or ["before the end of the first epoch"])
 
 
 def _by_weights(summary: Summary) -> list[str]:
@@ -138,7 +147,7 @@ def _by_weights(summary: Summary) -> list[str]:
         f"{of_many(expected.suspects, 'suspect')} {about(expected.false_alarms)} are expected to be right (false "
         "alarms; the sum of their weights)"
     )
-    if not any(head.losses.believed for head in heads):
+    if not any(head.judgement.found == WRONG for head in heads):
         return [of_heads(heads, summary, f"{sentence}.")]
     sentence += (
         f", and of {of_many(expected.others, 'other configuration')} {about(expected.missed)} to be wrong (missed)."

@@ -6,10 +6,12 @@ import numpy as np
 import pandas
 from numpy.typing import NDArray
 
+from ..data.labels import RESIDUALS
 from .figures import Array, Figure
+from .residuals import shown_residual, shown_unit
 from .scatter import errors_of
 from .summary import Summary
-from .text import clean, fixed, milli
+from .text import clean, fixed
 
 MOST_OTHERS = 2_000  # configurations beside the suspects that say what they are
 
@@ -57,8 +59,7 @@ def _said(row: Any, summary: Summary) -> str:
     lines = [
         f"{clean(row.formula, 24)}{kind}",
         f"{clean(str(row.source).removeprefix(summary.folder), 40)}, frame {row.frame}",
-        f"energy error {milli(row.energy_error_per_atom, signed=True)} meV/atom",
-        f"force RMSE {milli(row.force_rmse)} meV/Å",
+        *(f"{RESIDUALS[of].name} {shown_residual(of, row)} {shown_unit(of)}" for of in summary.residuals),
         f"weight {fixed(row.weight, 3)}" + (f", {cause}" if cause else ""),
     ]
     return "\n".join(lines)

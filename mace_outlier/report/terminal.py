@@ -20,6 +20,7 @@ from .words import ADVICE, group_sentences, headline, how_sure, truth_sentences
 MEASURED = 2000  # columns that a table may want, to be measured
 DROPPED = (
     "epochs\nseen",
+    "suspect\nsince",
     "atoms",
     "config_type",
     "mean\nweight",

@@ -3,10 +3,12 @@
 import math
 from typing import NamedTuple
 
+from ..results.judgement import NONE, WRONG
 from ..results.wrong_labels import NEEDED
+from ..states import JUDGED
 from .groups import Groups
 from .heads import Head, by_chance, judged_by_threshold, total_expected
-from .summary import CERTAIN, PERSISTENT, RECENT, Summary
+from .summary import PERSISTENT, RECENT, Summary
 from .text import DASH, count, fixed, of_many, percent
 from .truth import Truth
 
@@ -26,7 +28,7 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
     where = f": {', '.join(splits)}" if splits else ""
     tiles = [
         Tile(f"{summary.suspects:,}", f"suspects of {summary.rows:,}{where}", summary.suspects > 0),
-        Tile(f"{verdicts[CERTAIN]:,}", "certainly wrong: not finite", verdicts[CERTAIN] > 0),
+        *(Tile(f"{number:,}", state, True) for state, number in summary.states.items() if state != JUDGED and number),
     ]
     if verdicts[PERSISTENT] + verdicts[RECENT]:
         others = f", {verdicts[RECENT]:,} only lately" if verdicts[RECENT] else ""
@@ -34,7 +36,7 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
     tiles += _wrong_labels(heads)
     expected = total_expected(heads)
     if expected and expected.suspects:
-        believed = any(head.losses.believed for head in heads)
+        believed = any(head.judgement.found == WRONG for head in heads)
         missed = f"; {count(expected.missed)} wrong labels missed" if believed else ""
         tiles.append(Tile(count(expected.false_alarms), f"expected false alarms{missed}"))
     by_threshold = judged_by_threshold(heads)
@@ -51,9 +53,9 @@ def tiles_of(summary: Summary, groups: Groups, truth: Truth | None) -> list[Tile
 
 def _wrong_labels(heads: list[Head]) -> list[Tile]:
     """Tiles of how far wrong labels are off; where several heads have wrong labels: of how many do."""
-    judged = [head.losses.wrong for head in heads if head.losses.wrong]
-    believed = [wrong.believed for wrong in judged if wrong.believed]
-    undecided = [wrong.undecided for wrong in judged if wrong.undecided]
+    judged = [head.judgement for head in heads if head.judgement.how]
+    believed = [own.how.believed for own in judged if own.how and own.found == WRONG]
+    undecided = [own.how.undecided for own in judged if own.how and own.how.undecided]
     tiles = []
     if len(believed) == 1:
         where = ", in 1 head" if len(heads) > 1 else ""
@@ -62,8 +64,8 @@ def _wrong_labels(heads: list[Head]) -> list[Tile]:
             tiles.append(Tile(size, f"{unit}: typical wrong {prop.labels}, {percent(prop.share)}{side}{where}"))
     elif believed:
         tiles = [Tile(f"{len(believed):,}", f"of {of_many(len(heads), 'head')} have wrong labels")]
-    elif judged and not undecided:
-        evidence = math.floor(max(wrong.gain for wrong in judged))
+    elif judged and all(own.found == NONE for own in judged):
+        evidence = math.floor(max(own.how.gain for own in judged if own.how))
         tiles = [Tile(f"{evidence:,}", f"evidence for wrong labels, of the {NEEDED:g} that are needed")]
     if undecided:
         where = f", in {of_many(len(undecided), 'head')}" if len(heads) > 1 else ""

@@ -17,7 +17,7 @@ WORDS = dict.fromkeys(("true", "t", "yes", "1", "1.0"), 1) | dict.fromkeys(("fal
 
 
 class Agreement(NamedTuple):
-    """How well weights and z-scores agree with what is known; of configurations that were visited."""
+    """How well weights and z-scores agree with what is known; of configurations that were judged."""
 
     judged: int
     wrong: int
@@ -55,7 +55,7 @@ def find_truth(results: Results, summary: Summary, key: str) -> Truth:
 
 def _agreement(results: Results, summary: Summary, wrong: NDArray[np.bool_], part: NDArray[np.bool_]) -> Agreement:
     """Compare the suspects in `part` (N,) with the labels that are `wrong` (N,)."""
-    table, seen = results.table, summary.visited & part
+    table, seen = results.table, summary.judged & part
     zscore = np.where(summary.nonfinite, np.inf, table["zscore"].to_numpy().astype(float))
     return Agreement(
         int(seen.sum()),

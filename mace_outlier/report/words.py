@@ -2,6 +2,8 @@
 
 import math
 
+from ..results.judgement import UNDECIDED
+from ..states import GEOMETRY, LABEL, LOSS, MODEL
 from .groups import Flag, Group, Groups
 from .heads import LOGNORMAL, MIXTURE
 from .judgements import how_many_right, judgements
@@ -10,15 +12,26 @@ from .text import DASH, clean, fixed, of_many, percent
 from .truth import Agreement, Truth
 
 MOST_WARNINGS = 8
+OF_STATES = {
+    LABEL: "{} {} a label that is not a finite number: certainly wrong.",
+    GEOMETRY: "{} {} atoms on the same place, or positions that are no numbers: left out, because nothing can be "
+    "predicted for it, and nothing is known of its label.",
+    LOSS: "{} {} a loss that is not finite, nor is the prediction as a rule, though the model was finite for others: "
+    "look at geometry and label.",
+    MODEL: "{} {} a label that was not judged at the last visit, because the model was not finite any more: what is "
+    "said of it is from before.",
+}
 
 
 def headline(summary: Summary) -> str:
     """Say how many look wrong."""
     everyone = of_many(summary.rows, "configuration")
-    judged = [head.losses.wrong for head in summary.heads if head.losses.wrong]
+    judgements_of = [head.judgement for head in summary.heads]
+    if summary.not_judged == summary.rows - summary.unseen > 0 and not any(own.how for own in judgements_of):
+        return f"No label was judged: the model is not finite, and was not when the first ones were to be. ({everyone})"
     if not summary.suspects:
         every = f"every weight is {summary.below:g} or more"
-        if any(wrong.undecided for wrong in judged):
+        if any(own.found == UNDECIDED for own in judgements_of):
             return f"Undecided: some of {everyone} look wrong, but {every}."
         return f"None of {everyone} looks wrong: {every}."
     parts = " and ".join(
@@ -26,23 +39,32 @@ def headline(summary: Summary) -> str:
         for split, suspects, rows in summary.counts
     )
     verb = "looks wrong" if summary.suspects == 1 else "look wrong"
-    if any(wrong.many for wrong in judged):
+    if any(own.how and own.many for own in judgements_of):
         verb += ", if it isn't the others that are wrong"
     return f"{parts} {verb}: weight below {summary.below:g}."
 
 
 def how_sure(summary: Summary) -> list[str]:
     """Say how sure that is."""
-    sentences, certain = [], summary.verdicts[CERTAIN]
-    if certain:
-        verb = "is" if certain == 1 else "are"
-        sentences.append(f"{certain:,} {verb} certainly wrong: a label, or the loss, is not a finite number.")
-    elif summary.suspects:
+    sentences = [
+        sentence.format(
+            of_many(summary.states[state], "configuration"), "has" if summary.states[state] == 1 else "have"
+        )
+        for state, sentence in OF_STATES.items()
+        if summary.states[state]
+    ]
+    if not sentences and summary.suspects:
         sentences.append("No label is certainly wrong: all losses are finite.")
     sentences += [*judgements(summary), *how_many_right(summary), *_persistence(summary)]
     if summary.unseen:
         verb = "was" if summary.unseen == 1 else "were"
         sentences.append(f"{of_many(summary.unseen, 'configuration')} {verb} never visited: nothing is known of them.")
+    if summary.unused:
+        verb = "was" if summary.unused == 1 else "were"
+        sentences.append(
+            f"{of_many(summary.unused, 'configuration')} {verb} not judged, nor trained on: weight 0 in their file, or "
+            "no label."
+        )
     return sentences
 
 
@@ -52,6 +74,7 @@ def _persistence(summary: Summary) -> list[str]:
     sentences = []
     if persistent or recent:
         lately = f", {recent:,} only lately" if recent else ""
+        lately += f", {summary.new:,} not before the last epoch" if summary.new else ""
         sentences.append(
             f"{persistent:,} of {of_many(persistent + recent, 'suspect')} seen in several epochs had a low weight in "
             f"most of them (persistent: mean weight below {summary.below:g}){lately}."

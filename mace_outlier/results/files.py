@@ -3,8 +3,10 @@
     <tag>_outliers.csv      one row for each configuration (.parquet above 200,000 rows); see COLUMNS
     <tag>_outliers.json     options, versions, fitted loss distribution, history of the weights: "about"
     <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions (extended XYZ)
+    <tag>_outliers.html     the page, where the report wrote one
 
-Each file is replaced as a whole, so that a killed run leaves the last complete one.
+Those of an earlier run of this tag are kept as <tag>.1_outliers.*: a tag of their own, by which they are read. Each
+file is replaced as a whole, so that a killed run leaves the last complete one.
 """
 
 from pathlib import Path
@@ -21,16 +23,17 @@ TEXT = ("head", "split", "source", "config_type", "formula")
 WHOLE = ("frame", "n_atoms", "times_seen", "last_epoch")
 # head, split (see above), source (file), frame (0-based, `ase.io.read(source, frame)`), config_type, formula ("": not
 # seen yet), n_atoms (0: not seen yet), times_seen (epochs; validation: 1, or 0), last_epoch (-1: never seen), weight
-# (latest, in [0, 1]), mean_weight (moving average over epochs; validation: the weight), zscore (sigmas), loss (unit of
-# the base loss; NaN: labels or loss not finite), energy_error_per_atom (prediction - label, eV/atom), force_rmse
-# (eV/A), stress_rmse (eV/A^3, where stress is trained); residuals are those of the last visit in training, or of the
-# last validation, NaN without a label
+# (latest, in [0, 1]), mean_weight (moving average over epochs; validation: the weight), zscore (sigmas; NaN: not
+# judged), loss (unit of the base loss; NaN: not finite, 0: nothing to judge by; `state` says why),
+# energy_error_per_atom (prediction - label, eV/atom), force_rmse (eV/A), and residuals of what else is trained, see
+# `data.labels.RESIDUALS`: those of the last visit in training, or of the last validation, NaN without a label. Not in
+# an audit: suspect_since (epoch after which the weight fell below 1/2, and has been since; -1: it isn't)
 COLUMNS = (
     "head", "split", "source", "frame", "config_type", "formula", "n_atoms", "times_seen", "last_epoch", "weight",
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
-OPTIONAL_COLUMNS = ("stress_rmse", "virials_rmse", "cause_certainty", "cause_value")
-OPTIONAL_TEXT = ("cause",)  # and what belongs to it, see `causes.cause.Cause`; "": no suspect, or not examined
+OPTIONAL_TEXT = ("state", "cause")  # see `states`; with cause_certainty, cause_value: see `causes.cause`, "": not known
+FILES = ("_outliers.csv", "_outliers.parquet", "_outliers.json", "_outliers.xyz", "_outliers.html")  # of a run
 
 
 def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas
 
-from .files import COLUMNS, MARK, OPTIONAL_COLUMNS, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
+from ..states import with_states
+from .files import COLUMNS, FILES, MARK, OPTIONAL_TEXT, TEXT, WHOLE, about_path, sample_path
 
 
 class ResultsError(ValueError):
@@ -36,7 +37,7 @@ def read_results(run: str | Path) -> Results:
     prefix = find_prefix(Path(run))
     try:
         about = json.loads(about_path(prefix).read_text(encoding="utf-8"))
-        path = prefix.with_name(about["table"])
+        path = about_path(prefix).with_suffix(Path(about["table"]).suffix)  # it says the name that it had at first
         table = _read_table(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"the results {prefix}_outliers.* can't be read: {error}") from error
@@ -48,16 +49,14 @@ def read_results(run: str | Path) -> Results:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise ResultsError(f"{path} has no column {', '.join(missing)}: it is no table of mace-outlier")
-    return Results(prefix, table, about)
+    return Results(prefix, with_states(table), about)
 
 
 def find_prefix(run: Path) -> Path:
     """Return `<results_dir>/<tag>` for a file, a tag or a folder; raises ResultsError."""
     if run.is_dir():
         return _only_run(run)
-    tag = run.name
-    if run.suffix in (".csv", ".parquet", ".json", ".xyz", ".html"):
-        tag = tag.rpartition("_outliers")[0] or tag
+    tag = next((run.name.removesuffix(suffix) for suffix in FILES if run.name.endswith(suffix)), run.name)
     for folder in (run.parent, run.parent / "results"):
         if about_path(folder / tag).exists():
             return folder / tag
@@ -71,7 +70,9 @@ def _only_run(folder: Path) -> Path:
     paths = sorted([*folder.glob("*_outliers.json"), *folder.glob("results/*_outliers.json")])
     if not paths:
         raise ResultsError(f"no *_outliers.json in {folder} or {folder / 'results'}: was it trained with ema_robust?")
-    prefixes = [path.with_name(path.name.removesuffix("_outliers.json")) for path in paths]
+    found = [path.with_name(path.name.removesuffix("_outliers.json")) for path in paths]
+    set_aside = {path for path in found if path.suffix[1:].isdigit() and path.with_suffix("") in found}
+    prefixes = [path for path in found if path not in set_aside]
     if len(prefixes) > 1:
         raise ResultsError(f"several runs in {folder}, name one of them: {', '.join(map(str, prefixes))}")
     return prefixes[0]
@@ -82,7 +83,8 @@ def _read_table(path: Path) -> pandas.DataFrame:
         return pandas.read_parquet(path)
     # a config_type may be called "NA" or "001": text stays as it is
     types: dict[str, Any] = dict.fromkeys((*TEXT, *OPTIONAL_TEXT), str) | dict.fromkeys(WHOLE, np.int64)
-    numbers = {name: [""] for name in (*COLUMNS, *OPTIONAL_COLUMNS) if name not in TEXT}
+    columns = pandas.read_csv(path, nrows=0, encoding="utf-8").columns
+    numbers = {name: [""] for name in columns if types.get(name) is not str}
     table = pandas.read_csv(path, dtype=types, keep_default_na=False, na_values=numbers, encoding="utf-8")
     for name in {*TEXT, *OPTIONAL_TEXT} & {*table}:
         if table[name].str.startswith(MARK).any():

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 
 from ..files import replacing
-from .files import FORMAT, LARGEST_CSV, MARK, OPTIONAL_TEXT, TEXT, about_path, sample_path, table_path
+from .files import FILES, FORMAT, MARK, OPTIONAL_TEXT, TEXT, about_path, table_path
 
 FORMULA = rf"^([=+@\t\r\n{MARK}-])"  # what a formula begins with; and the mark, which is taken off when read
 
@@ -53,9 +53,12 @@ def _write_csv(frame: pandas.DataFrame, path: Path) -> None:
 
 def set_aside(prefix: Path) -> list[Path]:
     """Rename results that an earlier run under the same name left, so that nothing is lost; return their new paths."""
-    paths = [table_path(prefix, 0), table_path(prefix, LARGEST_CSV + 1), about_path(prefix), sample_path(prefix)]
     for number in itertools.count(1):
-        moves = {path: path.with_name(f"{path.stem}.{number}{path.suffix}") for path in paths}
+        moves = {_file(prefix, suffix): _file(prefix, f".{number}{suffix}") for suffix in FILES}
         if not any(path.exists() for path in moves.values()):
             break
-    return [path.replace(moves[path]) for path in paths if path.exists()]
+    return [path.replace(moves[path]) for path in moves if path.exists()]
+
+
+def _file(prefix: Path, suffix: str) -> Path:
+    return prefix.with_name(prefix.name + suffix)

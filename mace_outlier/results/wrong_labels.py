@@ -1,4 +1,4 @@
-"""What a run says of the wrong labels of a head, see LossDistribution.describe: for log and report. No torch."""
+"""How the labels of a head were judged, as a run says it, see LossDistribution.describe. No torch."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from ..method.settings import Settings
 
 NEEDED = Settings().gain  # evidence from which wrong labels are believed in
 MOST = Settings().most  # share of a head beyond which nobody can say which are the wrong ones
-MANY = 0.35  # share from which a user should look at examples of both
 ONE_SIDE, ALIKE = 0.9, 0.65  # share of wrong energies on the larger side: from here nearly all; up to here as many
 PLURALS = {"energy": "energies", "forces": "forces", "stress": "stresses", "virials": "virials", "loss": "losses"}
 
@@ -56,11 +55,8 @@ class WrongProperty(NamedTuple):
 
 
 class WrongLabels(NamedTuple):
-    """What is believed of the labels of a head."""
+    """What is believed of the labels of a head; who lost weight for it, the weights say: see `judgement`."""
 
-    share: float  # of configurations with a weight below 1/2
-    certainty: float  # mean probability of these to be wrong
-    judged: int  # configurations
     gain: float  # evidence for wrong labels over none, in units of the BIC
     undecided: float  # share that looks wrong and was not acted on; 0: none
     properties: tuple[WrongProperty, ...]
@@ -76,11 +72,6 @@ class WrongLabels(NamedTuple):
         return self.undecided > MOST
 
     @property
-    def many(self) -> bool:
-        """Whether so many are taken for wrong that it could be the others that are."""
-        return self.share > MANY
-
-    @property
     def evidence(self) -> str:
         """The evidence, for where nothing is believed; never rounded up to what is needed."""
         return f"evidence {math.floor(self.gain)} of the {NEEDED:g} that are needed"
@@ -93,12 +84,9 @@ def read_wrong_labels(entry: Mapping[str, Any]) -> WrongLabels | None:
         return None
     found = [_read_property(name, properties[name]) for name in PLURALS if isinstance(properties.get(name), Mapping)]
     values = {name: number(entry.get(name)) for name in WrongLabels._fields if name != "properties"}
-    shares = (values["share"], values["certainty"], values["undecided"])
-    if not all(0 <= share <= 1 for share in shares) or not math.isfinite(values["judged"] + values["gain"]):
+    if None in found or not 0 <= values["undecided"] <= 1 or not math.isfinite(values["gain"]):
         return None
-    if None in found:
-        return None
-    return WrongLabels(**values | {"judged": int(values["judged"])}, properties=tuple(found))  # type: ignore[arg-type]
+    return WrongLabels(**values, properties=tuple(found))  # type: ignore[arg-type]
 
 
 def _read_property(name: str, entry: Mapping[str, Any]) -> WrongProperty | None:

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from ..causes.cause import UNKNOWN, Cause
+from ..causes.cause import NOT_PREDICTED, UNKNOWN, Cause
 from ..causes.explained import Measured, explained
 from ..causes.frames import frame_of
 from ..causes.repair import repairs_of
@@ -18,9 +18,12 @@ def causes_of(evaluated: Evaluated, chosen: Chosen, heads: np.ndarray) -> list[C
     """Return the cause for each of the suspects that were evaluated, head by head; `heads` (N,) of all rows."""
     frames, suspects = [frame_of(atoms) for atoms in evaluated.frames], len(chosen.suspects)
     force, conditions, features = (part.numpy() for part in Features.split(evaluated.measured))
-    causes, of_frames = [Cause()] * suspects, heads[chosen.rows]
+    causes, of_frames = [Cause(NOT_PREDICTED, 1.0)] * suspects, heads[chosen.rows]
+    predicted = np.isfinite(features).all(axis=1)
     for head in np.unique(of_frames[:suspects]):
-        rows = np.flatnonzero(of_frames == head)
+        rows = np.flatnonzero((of_frames == head) & predicted)
+        if not len(rows):
+            continue
         trusted = rows >= suspects
         measured = Measured(force[rows], conditions[rows], features[rows])
         own = explained([frames[row] for row in rows], measured, trusted)

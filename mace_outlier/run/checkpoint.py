@@ -5,12 +5,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
+from .known import Known, identities
 from .options import LOSS_NAME
 
 if TYPE_CHECKING:
     from .training import RobustTraining
 
-STATE_FORMAT = 2  # of what a checkpoint holds; that of another one can't be continued
+STATE_FORMAT = 3  # of what a checkpoint holds; that of another one can't be continued
 
 
 def state_of(run: "RobustTraining") -> dict[str, Any]:
@@ -20,7 +21,8 @@ def state_of(run: "RobustTraining") -> dict[str, Any]:
         "format": STATE_FORMAT,
         "options": asdict(run.options),
         "heads": list(run.provenance.heads),
-        "training_set": run.provenance.fingerprint(),
+        "rows": identities(run.splits),
+        "stage": {"name": run.stages.name, "first_epoch": run.stages.first_epoch},
         "statistics": {stage: loss.distribution.state_dict() for stage, loss in run.losses.items()},
         "safety": {stage: loss.safety.state_dict() for stage, loss in run.losses.items()},
         "records": run.records.state_dict(),
@@ -44,16 +46,17 @@ def restore(run: "RobustTraining", state: dict[str, Any] | None) -> None:
         if before != now.get(name):
             logging.warning(f"{LOSS_NAME}_{name}: the checkpoint has {before}, this run continues with {now.get(name)}")
     run.logbook.history = list(state["history"])
-    if state["training_set"] == run.provenance.fingerprint():
-        run.records.load_state_dict(state["records"])
-    else:
-        logging.warning("The training set has changed since the checkpoint: its records start fresh")
+    run.known = Known(run.splits, state["rows"])
+    run.records.load_state_dict(state["records"], run.known.rows[0])
     if state["options"]["distribution"] != run.options.distribution:
         logging.warning("The statistics of another distribution can't be continued: they start fresh")
         return
     for stage in run.losses.keys() & state["statistics"].keys():
         run.losses[stage].distribution.load_state_dict(state["statistics"][stage])
+        run.losses[stage].distribution.carry(*run.known.rows)
         run.losses[stage].safety.load_state_dict(state["safety"][stage])
+        run.losses[stage].weigher.look_for_newcomers()
+    run.stages.go_on(**state["stage"])
     if run.features is not None:
         run.features.load_state_dict(state["features"])
     logging.info("Continuing with the loss statistics of the checkpoint")

@@ -1,46 +1,45 @@
-"""What the log says of a head's labels: at the start of a run, and at its end."""
+"""What the log says of a head's labels: at the start of a run, after its epochs, and at its end."""
 
 import logging
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from ..method.settings import Settings
-from ..results.wrong_labels import MANY, MOST, in_percent, read_wrong_labels
+from ..results.in_words import doubts_of
+from ..results.judgement import Judgement
+from ..results.whole_groups import SMALLEST, whole_groups
+from .tables import Split, identity
 
 
-def warn_of_doubts(distribution: dict[str, Any]) -> None:
-    """Say where the last fit was refused, what was left undecided, and where suspects are so many that it may be wrong.
+def warn_of_doubts(head: str, judgement: Judgement) -> None:
+    """Say why the labels of a head want a look, if they do."""
+    for doubt in doubts_of(judgement):
+        logging.warning(f"head {head}: {doubt}")
 
-    `distribution`: an entry of LossDistribution.describe, with the "head".
-    """
-    wrong, head = read_wrong_labels(distribution), distribution["head"]
-    if "refused" in distribution:
-        logging.warning(
-            f"head {head}: the last fit was refused ({distribution['refused']}): the weights are those of before"
-        )
-    if wrong is not None and wrong.undecided:
-        why = (
-            f"more than {100 * MOST:.0f} %, so that nobody can say which are the wrong ones. Look at examples of both"
-            if wrong.too_many
-            else "but in one epoch only. Train longer, or look at those with the largest z-scores"
-        )
-        logging.warning(
-            f"head {head}: undecided: {in_percent(wrong.undecided)} of the labels look wrong, {why}. "
-            "NO configuration was down-weighted for it"
-        )
-    if wrong is not None and wrong.share > MANY:
-        logging.warning(
-            f"head {head}: {in_percent(wrong.share)} of the labels are taken for wrong. With so many it could be the "
-            "others that are wrong: look at examples of both"
-        )
+
+def warn_of_whole_groups(training: Split, told: set[tuple[str, ...]]) -> None:
+    """Name groups of which next to nothing is trained on, unless they were `told`, and note them there."""
+    records, weight = training.records, training.records.weight.cpu().numpy()
+    if (weight < 0.5).sum() < SMALLEST:
+        return
+    columns = identity(training.name, training.provenance, training.metadata) | {"weight": weight}
+    for group in whole_groups(columns, (records.time >= 0).cpu().numpy()):
+        if group[:3] not in told:
+            logging.warning(group.in_words)
+        told.add(group[:3])
 
 
 def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:
     """Say at the start what becomes of heads that have few configurations."""
+    least, few = Settings().least, Settings().few
     for head, size in zip(heads, sizes.tolist(), strict=True):
-        if size < Settings().least:
-            logging.warning(f"head {head}: {size} configurations are too few to be compared: all keep their weight")
-        elif size < Settings().few:
-            logging.info(f"head {head}: of {size} configurations, only gross errors can be told from hard geometries")
+        if size < least:
+            logging.warning(
+                f"head {head}: {size} configurations, but {least} are needed to be compared: all keep their weight"
+            )
+        elif size < few:
+            logging.info(
+                f"head {head}: {size} of the {few} configurations that it takes to tell wrong labels from hard "
+                "geometries: only gross errors can be found"
+            )

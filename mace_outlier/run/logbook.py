@@ -2,8 +2,8 @@
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ import torch
 from torch import Tensor
 
 from ..causes.cause import Cause
+from ..faults import faults_logged
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
-from ..results.in_words import populations
+from ..results.in_words import in_a_line
+from ..results.judgement import judgement_of
+from ..states import SET_ASIDE, STATES
 from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
 from .causes import cause_columns, causes_of, in_another_order, in_words
-from .fit_in_log import warn_of_doubts
+from .fit_in_log import warn_of_doubts, warn_of_whole_groups
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
 
@@ -38,6 +41,7 @@ class Logbook:
         prefix: where its files go, `<results_dir>/<tag>`; None on processes that write nothing.
         arguments: the host's settings, for the report; numbers and texts.
         wandb: whether the host logs to Weights & Biases.
+        reading: how many frames the host left out, or gave labels, by reason.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class Logbook:
         prefix: Path | None = None,
         arguments: dict[str, Any] | None = None,
         wandb: bool = False,
+        reading: dict[str, int] | None = None,
     ) -> None:
         self.options, self.splits, self.prefix = options, splits, prefix
-        self.arguments, self.wandb = arguments or {}, wandb
+        self.arguments, self.wandb, self.reading = arguments or {}, wandb, reading or {}
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
+        self._told: set[tuple[str, ...]] = set()  # whole groups that were warned of
         self.causes: Columns = {}  # of the suspects, once they were examined
 
     def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
@@ -66,12 +72,14 @@ class Logbook:
                 continue
             head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(weights)
             mean, share = summary["mean_weight"], summary["share_below_half"]
+            judgement = judgement_of(of_head, *records.known_of(index), self.history)
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
-                f"share_below_0.5={100 * share:5.2f} %, {populations(of_head)}"
+                f"share_below_0.5={100 * share:5.2f} %, {in_a_line(of_head, judgement)}"
             )
             place = {"epoch": epoch, "head": head, "stage": stage, "location": mu, "scale": sigma}
-            self.history.append(place | summary)
+            believed = [own.name for own in judgement.how.believed] if judgement.how else []
+            self.history.append(place | summary | {"suspects": judgement.suspects, "believed": believed})
             values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
             metrics |= {f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()}
             if self.wandb:
@@ -79,25 +87,28 @@ class Logbook:
                 metrics[f"{LOSS_NAME}/{head}/weights"] = sys.modules["wandb"].Histogram(np_histogram=histogram)
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
+        warn_of_whole_groups(self.splits[0], self._told)
 
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more."""
         records = [split.records for split in self.splits]
-        weight, zscore, loss = (
-            np.concatenate([of_split.column(name).cpu().numpy() for of_split in records])
-            for name in ("weight", "zscore", "loss")
+        weight, zscore, since, codes = (
+            np.concatenate([getattr(of_split, name).cpu().numpy() for of_split in records])
+            for name in ("weight", "zscore", "suspect_since", "codes")
         )
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
-            f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5, "
-            f"{np.isnan(loss).sum()} have a non-finite label or loss (weight 0)"
+            f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5"
+            + "".join(f", {number} x {STATES[code]}" for code, number in sorted(Counter(codes[codes > 0]).items()))
         )
-        for of_head in self.distribution:
-            warn_of_doubts(of_head)
-        suspects = np.flatnonzero((weight < 0.5) & ~np.isnan(loss))
+        for index, of_head in enumerate(self.distribution):
+            known = self.splits[0].records.known_of(index)
+            warn_of_doubts(of_head["head"], judgement_of(of_head, *known, self.history))
+        suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, [STATES.index(state) for state in SET_ASIDE]))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
-            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma")
+            epoch = f", since epoch {since[row]}" if since[row] >= 0 else ""
+            logging.info(f"Suspect: {self._name(row)}, weight={weight[row]:.3f}, z={zscore[row]:.2f} sigma{epoch}")
         if self.prefix is not None:
             logging.info(f"All of them, with figures: mace_outlier report {self.prefix}")
 
@@ -135,11 +146,14 @@ class Logbook:
         """
         if self.prefix is None:
             return
-        table, device = self.table(), self.splits[0].records.table.device
-        heads = np.asarray(table["head"].codes)
-        chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
+        if self.distribution and all("not_finite_since" in of_head for of_head in self.distribution):
+            logging.warning("Suspects are not examined for causes, because the model is not finite")
+            return
         causes: list[Cause] = []
         with faults_logged("Suspects could not be examined, for the report's figures and causes"):
+            table, device = self.table(), self.splits[0].records.table.device
+            heads = np.asarray(table["head"].codes)
+            chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
             of = features or Features(0, None)
             evaluated = sample.evaluate(model, batches_of(chosen.rows), device, output_args, of)
             with faults_logged("The causes of suspects could not be found"):
@@ -161,19 +175,11 @@ class Logbook:
             "epoch": self.splits[0].records.epoch,
             "options": plain(asdict(self.options)),
             "arguments": plain(self.arguments),
+            "reading": self.reading,
             "heads": self.splits[0].provenance.heads,
             "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,
         }
-
-
-@contextmanager
-def faults_logged(what: str) -> Iterator[None]:
-    """Log a fault, because no training should end for want of a report."""
-    try:
-        yield
-    except Exception as error:
-        logging.error(f"{what}: {error}")
 
 
 def summarise(weights: Tensor) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def summarise(weights: Tensor) -> dict[str, Any]:
     return {
         "visited": len(weights),
         "mean_weight": weights.mean(dtype=torch.float64).item(),
-        "share_below_half": (weights < 0.5).double().mean().item(),
+        "share_below_half": int((weights < 0.5).sum()) / len(weights),
         "quantiles": {f"{100 * q:g}": weight for q, weight in quantiles},
         "histogram": torch.histc(weights, BINS, 0.0, 1.0).int().tolist(),
     }

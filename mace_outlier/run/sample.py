@@ -33,13 +33,12 @@ class Chosen(NamedTuple):
 
 
 def choose(weights: np.ndarray, zscores: np.ndarray, n_atoms: np.ndarray, heads: np.ndarray) -> Chosen:
-    """Choose what is evaluated; all arrays (N,). Suspects with a NaN z-score come before all."""
+    """Choose what is evaluated; all arrays (N,). Without a z-score (NaN), suspects come first, others don't count."""
     below = np.flatnonzero(weights < 0.5)
     worst = below[worst_first(weights[below], zscores[below], np.isnan(zscores[below]))]
+    trusted = (weights >= 0.5) & ~np.isnan(zscores)
     rng, names = np.random.default_rng(0), np.unique(heads)
-    others = [
-        rng.permutation(np.flatnonzero((weights >= 0.5) & (heads == name)))[: OTHERS // len(names)] for name in names
-    ]
+    others = [rng.permutation(np.flatnonzero(trusted & (heads == name)))[: OTHERS // len(names)] for name in names]
     fitting = [_as_many_as_fit(own, n_atoms, ATOMS_OF_OTHERS // len(names)) for own in others]
     return Chosen(_as_many_as_fit(worst[:SUSPECTS], n_atoms, ATOMS), np.concatenate(fitting))
 

@@ -3,10 +3,12 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..results.files import TRAIN
+from ..states import JUDGED, MODEL, STATES, UNUSED
 from ..weights.records import Records
 
 Columns = dict[str, Any]
@@ -24,20 +26,23 @@ class Split(NamedTuple):
 def columns_of(split: Split) -> Columns:
     """Return the columns of a split; nothing is known of the validation set but its last evaluation."""
     rows, records, training = split.provenance, split.records, split.name == TRAIN
-    values = {name: values.cpu().numpy() for name, values in records.state_dict().items()}
+    state = records.state_dict().items()
+    values = {name: values.cpu().numpy() for name, values in state if isinstance(values, torch.Tensor)}
+    codes = records.codes.cpu().numpy()
+    states = np.array(STATES)[codes]
     last_epoch = np.floor(values["time"]).astype(np.int32)
+    nothing = np.float32(np.nan)
     columns = {
         **identity(split.name, rows, split.metadata),
         "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
         "last_epoch": last_epoch,
         "weight": values["weight"],
         "mean_weight": values["mean_weight"] if training else values["weight"],
-        "zscore": np.where(np.isnan(values["loss"]), np.float32(np.nan), values["zscore"]),
-        "loss": values["loss"],
-        "energy_error_per_atom": values["energy_error"],
-        "force_rmse": values["force_rmse"],
+        "zscore": np.where(np.isin(states, (JUDGED, MODEL)), values["zscore"], nothing),
+        "loss": np.where(np.isfinite(values["loss"]), values["loss"], nothing),
     }
-    return columns | {name: values[name] for name in records.residual_names[2:]}
+    residuals = {name: np.where(states != UNUSED, values[name], nothing) for name in records.residual_names}
+    return columns | residuals | {"suspect_since": values["suspect_since"], "state": text_column(codes, list(STATES))}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

@@ -16,9 +16,10 @@ from torch import nn
 from torch.utils.data import ConcatDataset, Subset
 
 from .. import __version__
-from ..data.dataset import NumberedDataset, tagged
+from ..data.dataset import FaultOf, NumberedDataset, no_fault, tagged
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
+from ..faults import faults_logged
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
 from ..results.files import TRAIN, VALID
@@ -31,10 +32,13 @@ from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
 from .fit_in_log import log_small_heads
+from .known import Known, warn_of_shared
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .sample import batches_of
+from .stages import Stages
+from .steps import GuardedOptimizer, Kept
 from .tables import Split
 from .validation import Validation
 
@@ -45,21 +49,19 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
 
 
 class RobustTraining:
-    """State of one training run: a robust loss for each stage, and the records that they share.
-
-    Each stage keeps statistics of its own, because another loss has another scale: stage two weighs energies some
-    thousand times more.
-    """
+    """State of one training run: a robust loss for each stage, see Stages, and the records that they share."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self.arguments: dict[str, Any] = {}  # the host's settings
-        self.losses: dict[str, RobustLoss] = {}  # by stage: "stage_one", "stage_two"
+        self.reading: dict[str, int] = {}  # what became of frames of the training files, by reason
+        self.stages = Stages()
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None
         self._restarted = False
-        self._loss: RobustLoss | None = None  # of the stage in progress
-        self._first_epoch = 0  # of that stage
+        self._optimizer: GuardedOptimizer | None = None
+        self.taken_back: list[int] = []  # steps of this epoch whose gradients were not finite
+        self.known: Known | None = None  # what a checkpoint knows
 
     @property
     def started(self) -> bool:
@@ -76,11 +78,8 @@ class RobustTraining:
         if name != self.options.base_loss:
             logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels that the losses of all stages use."""
-        used = {label for loss in self.losses.values() for label in loss.per_configuration.labels}
-        return tuple(sorted(used))
+    losses = property(lambda self: self.stages.losses)
+    labels = property(lambda self: self.stages.labels)
 
     # --- the course of a run -----------------------------------------------------------------------------------------
 
@@ -94,35 +93,40 @@ class RobustTraining:
         wandb: bool = False,
         validation: tuple[Provenance, Metadata] | None = None,
         scalars: torch.Tensor | None = None,
+        fault_of: FaultOf = no_fault,
     ) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
         `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
+        `fault_of`: of what samples the model can predict nothing, see NumberedDataset.
         """
-        self.dataset, self.provenance, self.metadata = dataset, provenance, metadata
-        heads, with_column = provenance.heads, [name in self.labels for name in ("stress", "virials")]
+        self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
+        heads, labels = provenance.heads, self.labels
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
-        self.records = Records(len(provenance), device, provenance.head, *with_column)
-        others = Records(len(rows), device, rows.head, *with_column)
+        self.records = Records(len(provenance), device, provenance.head, labels)
+        others = Records(len(rows), device, rows.head, labels)
         self.validation = Validation(rows, described, others)
         judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
         self.features = Features(len(provenance), scalars) if judged else None
-        splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
-        self.logbook = Logbook(self.options, splits if len(rows) else splits[:1], prefix, self.arguments, wandb)
-        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels)
+        self.splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
+        of_table = self.splits[: 1 + bool(len(rows))]
+        self.logbook = Logbook(self.options, of_table, prefix, self.arguments, wandb, self.reading)
+        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels, fault_of)
         for loss in self.losses.values():
             known = (self.records, metadata, self.features, heads, distributed.shared_sum())
             loss.attach(Weigher(self._new_distribution().to(device), *known), self.options.scope == "property")
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
+        warn_of_shared(*self.splits)
         if judged:
             log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
         if self._restarted:
             restore(self, self._checkpoint)
         else:
-            self.logbook.set_earlier_results_aside()
+            with faults_logged("Earlier results of this name could not be set aside"):
+                self.logbook.set_earlier_results_aside()
 
     def _new_distribution(self) -> LossDistribution:
         settings = {name: getattr(self.options, name) for name in ("threshold", "alpha", "variance", "warmup")}
@@ -135,25 +139,29 @@ class RobustTraining:
         `loader` is that of the training, `validation` those of the heads in their order.
         """
         with ExitStack() as stack:
-            numbered = tagged(loader, self.labels, self.provenance.row_of_position)
+            numbered = tagged(loader, self.labels, self.provenance.row_of_position, fault_of=self._fault_of)
             self._numbered = stack.enter_context(numbered)
             self._numbered.needs_tags = not self.metadata.complete
-            self.validation.tag(validation, self.labels, stack)
+            self.validation.tag(validation, self.labels, self._fault_of, stack)
+            if self.metadata.complete:  # all samples are in memory: what can't be trained on is named at the start
+                with faults_logged("Labels and geometries could not be checked"):
+                    self._nonfinite.name_before(self._numbered.check())
             yield self._numbered
 
-    def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
-        """Count the visits of this epoch, of so many steps, under its number.
+    def guarded(self, optimizer: Any, ema: Any = None) -> GuardedOptimizer:
+        """The host's optimiser for an epoch, and the moving average of what it trains: see `steps`."""
+        known = self._optimizer
+        if known is None or known.optimizer is not optimizer or known.kept.ema is not ema:
+            known = self._optimizer = GuardedOptimizer(Kept(optimizer, ema))
+        known.begin_epoch()
+        return known
 
-        A stage begins with statistics that know nothing: in its first epoch, the weights of the stage before are kept.
-        """
+    def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
+        """Count the visits of this epoch, of so many steps, under its number."""
+        self.taken_back = []
         loss.weigher.begin_epoch(epoch, steps)
         self.validation.records.begin_epoch(epoch, 1)
-        before = self._loss
-        loss.weigher.inherits = before not in (None, loss)
-        if loss is not before:
-            self._loss, self._first_epoch = loss, epoch
-            if before is not None:
-                loss.distribution.follow(before.distribution)
+        self.stages.enter(loss, epoch)
 
     def end_epoch(self, loss: RobustLoss) -> None:
         """Share what was seen, judge it and log it; this is the one place in an epoch that waits for the device."""
@@ -161,10 +169,19 @@ class RobustTraining:
         if self._numbered.needs_tags:  # until all is known; the processes agree on when that is
             distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
-        loss.safety.refit(loss.weigher.remembered(since=self._first_epoch))
-        stage = next(name for name, of_stage in self.losses.items() if of_stage is loss)
-        self.logbook.end_epoch(stage, loss.safety.describe())
-        self._nonfinite.name_new(self.records.nonfinite)
+        self._forget_others()
+        loss.safety.refit(loss.weigher.remembered(since=self.stages.first_epoch))
+        with faults_logged("What an epoch has shown could not be logged"):
+            self.logbook.end_epoch(self.stages.name, loss.safety.describe())
+            self._nonfinite.name_new(self.records, self.taken_back)
+
+    def _forget_others(self) -> None:
+        """Begin anew with configurations whose labels were edited since the checkpoint, once they are read."""
+        rows = self.known.changed() if self.known else []
+        if rows:
+            self.records.forget(torch.from_numpy(rows[0] < 0).to(self.records.table.device))
+            for loss in self.losses.values():
+                loss.distribution.carry(*rows)
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
@@ -175,7 +192,8 @@ class RobustTraining:
 
         `validation`: data sets of the heads, in their order.
         """
-        self.logbook.log_summary()
+        with faults_logged("The summary could not be logged"):
+            self.logbook.log_summary()
         self.logbook.save(finished=True)
         others = len(self.dataset) + self.validation.provenance.position_of_row
         positions = np.concatenate((self.provenance.position_of_row, others))
@@ -191,6 +209,12 @@ class RobustTraining:
     def state_dict(self) -> dict[str, Any]:
         """Our part of a checkpoint, see `checkpoint.state_of`."""
         return state_of(self)
+
+    def checkpoint_made(self) -> None:
+        """Bring our results to the same state."""
+        if self.stages.loss is not None:
+            self.validation.kept.add(self.stages.loss)
+        self.logbook.save()
 
     def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
         """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""

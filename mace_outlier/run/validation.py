@@ -5,18 +5,20 @@ reproduces these has the lower stock loss.
 """
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 
-from ..data.dataset import NumberedDataset, tagged
+from ..data.dataset import FaultOf, NumberedDataset, tagged
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
 from ..data.tagging import Tag
+from ..faults import faults_logged
 from ..losses.robust import RobustLoss
-from ..losses.selection import BestSoFar, Evaluated
+from ..losses.selection import BestSoFar, Evaluated, Selection, weighted_validation_loss
 from ..weights.records import Records
 from ..weights.remembered import remembered
 from ..weights.safety import Validated
@@ -36,13 +38,14 @@ class Validation:
         self.provenance, self.metadata, self.records = provenance, metadata, records
         self._datasets: list[NumberedDataset] = []
         self._best: dict[tuple[RobustLoss, int], BestSoFar] = {}
+        self.kept: set[RobustLoss] = set()  # stages that have a checkpoint
 
-    def tag(self, loaders: Sequence[Any], labels: Sequence[str], stack: ExitStack) -> None:
+    def tag(self, loaders: Sequence[Any], labels: Sequence[str], fault_of: FaultOf, stack: ExitStack) -> None:
         """Make the batches of the loaders, one for each head, say which configurations they hold, within a context."""
         first = 0
         for loader in loaders:
             rows = self.provenance.row_of_position[first : first + len(loader.dataset)]
-            self._datasets.append(stack.enter_context(tagged(loader, labels, rows, validation=True)))
+            self._datasets.append(stack.enter_context(tagged(loader, labels, rows, True, fault_of)))
             first += len(rows)
         self._ask_for_names()
 
@@ -59,25 +62,45 @@ class Validation:
         self._ask_for_names()
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]], robust: bool) -> tuple[float, Any]:
-        """Run the host's evaluation; return its weighted loss in place of the stock one, if `robust`."""
+        """Run the host's evaluation; return its weighted loss in place of the stock one, if `robust`.
+
+        Where the stock loss is not finite, which would make a host take every later model for the best one, that of the
+        configurations whose losses are finite stands for it.
+        """
         with loss.selecting() as selection:
             stock, metrics = evaluate()
         if not len(selection):
             return stock, metrics
+        with faults_logged("The validation set could not be judged", "the stock loss counts", distributed.active()):
+            return self._chosen_by(loss, selection, stock, robust), metrics
+        return stock, metrics
+
+    def _chosen_by(self, loss: RobustLoss, selection: Selection, stock: float, robust: bool) -> float:
+        """The loss by which the host chooses a model."""
         if not self.metadata.complete:
             self._learn_names(selection.tags)
         evaluated = selection.collect(distributed.gather_rows)
         judged = self._judge(loss, evaluated)
+        stock = self._finite(loss, evaluated, stock)
         if not robust:
-            return stock, metrics
+            return stock
         best = self._best.setdefault((loss, int(evaluated.heads.min())), BestSoFar())  # of each stage and head
         some_are_wrong = loss.distribution.some_are_wrong and not judged.stock
         result = best.compare(evaluated.rows, evaluated.shares, judged.weight, some_are_wrong)
         if result is None:
-            return stock, metrics
+            return stock
         value, mean_weight = result
         logging.info(f"Validation: {LOSS_NAME} loss={value:.8f}, stock loss={stock:.8f}, mean_weight={mean_weight:.4f}")
-        return value, metrics
+        return value
+
+    def _finite(self, loss: RobustLoss, evaluated: Evaluated, stock: float) -> float:
+        """The stock loss without what is not finite; of nothing, infinite where the stage has a checkpoint to keep."""
+        if math.isfinite(stock):
+            return stock
+        found = weighted_validation_loss(evaluated.shares, evaluated.losses.isfinite().to(evaluated.shares.dtype))
+        if found is None:
+            return math.inf if loss in self.kept else stock
+        return found[0]
 
     def _judge(self, loss: RobustLoss, evaluated: Evaluated) -> Validated:
         """Judge what was evaluated, and note it in the records; 0: weight of what is not finite.
@@ -86,11 +109,14 @@ class Validation:
         of those that it is compared with.
         """
         rows, heads, losses, _, columns = evaluated
-        bad, names = losses.isnan(), self.records.residual_names
+        bad, names = ~losses.isfinite(), self.records.residual_names
         errors, features = columns[: len(names)], columns[len(names) :].T
         residuals, times = dict(zip(names, errors, strict=True)), torch.zeros_like(losses)  # one model saw them all
         seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
         judged = loss.safety.judge(seen, last=self.records.weight[rows].to(losses.dtype))
-        judged = judged._replace(weight=judged.weight.masked_fill(bad, 0.0))
+        weight = judged.weight.masked_fill(~seen.usable, 1.0)  # where there is nothing to judge by
+        judged = judged._replace(weight=weight.masked_fill(bad, 0.0))
         self.records.observe(rows, losses, judged.weight, judged.zscore, list(errors))
+        self.records.end_epoch()
+        self.records.note_suspects()
         return judged

@@ -7,6 +7,7 @@ w in [0, 1] with 1 = trusted and 0 = outlier.
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,7 @@ class Remembered(NamedTuple):
 
     losses: Tensor  # (N,)
     heads: Tensor  # (N,) integer
-    usable: Tensor  # (N,) boolean: finite, and seen
+    usable: Tensor  # (N,) boolean: seen, and with a finite loss above 0
     seen: Seen  # what else, on the host
     rows: Tensor | None = None  # (N,) of a validation set of `size` configurations
     size: int = 0
@@ -85,6 +86,9 @@ class LossDistribution(ABC):
 
     def follow(self, before: "LossDistribution") -> None:  # noqa: B027 (optional on purpose)
         """Take over what holds in the next stage of a training as well, where losses have another scale."""
+
+    def carry(self, rows: np.ndarray, others: np.ndarray) -> None:  # noqa: B027 (optional on purpose)
+        """Go on with other training (N,) and validation configurations (V,): the row so far of each, -1: new."""
 
     @abstractmethod
     def describe(self) -> list[dict[str, Any]]:

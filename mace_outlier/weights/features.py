@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..faults import faults_logged
 from .distribution import widest
 
 WIDEST = 96  # columns of pooled features that are kept
@@ -75,6 +76,7 @@ class Features:
             return pooled
         if learn:
             with_one = torch.cat((pooled, pooled.new_ones(len(pooled), 1)), dim=1).to(widest(pooled.device))
+            with_one.nan_to_num_(0.0, 0.0, 0.0)  # one prediction that is not finite would spoil all directions
             if self._moments is None:
                 self._moments = with_one.new_zeros(with_one.shape[1], with_one.shape[1])
             self._moments.addmm_(with_one.T, with_one)
@@ -101,7 +103,9 @@ class Features:
             self.table = torch.where(visits > 0, mean, self.table)
         if self._moments is not None:
             moments = self._moments if sum_over_ranks is None else sum_over_ranks(self._moments)
-            self._next, self._moments = _components(moments, self.most), None
+            self._moments = None
+            with faults_logged("Features of the model could not be narrowed", "those of the epoch before are kept"):
+                self._next = _components(moments.cpu(), self.most).to(moments)  # MPS has no eigenvectors
 
     @staticmethod
     def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,7 +113,9 @@ class Features:
 
         A table without columns, where none are noted, says that nothing is known.
         """
-        host = table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan).double()
+        host = (
+            table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan, dtype=torch.float64)
+        )
         return host[:, 0], host[:, 1:EXTRA], host[:, EXTRA:]
 
     @property

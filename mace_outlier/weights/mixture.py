@@ -102,6 +102,11 @@ class MixtureDistribution(LossDistribution):
                 head.seen = earlier.seen
             self._described = list(before._described)
 
+    def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
+        """See LossDistribution."""
+        for head in self.heads:
+            head.carry(rows, others)
+
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and what `HeadJudge.describe` says for each head, "lognormal" until it is judged."""
         return [
@@ -143,7 +148,7 @@ def _untouched(seen: Remembered) -> Weighted:
 
 def _latest(seen: Remembered) -> np.ndarray:
     """Which configurations (N,) were usable in the latest epoch."""
-    usable, epochs = (seen.usable & (seen.losses > 0)).cpu().numpy(), np.floor(seen.seen.times)
+    usable, epochs = seen.usable.cpu().numpy(), np.floor(seen.seen.times)
     return usable & (epochs == epochs[usable].max()) if usable.any() else usable
 
 
@@ -160,7 +165,7 @@ def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
 def _in_numbers(seen: Remembered, rows: np.ndarray, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
     """Where the log losses of right labels lie, and how many suspects there are, how sure: for log and report."""
     right = np.intersect1d(rows, judged[verdict.weight >= 0.5])
-    values = _log(seen.losses).double().cpu().numpy()[right]
+    values = _log(seen.losses).cpu().double().numpy()[right]
     middle = float(np.median(values)) if len(values) else 0.0
     suspects = verdict.weight < 0.5
     return {

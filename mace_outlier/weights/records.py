@@ -1,38 +1,40 @@
 """What is known of each training configuration: one row each, updated without reading anything back.
 
-Memory is O(N) for N training configurations (39 bytes each, 47 where stress is trained), whatever the number of epochs.
+Memory is O(N) for N training configurations (42 bytes each, 50 where stress is trained), whatever the number of epochs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF, LABEL_OF
+from ..data.labels import ALWAYS, LABEL_OF, RESIDUALS
+from ..states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, SET_ASIDE, STATES, UNUSED
 from .distribution import bounded
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
-NOT_IN_TABLE = ("head", "times_seen", "mean_weight", "by_property")
+NOT_IN_TABLE = ("times_seen", "mean_weight", "suspect_since", "by_property")
 
 
 class Records:
     """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
 
     Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
-    (unit of the base loss; NaN: labels or loss were not finite), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the
-    last visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit:
-    `energy_error` (prediction - label, eV/atom), `force_rmse` (over components, eV/A) and, where they are trained,
-    `stress_rmse` (eV/A^3) and `virials_rmse` (eV/atom); NaN without a label. There is one table, so that a step writes
-    once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean
-    over the first MEMORY epochs, then an exponential moving average of that memory) and `by_property` (N, residuals),
-    weights of the labels of each property.
+    (unit of the base loss; not finite, or 0: see `codes`), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the last
+    visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit, see
+    `data.labels.RESIDUALS`: of energies and forces, and of what else is trained; NaN without a label. There is one
+    table, so that a step writes once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen`
+    (epochs), `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory),
+    `suspect_since` (epoch after which the weight fell below 1/2, and has been since; -1: it isn't) and `by_property`
+    (N, properties), weights of the labels of each property that labels are judged by. `not_finite_since`: the epoch
+    since which the model has been finite for no configuration of a head, by head.
 
     Args:
         size: N.
         heads: (N,) which head each is of; None: there is one.
-        stress, virials: whether there is a column for it.
+        labels: that are trained; beside energy and forces, each has a column.
     """
 
     UNSEEN = {"loss": 0.0, "weight": 1.0, "zscore": 0.0, "time": -1.0} | dict.fromkeys(LABEL_OF, torch.nan)
@@ -42,18 +44,24 @@ class Records:
         size: int,
         device: torch.device | str = "cpu",
         heads: np.ndarray | Sequence[int] | None = None,
-        stress: bool = False,
-        virials: bool = False,
+        labels: Iterable[str] = (),
     ) -> None:
-        left_out = {"stress_rmse": not stress, "virials_rmse": not virials}
-        self.columns = tuple(name for name in self.UNSEEN if not left_out.get(name))
+        left_out = RESIDUALS.keys() - {*ALWAYS, *labels}
+        self.columns = tuple(name for name in self.UNSEEN if LABEL_OF.get(name) not in left_out)
+        self.properties = [
+            name for name in (LABEL_OF[column] for column in self.residual_names) if RESIDUALS[name].judged
+        ]
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
         self.table = unseen.repeat(size, 1)
-        self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.uint8)
+        self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.int16)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
-        self.by_property = torch.ones(size, len(self.residual_names), dtype=torch.float32, device=device)
+        self.suspect_since = torch.full((size,), -1, dtype=torch.int16, device=device)
+        self.by_property = torch.ones(size, len(self.properties), dtype=torch.float32, device=device)
+        self.not_finite_since: dict[int, int] = {}
         self.epoch, self.steps, self.step = 0, 1, 0
+        stays = [name not in ("loss", "time") for name in self.columns]  # where a loss is not finite
+        self._stays = torch.tensor(stays, device=device)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -68,7 +76,7 @@ class Records:
     time = property(lambda self: self.column("time"))
     last_epoch = property(lambda self: self.time.floor())
     residual_names = property(lambda self: self.columns[4:])
-    nonfinite = property(lambda self: torch.isnan(self.loss))
+    nonfinite = property(lambda self: ~self.loss.isfinite())
     visited = property(lambda self: self.last_epoch == self.epoch)
 
     def observe(
@@ -78,15 +86,38 @@ class Records:
         weights: Tensor | None = None,
         zscores: Tensor | None = None,
         residuals: Sequence[Tensor] = (),
+        bad: Tensor | None = None,
     ) -> None:
-        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order."""
+        """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order.
+
+        Where a loss is not finite (`bad`, if that is known), all that was known before stays, until the end of the
+        epoch shows whose fault that is.
+        """
+        before = self.table[ids]
         times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
-        weights = self.weight[ids] if weights is None else weights
-        zscores = self.zscore[ids] if zscores is None else zscores
+        weights = before[:, 1] if weights is None else weights
+        zscores = before[:, 2] if zscores is None else zscores
         missing = [torch.full_like(losses, torch.nan)] * (len(self.residual_names) - len(residuals))
         rows = torch.stack((losses, weights, zscores, times, *residuals, *missing), dim=1)  # (B, C), of the widest type
-        self.table[ids] = rows.to(self.table.dtype)
+        bad = ~losses.isfinite() if bad is None else bad
+        self.table[ids] = torch.where(bad.unsqueeze(1) & self._stays, before, rows.to(self.table.dtype))
         self.step += 1
+
+    @property
+    def codes(self) -> Tensor:
+        """What became of each configuration (N,): places in `states.STATES`; of a loss that is not finite:
+
+        NaN: a label was not       -inf: the geometry is impossible       inf: the loss itself, or the whole model
+        """
+        codes = torch.full_like(self.loss, STATES.index(JUDGED), dtype=torch.uint8)
+        codes[(self.loss == 0) & (self.time >= 0)] = STATES.index(UNUSED)
+        codes[self.loss.isnan()] = STATES.index(LABEL)
+        codes[self.loss == -torch.inf] = STATES.index(GEOMETRY)
+        codes[self.loss == torch.inf] = STATES.index(LOSS)
+        for head, epoch in self.not_finite_since.items():
+            late = (self.loss == torch.inf) & (self.head == head) & (self.last_epoch >= epoch)
+            codes[late] = STATES.index(MODEL)
+        return codes
 
     def judge(
         self, which: Tensor, weights: Tensor, zscores: Tensor, by_property: dict[str, Tensor] | None = None
@@ -97,24 +128,25 @@ class Records:
         """
         columns = [(self.weight, bounded(weights)), (self.zscore, zscores)]
         for name, of_property in (by_property or {}).items():
-            if name in COLUMN_OF:
-                place = self.residual_names.index(COLUMN_OF[name])
-                columns.append((self.by_property[:, place], bounded(of_property)))
+            if name in self.properties:
+                columns.append((self.by_property[:, self.properties.index(name)], bounded(of_property)))
         for column, values in columns:
             column.copy_(torch.where(which, values.to(column.dtype), column))
 
     def factors(self, ids: Tensor, labels: Sequence[str]) -> dict[str, Tensor]:
         """Squared weights (B,) of each label of the configurations `ids`; that of all where it has none of its own."""
         factors, squares = dict.fromkeys(labels, self.weight[ids].square()), self.by_property[ids].square()
-        for place, column in enumerate(self.residual_names):
-            if LABEL_OF[column] in factors:
-                factors[LABEL_OF[column]] = squares[:, place]
-        return factors
+        return factors | {name: squares[:, k] for k, name in enumerate(self.properties) if name in factors}
+
+    def known_of(self, head: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and states (M,) of the configurations of a head that were seen, on the host."""
+        here = (self.head == head) & (self.time >= 0)
+        return self.weight[here].cpu().numpy(), np.array(STATES)[self.codes[here].cpu().numpy()]
 
     def share_of_suspects(self, head: int) -> float:
         """Share of the configurations of a head, of those that can be judged, with a weight below 1/2."""
-        weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0)]  # NaN is not above 0
-        return float((weight < 0.5).double().mean()) if len(weight) else 0.0
+        weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0) & ~self.nonfinite]
+        return int((weight < 0.5).sum()) / max(len(weight), 1)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
@@ -135,11 +167,38 @@ class Records:
         self.table = torch.where(visits > 0, total[:, :-1] / visits, self.table)
 
     def end_epoch(self) -> None:
-        """Count this epoch's visits, and take their weights into the mean weight."""
+        """Count this epoch's visits, take their weights into the mean weight, and set aside what can't be judged."""
         visited = self.visited
+        self._set_aside(visited)
         self.times_seen += visited
         rate = visited / self.times_seen.clamp(1, MEMORY)
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
+
+    def _set_aside(self, visited: Tensor) -> None:
+        """Give weight 0 to what has no finite loss, unless that is the fault of the model; waits for the device.
+
+        It is the model's where it has been finite for no configuration of a head since some step of the epoch, the last
+        but one at least: a single batch may be one of configurations that have no finite prediction.
+        """
+        for head in self.head[visited].unique().tolist():
+            looked_at = visited & (self.head == head) & ~(self.loss.isnan() | (self.loss == -torch.inf))
+            finite = looked_at & self.loss.isfinite()
+            last = self.time[finite].max() if finite.any() else -torch.inf
+            steps_since = self.time[looked_at & (self.time > last)].unique()
+            if len(steps_since) > 1 or (len(steps_since) and not finite.any()):
+                self.not_finite_since.setdefault(head, self.epoch)
+            elif finite.any():
+                self.not_finite_since.pop(head, None)
+        codes = self.codes
+        aside = torch.stack([codes == STATES.index(state) for state in SET_ASIDE]).any(0)
+        self.weight.masked_fill_(aside, 0.0)
+        self.zscore.masked_fill_(aside, 0.0)
+        self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
+
+    def note_suspects(self) -> None:
+        """Note, after the judgement of an epoch, since when the weights that are below 1/2 have been."""
+        low, since = self.weight < 0.5, self.suspect_since
+        self.suspect_since = torch.where(low, torch.where(since < 0, self.epoch, since), -1).to(since.dtype)
 
     def visited_weights(self, head: int) -> Tensor:
         """Weights of this epoch's visits to `head`."""
@@ -148,22 +207,37 @@ class Records:
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all columns, as tensors of shape (N,)."""
+        """Return all columns, as tensors of shape (N,), and `not_finite_since`."""
         columns = {name: self.column(name).clone() for name in self.columns}
-        return columns | {name: getattr(self, name).clone() for name in NOT_IN_TABLE}
+        columns |= {name: getattr(self, name).clone() for name in ("head", *NOT_IN_TABLE)}
+        return columns | {"not_finite_since": dict(self.not_finite_since)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], rows: np.ndarray | None = None) -> None:
         """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
 
         A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
+        `rows` (N,): the row of the state that each row is; -1: it is new, and stays as it is. None: they are the same.
         """
-        state = {name: torch.full((len(self),), self.UNSEEN[name]) for name in self.residual_names} | state
+        now, before = self.state_dict(), len(self) if rows is None else len(state["weight"])
+        places = torch.arange(len(self)) if rows is None else torch.from_numpy(rows)
+        state = {name: torch.full((before,), self.UNSEEN[name]) for name in self.residual_names} | state
         for name in (*self.columns, *NOT_IN_TABLE):
-            if name not in state or len(state[name]) != len(self):
-                raise ValueError(f"records: '{name}' is missing or is not of {len(self)} training configurations")
-        if state["by_property"].shape != self.by_property.shape:  # another loss was trained
-            state["by_property"] = torch.ones_like(self.by_property)
+            if name not in state or len(state[name]) != before:
+                raise ValueError(f"records: '{name}' is missing or is not of {before} training configurations")
+        if state["by_property"].shape[1:] != self.by_property.shape[1:]:  # another loss was trained
+            state["by_property"] = torch.ones(before, self.by_property.shape[1])
         state["weight"] = bounded(state["weight"])
-        self.table = torch.stack([state[name].to(self.table) for name in self.columns], dim=1)
+        known = places >= 0
+        for name in (*self.columns, *NOT_IN_TABLE):
+            now[name][known.to(now[name].device)] = state[name].to(now[name])[places[known].to(now[name].device)]
+        self.table = torch.stack([now[name] for name in self.columns], dim=1)
+        self.not_finite_since = dict(state.get("not_finite_since", {}))
         for name in NOT_IN_TABLE:
-            setattr(self, name, state[name].to(getattr(self, name)).clone())
+            setattr(self, name, now[name])
+
+    def forget(self, which: Tensor) -> None:
+        """Begin anew with the rows of a mask (N,), whose labels are others than those that were judged."""
+        self.zscore.masked_fill_(which, 0.0)
+        self.times_seen.masked_fill_(which, 1)
+        for column in (self.weight, self.mean_weight, self.by_property):
+            column[which] = 1.0

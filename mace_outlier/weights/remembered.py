@@ -3,7 +3,7 @@
 import numpy as np
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF
+from ..data.labels import LABEL_OF, RESIDUALS
 from ..data.metadata import Metadata
 from ..method.seen import Seen
 from .distribution import Remembered
@@ -31,7 +31,9 @@ def remembered(
     force, conditions, pooled = (part.numpy() for part in Features.split(features))
     which = slice(None) if rows is None else rows.cpu().numpy()
     seen = Seen(
-        errors={label: _host(residuals[column]) for label, column in COLUMN_OF.items() if column in residuals},
+        errors={
+            LABEL_OF[column]: _host(own) for column, own in residuals.items() if RESIDUALS[LABEL_OF[column]].judged
+        },
         features=pooled,
         composition={element: share[which] for element, share in metadata.composition.items()},
         atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(float),
@@ -41,8 +43,9 @@ def remembered(
         times=_host(times),
         molecules=metadata.molecules[which],
     )
-    return Remembered(losses.nan_to_num(0.0), heads, usable, seen, rows, len(metadata.n_atoms))
+    judged = usable & (losses > 0)  # 0: it has no label with a weight, so that there is nothing to judge by
+    return Remembered(losses.nan_to_num(0.0, 0.0, 0.0), heads, judged, seen, rows, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:
-    return np.asarray(values.double().cpu().numpy())
+    return np.asarray(values.cpu().double().numpy())

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import COLUMN_OF
+from ..data.labels import RESIDUALS
 from ..data.metadata import Metadata
 from ..method.settings import Settings
-from ..results.in_words import populations
+from ..results.in_words import in_a_line
+from ..results.judgement import judgement_of
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
@@ -76,7 +77,7 @@ class RobustWeights:
         place = torch.device(device)
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
-        self.records, self.features = Records(size, place, heads, stress=True, virials=True), Features(size)
+        self.records, self.features = Records(size, place, heads, ARGUMENTS.values()), Features(size)
         distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
         if label_forces is not None:
@@ -123,7 +124,7 @@ class RobustWeights:
         errors = [given.get(name, unknown) for name in ARGUMENTS]
         judged = given[LOSS] if LOSS in given else torch.stack([e.nan_to_num(0.0).square() for e in errors]).sum(0)
         bad = judged.isnan() | torch.stack([value.isinf() for value in given.values()]).any(0)
-        judged, heads = judged.masked_fill(bad, 0.0), self.heads[ids]
+        judged, heads = judged.masked_fill(bad, torch.inf), self.heads[ids]
         sums = self.weigher.sums(judged, bad, heads)
         if sums is not None and self.weigher.sum_over_ranks is not None:
             sums = self.weigher.sum_over_ranks(sums)
@@ -152,7 +153,7 @@ class RobustWeights:
         known = self.weigher.remembered()
         errors = {name: error for name, error in known.seen.errors.items() if not np.isnan(error).all()}
         if not errors:
-            errors = {LOSS: self.records.loss.double().clamp_min(0.0).sqrt().cpu().numpy()}
+            errors = {LOSS: self.records.loss.cpu().double().clamp_min(0.0).sqrt().numpy()}
         return known._replace(seen=dataclasses.replace(known.seen, errors=errors))
 
     # --- what it thinks ----------------------------------------------------------------------------------------------
@@ -165,8 +166,9 @@ class RobustWeights:
         import pandas
 
         columns = {name: self.records.column(name).cpu().numpy() for name in ("weight", "zscore", "loss")}
+        columns["loss"] = np.where(np.isfinite(columns["loss"]), columns["loss"], np.nan)
         for argument, label in ARGUMENTS.items():
-            errors = self.records.column(COLUMN_OF[label]).cpu().numpy()
+            errors = self.records.column(RESIDUALS[label].column).cpu().numpy()
             columns |= {} if np.isnan(errors).all() else {argument: errors}
         columns["times_seen"] = self.records.times_seen.cpu().numpy()
         table = pandas.DataFrame(columns, index=None if ids is None else pandas.Index(ids, name="id"))
@@ -178,7 +180,8 @@ class RobustWeights:
         suspects = table[table.weight < 0.5]
         lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
         for head, of_head in enumerate(described):
-            lines.append((f"head {head}: " if len(described) > 1 else "") + populations(of_head))
+            line = in_a_line(of_head, judgement_of(of_head, *self.records.known_of(head)))
+            lines.append((f"head {head}: " if len(described) > 1 else "") + line)
         return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))
 
     def state_dict(self) -> dict[str, Any]:
@@ -198,4 +201,5 @@ class RobustWeights:
         self.weigher.distribution.load_state_dict(state["distribution"])
         self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
+        self.weigher.look_for_newcomers()
         self.weigher.begin_epoch(state["epoch"], state["steps"])

@@ -2,13 +2,13 @@
 
 import logging
 import math
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ..faults import in_one_line, log_fault
 from ..method.settings import Settings
 from .distribution import LossDistribution, Remembered, Weighted, bounded
 from .records import Records
@@ -58,18 +58,18 @@ class Safety:
 
     def refit(self, seen: Remembered) -> None:
         """Fit to what was seen in an epoch, and weigh by what is not refused; never raises. Waits for the device."""
-        state, judgeable = self.distribution.state_dict(), seen.usable & (seen.losses > 0)
+        state = self.distribution.state_dict()
         judged: Weighted | None = None
         refused: dict[int, str] = {}
         described: list[dict[str, Any]] = []
         try:
             self._described = self._described or self.distribution.describe()
             judged = self.distribution.refit(seen)
-            refused = {} if judged is None else self._faults(judged, seen.heads, judgeable)
+            refused = {} if judged is None else self._faults(judged, seen.heads, seen.usable)
             described = self.distribution.describe()
         except Exception as error:
-            _log_failure("The fit to the losses", error, "it is refused")
-            refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({_in_one_line(error)})")
+            log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
+            refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
         failed, refused = self._agreed(not described, refused, seen.losses.device)
         if failed:
             self.distribution.load_state_dict(state)
@@ -79,12 +79,21 @@ class Safety:
         self.refused = refused
         self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
         if judged is not None:
-            self.records.judge(judgeable & ~self._is_refused(seen.heads), *judged)
+            self.records.judge(seen.usable & ~self._is_refused(seen.heads), *judged)
+        self.records.note_suspects()
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return what describes the weights in use, see LossDistribution.describe, with "refused" where a fit was."""
+        """Return what describes the weights in use, see LossDistribution.describe.
+
+        With "refused", the reason, where a fit was; and "not_finite_since", an epoch, where the model isn't finite.
+        """
         described = self._described or self.distribution.describe()
-        reasons = [{"refused": self.refused[head]} if head in self.refused else {} for head in range(len(described))]
+        broken = self.records.not_finite_since
+        reasons = [
+            ({"refused": self.refused[head]} if head in self.refused else {})
+            | ({"not_finite_since": broken[head]} if head in broken else {})
+            for head in range(len(described))
+        ]
         return [of_head | reason for of_head, reason in zip(described, reasons, strict=True)]
 
     def judge(self, seen: Remembered, last: Tensor) -> Validated:
@@ -97,7 +106,7 @@ class Safety:
         try:
             judged = self.distribution.judge(seen)
         except Exception as error:
-            _log_failure("The validation set could not be judged: it", error, "all of it has weight 1")
+            log_fault("The validation set could not be judged", error, "all of it has weight 1, the training goes on")
             failed = True
         stock, _ = self._agreed(failed, {}, last.device)
         refused, (weight, zscore, _) = self._is_refused(seen.heads), judged
@@ -127,9 +136,9 @@ class Safety:
 
     # --- details -----------------------------------------------------------------------------------------------------
 
-    def _faults(self, judged: Weighted, heads: Tensor, judgeable: Tensor) -> dict[int, str]:
+    def _faults(self, judged: Weighted, heads: Tensor, usable: Tensor) -> dict[int, str]:
         """Why a fit must not be acted on, by head; those in order are not in it."""
-        of_heads = [judgeable & (heads == head) for head in range(len(self.heads))]
+        of_heads = [usable & (heads == head) for head in range(len(self.heads))]
         faults = [fault_of_fit(judged.weight[of_head], judged.zscore[of_head]) for of_head in of_heads]
         return {head: fault for head, fault in enumerate(faults) if fault}
 
@@ -176,17 +185,8 @@ def fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> s
     in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below
     if not bool(in_order.all()):
         return "weights or z-scores of the validation set are no numbers in their range"
-    share = float((weight < 0.5).double().mean())
+    share = int((weight < 0.5).sum()) / len(weight)
     if share > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
         percents = f"{100 * share:.0f} % of the validation set look wrong, but {100 * in_training:.1f} %"
         return f"{percents} of the training set"
     return None
-
-
-def _in_one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
-def _log_failure(what: str, error: Exception, then: str) -> None:
-    logging.error(f"{what} failed ({_in_one_line(error)}): {then}, the training goes on")
-    logging.debug("".join(traceback.format_exception(type(error), error, error.__traceback__)))

@@ -40,6 +40,7 @@ class Weigher:
         self.safety = Safety(distribution, records, heads, sum_over_ranks)
         self.frozen = False  # while True, nothing is learnt, and a configuration keeps its weight
         self.inherits = False  # while True, no weight is above the one that is remembered
+        self.newcomers = False  # whether some rows were never seen: until they are judged, gross errors lose weight
 
     def sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
         """What the distribution is to learn from losses (B,) that aren't `bad` (B,); None where it learns nothing.
@@ -59,10 +60,13 @@ class Weigher:
         """Weights (B,) of the configurations `ids`, 0 for the bad ones; their losses and errors are noted.
 
         By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
-        remembered.
+        remembered. In place of a loss that is not finite, `judged` (B,) says why, see Records.codes.
         """
         if sums is None or self.distribution.settled:
             noted, zscore = self.records.weight[ids], None
+            if self.newcomers and not self.frozen:
+                early = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads).weight
+                noted = torch.where(self.records.time[ids] < 0, bounded(early).to(noted.dtype), noted)
             weight = noted.masked_fill(bad, 0.0)
         else:
             self.distribution.absorb(sums)
@@ -70,7 +74,7 @@ class Weigher:
             if self.inherits:
                 weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
             noted = weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, judged.masked_fill(bad, torch.nan), noted, zscore, errors)
+        self.records.observe(ids, judged, noted, zscore, errors, bad)
         return weight
 
     @torch.no_grad()
@@ -85,7 +89,7 @@ class Weigher:
         judged = records.loss.masked_fill(bad, 0.0)
         self.distribution.update(judged, heads, seen & (judged > 0))
         weight, zscore, _ = self.distribution.weigh(judged, heads)
-        records.judge(seen, weight.masked_fill(bad, 0.0), zscore)
+        records.judge(seen & ~bad, weight, zscore)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
@@ -103,6 +107,11 @@ class Weigher:
         if self.features is not None:
             self.features.end_epoch(here, self.sum_over_ranks)
         self.records.end_epoch()
+        self.look_for_newcomers()
+
+    def look_for_newcomers(self) -> None:
+        """See whether some rows were never seen; waits for the device."""
+        self.newcomers = bool((self.records.time < 0).any())
 
     def remembered(self, since: int = 0) -> Remembered:
         """What is known of all configurations; usable are those seen `since` an epoch, whose losses have one scale."""

@@ -153,6 +153,39 @@ def test_a_cause_is_repaired_as_a_whole_or_not_at_all():
     assert repaired(np.zeros((3, 3)), repairs_of("forces in another order of atoms")[0], 3, 1.0, None) is None
 
 
+# --- energies that are too high ---------------------------------------------------------------------------------------
+
+TOO_HIGH = {"8-4-2": 0.02, "6-6-2": 0.04, "4-5-5": 0.06}  # eV/atom, by formula
+
+
+def too_high(scatter: float, share: float) -> list:
+    """Energies too high by as much for each formula; of a share, forces are scattered as well."""
+    rng, frames = np.random.default_rng(8), made_up_frames(40, seed=8)
+    own = [f._replace(energy=f.energy + (TOO_HIGH[f.formula] + 0.005 * rng.normal()) * f.atoms) for f in frames]
+    return [
+        f._replace(forces=f.forces + scatter * rng.normal(size=f.forces.shape)) if i < share * len(own) else f
+        for i, f in enumerate(own)
+    ]
+
+
+def test_energies_too_high_with_scattered_forces_are_unconverged_not_of_another_reference():
+    """Mini-SPICE: each molecule is off by much the same, as by a constant for each element."""
+    assert counted(too_high(0.4, share=0.6))["unconverged"] >= 36
+    found = counted(too_high(0.0, share=0.0))
+    assert not found["unconverged"]
+    assert found["energy off by a constant for each element"] >= 30
+    turned = [f._replace(forces=-f.forces) for f in too_high(0.0, share=0.0)]
+    assert not counted(turned)["unconverged"], "a sign is no sign of that"
+
+
+def test_noise_that_is_cut_off_is_no_pair_of_constants():
+    """Suspects are those that are far off: of mild noise that is what lies just beyond, on both sides."""
+    rng = np.random.default_rng(9)
+    off = [error for error in 0.007 * rng.normal(size=2000) if abs(error) > 0.009][:200]
+    suspects = [f._replace(energy=f.energy + e * f.atoms) for f, e in zip(made_up_frames(200, 9), off, strict=True)]
+    assert counted(suspects)["noise in energy"] >= 190
+
+
 def test_causes_of_a_model_that_says_nothing_of_its_features():
     """As one whose output has no `node_feats`."""
     frames, size = [*planted("forces of the wrong sign"), *made_up_frames(TRUSTED)], SUSPECTS + TRUSTED

@@ -3,10 +3,15 @@ import pytest
 from ase.build import bulk
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.constraints import FixAtoms
+from ase.io import write
 from made_up_checks import KEYS, found, label, series, surveyed
 from structures import molecules
 
+from mace_outlier.checks import catalogue
 from mace_outlier.checks.frame import Flag, labels_of
+from mace_outlier.checks.inputs import Inputs, Source
+from mace_outlier.checks.settings import Settings
+from mace_outlier.checks.survey_files import survey
 
 
 def first(frames, **info):
@@ -86,3 +91,18 @@ def test_other_keys_are_read(tmp_path):
     frames = series(3)
     survey = surveyed(tmp_path, frames)
     np.testing.assert_allclose(survey.frames["energy"], [atoms.info["REF_energy"] for atoms in frames])
+
+
+def test_labels_that_mace_replaces_by_zeros(tmp_path):
+    """Under the names of a calculator's results, it doesn't leave out what is absent."""
+    frames = molecules(6)
+    for i, frame in enumerate(frames):
+        results = {"energy": frame.info.pop("REF_energy"), "forces": frame.arrays.pop("REF_forces")}
+        frame.calc = SinglePointCalculator(frame, **{k: v for k, v in results.items() if (i, k) != (2, "forces")})
+    path = tmp_path / "file.xyz"
+    write(path, frames)
+    source = Source(str(path), keys=KEYS | {"energy": "energy", "forces": "forces"})
+    findings = catalogue.run(survey(Inputs([source]), Settings(), workers=1), ["labels"])
+    (finding,) = [found for found in findings if "forces" in found.what]
+    assert (finding.certainty, finding.rows.tolist()) == ("certain", [2])
+    assert "1 of 6 frames have no 'forces': under this key, MACE trains on 0 instead" in finding.what

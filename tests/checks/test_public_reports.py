@@ -8,8 +8,8 @@ from structures import molecules
 from mace_outlier.checks import catalogue
 
 
-def findings(tmp_path, frames):
-    survey = surveyed(tmp_path, frames)
+def findings(tmp_path, frames, **inputs):
+    survey = surveyed(tmp_path, frames, **inputs)
     return [(f.check, f.certainty, f.rows.tolist()) for f in catalogue.run(survey, list(catalogue.CHECKS))]
 
 
@@ -32,6 +32,26 @@ def test_gradients_whose_errors_are_large(tmp_path):
     frames[5].arrays["REF_forces"] = molecules(60)[5].arrays["REF_forces"]
     frames[5].arrays["REF_forces"][0, 0] += 0.02  # as of the K Cl in the report: no check can tell it from a grid
     assert findings(tmp_path, frames) == []
+
+
+def test_forces_of_atoms_that_have_no_neighbour(tmp_path):
+    """MACE 1481: the model's forces are zero, the reference's are not, in some frames of a fine-tuning."""
+    frames = molecules(60)
+    frames[8].positions[1] += [9.0, 0, 0]  # its hydrogen is far away, its forces are those of the bond
+    assert np.linalg.norm(frames[8].arrays["REF_forces"][1]) > 0.6
+    frames[4].positions[1] += [9.0, 0, 0]
+    frames[4].arrays["REF_forces"] *= 0.3 / np.linalg.norm(frames[4].arrays["REF_forces"][1])  # as between two ions
+    found = findings(tmp_path, frames)
+    assert {("geometry", "likely", (8,)), ("geometry", "look", (4,))} <= {(*f[:2], tuple(f[2])) for f in found}
+    assert ("geometry", "likely", [8]) not in findings(tmp_path, frames, r_max=12.0)  # which would see it
+
+
+def test_frames_without_a_reference_energy(tmp_path):
+    """MACE 939: frames without reference data were counted as zero in the errors that MACE prints."""
+    frames = molecules(60)
+    for row in (3, 11):
+        del frames[row].info["REF_energy"]
+    assert findings(tmp_path, frames) == [("labels", "look", [3, 11])]
 
 
 def test_hydrogens_that_are_ripped_off(tmp_path):

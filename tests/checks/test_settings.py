@@ -95,3 +95,43 @@ def test_inputs_that_are_refused(tmp_path, monkeypatch, given, match):
     (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n")
     with pytest.raises(ValueError, match=match):
         gather([], given, {})
+
+
+def test_E0s_that_have_taken_gross_errors_in(tmp_path):  # noqa: N802
+    """Those of a statistics file are an average over all energies; nothing else is like that."""
+    frames, bad = molecules(60), [3, 10]
+    right = average([frame for i, frame in enumerate(frames) if i not in bad])
+    for i in bad:
+        frames[i].info["REF_energy"] -= 900.0
+    (finding,) = found(tmp_path, "settings", frames, training=True, E0s={"Default": average(frames)})
+    assert finding.certainty == "certain"
+    assert "an average over all energies, 2 gross errors of 60 included" in finding.what
+    assert finding.numbers["E0s"] == pytest.approx({"H": right[1], "O": right[8]})
+    assert finding.rows.tolist() == bad
+    for good in (right, {1: -1.0, 8: -2.0}):
+        assert not said(tmp_path, frames, E0s={"Default": good})
+
+
+def average(frames):
+    counts = np.array([[(frame.numbers == z).sum() for z in (1, 8)] for frame in frames])
+    energies = [frame.info["REF_energy"] for frame in frames]
+    return dict(zip((1, 8), np.linalg.lstsq(counts, energies, rcond=None)[0].tolist(), strict=True))
+
+
+def test_a_scale_that_no_force_has(tmp_path):
+    E0s = {"Default": {1: -1.0, 8: -2.0}}  # noqa: N806
+    assert not said(tmp_path, molecules(20), E0s=E0s, scale={"Default": 5.0})
+    (finding,) = said(tmp_path, molecules(20), E0s=E0s, scale={"Default": 1e5})
+    assert finding[0] == "likely"
+    assert "--std=1e+05: the root mean square of most forces is near" in finding[1]
+
+
+def test_a_statistics_file_is_read_as_MACE_reads_it(tmp_path):  # noqa: N802
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n")
+    (tmp_path / "s.json").write_text('{"atomic_energies": "{1: -3.0}", "mean": -1.0, "std": 7.0}')
+    options = {"train_file": str(tmp_path / "a.xyz"), "statistics_file": str(tmp_path / "s.json"), "E0s": "average"}
+    assert gather([], options, {}).E0s == {"Default": {1: -3.0}}
+    assert gather([], options, {}).scale == {}
+    assert gather([], options | {"std": 1.0}, {}).scale == {"Default": 7.0}
+    with pytest.raises(ValueError, match="--statistics_file nowhere: can't be read"):
+        gather([], options | {"statistics_file": "nowhere"}, {})

@@ -1,18 +1,26 @@
 """Scores of a data set by a trained model, without training."""
 
+import json
 import re
 
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.io import read, write
 from conftest import within
+from mace import __version__ as mace_version
+from packaging.version import Version
 from structures import molecules, spoil, write_hdf5, write_xyz
 
 from mace_outlier.__main__ import main
 from mace_outlier.data.shift import fit_shifts
 from mace_outlier.results.reading import read_results
+from mace_outlier.states import GEOMETRY, JUDGED, LABEL, UNUSED
+
+EMBEDS = Version(mace_version) >= Version("0.3.14")  # conditions
 
 
 @pytest.fixture(scope="module")
@@ -104,10 +112,14 @@ def test_losses_are_those_of_mace(tmp_path, model):
     from mace_outlier.mace.models import Predictor
 
     frames = write_planted(tmp_path, [3], count=6)
+    frames[1].info["config_weight"] = 0.5
+    frames[2].info.update(config_energy_weight=0.25, config_forces_weight=4.0)
+    write(tmp_path / "data.xyz", frames)
     table = audit(tmp_path, model, "--energy_weight=3", "--forces_weight=7", "--e0_shift=none", "--batch_size=4").table
     predictor, loss = Predictor(model, "cpu"), modules.WeightedEnergyForcesLoss(3.0, 7.0)
+    file = predictor.read(tmp_path / "data.xyz", {})
     for frame, row in zip(frames, table.itertuples(), strict=True):
-        batch = predictor.batch([frame], {"energy": "REF_energy", "forces": "REF_forces"})
+        batch = predictor.batch([predictor.sample(file, row.frame)])
         output = predictor.model(batch.to_dict(), training=False)
         assert row.loss == pytest.approx(loss(ref=batch, pred=output).item(), rel=1e-6)
         error = (output["energy"] - batch.energy).item() / len(frame)
@@ -129,7 +141,7 @@ def test_another_reference_energy_is_no_error(tmp_path, model):
     assert moved["e0_shift_O_eV"] == pytest.approx(700.0, abs=5e-3)
     stays = audit(tmp_path, model, "--e0_shift=none")
     assert stays.table.energy_error_per_atom.abs().min() > 50
-    assert (tmp_path / "data_audit_outliers.1.csv").exists()  # earlier audits are kept
+    assert (tmp_path / "data_audit.1_outliers.csv").exists()  # earlier audits are kept
 
 
 def shifts_of(results):
@@ -156,22 +168,36 @@ def test_missing_and_nonfinite_labels_and_gross_errors(tmp_path, model):
     frames[6].arrays["REF_forces"][0, 0] = np.inf
     frames[7].arrays["REF_forces"][0, 0] = 1e7
     frames[8].arrays["REF_forces"] *= -3
+    frames[9].info |= {"config_weight": 0, "REF_energy": -999.0}
+    frames[10].info |= {"config_energy_weight": 0, "REF_energy": -999.0}
+    frames[11].positions[1] = frames[11].positions[0]
     write(tmp_path / "data.xyz", frames)
     table = audit(tmp_path, model).table
-    assert np.isnan(table.energy_error_per_atom[[1, 4, 5]]).all()
-    assert np.isnan(table.force_rmse[[2, 4, 6]]).all()
-    assert table.times_seen.tolist() == [int(i != 4) for i in range(40)]
-    assert table.weight[4] == 1
-    assert (table.weight[[5, 6]] == 0).all()
-    assert table.index[table.loss.isna()].tolist() == [5, 6]
+    states = {4: UNUSED, 5: LABEL, 6: LABEL, 9: UNUSED, 11: GEOMETRY}
+    assert table.state.tolist() == [states.get(i, JUDGED) for i in range(40)]
+    assert np.isnan(table.energy_error_per_atom[[1, 4, 5, 9, 10, 11]]).all()
+    assert np.isnan(table.force_rmse[[2, 4, 6, 9, 11]]).all()
+    assert table.index[table.zscore.isna()].tolist() == [4, 5, 6, 9, 11]
+    assert (table.weight[[4, 9, 10]] == 1).all()
+    assert (table.weight[[5, 6, 11]] == 0).all()
+    assert table.index[table.loss.isna()].tolist() == [5, 6, 11]
     assert table.weight[7] < 1e-6
     assert table.weight[8] < 0.5  # not hidden by the gross error beside it
 
 
+def test_a_model_that_is_not_finite_judges_nothing(tmp_path, model, capsys):
+    broken = torch.load(model, weights_only=False)
+    next(broken.parameters()).data.fill_(torch.nan)
+    torch.save(broken, tmp_path / "nan.model")
+    write(tmp_path / "data.xyz", molecules(3))
+    with pytest.raises(SystemExit) as refused:
+        audit(tmp_path, tmp_path / "nan.model")
+    assert "the model predicts nothing finite for any configuration" in f"{refused.value} {capsys.readouterr().err}"
+    assert not list(tmp_path.glob("data_audit*"))
+
+
 def test_kinds_of_data(tmp_path, model):
     """HDF5 shards, and labels that ASE keeps in a calculator."""
-    from ase.calculators.singlepoint import SinglePointCalculator
-
     for name, bad in (("b.h5", [4]), ("a.h5", [])):
         frames = molecules(20, seed=len(bad))
         spoil(frames, bad, energy=30.0)
@@ -188,6 +214,83 @@ def test_kinds_of_data(tmp_path, model):
         )
     write(tmp_path / "data.xyz", frames)
     assert top(audit(tmp_path, model, "--energy_key=energy", "--forces_key=forces"), 1) == [5]
+
+
+# --- the same file, by a training and by an audit -------------------------------------------------------------------
+
+
+def as_calculator(frame, *left_out):
+    """The frame with its labels as results of a calculator, but for some of them."""
+    results = {"energy": frame.info["REF_energy"], "forces": frame.arrays["REF_forces"]}
+    for name in left_out:
+        del results[name]
+    frame.calc = SinglePointCalculator(frame, **results)
+    frame.info = {name: value for name, value in frame.info.items() if not name.startswith("REF_")}
+    del frame.arrays["REF_forces"]
+
+
+def odd_frames():
+    """20 molecules: isolated atoms, labels that are not there or no numbers, fixed atoms, weights, charges."""
+    frames = molecules(20, seed=3)
+    for i in (0, 7):
+        frames[i] = Atoms("HO"[i // 7], info={"REF_energy": -1.0 - i // 7, "config_type": "IsolatedAtom"})
+        frames[i].arrays["REF_forces"] = np.zeros((1, 3))
+    frames[3].set_constraint(FixAtoms([0, 1]))
+    frames[5].info.update(config_weight=0.0, config_type="unweighted")
+    frames[6].info["config_energy_weight"] = 0.0
+    frames[9].info["REF_energy"] = np.nan
+    for i in range(10, 15):
+        frames[i].info.update(charge=i % 2, total_spin=2)
+    return frames
+
+
+READINGS = {
+    "own keys": ((), {"isolated atoms, which are no training data": 2}),
+    "keys of the calculator": (
+        ("--energy_key=energy", "--forces_key=forces"),
+        {
+            "isolated atoms, which are no training data": 2,
+            "forces of fixed atoms replaced by 0": 1,
+            "energy replaced by 0": 1,
+            "forces replaced by 0": 2,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("how", READINGS)
+def test_an_audit_reads_a_file_as_a_training_does(how, mace, capsys):
+    """The same rows, labels and counts: a model that does not change has the same errors in both tables."""
+    keys, counts = READINGS[how]
+    frames = odd_frames()
+    for i, frame in enumerate(frames):
+        left_out = ["energy"] * (i == 16) + ["forces"] * (i in (16, 17))
+        if keys:
+            as_calculator(frame, *left_out)
+        elif left_out:
+            frame.info.pop("REF_energy", None)
+            del frame.arrays["REF_forces"]
+    write_xyz(mace.folder, frames, molecules(5, seed=1))
+    embedding = {"total_charge": {"type": "continuous", "per": "graph", "in_dim": 1, "emb_dim": 4, "key": "charge"}}
+    flags = [*keys, "--valid_fraction=0.1", "--lr=0", "--max_num_epochs=1", "--batch_size=1", "--num_channels=4"]
+    charged = ["--total_charge_key=charge", f"--embedding_specs={json.dumps(embedding)}"] if EMBEDS else []
+    run = mace.train("m", "--loss=ema_robust", *flags, *charged, valid=None)
+    trained = read_results(mace.folder).table.set_index("frame").sort_index()
+    with within(mace.folder):
+        main(["audit", "--model=m.model", "--data", "train.xyz", "--e0_shift=none", *keys, "--total_charge_key=charge"])
+    audited = read_results(mace.folder / "train_audit")
+    table = audited.table.set_index("frame")
+    assert table.index.tolist() == trained.index.tolist() == [i for i in range(20) if i not in (0, 7)]
+    for column in ("source", "config_type", "formula", "n_atoms"):
+        assert table[column].tolist() == trained[column].tolist()
+    for column in ("energy_error_per_atom", "force_rmse"):
+        np.testing.assert_allclose(table[column], trained[column], rtol=1e-4, atol=1e-5)
+    assert audited.about["reading"] == read_results(mace.folder / "results").about["reading"] == counts
+    assert "train.xyz: 2 of 20 frames are isolated atoms, and give E0s only" in run.log
+    assert f"2 frames: {next(iter(counts))}" in capsys.readouterr().out
+    assert ("train.xyz: 2 of 20 frames have no forces, and MACE trains on 0 in its place" in run.log) == bool(keys)
+    assert ("train.xyz: 1 of 20 frames hold atoms fixed, whose forces are 0" in run.log) == bool(keys)
+    assert table.index[table.force_rmse.isna()].tolist() == ([9] if keys else [9, 16, 17])
 
 
 def gold(path):
@@ -233,7 +336,11 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path, model):
     ("prepare", "flags", "message"),
     [
         (gold, [], r"data.xyz frame 0 has elements that the model does not know: Z = \[79\]"),
-        (no_labels, [], "no configuration has a label under REF_energy or REF_forces: set --energy_key"),
+        (
+            no_labels,
+            [],
+            "None of 'REF_energy', .*data.xyz|no configuration has a label under REF_energy or REF_forces: set",
+        ),
         (None, ["--head=nobody"], "--head nobody: the model has the heads Default"),
         (None, ["--model=data.xyz"], "--model data.xyz is not a model saved by MACE's training"),
         (None, ["--model=nowhere"], "--model nowhere is not a model saved by MACE's training"),

@@ -11,6 +11,7 @@ from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS
+from mace_outlier.states import JUDGED, LABEL
 from mace_outlier.weights.features import Features
 
 ARGUMENTS = SimpleNamespace(e0_shift="none", energy_weight=1.0, forces_weight=100.0)
@@ -30,7 +31,8 @@ def made_up(count=300, energy=0.0, force=1.0, seed=0):
     rows = Provenance(["Default"], [[Part("data.xyz", np.arange(count))]])
     where = (np.where(bad, errors + energy, errors), np.where(bad, force * forces, forces))
     features = Features(count).known
-    return Scores(rows, metadata, *where, np.zeros(count, dtype=bool), features), bad
+    states = np.full(count, JUDGED, dtype=object)
+    return Scores(rows, metadata, *where, states, np.ones((2, count)), features, {}), bad
 
 
 def judged(scores):
@@ -69,10 +71,11 @@ def test_labels_that_are_missing_or_not_finite():
     scores, bad = made_up(energy=-0.012)
     scores.energy_error[[1, 2]] = np.nan  # right labels, without an energy
     scores.force_rmse[[2, 5]] = np.nan  # neither; an energy that is wrong
-    scores.nonfinite[3], scores.energy_error[3] = True, np.nan
+    scores.states[3], scores.energy_error[3] = LABEL, np.nan
     table = judged(scores).table
     assert table["weight"][1] > 0.5
-    assert (table["weight"][2], table["times_seen"][2]) == (1.0, 0)
+    assert (table["weight"][2], table["state"][2]) == (1.0, "nothing to judge by")
+    assert np.isnan(table["zscore"]).tolist() == [row in (2, 3) for row in range(300)]
     assert (table["weight"][3], table["times_seen"][3]) == (0.0, 1)
     assert table["weight"][5] < 0.5
     assert np.isnan(table["loss"]).tolist() == [row == 3 for row in range(300)]

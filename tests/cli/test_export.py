@@ -68,12 +68,13 @@ def test_both_files_together_are_the_training_set(tmp_path, name):
 
 def test_configurations_carry_what_the_training_found(tmp_path):
     ase.io.write(tmp_path / "train.xyz", molecules(3))
-    rows = [row("train.xyz", i, stress_rmse=0.25) for i in range(3)]
+    rows = [row("train.xyz", i, stress_rmse=0.25, dipole_rmse=0.125) for i in range(3)]
     suspects, _ = run_on(tmp_path, rows)
     found = {key: value for key, value in suspects[1].info.items() if key.startswith("outlier_")}
     assert found == {
         "outlier_weight": 0.1, "outlier_mean_weight": 0.2, "outlier_zscore": 4 + 2 / 7, "outlier_loss": 3.0,
-        "outlier_energy_error_per_atom": 0.5, "outlier_stress_rmse": 0.25, "outlier_split": "train",
+        "outlier_energy_error_per_atom": 0.5, "outlier_stress_rmse": 0.25, "outlier_dipole_rmse": 0.125,
+        "outlier_split": "train",
         "outlier_source": "train.xyz", "outlier_frame": 2,
     }  # fmt: skip
 
@@ -181,7 +182,7 @@ def test_without_suspects_the_file_is_empty(tmp_path, capsys):
     ase.io.write(tmp_path / "train.xyz", molecules(1))
     run_on(tmp_path, [row("train.xyz", 0)])
     assert (tmp_path / "s.xyz").read_text() == ""
-    assert "s.xyz: 0 of 1 configurations have a weight below 0.5 or a loss that is not finite: the file is empty" in (
+    assert "s.xyz: 0 of 1 configurations have a weight below 0.5 or are not finite: the file is empty" in (
         capsys.readouterr().out
     )
 

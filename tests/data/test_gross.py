@@ -121,3 +121,20 @@ def test_samples_are_looked_at_one_at_a_time():
 
     assert Plausible(Made(), E0S).examined == 30
     assert max(most) <= 1
+
+
+def test_E0s_that_have_taken_gross_errors_in_are_told_from_others():  # noqa: N802
+    frames = molecules(60)
+    for i in (3, 10):
+        frames[i].info["REF_energy"] -= 900.0
+    counts = np.array([[(frame.numbers == z).sum() for z in (1, 8)] for frame in frames], dtype=float)
+    energies = np.array([frame.info["REF_energy"] for frame in frames])
+    right = [i for i in range(60) if i not in (3, 10)]
+    every, better = (np.linalg.lstsq(counts[own], energies[own], rcond=None)[0] for own in (range(60), right))
+    ((head, (found, off)),) = Plausible(samples(frames), every[None]).averages().items()
+    assert head == 0
+    assert found == pytest.approx(better)
+    assert off > 1  # eV/atom
+    for other in (better, E0S[0], [0.0, 0.0]):
+        assert not Plausible(samples(frames), other).averages()
+    assert not Plausible(samples(molecules(60)), every).averages()

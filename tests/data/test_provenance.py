@@ -241,7 +241,7 @@ def test_an_earlier_run_of_the_same_name_is_kept(mace):
     mace.train("again", *LOSS, "--max_num_epochs=1")
     before = (mace.folder / "results" / "again_run-1_outliers.csv").read_text()
     run = mace.train("again", *LOSS, "--max_num_epochs=2")
-    assert (mace.folder / "results" / "again_run-1_outliers.1.csv").read_text() == before
+    assert (mace.folder / "results" / "again_run-1.1_outliers.csv").read_text() == before
     assert "The results of an earlier run of this name are now" in run.log
     assert read_results(mace.folder).about["epoch"] == 1
 
@@ -254,7 +254,7 @@ def test_a_full_disk_does_not_end_the_training(mace, monkeypatch):
     monkeypatch.setattr("mace_outlier.run.sample.write_sample", full)
     run = mace.train("full", *LOSS)
     assert "left_run-1" not in run.log
-    assert "could not be written: No space left on device" in run.log
+    assert "could not be written (OSError: No space left on device): the training goes on" in run.log
     assert "could not be examined, for the report's figures and causes: No space left on device" in run.log
     assert (mace.folder / "full.model").exists()
 
@@ -279,9 +279,6 @@ def test_rows_are_sorted_folded_and_independent_of_folders():
     ]  # fmt: skip
     assert found.row_of_position.tolist() == [2, 3, 1, 0, 1, 4]
     assert found.row_of_position[found.position_of_row].tolist() == list(range(5))
-    assert found.fingerprint() == rows("/scratch/job-17").fingerprint()
-    other = Provenance(["x", "y"], [[Part("b.h5", np.array([0, 1])), Part("a.h5", np.array([1, 0]))], []])
-    assert other.fingerprint() != found.fingerprint()
     assert len(Provenance(["x"], [[]])) == 0
 
 

@@ -8,6 +8,7 @@ import torch
 from base_losses import BASES, part
 from mace.modules import loss as mace_losses
 
+from mace_outlier.data.labels import LABELS, RESIDUALS
 from mace_outlier.losses.probe import made_up_batch
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
@@ -81,14 +82,16 @@ def test_a_batch_without_ids_gets_the_stock_loss_and_teaches_nothing():
     assert all(torch.equal(v, loss.distribution.state_dict()[k]) for k, v in before.items())
     after = loss.records.state_dict()
     assert all(
-        torch.allclose(v.double(), after[k].double(), rtol=0, atol=0, equal_nan=True) for k, v in records.items()
+        torch.allclose(v.double(), after[k].double(), rtol=0, atol=0, equal_nan=True)
+        for k, v in records.items()
+        if isinstance(v, torch.Tensor)
     )
 
 
 def bad_label(batch):
     """What TaggingCollater makes of a batch whose first configuration has a NaN among its forces."""
     batch["forces"][:2] = 0.0
-    batch["labels_not_finite"] = torch.tensor([True, False, False])
+    batch["unusable"] = torch.tensor([torch.nan, 0.0, 0.0])
 
 
 def absent_forces(batch):
@@ -106,7 +109,7 @@ def overflow(batch):
 
 
 def all_bad(batch):
-    batch["labels_not_finite"] = torch.tensor([True, True, True])
+    batch["unusable"] = torch.full((3,), torch.nan)
 
 
 def all_outliers(batch):
@@ -138,6 +141,7 @@ def test_edge_cases(base, change, finite, learnt_from):
     assert torch.isfinite(value)
     for gradient in torch.autograd.grad(value, list(output.values()), allow_unused=True):
         assert gradient is None or torch.isfinite(gradient).all()
+    loss.records.end_epoch()
     assert (~loss.records.nonfinite[:3]).tolist() == finite
     assert loss.distribution.seen.item() == 3 + learnt_from
     weight = loss.records.weight[:3]
@@ -197,6 +201,7 @@ def test_frozen_weights_of_a_bad_label_are_zero():
     bad_label(batch)
     with loss.frozen_weights():
         assert torch.isfinite(loss(ref=batch, pred=output))
+    loss.records.end_epoch()
     assert loss.records.weight[0] == 0
     assert loss.distribution.seen.item() == 2
 
@@ -353,3 +358,34 @@ def test_a_validation_configuration_without_an_energy_has_no_energy_error():
     with loss.selecting() as selection:
         loss(ref=batch, pred=output)
     assert selection.collect()[4][0].isnan().tolist() == [False, True, False]
+
+
+# --- residuals -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_every_label_that_a_loss_uses_has_a_residual(base):
+    """By one rule, whatever its shape; a MACE with a loss of another label needs a name for it in RESIDUALS."""
+    split = PerConfigurationLoss(base(), mace_losses)
+    records = Records(10, labels=split.labels)
+    batch, output = training_batch()
+    batch["labels_absent"] = torch.zeros(3, 6, dtype=torch.bool)
+    batch["labels_absent"][1] = True
+    RobustLoss(split, Weigher(GaussianDistribution(), records))(ref=batch, pred=output)
+    atoms = {"energy": 1, "forces": 0, "stress": 0, "virials": 1, "dipole": 1, "polarizability": 1}
+    shown = set()
+    for column in records.residual_names:
+        label = next(label for label, residual in RESIDUALS.items() if residual.column == column)
+        values = records.column(column)[:3].double()
+        shown |= {label} if values.isfinite().any() else set()
+        if label not in split.labels:
+            assert values.isnan().all()
+            continue
+        difference = (output[label] - batch[label]).detach()
+        parts = difference.split([2, 3, 4]) if label == "forces" else difference
+        size = [part if part.dim() == 0 else part.square().mean().sqrt() for part in parts]
+        expected = torch.stack([s / n ** atoms[label] for s, n in zip(size, (2, 3, 4), strict=True)])
+        expected[1] = torch.nan
+        torch.testing.assert_close(values, expected, rtol=1e-6, atol=1e-6, equal_nan=True)
+    assert shown == set(split.labels)
+    assert RESIDUALS.keys() == LABELS.keys()

@@ -1,5 +1,6 @@
 """Which model is the best, when what is taken for wrong changes from epoch to epoch."""
 
+import math
 from contextlib import contextmanager
 
 import pytest
@@ -9,6 +10,7 @@ from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Provenance
 from mace_outlier.losses.selection import BestSoFar, Selection, typical_ratio
 from mace_outlier.run.validation import Validation
+from mace_outlier.states import LOSS, MODEL, NO_LOSS, STATES
 from mace_outlier.weights.distribution import Weighted
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.safety import Safety
@@ -105,7 +107,7 @@ class Judged:
         losses, self.weights = next(self.evaluations)
         selection = Selection()
         heads, residuals = torch.zeros(4), torch.zeros(2, 4)
-        selection.add(ROWS, heads, (4 * losses, losses, *residuals))
+        selection.add(ROWS, heads, ((4 * losses).nan_to_num(NO_LOSS), losses.nan_to_num(0.0), *residuals))
         yield selection
 
     def judge(self, seen):
@@ -124,3 +126,22 @@ def test_a_run_compares_its_models_with_the_best_one():
     loss.evaluations, loss.some_are_wrong = iter([(shares(1, 4, 4, 10), third)]), True
     typical, _ = validation.select(loss, lambda: (7.0, "metrics"), robust=True)
     assert typical == pytest.approx(1.0 * (2 * 2 / 2) ** (1 / 3))
+
+
+@pytest.mark.parametrize("robust", [True, False])
+def test_what_is_not_finite_does_not_choose_a_model(robust):
+    """A NaN as the validation loss would make MACE take every later model for the best one."""
+    validation = Validation(Provenance(["Default"], [[]]), Metadata(4), Records(4))
+    one, none = shares(2, 2, 2, torch.nan), shares(torch.nan, torch.nan, torch.nan, torch.nan)
+    loss = Judged((one, ALL), (none, ALL), (none, ALL))
+
+    def chosen():
+        return validation.select(loss, lambda: (torch.nan, "metrics"), robust)[0]
+
+    assert chosen() == pytest.approx(0.5)  # 3 of them, 2 / 4 each
+    assert validation.records.codes.tolist() == [0, 0, 0, STATES.index(LOSS)]
+    assert validation.records.weight.tolist() == [1, 1, 1, 0]
+    assert math.isnan(chosen()), "nothing was saved that could be kept"
+    validation.kept.add(loss)
+    assert chosen() == math.inf
+    assert validation.records.codes.tolist() == [STATES.index(MODEL)] * 4

@@ -113,9 +113,9 @@ def test_applying_it_twice_is_harmless():
         assert sum(type(finder).__name__ == "_Trigger" for finder in sys.meta_path) == 1
         import mace.cli.run_train as run_train
         from mace_outlier.mace import applying, seams
-        functions = [seams.locate(place)[2] for place in applying.SEAMS]
+        functions = [seams.locate(place)[2] for place in applying.of_this_mace()]
         applying.apply(); _boot.install()
-        assert functions == [seams.locate(place)[2] for place in applying.SEAMS]
+        assert functions == [seams.locate(place)[2] for place in applying.of_this_mace()]
         assert run_train.get_loss_fn.__wrapped__.__module__ == "mace.tools.scripts_utils"
         assert not hasattr(run_train.get_loss_fn.__wrapped__, "__wrapped__")
         text = run_train.tools.build_default_arg_parser().format_usage()

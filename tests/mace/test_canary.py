@@ -1,18 +1,20 @@
 """A MACE that has changed is told from one that is known, before anything is wrapped; the error names what changed."""
 
 import argparse
+import ast
 import functools
 import inspect
 import re
 import sys
+from pathlib import Path
 
 import mace
 import pytest
 import warm_python
 
-from mace_outlier.mace import applying, seams
+from mace_outlier.mace import applying, scales, seams
 
-ALL = applying.SEAMS
+ALL = applying.of_this_mace()
 
 
 def original(place):
@@ -114,6 +116,74 @@ def test_plain_mace_goes_on_when_a_function_gets_one_more_argument_or_result(pla
     found = ALL[place].wrapper(grown, *known, "new", by_name="new as well")
     assert found == ("one", "two", "three")
     assert given == {"args": (*known, "new"), "kwargs": {"by_name": "new as well"}}
+
+
+# --- what MACE derives from labels -----------------------------------------------------------------------------------
+
+LABELS = {"energy", "forces", "stress", "virials", "dipole", "charges", "polarizability"}
+# functions of MACE that read labels (or predictions of that name), and derive nothing that a training begins with
+OTHER_READERS = {
+    "mace.data.atomic_data.AtomicData.from_config": "a reader",
+    "mace.data.lmdb_dataset.LMDBDataset.__getitem__": "a reader",
+    "mace.data.utils.save_AtomicData_to_HDF5": "a writer",
+    "mace.tools.multihead_tools.generate_pseudolabels_for_configs": "predictions, which replace labels of the replay",
+    "mace.tools.train": "the training itself",
+    "mace.modules.loss": "losses",
+    "mace.modules.models": "predictions",
+    "mace.modules.utils._compute_mean_": "called by nothing",
+    "mace.calculators": "predictions",
+    "mace.cli.eval_configs": "predictions",
+    "mace.cli.visualise_train": "errors, to be drawn",
+}
+
+
+def readers_of_labels(folder):
+    """Functions of the modules in a folder that take a label by its name from something, by their full names."""
+    for path in folder.rglob("*.py"):
+        module = ".".join((folder.name, *path.relative_to(folder).with_suffix("").parts))
+        yield from _readers(ast.parse(path.read_text()), module)
+
+
+def _readers(tree, name):
+    for node in ast.iter_child_nodes(tree):
+        inner = f"{name}.{node.name}" if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else name
+        got = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("get", "getattr") and node.args
+        key = node.slice if isinstance(node, ast.Subscript) else node.args[0] if got else None
+        label = getattr(key, "value", None) if key else getattr(node, "attr", None)
+        if label in LABELS and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
+            yield name
+        yield from _readers(node, inner)
+
+
+def test_all_that_is_derived_from_labels_is_known():
+    """A function of MACE that newly reads labels: is a training begun with what it derives? See scales.DERIVED."""
+    found = set(readers_of_labels(Path(mace.__file__).parent))
+    unknown = {name for name in found if name not in scales.DERIVED and not name.startswith(tuple(OTHER_READERS))}
+    assert not unknown
+    now = applying.in_numbers(mace.__version__)
+    gone = {name for name, (since, *_) in scales.DERIVED.items() if applying.in_numbers(since) <= now} - found
+    assert not gone
+
+
+@pytest.mark.parametrize(
+    "reads", ["batch.energy.mean()", "sum(c.properties['forces'] for c in x)", "x.get('stress')", "lambda: x['dipole']"]
+)
+def test_a_new_reader_is_noticed(reads, tmp_path):
+    (tmp_path / "new.py").write_text(
+        f"class New:\n    def stored(self, x):\n        x.energy = 1\n\n    def read(self, x):\n        {reads}\n"
+    )
+    assert set(readers_of_labels(tmp_path)) == {f"{tmp_path.name}.new.New.read"}
+
+
+def test_what_is_said_to_be_guarded_has_a_seam():
+    guarded = {name for name, (*_, treatment) in scales.DERIVED.items() if treatment == scales.GUARDED}
+    wrapped = seams.by_name({place: own for place, own in ALL.items() if own.wrapper})
+    known = {
+        name
+        for name in guarded
+        if applying.in_numbers(scales.DERIVED[name][0]) <= applying.in_numbers(mace.__version__)
+    }
+    assert known <= set(wrapped)
 
 
 # --- a copied MACE ---------------------------------------------------------------------------------------------------

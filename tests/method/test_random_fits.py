@@ -13,7 +13,9 @@ import pytest
 import torch
 from made_up_seen import remembered
 
-from mace_outlier.results.in_words import populations
+from mace_outlier.results.in_words import in_a_line
+from mace_outlier.results.judgement import judgement_of
+from mace_outlier.states import STATES
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.safety import Safety
@@ -116,7 +118,7 @@ def fit(number: int) -> int:
     few = int(rng.integers(1, 60))
     seen, heads = made_up(rng, size, few)
     training, others = part(seen, slice(0, size)), part(seen, slice(size, None))
-    distribution, records = Observed(heads), Records(size, heads=training.heads, stress=True, virials=True)
+    distribution, records = Observed(heads), Records(size, heads=training.heads, labels=["stress", "virials"])
     safety = Safety(distribution, records, [str(head) for head in range(heads)])
     usable = training.usable & (training.losses > 0)
     records.observe(torch.arange(size), torch.where(usable, 1.0, 0.0))
@@ -130,7 +132,9 @@ def fit(number: int) -> int:
                 usable & ~torch.isin(training.heads, torch.tensor([*safety.refused], dtype=torch.long)),
             )
         for described in safety.describe():
-            assert populations(described)
+            assert in_a_line(
+                described, judgement_of(described, records.weight.numpy(), np.array(STATES)[records.codes])
+            )
         assert all(records.share_of_suspects(head) <= 0.5 for head in range(heads))
     if distribution.settled:
         judged = distribution.judge(others._replace(rows=torch.arange(few), size=few))

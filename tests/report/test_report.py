@@ -42,7 +42,7 @@ def test_verdicts_say_how_often_it_was_a_suspect():
     found = summarised(table)
     assert found.verdicts == {"not finite": 1, "persistent": 2, "recent": 1, "seen once": 1, "suspect": 0}
     by_row = {suspect.row: suspect.verdict for suspect in summary.worst(results_of(table).table, found, 9)}
-    assert by_row == {0: "not finite", 1: "persistent", 2: "persistent", 3: "recent", 4: "seen once"}
+    assert by_row == {0: "label not finite", 1: "persistent", 2: "persistent", 3: "recent", 4: "seen once"}
 
 
 def test_an_audit_sees_everything_once_and_says_nothing_of_epochs():

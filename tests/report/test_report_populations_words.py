@@ -13,9 +13,10 @@ def test_wrong_labels_in_words():
     found = summarised(table, about_populations(BOTH))
     expected, text = found.heads[0].expected, said(table, about_populations(BOTH))
     for shown in (
-        "Of 400 labels, wrong ones stand out by errors that the geometry doesn't explain: energies of 14.9 % are off "
-        "by some 60 meV/atom, too high and too low alike (right ones scatter by 3.0); forces of 3.0 % are off by some "
-        "2.4 x what is expected (right ones vary by a factor of 1.3). The evidence for them is 245, and 6 is strong",
+        "Of 400 labels, wrong ones stand out by errors that the geometry doesn't explain: energies of an estimated "
+        "14.9 % are off by some 60 meV/atom, too high and too low alike (right ones scatter by 3.0); forces of an "
+        "estimated 3.0 % are off by some 2.4 x what is expected (right ones vary by a factor of 1.3). "
+        f"{found.suspects} of 400 labels (15.0 %) lost weight. The evidence for them is 245, and 6 is strong",
         f"of {found.suspects} suspects {about(expected.false_alarms)} are expected to be right (false alarms; the",
         f"of {400 - found.suspects} other configurations {about(expected.missed)} to be wrong (missed)",
         f"{expected.ambiguous} of these 400 configurations", "Look at some suspects before you believe them.",
@@ -30,9 +31,9 @@ def test_wrong_labels_in_words():
 @pytest.mark.parametrize(
     ("fit", "shown"),
     [
-        (ENERGIES, "(right ones scatter by 3.0). No wrong forces stand out. The evidence"),
-        (FORCES, "explain: forces of 3.0 % are off by some 2.4 x what is expected (right ones vary by a factor of "
-         "1.3). No wrong energies stand out."),
+        (ENERGIES, "No wrong forces stand out. 60 of 400 labels (15.0 %) lost weight. The evidence"),
+        (FORCES, "explain: forces of an estimated 3.0 % are off by some 2.4 x what is expected (right ones vary by a "
+         "factor of 1.3). No wrong energies stand out."),
         (BOTH | {"properties": {"energy": WRONG_ENERGIES | {"too_low": 0.95}}}, "60 meV/atom, too low (right"),
         (BOTH | {"gain": 4.2}, "The evidence for them is weak by now (4; they were believed in at 6)."),
     ],
@@ -51,7 +52,10 @@ def test_no_wrong_labels_in_words():
     table["weight"] = 1.0
     table.loc[[0, 1, 2], "weight"] = 0.001
     text = said(table, about_populations(GROSS))
-    assert "Only gross errors, as no right label has them, lost weight (0.8 %)." in text
+    assert (
+        "3 of 400 labels (0.8 %) lost weight, by gross errors as no right label has them. Of the others, none stands"
+        in text
+    )
     assert "of 3 suspects fewer than 0.1 are expected to be right (false alarms; the sum of their weights)." in text
 
 
@@ -62,8 +66,8 @@ def test_no_wrong_labels_in_words():
     ("fit", "shown"),
     [
         (UNDECIDED, "12.0 % of the labels look wrong, but in one epoch only: two have to agree"),
-        (TOO_MANY, "55.0 % of the labels look wrong. That is more than 50.0 %, so that nobody can say which are the"),
-        (MANY, "41.0 % of the labels are taken for wrong. With so many, it could be the others that are."),
+        (TOO_MANY, "55.0 % of the labels look wrong, more than 50.0 %, so that nobody can say which are the"),
+        (MANY, "40.0 % of the labels are taken for wrong. With so many, it could be the others that are: look"),
         (BOTH | {"refused": "not\x1b finite"}, r"The last fit was refused (not\x1b finite): the weights are those of"),
     ],
 )

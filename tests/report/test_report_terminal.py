@@ -16,7 +16,7 @@ from made_up_results import (
 )
 
 from mace_outlier.__main__ import main
-from mace_outlier.report import summary, terminal, text
+from mace_outlier.report import cards, columns, summary, terminal, text
 from mace_outlier.report.groups import find_groups
 
 
@@ -75,6 +75,18 @@ def test_the_terminal_says_how_many_which_and_how_sure(tmp_path, capsys):
     assert "The worst 3 of 33 suspects" in out
     assert "By config_type" in out
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_every_residual_that_there_is_has_a_column_and_is_a_reason():
+    table = made_up_table(40, [3]).assign(force_rmse=np.nan, stress_rmse=np.nan, virials_rmse=0.002, dipole_rmse=0.01)
+    table.loc[3, ["virials_rmse", "dipole_rmse"]] = 0.0123, 0.5
+    found = summarised(table)
+    [suspect] = summary.worst(results_of(table).table, found, 1)
+    shown = {" ".join(own.title.split()): own.shown(suspect) for own in columns.suspect_columns(found, None)}
+    assert shown["virials RMSE meV/atom"] == "12.3"
+    assert shown["dipole RMSE unit/atom"] == "0.5"
+    assert not any("force" in title or "stress" in title for title in shown)
+    assert cards.reason(suspect).endswith("virials RMSE 6.2 times the median, dipole RMSE 50 times the median")
 
 
 def test_a_narrow_terminal_drops_columns_rather_than_digits():

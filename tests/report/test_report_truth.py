@@ -12,6 +12,7 @@ from made_up_results import made_up_about, made_up_table, summarised, write_run
 from mace_outlier.__main__ import main
 from mace_outlier.report import truth
 from mace_outlier.results.reading import read_results
+from mace_outlier.states import LABEL
 
 
 def printed(capsys, *arguments: object) -> str:
@@ -60,7 +61,7 @@ def test_truth_is_read_from_the_frames_and_stated(tmp_path, capsys):
 def test_a_label_that_is_not_finite_is_the_most_suspicious(tmp_path):
     run = run_with_truth(tmp_path, [True, False, False, False, False, False])
     results = read_results(run)
-    results.table.loc[0, ["loss", "zscore", "weight"]] = [np.nan, np.nan, 0.0]
+    results.table.loc[0, ["loss", "zscore", "weight", "state"]] = [np.nan, np.nan, 0.0, LABEL]
     results.table["source"] = results.table["source"].astype("category")
     found = truth.find_truth(results, summarised(results.table), "bad")
     assert (found.all.auroc_weight, found.all.auroc_zscore) == (1, 1)

@@ -16,6 +16,7 @@ from mace_outlier.results import files
 from mace_outlier.results.files import COLUMNS, TEXT, worst_first
 from mace_outlier.results.reading import ResultsError, read_results
 from mace_outlier.results.writing import set_aside, write_results
+from mace_outlier.states import LABEL
 
 ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
 
@@ -34,11 +35,12 @@ def table(rows=10, **changes):
 def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
     monkeypatch.setattr(files, "LARGEST_CSV", largest)
     loss = np.array([np.nan, np.inf, 1e-30, 1e38, *np.random.default_rng(0).random(6)], dtype=np.float32)
-    written = table(loss=loss, stress_rmse=loss[::-1])
+    written = table(loss=loss, dipole_rmse=loss[::-1])
     path = write_results(tmp_path / "deep" / "x_run-1", written, {"kind": "training", "threshold": "inf"})
     assert path.suffix == (".csv" if largest > 10 else ".parquet")
     read = read_results(tmp_path / "deep")
-    assert list(read.table.columns) == list(written)
+    assert list(read.table.columns) == [*written, "state"]
+    assert read.table["state"].tolist()[:2] == [LABEL] * 2, "all that is known of a table without it"
     for name, values in written.items():
         if name in TEXT:
             assert read.table[name].tolist() == list(values)
@@ -67,7 +69,8 @@ def number(text):
 def test_a_run_is_found_by_folder_tag_and_file(tmp_path):
     prefix = tmp_path / "results" / "water_run-3"
     write_results(prefix, table(), {})
-    (tmp_path / "results" / "water_run-3_outliers.1.json").write_text("{}")  # an earlier run, set aside
+    set_aside(prefix)
+    write_results(prefix, table(), {})  # beside an earlier run
     files = [prefix.with_name(f"water_run-3_outliers{suffix}") for suffix in (".csv", ".json", ".html", ".xyz")]
     for run in (tmp_path, tmp_path / "results", prefix, tmp_path / "water_run-3", *files):
         assert read_results(run).prefix == prefix
@@ -122,8 +125,24 @@ def test_earlier_results_get_the_first_free_number(tmp_path):
     for expected in (".1", ".2"):
         write_results(tmp_path / "x", table(), {})
         moved = set_aside(tmp_path / "x")
-        assert sorted(path.name for path in moved) == [f"x_outliers{expected}.csv", f"x_outliers{expected}.json"]
+        assert sorted(path.name for path in moved) == [f"x{expected}_outliers.csv", f"x{expected}_outliers.json"]
     assert set_aside(tmp_path / "x") == []
+
+
+def test_results_that_were_set_aside_are_read_and_not_those_that_took_their_place(tmp_path):
+    """Also the page of the earlier run goes with its table."""
+    write_results(tmp_path / "x", table(weight=[0.25] * 10), {"epoch": 1})
+    (tmp_path / "x_outliers.html").write_text("of the earlier run")
+    set_aside(tmp_path / "x")
+    write_results(tmp_path / "x", table(weight=[0.75] * 10), {"epoch": 2})
+    for name in ("x.1", "x.1_outliers.json", "x.1_outliers.csv", "x.1_outliers.html"):
+        earlier = read_results(tmp_path / name)
+        assert (earlier.about["epoch"], earlier.table.weight[0]) == (1, 0.25)
+    assert (tmp_path / "x.1_outliers.html").read_text() == "of the earlier run"
+    assert not (tmp_path / "x_outliers.html").exists()
+    assert read_results(tmp_path).about["epoch"] == 2
+    with pytest.raises(ResultsError, match=r"there is no .*x_outliers\.1\.json"):
+        read_results(tmp_path / "x_outliers.1.json")
 
 
 def test_a_kill_in_the_middle_of_writing_leaves_the_last_complete_table(tmp_path):

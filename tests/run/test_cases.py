@@ -58,7 +58,7 @@ def test_gross_labels_do_not_end_a_training(mace):
     assert suspects(table) == gross
 
 
-def test_weights_of_the_file_are_no_judgement(mace):
+def test_weights_of_the_file_are_no_judgement(mace, capsys):
     """c08: config_weight 0, 0.01 and 5; config_energy_weight 0 where energies are placeholders."""
     run, table = train(mace, "c08", AVERAGE, SPLIT)
     assert np.isfinite(run.validations).all()
@@ -69,8 +69,26 @@ def test_weights_of_the_file_are_no_judgement(mace):
     assert placeholder.sum() > 5
     assert (table.weight[weightless] == 1).all()
     assert (table.weight[placeholder] > 0.5).all()
-    assert suspects(table) <= set(table.frame[table.wrong])
     assert suspects(table) == set(table.frame[table.wrong])
+    assert (table.state == "nothing to judge by").tolist() == weightless.tolist()
+    energies_alone = np.array([float(atoms.info.get("config_forces_weight", 1.0)) == 0 for atoms in table.atoms])
+    assert table.zscore.isna().tolist() == weightless.tolist()
+    assert table.energy_error_per_atom.isna().tolist() == (weightless | placeholder).tolist()
+    assert table.force_rmse.isna().tolist() == (weightless | energies_alone).tolist()
+    assert not table.cause[placeholder].str.contains("energy").any()
+    with within(mace.folder):
+        capsys.readouterr()
+        main(["report", "results/c08_run-1", "--no-page"])
+        reported = " ".join(capsys.readouterr().out.split())
+        main(["export", "results/c08_run-1", "--suspects=s.xyz", "--trusted=t.xyz"])
+        exported = capsys.readouterr().out
+    everywhere = int((read_results(mace.folder / "results" / "c08_run-1").table.state != "").sum())
+    assert f"{everywhere} configurations were not judged, nor trained on: weight 0 in their file" in reported
+    assert f"{everywhere} of them were not judged (info outlier_state): weight 0" in exported
+    marked = [atoms for atoms in read(mace.folder / "t.xyz", ":") if "outlier_state" in atoms.info]
+    assert len(marked) == everywhere
+    assert all(atoms.info["config_weight"] == 0 and "outlier_weight" not in atoms.info for atoms in marked)
+    assert not any("outlier_state" in atoms.info for atoms in read(mace.folder / "s.xyz", ":"))
 
 
 def test_cations_are_learnt(mace):
@@ -120,13 +138,18 @@ def test_a_batch_in_another_unit_is_found_and_log_and_report_agree(mace, capsys)
     assert xtb.wrong.any()
     assert suspects(xtb) <= set(xtb.frame[xtb.wrong])
     last = next(line for line in reversed(run.log.splitlines()) if "head: dft, ema_robust:" in line)
-    share = f"{100 * (dft.weight < 0.5).mean():.1f} % wrong"
-    assert share in last
+    number = f"{len(suspects(dft))} of {len(dft)} look"
+    assert f"{number} wrong ({100 * len(suspects(dft)) / len(dft):.1f} %)" in last
+    whole = f"config_type batch7 of head dft: {len(suspects(dft))} of {len(suspects(dft))} configurations have a weight"
+    assert run.log.count(whole) == 1  # when it happens
+    assert set(dft.suspect_since[dft.weight < 0.5]) <= {0, 1}
+    assert (dft.suspect_since[dft.weight >= 0.5] == -1).all()
     with within(mace.folder):
         main(["report", "results/t_run-1"])
         printed = capsys.readouterr().out
         main(["export", "results/t_run-1", "--suspects=s.xyz", "--trusted=t.xyz", "--repaired=r.xyz"])
-    assert "batch7" in printed
+    assert whole in " ".join(printed.split())
+    assert f"{len(suspects(dft))} of {len(dft)} training labels" in " ".join(printed.split())
     assert "Convert them to the unit of the others" in " ".join(printed.split())
     kcal = units.kcal / units.mol
     for frame in read(mace.folder / "r.xyz", ":"):

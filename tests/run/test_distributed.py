@@ -99,3 +99,14 @@ def test_one_process_shares_with_nobody():
     assert distributed.sum_over_ranks(table) is table
     assert distributed.gather_rows(table) is table
     assert distributed.gather("a") == ["a"]
+
+
+def test_a_step_that_one_process_would_spoil_is_taken_back_by_all(outcomes, alone):
+    """The parameters are those of one process, see above: finite, and of every step but one of each epoch."""
+    for own in [one["unpredicted"] for one in outcomes] + [alone["unpredicted"]._asdict()]:
+        assert all(values.isfinite().all() for values in own["parameters"].values())
+        assert not own["parameters"]["forces"].equal(alone["mixture"].parameters["forces"])
+        records = own["state"]["records"]
+        assert torch.nonzero(records["loss"] == torch.inf).flatten().tolist() == [20]
+        assert records["weight"][20] == 0
+        assert not records["not_finite_since"]

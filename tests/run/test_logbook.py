@@ -15,13 +15,14 @@ from made_up_fits import (
     UNDECIDED,
     WRONG_ENERGIES,
     population_entry,
+    thought_of,
 )
 
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS, TRAIN, VALID
-from mace_outlier.results.in_words import populations
+from mace_outlier.results.in_words import in_a_line
 from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import in_milli
 from mace_outlier.run import logbook, sample
@@ -73,7 +74,7 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     written(tmp_path / "x").save()
     results = read_results(tmp_path)
     table = results.table
-    assert tuple(table.columns) == COLUMNS
+    assert tuple(table.columns) == (*COLUMNS, "suspect_since", "state")
     assert results.about["rows"] == 7
     assert table["split"].tolist() == ["train"] * 4 + ["valid"] * 3
     assert table["source"].tolist() == ["train.xyz"] * 4 + ["valid.xyz"] * 3
@@ -84,9 +85,9 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     assert table["last_epoch"].tolist() == [2, 2, 2, -1, 2, 2, -1]
     assert table["weight"].tolist() == pytest.approx([0.9, 0.2, 0.0, 1.0, 0.1, 0.2, 1.0])
     assert table["mean_weight"].tolist() == pytest.approx([0.75] * 4 + [0.1, 0.2, 1.0])  # not followed: the weight
-    assert np.isnan(table["zscore"]).tolist() == [False, False, True, False, False, False, False]
+    assert np.isnan(table["zscore"]).tolist() == [False, False, True, True, False, False, True]
     assert table["zscore"][4] == 4.0
-    assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, 5, NAN, 2, 3], nan_ok=True)
+    assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, NAN, NAN, 2, 3], nan_ok=True)
 
 
 def test_a_run_without_a_validation_set_has_a_table_of_the_training_set():
@@ -100,7 +101,7 @@ def test_suspects_of_both_splits_are_examined(tmp_path, monkeypatch):
     written(tmp_path / "x").examine(None, lambda rows: [], {}, None)
     [(suspects, others)] = chosen
     assert suspects.tolist() == [2, 4, 5, 1]  # not finite first; 4 and 5 are of the validation set
-    assert sorted(others.tolist()) == [0, 3, 6]
+    assert sorted(others.tolist()) == [0]  # nothing is known of 3 and 6
 
 
 def test_suspects_are_chosen_by_weight_then_by_zscore_and_others_from_each_head():
@@ -116,15 +117,14 @@ def test_the_summary_counts_and_names_both_splits(caplog):
     lines = logged(caplog, written().log_summary)
     assert lines[1:] == [
         "2 of 4 training configurations (50.00 %) and 2 of 3 validation configurations (66.67 %) have a weight below "
-        "0.5, 1 have a non-finite label or loss (weight 0)",
+        "0.5, 1 x label not finite",
         "Suspect: valid.xyz frame 0 (validation), weight=0.100, z=4.00 sigma",
         "Suspect: valid.xyz frame 1 (validation), weight=0.200, z=5.00 sigma",
         "Suspect: train.xyz frame 1, weight=0.200, z=3.00 sigma",
     ]
     lines = logged(caplog, written(validation=False).log_summary)
     assert lines[1:] == [
-        "2 of 4 training configurations (50.00 %) have a weight below 0.5, "
-        "1 have a non-finite label or loss (weight 0)",
+        "2 of 4 training configurations (50.00 %) have a weight below 0.5, 1 x label not finite",
         "Suspect: train.xyz frame 1, weight=0.200, z=3.00 sigma",
     ]
 
@@ -138,29 +138,40 @@ def test_the_summary_names_the_worst(caplog, monkeypatch):
     ]
 
 
+OFF = "energies off by some 60 meV/atom, too high and too low alike (an estimated 14.9 %)"
+
+
 @pytest.mark.parametrize(
-    ("fit", "said"),
+    ("fit", "suspects", "said"),
     [
-        (NONE, "no wrong labels found (evidence 3 of the 6 that are needed)"),
-        (NONE | {"gain": 5.9}, "no wrong labels found (evidence 5 of the 6 that are needed)"),
-        (GROSS, "no wrong labels found (evidence 3 of the 6 that are needed), but 0.8 % gross errors"),
-        (ENERGIES, "15.0 % wrong: energies of 14.9 % off by some 60 meV/atom, too high and too low alike"),
-        (
-            BOTH,
-            "15.0 % wrong: energies of 14.9 % off by some 60 meV/atom, too high and too low alike; forces of 3.0 % off "
-            "by some 2.4 x what is expected",
-        ),
-        (UNDECIDED, "undecided: 12.0 % look wrong, which the next epoch has to confirm"),
-        (UNDECIDED | {"share": 0.0004}, "undecided: 12.0 % look wrong, which the next epoch has to confirm, but 0.04 % "
-         "gross errors"),
-        (TOO_MANY, "undecided: 55.0 % look wrong, more than half: which are the wrong ones?"),
-        ({"kind": "lognormal", "location": -1.5, "scale": 0.25}, "mu=-1.5000e+00, sigma=2.5000e-01"),
+        (NONE, 0, "no wrong labels found (evidence 3 of the 6 that are needed)"),
+        (NONE | {"gain": 5.9}, 0, "no wrong labels found (evidence 5 of the 6 that are needed)"),
+        (GROSS, 3, "3 of 400 look wrong (0.8 %), by gross errors; others: evidence 3 of the 6 that are needed"),
+        (ENERGIES, 60, f"60 of 400 look wrong (15.0 %): {OFF}"),
+        (ENERGIES, 0, f"undecided: {OFF}, but two epochs don't agree on which"),
+        (BOTH, 1, f"1 of 400 looks wrong (0.2 %): {OFF}; forces off by some 2.4 x what is expected (an estimated "
+         "3.0 %)"),
+        (UNDECIDED, 0, "undecided: 12.0 % look wrong, which the next epoch has to confirm"),
+        (UNDECIDED, 2, "2 of 400 look wrong (0.5 %), by gross errors; undecided: 12.0 % look wrong, which the next "
+         "epoch has to confirm"),
+        (TOO_MANY, 0, "undecided: 55.0 % look wrong, more than half: which are the wrong ones?"),
+        ({"kind": "lognormal", "location": -1.5, "scale": 0.25}, 0, "mu=-1.5000e+00, sigma=2.5000e-01"),
     ],
 )  # fmt: skip
-def test_what_an_epoch_s_line_says_of_the_labels(fit, said):
+def test_what_an_epoch_s_line_says_of_the_labels(fit, suspects, said):
     entry = population_entry({}) | fit
-    assert populations(entry) == said
-    assert populations(entry | {"refused": "why"}) == f"fit refused (why), that of before stays: {said}"
+    assert in_a_line(entry, thought_of(entry, suspects)) == said
+    assert in_a_line(entry, thought_of(entry, suspects, nonfinite=2)) == f"{said}, 2 not finite"
+    refused = entry | {"refused": "why"}
+    assert in_a_line(refused, thought_of(refused, suspects)) == f"fit refused (why), that of before stays: {said}"
+
+
+def test_a_head_of_few_configurations_says_how_many_it_takes():
+    entry = population_entry(NONE)
+    assert in_a_line(entry, thought_of(entry, judged=22)) == "no wrong labels found (22 of the 50 that it takes)"
+    assert in_a_line(entry, thought_of(entry, 1, judged=22)).endswith(
+        "gross errors; others: 22 of the 50 that it takes"
+    )
 
 
 def test_what_a_table_says_of_each_property_is_numbers():
@@ -175,21 +186,59 @@ def test_energies_are_shown_in_two_digits_at_least():
 
 
 @pytest.mark.parametrize(
-    ("fit", "said"),
+    ("fit", "suspects", "said"),
     [
-        (MANY, "41.0 % of the labels are taken for wrong. With so many it could be the others"),
-        (UNDECIDED, "undecided: 12.0 % of the labels look wrong, but in one epoch only. Train longer"),
-        (TOO_MANY, "undecided: 55.0 % of the labels look wrong, more than 50 %, so that nobody can say"),
+        (MANY, 160, "40.0 % of the labels are taken for wrong. With so many, it could be the others"),
+        (UNDECIDED, 0, "12.0 % of the labels look wrong, but in one epoch only: two have to agree"),
+        (TOO_MANY, 0, "55.0 % of the labels look wrong, more than 50.0 %, so that nobody can say which are the wrong "
+         "ones: none of them lost weight"),
+        (TOO_MANY, 9, "55.0 % of the labels look wrong, more than 50.0 %, so that nobody can say which are the wrong "
+         "ones: the weights are those of before"),
+        (BOTH | {"refused": "why"}, 9, "the last fit was refused (why): the weights are those of before"),
     ],
-)
-def test_doubts_are_warned_of_at_the_end(caplog, fit, said):
-    book = written(validation=False)
-    book.distribution = [population_entry(fit)]
-    [line] = [line for line in logged(caplog, book.log_summary) if line.startswith("head")]
+)  # fmt: skip
+def test_doubts_are_warned_of(caplog, fit, suspects, said):
+    [line] = logged(caplog, lambda: warn_of_doubts("Default", thought_of(population_entry(fit), suspects)))
     assert line.startswith(f"head Default: {said}")
-    assert ("NO configuration was down-weighted for it" in line) == (fit is not MANY)
+    assert caplog.records[0].levelname == "WARNING"
+
+
+def test_the_end_of_a_run_warns_of_doubts(caplog):
+    book = written(validation=False)
+    book.distribution = [population_entry(UNDECIDED)]
+    lines = logged(caplog, book.log_summary)
+    assert any(line.startswith("head Default: 12.0 % of the labels look wrong") for line in lines)
 
 
 def test_nothing_is_warned_of_where_there_is_no_doubt(caplog):
     for entry in (population_entry(BOTH), population_entry(NONE), {"kind": "lognormal", "head": "Default"}):
-        assert not logged(caplog, lambda entry=entry: warn_of_doubts(entry))
+        assert not logged(caplog, lambda entry=entry: warn_of_doubts("Default", thought_of(entry)))
+
+
+def test_a_group_of_which_nothing_is_trained_on_is_warned_of_once(caplog):
+    rows = Provenance(["Default"], [[Part("a.xyz", np.arange(4)), Part("b.xyz", np.arange(16))]])
+    metadata, records = Metadata(20), Records(20)
+    for row in range(20):
+        metadata.note(row, Tag("slab" if row < 4 else "bulk", "H2O", "H2O", 3))
+    book = Logbook(Options(), [Split(TRAIN, rows, metadata, records)])
+    weights, wrong = torch.ones(20), torch.arange(20) < 4
+
+    def epoch(number):
+        records.begin_epoch(number, 1)
+        records.observe(torch.arange(20), torch.ones(20), torch.where(wrong & (number > 0), 0.0, weights), weights)
+        records.end_epoch()
+        records.note_suspects()
+        book.end_epoch("stage_one", [population_entry(ENERGIES if number else NONE)])
+
+    assert not any("next to nothing" in line for line in logged(caplog, lambda: epoch(0)))
+    [line] = [line for line in logged(caplog, lambda: epoch(1)) if "next to nothing" in line]
+    assert line.startswith("config_type slab: 4 of 4 configurations have a weight below 0.5")  # and not b.xyz as well
+    assert [r.levelname for r in caplog.records if "next to nothing" in r.message] == ["WARNING"]
+    assert not any("next to nothing" in line for line in logged(caplog, lambda: epoch(2)))
+    assert [(past["suspects"], past["believed"]) for past in book.history] == [
+        (0, []),
+        (4, ["energy"]),
+        (4, ["energy"]),
+    ]
+    assert book.table()["suspect_since"].tolist() == [1] * 4 + [-1] * 16
+    assert logged(caplog, book.log_summary)[2] == "Suspect: a.xyz frame 0, weight=0.000, z=1.00 sigma, since epoch 1"

@@ -57,7 +57,7 @@ def test_wrong_labels_are_found_and_right_ones_kept(given):
     assert ("energy_error" in table) == ("energy_error" in GIVEN[given])
     report = weights.report([f"frame-{i}" for i in range(N)], most=2)
     assert f"{int((table.weight < 0.5).sum())} of {N} configurations have a weight below 0.5." in report
-    assert "% wrong: " in report
+    assert " look wrong (" in report
     assert f"\n{table.index[0]} " in report
 
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import ranks
 import torch
+from made_up_fits import thought_of
 from made_up_seen import remembered
 
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.losses.selection import Selection
-from mace_outlier.results.in_words import populations
+from mace_outlier.results.in_words import in_a_line
 from mace_outlier.run import training
 from mace_outlier.run.fit_in_log import warn_of_doubts
 from mace_outlier.run.validation import Validation
@@ -60,6 +61,10 @@ class Scripted(GaussianDistribution):
 
     def load_state_dict(self, state):
         self.fits = state["fits"]
+
+
+def said_of(entry):
+    return in_a_line(entry, thought_of(entry))
 
 
 def seen(size=SIZE):
@@ -123,6 +128,7 @@ def test_a_fit_in_order_is_accepted(low, caplog):
 def test_half_of_a_head_may_be_wrong():
     what, half, most = seen(), guarded(Scripted(weights(range(5)))), guarded(Scripted(weights(range(6))))
     what.losses.fill_(1.0)
+    what.usable.fill_(True)
     half.refit(what)
     most.refit(what)
     assert judged(half) == [SIZE, SIZE]
@@ -159,7 +165,7 @@ def test_a_description_that_raises_refuses_the_fit_as_well():
     safety.refit(seen())
     assert judged(safety) == [0, 0]
     assert [own["refused"] for own in safety.describe()] == ["the fit failed (ZeroDivisionError: division by zero)"] * 2
-    populations(safety.describe()[0])
+    said_of(safety.describe()[0])
 
 
 def test_the_log_describes_the_fit_that_holds_and_says_once_what_was_refused(caplog):
@@ -175,10 +181,10 @@ def test_the_log_describes_the_fit_that_holds_and_says_once_what_was_refused(cap
     said = "undecided: 6 of 9 labels (67 %) would be taken for wrong"
     assert ours == good[0] | {"refused": said}
     assert theirs == distribution.describe()[1]
-    assert populations(ours) == f"fit refused ({said}), that of before stays: mu=1.0000e+00, sigma=1.0000e+00"
+    assert said_of(ours) == f"fit refused ({said}), that of before stays: mu=1.0000e+00, sigma=1.0000e+00"
     assert len(warnings(caplog)) == 1
-    warn_of_doubts({"head": "one"} | ours)
-    warn_of_doubts({"head": "two"} | theirs)
+    warn_of_doubts("one", thought_of(ours))
+    warn_of_doubts("two", thought_of(theirs))
     assert warnings(caplog)[1:] == [f"head one: the last fit was refused ({said}): the weights are those of before"]
     later = guarded(distribution)
     later.load_state_dict(safety.state_dict())
@@ -271,7 +277,7 @@ def test_fits_that_gave_nan_weights(case):
         safety.refit(what)
         assert ((records.weight >= 0) & (records.weight <= 1)).all()  # NaN isn't
         assert records.share_of_suspects(0) <= 0.5
-        populations(safety.describe()[0])
+        said_of(safety.describe()[0])
     validated = safety.judge(what, torch.ones(len(losses)))
     assert (validated.weight >= 0).all()
     assert not validated.zscore.isnan().any()
@@ -335,10 +341,18 @@ def test_as_many_suspects_as_in_the_training_set_are(validation, suspects, caplo
     assert not warnings(caplog)
 
 
+def test_a_validation_configuration_with_nothing_to_judge_by_has_weight_1_and_is_no_suspect(validation, caplog):
+    loss = Evaluated(Scripted())
+    assert evaluated(loss, validation, [1.0, 1.0, 1.0, 0.0], ONE_WRONG) == pytest.approx(0.75)  # the stock loss
+    assert validation.records.weight.tolist() == RIGHT
+    assert not warnings(caplog)
+
+
 def test_a_tenth_of_suspects_needs_no_like_in_the_training_set():
     records, judged = Records(20), torch.ones(20).index_fill(0, torch.arange(2), 0.0)
     distribution, what = Scripted(judged), seen()._replace(heads=torch.zeros(20, dtype=torch.long))
     what.losses.fill_(1.0)
+    what.usable.fill_(True)
     assert not Safety(distribution, records).judge(what, torch.ones(20)).stock
     distribution.weights = torch.ones(20).index_fill(0, torch.arange(3), 0.0)
     assert Safety(distribution, records).judge(what, torch.ones(20)).stock
@@ -366,7 +380,7 @@ def test_a_validation_set_that_cannot_be_judged_has_the_stock_loss(validation, f
     assert validation.records.weight.tolist() == RIGHT
     [said] = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     if fault == "raises":
-        assert said.startswith("The validation set could not be judged: it failed (KeyError: 'x')")
+        assert said.startswith("The validation set could not be judged (KeyError: 'x')")
 
 
 def test_while_a_fit_is_refused_the_validation_set_keeps_its_weights(validation, caplog):

@@ -20,6 +20,10 @@ from typing import Any
 
 from ...run.options import number
 
+KEYS = {"energy_key": "REF_energy", "forces_key": "REF_forces"} | {
+    f"{name}_key": name for name in ("total_charge", "total_spin", "elec_temp")
+}  # where labels and conditions are; MACE's names and defaults
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command; names are those of MACE's training."""
@@ -34,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", nargs="+", required=True, help="files that MACE trains on (a folder: its shards)")
     parser.add_argument("--out", type=Path, help="prefix of the results (default: <data>_audit in this folder)")
     parser.add_argument("--head", default="", help="head of the model, if it has several")
-    parser.add_argument("--energy_key", default="REF_energy", help="default: %(default)s")
-    parser.add_argument("--forces_key", default="REF_forces", help="default: %(default)s")
+    for name, key in KEYS.items():
+        parser.add_argument(f"--{name}", default=key, help="default: %(default)s")
     parser.add_argument("--energy_weight", type=weight, default=1.0, help="default: %(default)s")
     parser.add_argument("--forces_weight", type=weight, default=100.0, help="default: %(default)s")
     parser.add_argument("--e0_shift", choices=("fit", "none"), default="fit", help="default: %(default)s")
@@ -59,8 +63,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     for source in sources:
         find_source(source)  # all of them, before the first is read
-    evaluation = Evaluation(load(arguments), sources, arguments.energy_key, arguments.forces_key, arguments.batch_size)
+    keys = {name: getattr(arguments, name) for name in KEYS}
+    evaluation = Evaluation(load(arguments), sources, keys, arguments.batch_size)
     scores = evaluation.score()
+    for reason, frames in scores.reading.items():
+        print(f"{frames} frames: {reason}")
     verdict = judge(scores, arguments)
     for path in set_aside(prefix):
         print(f"The results of an earlier audit are now {path}")

@@ -1,27 +1,32 @@
-"""A model's errors on every configuration of a data set."""
+"""A model's errors on every configuration of a data set, which is read as in a training."""
 
 import itertools
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from ase import Atoms
 from tqdm import tqdm
 
+from ...data.dataset import nonfinite_labels
+from ...data.labels import RESIDUALS
 from ...data.metadata import Metadata
 from ...data.provenance import Part, Provenance, by_file_name
-from ...data.sources import read_frames
-from ...data.tagging import Tag, tag_of
+from ...data.sources import find_source
+from ...data.tagging import TAG_FIELD
 from ...losses.residuals import residuals
+from ...mace.geometry import fault_of
+from ...mace.reading import UnknownElementError
+from ...mace.treatment import counted
 from ...results.files import sample_path
 from ...run import sample
 from ...run.causes import cause_columns, causes_of, in_another_order
+from ...states import GEOMETRY, JUDGED, LABEL, LOSS, STATES
 from ...weights.features import Features
 
 LABELS = ("energy", "forces")
+COLUMNS = tuple(RESIDUALS[label].column for label in LABELS)
 MOST_FEATURES = 100_000  # all: nothing is known of them before the last batch
 
 
@@ -32,8 +37,10 @@ class Scores(NamedTuple):
     metadata: Metadata
     energy_error: np.ndarray  # (N,) prediction - label, eV/atom; NaN without a label
     force_rmse: np.ndarray  # (N,) eV/A; NaN without a label
-    nonfinite: np.ndarray  # (N,) True where a label is NaN or infinite
+    states: np.ndarray  # (N,) see `states`
+    weights: np.ndarray  # (2, N) of the energy and the forces in the loss, as the file has them; 0: no label
     features: torch.Tensor  # (N, F) see Features
+    reading: dict[str, int]  # frames that are left out, or have labels of MACE's, by reason
 
 
 class Evaluation:
@@ -42,50 +49,56 @@ class Evaluation:
     Args:
         predictor: see `mace.models.Predictor`.
         sources: training files.
-        energy_key, forces_key: where their labels are.
+        keys: where their labels and conditions are, by MACE's options.
         batch_size: configurations that are evaluated together.
     """
 
-    def __init__(self, predictor: Any, sources: list[str], energy_key: str, forces_key: str, batch_size: int) -> None:
-        self.predictor, self.batch_size = predictor, batch_size
-        self.sources = sorted(sources, key=by_file_name)  # so that frames are read in the order of rows
-        self.keys = {"energy": energy_key, "forces": forces_key}
+    def __init__(self, predictor: Any, sources: list[str], keys: dict[str, str], batch_size: int) -> None:
+        self.predictor, self.keys, self.batch_size = predictor, keys, batch_size
+        self.sources = sorted(sources, key=by_file_name)  # so that samples are read in the order of rows
         self.features = Features(0, predictor.scalars, most=MOST_FEATURES)
+        self._latest: tuple[str, Any] = "", None
+        self._places: list[tuple[str, int]] = []  # source and position in it of each row
 
     def score(self) -> Scores:
         """Evaluate every configuration once; raises ValueError for unknown elements, or where nothing has labels."""
-        lengths: Counter[str] = Counter()  # by source
-        tags: list[Tag] = []
-        errors, features = [], []
-        configurations = iter(tqdm(self._frames(), desc="audit", unit=" configurations", mininterval=1.0))
-        while chunk := list(itertools.islice(configurations, self.batch_size)):
-            lengths.update(source for source, _ in chunk)
-            frames = [atoms for _, atoms in chunk]
-            tags += map(self._tag, frames)
-            batch_errors, batch_features = self._evaluated(frames)
-            errors.append(batch_errors)
+        frames: dict[str, list[int]] = {source: [] for source in self.sources}
+        tags, values, features = [], [], []
+        samples = iter(tqdm(self._samples(), desc="audit", unit=" configurations", mininterval=1.0))
+        while chunk := list(itertools.islice(samples, self.batch_size)):
+            for source, one in chunk:
+                tags.append(getattr(one, TAG_FIELD))
+                frames[source].append(tags[-1].frame)
+            batch_values, batch_features = self._evaluated([one for _, one in chunk])
+            values.append(batch_values)
             features.append(batch_features)
         if not tags:
             raise ValueError(f"--data {' '.join(self.sources)}: no configuration in it")
-        energy, force, bad = np.concatenate(errors, axis=1)
-        if np.isnan(energy).all() and np.isnan(force).all() and not bad.any():
-            names = " or ".join(self.keys.values())
+        energy, force, codes, *weights = np.concatenate(values, axis=1)
+        states = np.array(STATES)[codes.astype(int)]
+        if LOSS in states and JUDGED not in states:
+            raise ValueError("the model predicts nothing finite for any configuration: no label can be judged by it")
+        if np.isnan(energy).all() and np.isnan(force).all() and (states == JUDGED).all():
+            names = " or ".join(self.keys[f"{label}_key"] for label in LABELS)
             raise ValueError(f"no configuration has a label under {names}: set --energy_key and --forces_key")
-        parts = [Part(source, np.arange(length)) for source, length in lengths.items()]
         metadata = Metadata(len(tags))
         for row, tag in enumerate(tags):
             metadata.note(row, tag)
-        rows = Provenance([self.predictor.head], [parts])
-        return Scores(rows, metadata, energy, force, bad.astype(bool), torch.cat(features))
+        rows = Provenance([self.predictor.head], [[Part(source, np.array(own)) for source, own in frames.items()]])
+        seen = np.array(weights), torch.cat(features)
+        return Scores(rows, metadata, energy, force, states, *seen, counted())
 
     def examine(self, prefix: Path, table: dict[str, Any]) -> dict[str, Any]:
         """Evaluate suspects and others again, write them with labels and predictions, and return columns of causes."""
         heads = np.zeros(len(table["weight"]), dtype=np.int64)
         chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
-        rows, wanted = chosen.rows, set(chosen.rows.tolist())
-        frames = {row: atoms for row, (_, atoms) in enumerate(self._frames()) if row in wanted}
+        rows, samples = chosen.rows, dict[int, Any]()
+        for source in self.sources:
+            own = [row for row in rows.tolist() if self._places[row][0] == source]
+            file = self._file(source) if own else None
+            samples |= {row: self.predictor.sample(file, self._places[row][1]) for row in own}
         batches = (
-            self.predictor.batch([frames[row] for row in rows[first : first + self.batch_size]], self.keys)
+            self.predictor.batch([samples[row] for row in rows[first : first + self.batch_size]])
             for first in range(0, len(rows), self.batch_size)
         )
         model, device = self.predictor.model, self.predictor.device
@@ -94,33 +107,43 @@ class Evaluation:
         sample.write_sample(sample_path(prefix), evaluated.frames, chosen, in_another_order(causes))
         return cause_columns(causes, chosen.suspects, len(heads))
 
-    def _frames(self) -> Iterator[tuple[str, Atoms]]:
-        """Source and configuration, with the labels where MACE's training would find them; in the order of rows."""
+    def _file(self, source: str) -> Any:
+        """The samples of a file; the latest one stays open."""
+        if self._latest[0] != source:
+            try:
+                self._latest = source, self.predictor.read(find_source(source), self.keys)
+            except Exception as error:  # the readers of so many formats raise anything
+                raise ValueError(f"{source} can't be read as a training reads it: {error}") from error
+        return self._latest[1]
+
+    def _samples(self) -> Iterator[tuple[str, Any]]:
+        """Source and sample, in the order of rows."""
         for source in self.sources:
-            for frame, atoms in enumerate(read_frames(source)):
-                results = atoms.calc.results if atoms.calc is not None else {}
-                # MACE takes what is called "energy" and "forces" from the results of the calculator
-                if self.keys["energy"] == "energy" in results:
-                    atoms.info["energy"] = results["energy"]
-                if self.keys["forces"] == "forces" in results:
-                    atoms.arrays["forces"] = results["forces"]
-                unknown = self.predictor.unknown_elements(atoms.numbers)
-                if unknown:
-                    raise ValueError(f"{source} frame {frame} has elements that the model does not know: Z = {unknown}")
-                yield source, atoms
+            file = self._file(source)
+            for position in range(len(file)):
+                try:
+                    one = self.predictor.sample(file, position)
+                except Exception as error:
+                    raise ValueError(f"{source} frame {file.frame(position)} {_why(error)}") from error
+                if one is not None:
+                    self._places.append((source, position))
+                    yield source, one
 
-    def _tag(self, atoms: Atoms) -> Tag:
-        config_type, forces = atoms.info.get("config_type", "Default"), atoms.arrays.get(self.keys["forces"])
-        formula = atoms.get_chemical_formula("hill")
-        return tag_of(config_type, formula, atoms.numbers, atoms.positions, atoms.pbc, forces)
-
-    def _evaluated(self, frames: list[Atoms]) -> tuple[np.ndarray, torch.Tensor]:
-        """Energy error (eV/atom), force RMSE (eV/A) and whether a label is not finite, (3, frames); and features."""
-        batch = self.predictor.batch(frames, self.keys).to(self.predictor.device)
+    def _evaluated(self, samples: list[Any]) -> tuple[np.ndarray, torch.Tensor]:
+        """Energy error (eV/atom), force RMSE (eV/A), state (place in STATES), two weights (5, B); and features."""
+        batch = self.predictor.batch(samples).to(self.predictor.device)
         output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
-        values = torch.stack(residuals(batch, output, ("energy_error", "force_rmse"), LABELS)).detach()
-        labelled = torch.stack((batch["energy_weight"], batch["forces_weight"])) != 0
-        finite = torch.isfinite(values)
-        bad = (labelled & ~finite).any(0, keepdim=True)
-        errors = torch.cat((values.masked_fill(~(labelled & finite), torch.nan), bad)).double().cpu().numpy()
-        return errors, self.features.measure(batch, output).cpu()
+        errors = torch.stack(residuals(batch, output, COLUMNS, LABELS)).detach()
+        weights = torch.stack((batch["energy_weight"], batch["forces_weight"])) * batch["weight"]
+        labelled, finite = weights != 0, torch.isfinite(errors)
+        codes = torch.zeros(len(samples), device=errors.device)
+        codes[(labelled & ~finite).any(0)] = STATES.index(LOSS)
+        codes[[bool(nonfinite_labels(sample, LABELS)) for sample in samples]] = STATES.index(LABEL)
+        codes[[bool(fault_of(sample)) for sample in samples]] = STATES.index(GEOMETRY)
+        errors = errors.masked_fill(~labelled | (codes != 0), torch.nan)  # as in a training, all of a configuration
+        values = torch.cat((errors, codes[None], weights)).cpu().double().numpy()
+        return values, self.features.measure(batch, output).cpu()
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, UnknownElementError) else f"can't be read ({type(error).__name__}: {error})"

@@ -12,6 +12,7 @@ from ...data.shift import fit_shifts
 from ...results.files import AUDIT
 from ...run.about import plain, stamp
 from ...run.tables import identity
+from ...states import SET_ASIDE, UNUSED
 from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
 from ...weights.remembered import remembered
@@ -29,35 +30,36 @@ class Verdict(NamedTuple):
 
 def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     """Return loss, z-score and weight of every configuration, with its residuals after the shift."""
-    rows, metadata, force_rmse, bad = scores.provenance, scores.metadata, scores.force_rmse, scores.nonfinite
-    composition = metadata.composition
+    force_rmse, bad = scores.force_rmse, np.isin(scores.states, SET_ASIDE)
+    composition = scores.metadata.composition
     shifts = shift(scores, composition) if arguments.e0_shift == "fit" else {}
     energy_error = scores.energy_error - sum(energy * composition[symbol] for symbol, energy in shifts.items())
-    loss = arguments.energy_weight * np.nan_to_num(energy_error) ** 2
-    loss += arguments.forces_weight * np.nan_to_num(force_rmse) ** 2
-    unknown = np.isnan(energy_error) & np.isnan(force_rmse) & ~bad
+    loss = arguments.energy_weight * scores.weights[0] * np.nan_to_num(energy_error) ** 2
+    loss += arguments.forces_weight * scores.weights[1] * np.nan_to_num(force_rmse) ** 2
+    unknown = (loss == 0) & ~bad  # no label, or a weight of 0 in the file
     distribution, weighted = fit(
         remembered(
             torch.from_numpy(loss),
             torch.zeros(len(loss), dtype=torch.long),
             torch.from_numpy(~unknown & ~bad),
             torch.zeros(len(loss)),  # one model saw them all
-            {"energy_error": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
+            {"energy_error_per_atom": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
             scores.features,
-            metadata,
+            scores.metadata,
         )
     )
     weight = np.select([bad, unknown], [0.0, 1.0], weighted.weight.numpy())
     table = {
-        **identity(AUDIT, rows, metadata),
-        "times_seen": np.where(unknown, 0, 1),  # without labels there is nothing to be seen
-        "last_epoch": np.where(unknown, -1, 0),
+        **identity(AUDIT, scores.provenance, scores.metadata),
+        "times_seen": np.ones(len(loss), dtype=np.int16),
+        "last_epoch": np.zeros(len(loss), dtype=np.int32),
         "weight": weight,
         "mean_weight": weight,
-        "zscore": np.select([bad, unknown], [np.nan, 0.0], weighted.zscore.numpy()),
+        "zscore": np.where(bad | unknown, np.nan, weighted.zscore.numpy()),
         "loss": np.where(bad, np.nan, loss),
         "energy_error_per_atom": energy_error,
         "force_rmse": force_rmse,
+        "state": np.where(unknown, UNUSED, scores.states),
     }
     return Verdict(table, distribution.describe()[0], shifts)
 
@@ -99,6 +101,7 @@ def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Na
         "command": " ".join(["mace_outlier", *sys.argv[1:]]),
         "options": plain(options),
         "arguments": plain({name: str(value) for name, value in vars(arguments).items()}),
+        "reading": scores.reading,
         "heads": scores.provenance.heads,
         "distribution": [plain(distribution)],
         "history": [],
