@@ -17,6 +17,7 @@ from page_reader import Reader
 from mace_outlier.cli.exported import KEYS
 from mace_outlier.data.sources import read_frames
 from mace_outlier.results.reading import read_results
+from mace_outlier.states import SET_ASIDE
 
 PREFIX = "results/fuzz_run-{seed}"
 OUR_FAULTS = re.compile(r"could not be (?:written|examined|found|judged)|failed \(")
@@ -32,8 +33,7 @@ WHERE = ["head", "split", "source", "frame"]
 
 def set_aside(table: pandas.DataFrame) -> np.ndarray:
     """Mask (N,) of those that have no loss to be judged by, because something is not finite."""
-    state = table["state"] if "state" in table else np.where(np.isfinite(table.loss), "", "not finite")
-    return ((table.times_seen > 0) & (state != "") & (state != "model not finite")).to_numpy()
+    return ((table.times_seen > 0) & table.state.isin(SET_ASIDE)).to_numpy()
 
 
 def suspects_of(table: pandas.DataFrame) -> np.ndarray:
