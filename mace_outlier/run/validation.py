@@ -6,6 +6,7 @@ reproduces these has the lower stock loss.
 
 import logging
 import math
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -24,6 +25,8 @@ from ..weights.remembered import remembered
 from ..weights.safety import Validated
 from . import distributed
 from .options import LOSS_NAME
+
+LARGEST = sys.float_info.max
 
 
 class Validation:
@@ -94,12 +97,15 @@ class Validation:
         return value
 
     def _finite(self, loss: RobustLoss, evaluated: Evaluated, stock: float) -> float:
-        """The stock loss without what is not finite; of nothing, infinite where the stage has a checkpoint to keep."""
+        """The stock loss without what is not finite; of nothing, one that is worse than any other.
+
+        Infinite where the stage has a checkpoint to keep; else it is to get one, or MACE couldn't save its model.
+        """
         if math.isfinite(stock):
             return stock
         found = weighted_validation_loss(evaluated.shares, evaluated.losses.isfinite().to(evaluated.shares.dtype))
         if found is None:
-            return math.inf if loss in self.kept else stock
+            return math.inf if loss in self.kept else LARGEST
         return found[0]
 
     def _judge(self, loss: RobustLoss, evaluated: Evaluated) -> Validated:

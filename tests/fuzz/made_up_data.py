@@ -139,11 +139,12 @@ USUAL = {
     "config_type": _text,
     "entries": _odd_entries,
     "results": _results,
+    "atoms on the same place": _coincide,
 }
-RARE = {"text": _info(REF_energy="-3.2 eV"), "coinciding atoms": _coincide}
+TEXT = _info(REF_energy="-3.2 eV")
 
 
-def data_set(rng: np.random.Generator, elements: tuple[int, ...], count: int, coinciding: bool) -> list[Atoms]:
+def data_set(rng: np.random.Generator, elements: tuple[int, ...], count: int) -> list[Atoms]:
     """So many configurations, of which some were spoilt in up to five ways."""
     largest = int(rng.choice([3, 8, 20]))
     periodic, text = rng.choice([0.0, 0.5, 1.0]), rng.random() < 0.004
@@ -160,8 +161,8 @@ def data_set(rng: np.random.Generator, elements: tuple[int, ...], count: int, co
         for atoms in frames:
             if rng.random() < share:
                 USUAL[way](rng, atoms)
-    if text or coinciding:
-        RARE["text" if text else "coinciding atoms"](rng, frames[int(rng.integers(count))])
+    if text:
+        TEXT(rng, frames[int(rng.integers(count))])
     frames += [frames[i].copy() for i in rng.integers(0, count, int(rng.choice([0, 0, 1, 4])))]
     return frames
 

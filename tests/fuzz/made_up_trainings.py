@@ -40,13 +40,13 @@ class Training(NamedTuple):
         return [*self.shared, "--name=stock", f"--loss={self.base_loss}"]
 
 
-def made_up_training(number: int, folder: Path, coinciding: bool = False) -> Training:
+def made_up_training(number: int, folder: Path) -> Training:
     """Write its files, and return it."""
     rng = np.random.default_rng(number)
     elements, real = ELEMENTS[rng.integers(len(ELEMENTS))], number % 40 == 3
     several = rng.random() < 0.15
     heads = [str(name) for name in rng.choice(HEADS, 2, replace=False)] if several else ["Default"]
-    options = [_files(rng, elements, folder, head, i, coinciding) for i, head in enumerate(heads)]
+    options = [_files(rng, elements, folder, head, i) for i, head in enumerate(heads)]
     shared = [f"--{name}={value}" for name, value in options[0].items()]
     if several:
         shared = [f"--heads={dict(zip(heads, options, strict=True))}"]
@@ -55,11 +55,11 @@ def made_up_training(number: int, folder: Path, coinciding: bool = False) -> Tra
     return Training(number, real, loss, [*model, *KEYS, *shared, *_course(rng, loss)], _weighting(rng))
 
 
-def _files(rng, elements, folder: Path, head: str, number: int, coinciding: bool) -> dict[str, Any]:
+def _files(rng, elements, folder: Path, head: str, number: int) -> dict[str, Any]:
     """Write the files of a head; return its options."""
     count = int(rng.choice([3, 8, 12, 20, 40], p=(0.1, 0.2, 0.3, 0.3, 0.1)))
-    frames, fraction = data_set(rng, elements, count, coinciding), rng.random() < 0.4
-    valid = data_set(rng, elements, max(count // 4, 1), False)
+    frames, fraction = data_set(rng, elements, count), rng.random() < 0.4
+    valid = data_set(rng, elements, max(count // 4, 1))
     isolated = isolated_atoms(elements) if rng.random() < 0.2 else []
     on_disk = not fraction and not isolated and rng.random() < 0.08
     train, suffix = f"train{number}", ".h5" if on_disk else ".xyz"

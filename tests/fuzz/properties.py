@@ -1,25 +1,23 @@
 """What has to hold whatever a training was of; each returns what doesn't, in words."""
 
-import contextlib
-import io
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import ase.io
 import numpy as np
 import pandas
+from commands import command, is_one_line
 from conftest import within
 from frames import assert_same_frame
 from page_reader import Reader
 
-from mace_outlier.__main__ import main
 from mace_outlier.cli.exported import KEYS
 from mace_outlier.data.sources import read_frames
 from mace_outlier.results.reading import read_results
+from mace_outlier.states import SET_ASIDE
 
 PREFIX = "results/fuzz_run-{seed}"
 OUR_FAULTS = re.compile(r"could not be (?:written|examined|found|judged)|failed \(")
@@ -30,39 +28,12 @@ NOT_FINITE = re.compile(
 WHERE = ["head", "split", "source", "frame"]
 
 
-class Said(NamedTuple):
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    error: str  # on stderr, or the text that ended it
-
-
-def command(folder: Path, *arguments: Any) -> Said:
-    """Run a command of ours in a folder. What isn't SystemExit is a traceback, and comes through."""
-    out, error = io.StringIO(), io.StringIO()
-    with within(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
-        try:
-            main([str(argument) for argument in arguments])
-            code: Any = 0
-        except SystemExit as end:
-            code = end.code or 0
-    text = code if isinstance(code, str) else error.getvalue()
-    return Said(1 if isinstance(code, str) else code, out.getvalue(), text)
-
-
-def is_one_line(said: Said, of: str) -> bool:
-    """Whether an error is said as one line that names the command."""
-    return said.error.startswith(f"mace_outlier {of}: error: ") and len(said.error.strip().splitlines()) == 1
-
-
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
 def set_aside(table: pandas.DataFrame) -> np.ndarray:
     """Mask (N,) of those that have no loss to be judged by, because something is not finite."""
-    state = table["state"] if "state" in table else np.where(np.isfinite(table.loss), "", "not finite")
-    return ((table.times_seen > 0) & (state != "") & (state != "model not finite")).to_numpy()
+    return ((table.times_seen > 0) & table.state.isin(SET_ASIDE)).to_numpy()
 
 
 def suspects_of(table: pandas.DataFrame) -> np.ndarray:

@@ -21,8 +21,6 @@ from mace_outlier.results.reading import read_results
 CASES = int(os.environ.get("MACE_OUTLIER_CASES", "200"))
 FIRST = int(os.environ.get("MACE_OUTLIER_FIRST_CASE", "0"))
 PART = 20  # trainings of a test
-NOT_YET = "a label that isn't finite keeps weight 1 in the table where it is first seen once labels are judged"
-KNOWN = dict.fromkeys((4, 11, 25, 71, 114, 151, 183), NOT_YET)  # cases that fail, and why
 PAGES, AUDITS = 20, 20  # one training in so many has a page, and an audit
 
 
@@ -33,9 +31,9 @@ def run(mace: Mace, training: Training, command: list[str]) -> Run:
         return mace.run("fuzz", command)
 
 
-def faults_of(number: int, folder: Path, coinciding: bool = False) -> list[str]:
+def faults_of(number: int, folder: Path) -> list[str]:
     """Make a training and all that follows it; return what is wrong."""
-    training, mace = made_up_training(number, folder, coinciding), Mace(folder)
+    training, mace = made_up_training(number, folder), Mace(folder)
     names = sorted(path.name for path in folder.iterdir())
     faults = list(of_check(folder, names, page=number % PAGES == 1))
     try:
@@ -61,29 +59,17 @@ def faults_of(number: int, folder: Path, coinciding: bool = False) -> list[str]:
     return faults
 
 
-def failures(number: int, coinciding: bool = False) -> list[str]:
+def failures(number: int) -> list[str]:
     """What is wrong with a case, in a folder of its own."""
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return [f"case {number}: {fault}" for fault in faults_of(number, Path(folder), coinciding)]
+            return [f"case {number}: {fault}" for fault in faults_of(number, Path(folder))]
         except Exception:
             return [f"case {number}: {traceback.format_exc()}"]
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + CASES, PART))
 def test_made_up_trainings(first):
-    numbers = sorted({*range(first, min(first + PART, FIRST + CASES))} - KNOWN.keys())
+    numbers = range(first, min(first + PART, FIRST + CASES))
     assert not (failed := [fault for number in numbers for fault in failures(number)]), "\n".join(failed)
-
-
-@pytest.mark.parametrize("number", [5, 9])
-@pytest.mark.xfail(strict=True, reason="a model that isn't finite is taken for labels that aren't")
-def test_atoms_on_the_same_place(number):
-    assert not failures(number, coinciding=True)
-
-
-@pytest.mark.parametrize("number", KNOWN)
-@pytest.mark.xfail(strict=True, reason="see KNOWN")
-def test_what_is_known_to_fail(number):
-    assert not failures(number)
