@@ -140,11 +140,10 @@ def train(
         for epoch in range(epochs):
             loader.epoch = epoch
             run.begin_epoch(epoch, loss, len(loader))
-            guarded = run.guarded(optimizer)
             fit = loss.distribution.refit
             if epoch == failing and rank == 0:
                 loss.distribution.refit = lambda *arguments: 1 / 0
-            with loss.frozen_weights() if frozen else torch.enable_grad():
+            with loss.frozen_weights() if frozen else torch.enable_grad(), run.guard.of(optimizer) as guarded:
                 for batch in loader:
                     guarded.zero_grad()
                     before = len(calls)
@@ -153,8 +152,6 @@ def train(
                     value.backward()
                     guarded.step()
                     losses.append(value.item())
-            guarded.settle()
-            run.taken_back = guarded.taken_back
             run.end_epoch(loss)
             loss.distribution.refit = fit
             value, _ = run.select(loss, lambda: (evaluate(loss, model, valid_loaders[0]), None))

@@ -24,7 +24,8 @@ from ase import Atoms
 from ase.build import molecule
 from mace import data, modules, tools
 
-from mace_outlier.data.dataset import NumberedDataset, TaggingCollater
+from mace_outlier.data.batches import TaggingCollater
+from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.tagging import Tag
 from mace_outlier.losses.reduction import PerConfigurationLoss

@@ -67,9 +67,10 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     logbook.save(finished=True)
     saved = time.perf_counter()
     fitted, found = fit(records, metadata)
+    tensors = records.state_dict().values()
     return {
         "configurations": size,
-        "records_megabytes": sum(tensor.nbytes for tensor in records.state_dict().values()) / 1e6,
+        "records_megabytes": sum(own.nbytes for own in tensors if isinstance(own, torch.Tensor)) / 1e6,
         "seconds_to_start": made - started,
         "seconds_to_end_an_epoch": ended - seen,
         "seconds_to_save": saved - ended,

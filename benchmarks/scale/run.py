@@ -76,7 +76,7 @@ def held(size: int) -> dict[str, float]:
     """Bytes for each configuration, by where they are, and bytes that a merge moves."""
     records, rows = Records(size), Provenance(["Default"], [[Part("shard.h5", np.arange(size))]])
     metadata = Metadata(size)
-    device = sum(tensor.nbytes for tensor in records.state_dict().values())
+    device = sum(own.nbytes for own in records.state_dict().values() if isinstance(own, torch.Tensor))
     arrays = [rows.head, rows.source, rows.frame, rows.row_of_position, rows.position_of_row]
     host = sum(array.nbytes for array in (*arrays, metadata.n_atoms, metadata.force))
     host += sum(codes.nbytes for codes in metadata.texts.values())

@@ -14,7 +14,6 @@ class Expected(NamedTuple):
     energy: np.ndarray  # (N,) eV, of the frame's formula, or else of its elements
     residual: np.ndarray  # (N,) eV/atom, above it
     spread: np.ndarray  # (N,) eV/atom, robust standard deviation of the like
-    fitted: np.ndarray  # (N,) boolean: from the elements, not from frames of the same formula
 
 
 def expected(survey: Survey, fewest: int) -> Expected:
@@ -32,7 +31,7 @@ def expected(survey: Survey, fewest: int) -> Expected:
         rest = (each - fit)[known & np.isfinite(each) & np.isfinite(fit)]
         width = MAD_TO_SIGMA * float(np.median(np.abs(rest - np.median(rest)))) if len(rest) else np.nan
         spread = np.where(fitted, width, spread)
-    return Expected(value * atoms, each - value, spread, fitted)
+    return Expected(value * atoms, each - value, spread)
 
 
 def medians(

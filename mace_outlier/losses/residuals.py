@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data.dataset import Ids
+from ..data.batches import Ids
 from ..data.labels import LABEL_OF, LABELS, RESIDUALS
 from ..weights.features import rms_over_atoms
 

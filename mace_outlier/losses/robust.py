@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..data.dataset import TAGS_FIELD, VALIDATION_FIELD, Ids, note_tags, read_ids
+from ..data.batches import TAGS_FIELD, VALIDATION_FIELD, Ids, note_tags, read_ids
 from ..states import NO_LOSS
 from ..weights.distribution import widest
 from ..weights.weigher import Weigher

@@ -127,10 +127,8 @@ def train_one_epoch(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     if isinstance(given["optimizer"], torch.optim.LBFGS):  # MACE asks that as well: see take_step_lbfgs
         result = original(*args, **kwargs)
     else:
-        guarded = run.guarded(given["optimizer"], given["ema"])
-        result = seams.call_with(original, args, kwargs, optimizer=guarded)
-        guarded.settle()
-        run.taken_back = guarded.taken_back
+        with run.guard.of(given["optimizer"], given["ema"]) as guarded:
+            result = seams.call_with(original, args, kwargs, optimizer=guarded)
     with faults_logged("The labels could not be judged", passed_on=distributed.active()):
         run.end_epoch(given["loss_fn"])
     return result
@@ -151,7 +149,7 @@ def take_step_lbfgs(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
     """Hold the weights while LBFGS evaluates the loss over and over within one step, and keep its model finite."""
     given = seams.arguments_of(original, args, kwargs)
     step = taken_back_unless_finite(given["optimizer"], given["ema"])
-    with given["loss_fn"].frozen_weights(), step as CONTEXT.current.taken_back:
+    with given["loss_fn"].frozen_weights(), step as CONTEXT.current.guard.taken_back:
         return original(*args, **kwargs)
 
 

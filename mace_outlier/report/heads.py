@@ -32,7 +32,6 @@ class Losses(NamedTuple):
     scale: float  # sigma; NaN: not recorded
     threshold: float  # t, sigmas; inf: never down-weights; NaN: not recorded, or there is none
     wrong: WrongLabels | None = None  # mixture; None: not recorded
-    refused: str = ""  # why the last fit was refused, untrusted; "": it was not
 
     @property
     def recorded(self) -> bool:
@@ -90,8 +89,7 @@ class Head(NamedTuple):
     mean_weight: float
     losses: Losses
     judgement: Judgement  # of the training set
-    judged: int  # visited, with a label and a finite loss; not of the validation set
-    judged_suspects: int
+    judged_suspects: int  # by the cut, of those that the judgement counts
     expected: Expected | None  # with the validation set; None: weights are no probabilities
 
 
@@ -117,7 +115,6 @@ def find_heads(results: Results, judged: Any, suspect: Any, nonfinite: Any) -> l
                 mean_weight=float(weight[seen].mean()) if seen.any() else math.nan,
                 losses=losses,
                 judgement=judgement_of(entry, weight[own], state[own], history),
-                judged=int((finite & training).sum()),
                 judged_suspects=int((finite & training & suspect).sum()),
                 expected=_expected(weight[finite].astype(float), suspect[finite]) if losses.probable else None,
             )
@@ -130,14 +127,13 @@ def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
     expected = MIXTURE if options.get("distribution") == MIXTURE else NORMAL
     kind, threshold = str(entry.get("kind", expected)), number(entry.get("threshold", options.get("threshold")))
     location, scale = number(entry.get("location")), number(entry.get("scale"))
-    refused = str(entry.get("refused") or "")
     if kind in (NORMAL, LOGNORMAL):
-        return Losses(kind, location, scale, threshold, None, refused)
+        return Losses(kind, location, scale, threshold)
     if threshold != math.inf:
         threshold = math.nan  # of the first epoch only
     wrong = read_wrong_labels(entry)
     location, scale = (location, scale) if wrong else (math.nan, math.nan)
-    return Losses(kind, location, scale, threshold, wrong, refused)
+    return Losses(kind, location, scale, threshold, wrong)
 
 
 def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:
@@ -154,7 +150,7 @@ def total_expected(heads: Iterable[Head]) -> Expected | None:
 
 def judged_by_threshold(heads: Iterable[Head]) -> list[Head]:
     """Return the heads whose weights come from a threshold, so that they are no probabilities."""
-    return [head for head in heads if head.expected is None and head.judged]
+    return [head for head in heads if head.expected is None and head.judgement.judged]
 
 
 def by_chance(heads: list[Head], below: float) -> tuple[float, float]:
@@ -162,6 +158,6 @@ def by_chance(heads: list[Head], below: float) -> tuple[float, float]:
 
     With normally distributed losses, and with exponential ones, which are skewed and have mu = sigma.
     """
-    judged = np.array([head.judged for head in heads])
+    judged = np.array([head.judgement.judged for head in heads])
     z = np.array([head.losses.threshold for head in heads]) - norm.ppf(below)  # above it, Phi(t - z) is below the cut
     return float(judged @ norm.sf(z)), float(judged @ expon.sf(1 + z))

@@ -25,7 +25,7 @@ DOUBTS_ADVICE = (
 
 def judgements(summary: Summary) -> list[str]:
     """Say of each head which labels are wrong and what tells them apart."""
-    judged = [(head, head.losses.wrong) for head in summary.heads if head.losses.wrong and head.judged]
+    judged = [(head, head.losses.wrong) for head in summary.heads if head.losses.wrong and head.judgement.judged]
     shown = judged[:MOST_HEADS_NAMED]
     sentences = [of_heads([head], summary, _judged(head.judgement, how, summary.trained)) for head, how in shown]
     if len(judged) > MOST_HEADS_NAMED:
@@ -132,7 +132,8 @@ def how_many_right(summary: Summary) -> list[str]:
 
 def _why_not(heads: list[Head]) -> str:
     """Why labels were not judged."""
-    few = [f"{head.judged} of the {LEAST} configurations that it takes" for head in heads if head.judged < LEAST]
+    judged = [head.judgement.judged for head in heads]
+    few = [f"{number} of the {LEAST} configurations that it takes" for number in judged if number < LEAST]
     return ", ".join(few[:MOST_HEADS_NAMED] or ["before the end of the first epoch"])
 
 
@@ -178,7 +179,7 @@ def _by_chance(heads: list[Head], summary: Summary) -> str:
         return "the threshold was not recorded: how many suspects chance alone would give isn't known."
     if not normal:
         return "the threshold is infinite: no finite loss is ever down-weighted, however large."
-    judged = of_many(sum(head.judged for head in heads), f"{summary.trained}configuration")
+    judged = of_many(sum(head.judgement.judged for head in heads), f"{summary.trained}configuration")
     losses = "logarithms of the losses" if heads[0].losses.kind == LOGNORMAL else "losses"
     sentence = (
         f"if all labels were right, {about(normal)} of {judged} would lie beyond the threshold with normally "

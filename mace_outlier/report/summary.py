@@ -14,7 +14,7 @@ from ..data.labels import RESIDUALS
 from ..results.files import TEXT, VALID, worst_first
 from ..results.reading import Results
 from ..results.whole_groups import KINDS, WholeGroup, whole_groups
-from ..states import MODEL, SET_ASIDE, STATES, UNUSED, with_states
+from ..states import MODEL, SET_ASIDE, STATES, UNUSED, were_seen
 from .heads import Head, find_heads
 from .residuals import known_residuals
 from .text import common_folder
@@ -101,17 +101,16 @@ def with_categories(table: pandas.DataFrame) -> pandas.DataFrame:
 
 def summarise(results: Results, below: float) -> Summary:
     """Find the suspects: weight below `below`, in (0, 1]. Text columns have to be categories."""
-    table, audit = with_states(results.table), results.about.get("kind") == "audit"
+    table, audit = results.table, results.about.get("kind") == "audit"
     weight, mean_weight, zscore = (table[name].to_numpy() for name in ("weight", "mean_weight", "zscore"))
-    visited = ((table["times_seen"] > 0) | (table["last_epoch"] >= 0) | (table["weight"] < 1)).to_numpy()
-    unused = (table["state"] == UNUSED).to_numpy()
+    visited, unused = were_seen(table), (table["state"] == UNUSED).to_numpy()
     suspect, validation = weight < below, (table["split"] == VALID).to_numpy()
     state = table["state"].to_numpy().astype(str)
     nonfinite = visited & np.isin(state, SET_ASIDE)
     once, persistent = table["times_seen"].to_numpy() <= 1, mean_weight < below
     verdict = np.select([~suspect, nonfinite, validation | audit, once, persistent], [-1, 0, 4, 3, 1], default=2)
     rows = np.flatnonzero(suspect)
-    heads = find_heads(results._replace(table=table), visited & ~unused, suspect, nonfinite)
+    heads = find_heads(results, visited & ~unused, suspect, nonfinite)
     by_threshold = table["head"].isin([head.name for head in heads if head.expected is None]).to_numpy()
     means = mean_weight[suspect & ~nonfinite & ~validation & by_threshold]
     return Summary(
@@ -161,7 +160,7 @@ def worst(table: pandas.DataFrame, summary: Summary, top: int) -> list[Any]:
         row=rows,
         verdict=[
             state if code == 0 else VERDICTS[code]
-            for code, state in zip(summary.verdict[rows], with_states(table)["state"].iloc[rows], strict=True)
+            for code, state in zip(summary.verdict[rows], suspects["state"], strict=True)
         ],
         validation=summary.validation[rows],
         file=[str(source).removeprefix(summary.folder) for source in suspects["source"]],

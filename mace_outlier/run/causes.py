@@ -34,7 +34,7 @@ def causes_of(evaluated: Evaluated, chosen: Chosen, heads: np.ndarray) -> list[C
 
 
 def cause_columns(causes: list[Cause], rows: np.ndarray, size: int) -> Columns:
-    """Return the columns of `results.CAUSE_COLUMNS` for a table of so many rows; `rows`: of the causes."""
+    """Return the columns `cause`, `cause_certainty` and `cause_value` of so many rows; `rows`: of the causes."""
     texts = ["", *dict.fromkeys(cause.words for cause in causes)]
     code, certainty, value = np.zeros(size, dtype=np.int16), np.full(size, np.nan), np.full(size, np.nan)
     code[rows] = [texts.index(cause.words) for cause in causes]

@@ -31,12 +31,11 @@ def state_of(run: "RobustTraining") -> dict[str, Any]:
     }
 
 
-def restore(run: "RobustTraining", state: dict[str, Any] | None) -> None:
+def restore(run: "RobustTraining", state: dict[str, Any]) -> None:
     """Continue from the state of a checkpoint, as far as it fits this run; the log says what doesn't.
 
-    None: the checkpoint comes from a run without us.
+    {}: the checkpoint comes from a run without us.
     """
-    state = state or {}
     why_not = _why_not(run, state)
     if why_not:
         logging.warning(f"{why_not}: the statistics start fresh")

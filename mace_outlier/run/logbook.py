@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from .. import __version__
 from ..causes.cause import Cause
 from ..faults import faults_logged
 from ..results import writing
 from ..results.files import TRAIN, VALID, sample_path, worst_first
 from ..results.in_words import in_a_line
-from ..results.judgement import judgement_of
-from ..states import SET_ASIDE, STATES
+from ..states import ASIDE, STATES
+from ..weights.by_head import judgement, visited_weights
 from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
@@ -26,10 +25,9 @@ from .causes import cause_columns, causes_of, in_another_order, in_words
 from .fit_in_log import warn_of_doubts, warn_of_whole_groups
 from .options import LOSS_NAME, Options
 from .tables import Columns, Split, columns_of, joined
+from .weight_summary import BINS, summarise
 
 SUSPECTS_IN_SUMMARY = 5
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-BINS = 20  # of the histogram of the weights, over [0, 1]
 
 
 class Logbook:
@@ -60,6 +58,13 @@ class Logbook:
         self._told: set[tuple[str, ...]] = set()  # whole groups that were warned of
         self.causes: Columns = {}  # of the suspects, once they were examined
 
+    def log_start(self) -> None:
+        """Log what is weighed, and by what."""
+        rows = self.splits[0].provenance
+        logging.info("===========OUTLIER WEIGHTING===========")
+        logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
+        logging.info(f"Judging {len(rows)} training configurations, heads: {rows.heads}")
+
     def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
         """Log one line for each head that was visited, and keep it for the report; see LossDistribution.describe."""
         records, heads = self.splits[0].records, self.splits[0].provenance.heads
@@ -67,19 +72,19 @@ class Logbook:
         self.history = [entry for entry in self.history if entry["epoch"] < epoch]  # a restart trains one epoch again
         self.distribution = [{"head": name} | of_head for name, of_head in zip(heads, distribution, strict=True)]
         for index, of_head in enumerate(self.distribution):
-            weights = records.visited_weights(index)
+            weights = visited_weights(records, index)
             if not len(weights):
                 continue
             head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(weights)
             mean, share = summary["mean_weight"], summary["share_below_half"]
-            judgement = judgement_of(of_head, *records.known_of(index), self.history)
+            judged = judgement(records, index, of_head, self.history)
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
-                f"share_below_0.5={100 * share:5.2f} %, {in_a_line(of_head, judgement)}"
+                f"share_below_0.5={100 * share:5.2f} %, {in_a_line(of_head, judged)}"
             )
             place = {"epoch": epoch, "head": head, "stage": stage, "location": mu, "scale": sigma}
-            believed = [own.name for own in judgement.how.believed] if judgement.how else []
-            self.history.append(place | summary | {"suspects": judgement.suspects, "believed": believed})
+            believed = [own.name for own in judged.how.believed] if judged.how else []
+            self.history.append(place | summary | {"suspects": judged.suspects, "believed": believed})
             values = {"mean_weight": mean, "share_below_0.5": share, "mu": mu, "sigma": sigma}
             metrics |= {f"{LOSS_NAME}/{head}/{name}": value for name, value in values.items()}
             if self.wandb:
@@ -102,9 +107,8 @@ class Logbook:
             + "".join(f", {number} x {STATES[code]}" for code, number in sorted(Counter(codes[codes > 0]).items()))
         )
         for index, of_head in enumerate(self.distribution):
-            known = self.splits[0].records.known_of(index)
-            warn_of_doubts(of_head["head"], judgement_of(of_head, *known, self.history))
-        suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, [STATES.index(state) for state in SET_ASIDE]))
+            warn_of_doubts(of_head["head"], judgement(self.splits[0].records, index, of_head, self.history))
+        suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, ASIDE))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
             epoch = f", since epoch {since[row]}" if since[row] >= 0 else ""
@@ -129,9 +133,10 @@ class Logbook:
             writing.write_results(self.prefix, self.table(), self.about(finished))
 
     def set_earlier_results_aside(self) -> None:
-        """Keep the results of an earlier run under the same name."""
-        for path in writing.set_aside(self.prefix) if self.prefix is not None else ():
-            logging.info(f"The results of an earlier run of this name are now {path}")
+        """Keep the results of an earlier run under the same name; a fault is logged."""
+        with faults_logged("Earlier results of this name could not be set aside"):
+            for path in writing.set_aside(self.prefix) if self.prefix is not None else ():
+                logging.info(f"The results of an earlier run of this name are now {path}")
 
     def examine(
         self,
@@ -165,7 +170,7 @@ class Logbook:
             self.save(finished=True)
 
     def table(self) -> Columns:
-        """The columns of `results.COLUMNS`, one row for each configuration: training, then validation."""
+        """The columns of `results.files.COLUMNS`, one row for each configuration: training, then validation."""
         return joined([columns_of(split) for split in self.splits]) | self.causes
 
     def about(self, finished: bool) -> dict[str, Any]:
@@ -180,20 +185,6 @@ class Logbook:
             "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,
         }
-
-
-def summarise(weights: Tensor) -> dict[str, Any]:
-    """Summarise the weights (V,) of the configurations that were visited, at least one; waits for the device."""
-    weights = weights.sort().values.cpu()
-    places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
-    quantiles = zip(QUANTILES, weights[places].tolist(), strict=True)
-    return {
-        "visited": len(weights),
-        "mean_weight": weights.mean(dtype=torch.float64).item(),
-        "share_below_half": int((weights < 0.5).sum()) / len(weights),
-        "quantiles": {f"{100 * q:g}": weight for q, weight in quantiles},
-        "histogram": torch.histc(weights, BINS, 0.0, 1.0).int().tolist(),
-    }
 
 
 def _counted(split: Split) -> str:

@@ -9,7 +9,7 @@ import torch
 
 from ..data.dataset import nonfinite_labels
 from ..data.provenance import Provenance
-from ..states import GEOMETRY, LABEL, LOSS, STATES
+from ..states import ASIDE, GEOMETRY, LABEL, LOSS, STATES
 from ..weights.records import Records
 
 NAMED = 20  # by name; the rest are counted
@@ -54,8 +54,7 @@ class NonfiniteNames:
         self._broken = set(records.not_finite_since)
 
     def _name_new(self, codes: np.ndarray) -> None:
-        aside = np.isin(codes, [STATES.index(state) for state in (LABEL, GEOMETRY, LOSS)])
-        new = [row for row in np.flatnonzero(aside).tolist() if row not in self._named]
+        new = [row for row in np.flatnonzero(np.isin(codes, ASIDE)).tolist() if row not in self._named]
         room = max(0, NAMED - len(self._named))
         for row in new[:room]:
             logging.warning(f"{self.provenance.name(row)} has weight 0: {self._reason(row, STATES[codes[row]])}")

@@ -126,7 +126,7 @@ def write_sample(path: Path, frames: list[Atoms], chosen: Chosen, needed: Sequen
         write(temporary, [frames[i] for i in sorted(drawn)], format="extxyz")
 
 
-def batches_of(items: Any, loader: Any) -> Iterator[Any]:
+def batches_of(items: Any, positions: Sequence[int], loader: Any) -> Iterator[Any]:
     """Make the host's batches of items of its data sets, as `loader` does; one at a time."""
-    for first in range(0, len(items), loader.batch_size):
-        yield loader.collate_fn([items[i] for i in range(first, min(first + loader.batch_size, len(items)))])
+    for first in range(0, len(positions), loader.batch_size):
+        yield loader.collate_fn([items[position] for position in positions[first : first + loader.batch_size]])

@@ -135,6 +135,25 @@ class GuardedOptimizer:
             self.taken_back.append(self.steps - 1)
 
 
+class Guard:
+    """The steps of a training, epoch by epoch: `taken_back` are those of this epoch that were."""
+
+    def __init__(self) -> None:
+        self.taken_back: list[int] = []
+        self.optimizer: GuardedOptimizer | None = None
+
+    @contextmanager
+    def of(self, optimizer: Any, ema: Any = None) -> Iterator[GuardedOptimizer]:
+        """Yield what stands for the host's optimiser in an epoch; `ema`: the moving average of what it trains."""
+        known = self.optimizer
+        if known is None or known.optimizer is not optimizer or known.kept.ema is not ema:
+            known = self.optimizer = GuardedOptimizer(Kept(optimizer, ema))
+        known.begin_epoch()
+        yield known
+        known.settle()
+        self.taken_back = known.taken_back
+
+
 @contextmanager
 def taken_back_unless_finite(optimizer: Any, ema: Any = None) -> Iterator[list[int]]:
     """Take back what the one step of an epoch does within the context where parameters aren't finite after it (LBFGS).

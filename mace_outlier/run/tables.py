@@ -1,4 +1,4 @@
-"""What is known of the configurations of a run, as the columns of `results.COLUMNS`."""
+"""What is known of the configurations of a run, as the columns of `results.files.COLUMNS`."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ Columns = dict[str, Any]
 class Split(NamedTuple):
     """The configurations of the training set, or of the validation set; rows as in `provenance`."""
 
-    name: str  # see results.TRAIN
+    name: str  # see results.files.TRAIN
     provenance: Provenance
     metadata: Metadata
     records: Records

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import ConcatDataset, Subset
+from torch.utils.data import ConcatDataset
 
-from .. import __version__
 from ..data.dataset import FaultOf, NumberedDataset, no_fault, tagged
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
@@ -23,14 +22,12 @@ from ..faults import faults_logged
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
 from ..results.files import TRAIN, VALID
-from ..weights.distribution import LossDistribution
 from ..weights.features import Features
-from ..weights.mixture import MixtureDistribution
 from ..weights.records import Records
-from ..weights.running import GaussianDistribution
 from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
+from .distributions import new_distribution
 from .fit_in_log import log_small_heads
 from .known import Known, warn_of_shared
 from .logbook import Logbook
@@ -38,14 +35,9 @@ from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
 from .sample import batches_of
 from .stages import Stages
-from .steps import GuardedOptimizer, Kept
+from .steps import Guard
 from .tables import Split
 from .validation import Validation
-
-DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
-    "mixture": MixtureDistribution,
-    "gaussian": GaussianDistribution,
-}
 
 
 class RobustTraining:
@@ -57,10 +49,8 @@ class RobustTraining:
         self.reading: dict[str, int] = {}  # what became of frames of the training files, by reason
         self.stages = Stages()
         self.dataset: Any = None  # the training set: anything with a length and items
-        self._checkpoint: dict[str, Any] | None = None
-        self._restarted = False
-        self._optimizer: GuardedOptimizer | None = None
-        self.taken_back: list[int] = []  # steps of this epoch whose gradients were not finite
+        self._checkpoint: dict[str, Any] | None = None  # what one says that was loaded; None: the run begins anew
+        self.guard = Guard()  # of the optimiser's steps
         self.known: Known | None = None  # what a checkpoint knows
 
     @property
@@ -113,24 +103,18 @@ class RobustTraining:
         of_table = self.splits[: 1 + bool(len(rows))]
         self.logbook = Logbook(self.options, of_table, prefix, self.arguments, wandb, self.reading)
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels, fault_of)
+        known = (self.records, metadata, self.features, heads, distributed.shared_sum())
         for loss in self.losses.values():
-            known = (self.records, metadata, self.features, heads, distributed.shared_sum())
-            loss.attach(Weigher(self._new_distribution().to(device), *known), self.options.scope == "property")
-        logging.info("===========OUTLIER WEIGHTING===========")
-        logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
-        logging.info(f"Judging {len(provenance)} training configurations, heads: {heads}")
+            distribution = new_distribution(self.options, len(heads)).to(device)
+            loss.attach(Weigher(distribution, *known), self.options.scope == "property")
+        self.logbook.log_start()
         warn_of_shared(*self.splits)
         if judged:
             log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
-        if self._restarted:
-            restore(self, self._checkpoint)
+        if self._checkpoint is None:
+            self.logbook.set_earlier_results_aside()
         else:
-            with faults_logged("Earlier results of this name could not be set aside"):
-                self.logbook.set_earlier_results_aside()
-
-    def _new_distribution(self) -> LossDistribution:
-        settings = {name: getattr(self.options, name) for name in ("threshold", "alpha", "variance", "warmup")}
-        return DISTRIBUTIONS[self.options.distribution](len(self.provenance.heads), **settings)
+            restore(self, self._checkpoint)
 
     @contextmanager
     def tagging(self, loader: Any, validation: Sequence[Any] = ()) -> Iterator[NumberedDataset]:
@@ -148,17 +132,9 @@ class RobustTraining:
                     self._nonfinite.name_before(self._numbered.check())
             yield self._numbered
 
-    def guarded(self, optimizer: Any, ema: Any = None) -> GuardedOptimizer:
-        """The host's optimiser for an epoch, and the moving average of what it trains: see `steps`."""
-        known = self._optimizer
-        if known is None or known.optimizer is not optimizer or known.kept.ema is not ema:
-            known = self._optimizer = GuardedOptimizer(Kept(optimizer, ema))
-        known.begin_epoch()
-        return known
-
     def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
         """Count the visits of this epoch, of so many steps, under its number."""
-        self.taken_back = []
+        self.guard.taken_back = []
         loss.weigher.begin_epoch(epoch, steps)
         self.validation.records.begin_epoch(epoch, 1)
         self.stages.enter(loss, epoch)
@@ -173,7 +149,7 @@ class RobustTraining:
         loss.safety.refit(loss.weigher.remembered(since=self.stages.first_epoch))
         with faults_logged("What an epoch has shown could not be logged"):
             self.logbook.end_epoch(self.stages.name, loss.safety.describe())
-            self._nonfinite.name_new(self.records, self.taken_back)
+            self._nonfinite.name_new(self.records, self.guard.taken_back)
 
     def _forget_others(self) -> None:
         """Begin anew with configurations whose labels were edited since the checkpoint, once they are read."""
@@ -200,7 +176,7 @@ class RobustTraining:
         items: ConcatDataset[Any] = ConcatDataset([self.dataset, *validation])
 
         def batches(rows: np.ndarray) -> Iterator[Any]:
-            return batches_of(Subset(items, positions[rows].tolist()), loader)
+            return batches_of(items, positions[rows].tolist(), loader)
 
         self.logbook.examine(model, batches, output_args, self.features)
 
@@ -219,4 +195,4 @@ class RobustTraining:
     def remember_checkpoint(self, state: dict[str, Any] | None) -> None:
         """Keep what a loaded checkpoint says of us until the sizes are known; after the training it doesn't matter."""
         if not self.started:
-            self._restarted, self._checkpoint = True, state
+            self._checkpoint = state or {}

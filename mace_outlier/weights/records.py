@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..data.labels import ALWAYS, LABEL_OF, RESIDUALS
-from ..states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, SET_ASIDE, STATES, UNUSED
+from .continued import continued
 from .distribution import bounded
+from .whose_fault import are_set_aside, codes_of, is_broken
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
 NOT_IN_TABLE = ("times_seen", "mean_weight", "suspect_since", "by_property")
@@ -105,19 +106,11 @@ class Records:
 
     @property
     def codes(self) -> Tensor:
-        """What became of each configuration (N,): places in `states.STATES`; of a loss that is not finite:
-
-        NaN: a label was not       -inf: the geometry is impossible       inf: the loss itself, or the whole model
-        """
-        codes = torch.full_like(self.loss, STATES.index(JUDGED), dtype=torch.uint8)
-        codes[(self.loss == 0) & (self.time >= 0)] = STATES.index(UNUSED)
-        codes[self.loss.isnan()] = STATES.index(LABEL)
-        codes[self.loss == -torch.inf] = STATES.index(GEOMETRY)
-        codes[self.loss == torch.inf] = STATES.index(LOSS)
+        """What became of each configuration (N,), see `whose_fault`."""
+        broken = torch.zeros_like(self.visited)
         for head, epoch in self.not_finite_since.items():
-            late = (self.loss == torch.inf) & (self.head == head) & (self.last_epoch >= epoch)
-            codes[late] = STATES.index(MODEL)
-        return codes
+            broken |= (self.head == head) & (self.last_epoch >= epoch)
+        return codes_of(self.loss, self.time >= 0, broken)
 
     def judge(
         self, which: Tensor, weights: Tensor, zscores: Tensor, by_property: dict[str, Tensor] | None = None
@@ -137,16 +130,6 @@ class Records:
         """Squared weights (B,) of each label of the configurations `ids`; that of all where it has none of its own."""
         factors, squares = dict.fromkeys(labels, self.weight[ids].square()), self.by_property[ids].square()
         return factors | {name: squares[:, k] for k, name in enumerate(self.properties) if name in factors}
-
-    def known_of(self, head: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and states (M,) of the configurations of a head that were seen, on the host."""
-        here = (self.head == head) & (self.time >= 0)
-        return self.weight[here].cpu().numpy(), np.array(STATES)[self.codes[here].cpu().numpy()]
-
-    def share_of_suspects(self, head: int) -> float:
-        """Share of the configurations of a head, of those that can be judged, with a weight below 1/2."""
-        weight = self.weight[(self.head == head) & (self.time >= 0) & (self.loss > 0) & ~self.nonfinite]
-        return int((weight < 0.5).sum()) / max(len(weight), 1)
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
@@ -175,22 +158,15 @@ class Records:
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
 
     def _set_aside(self, visited: Tensor) -> None:
-        """Give weight 0 to what has no finite loss, unless that is the fault of the model; waits for the device.
-
-        It is the model's where it has been finite for no configuration of a head since some step of the epoch, the last
-        but one at least: a single batch may be one of configurations that have no finite prediction.
-        """
+        """Give weight 0 to what has no finite loss, unless that is the fault of the model; waits for the device."""
         for head in self.head[visited].unique().tolist():
-            looked_at = visited & (self.head == head) & ~(self.loss.isnan() | (self.loss == -torch.inf))
-            finite = looked_at & self.loss.isfinite()
-            last = self.time[finite].max() if finite.any() else -torch.inf
-            steps_since = self.time[looked_at & (self.time > last)].unique()
-            if len(steps_since) > 1 or (len(steps_since) and not finite.any()):
+            here = visited & (self.head == head)
+            broken = is_broken(self.loss[here], self.time[here])
+            if broken:
                 self.not_finite_since.setdefault(head, self.epoch)
-            elif finite.any():
+            elif broken is False:
                 self.not_finite_since.pop(head, None)
-        codes = self.codes
-        aside = torch.stack([codes == STATES.index(state) for state in SET_ASIDE]).any(0)
+        aside = are_set_aside(self.codes)
         self.weight.masked_fill_(aside, 0.0)
         self.zscore.masked_fill_(aside, 0.0)
         self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
@@ -199,10 +175,6 @@ class Records:
         """Note, after the judgement of an epoch, since when the weights that are below 1/2 have been."""
         low, since = self.weight < 0.5, self.suspect_since
         self.suspect_since = torch.where(low, torch.where(since < 0, self.epoch, since), -1).to(since.dtype)
-
-    def visited_weights(self, head: int) -> Tensor:
-        """Weights of this epoch's visits to `head`."""
-        return self.weight[self.visited & (self.head == head)]
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -213,26 +185,10 @@ class Records:
         return columns | {"not_finite_since": dict(self.not_finite_since)}
 
     def load_state_dict(self, state: dict[str, Any], rows: np.ndarray | None = None) -> None:
-        """Continue from `state`; raises ValueError, with nothing changed, where it is of another training set.
-
-        A residual that the state has not, because another loss was trained, starts as one that was not seen yet.
-        `rows` (N,): the row of the state that each row is; -1: it is new, and stays as it is. None: they are the same.
-        """
-        now, before = self.state_dict(), len(self) if rows is None else len(state["weight"])
-        places = torch.arange(len(self)) if rows is None else torch.from_numpy(rows)
-        state = {name: torch.full((before,), self.UNSEEN[name]) for name in self.residual_names} | state
-        for name in (*self.columns, *NOT_IN_TABLE):
-            if name not in state or len(state[name]) != before:
-                raise ValueError(f"records: '{name}' is missing or is not of {before} training configurations")
-        if state["by_property"].shape[1:] != self.by_property.shape[1:]:  # another loss was trained
-            state["by_property"] = torch.ones(before, self.by_property.shape[1])
-        state["weight"] = bounded(state["weight"])
-        known = places >= 0
-        for name in (*self.columns, *NOT_IN_TABLE):
-            now[name][known.to(now[name].device)] = state[name].to(now[name])[places[known].to(now[name].device)]
+        """Continue from `state`, see `continued`; raises ValueError, with nothing changed, where it doesn't fit."""
+        now = continued(self.state_dict(), state, rows)
         self.table = torch.stack([now[name] for name in self.columns], dim=1)
-        self.not_finite_since = dict(state.get("not_finite_since", {}))
-        for name in NOT_IN_TABLE:
+        for name in (*NOT_IN_TABLE, "not_finite_since"):
             setattr(self, name, now[name])
 
     def forget(self, which: Tensor) -> None:

@@ -8,15 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.labels import RESIDUALS
 from ..data.metadata import Metadata
 from ..method.settings import Settings
-from ..results.in_words import in_a_line
-from ..results.judgement import judgement_of
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
 from .records import Records
+from .told import table_of, text_of
 from .weigher import Weigher
 
 if TYPE_CHECKING:
@@ -163,26 +161,11 @@ class RobustWeights:
 
         Columns: weight, zscore, loss, the errors that were given (as arguments are called), times_seen (epochs).
         """
-        import pandas
-
-        columns = {name: self.records.column(name).cpu().numpy() for name in ("weight", "zscore", "loss")}
-        columns["loss"] = np.where(np.isfinite(columns["loss"]), columns["loss"], np.nan)
-        for argument, label in ARGUMENTS.items():
-            errors = self.records.column(RESIDUALS[label].column).cpu().numpy()
-            columns |= {} if np.isnan(errors).all() else {argument: errors}
-        columns["times_seen"] = self.records.times_seen.cpu().numpy()
-        table = pandas.DataFrame(columns, index=None if ids is None else pandas.Index(ids, name="id"))
-        return table.sort_values(["weight", "zscore"], ascending=[True, False], kind="stable")
+        return table_of(self.records, ARGUMENTS, ids)
 
     def report(self, ids: Sequence[Any] | None = None, most: int = 20) -> str:
         """Return, as a text, what is believed of the labels of each head, and the worst suspects (weight below 1/2)."""
-        table, described = self.table(ids), self.weigher.safety.describe()
-        suspects = table[table.weight < 0.5]
-        lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
-        for head, of_head in enumerate(described):
-            line = in_a_line(of_head, judgement_of(of_head, *self.records.known_of(head)))
-            lines.append((f"head {head}: " if len(described) > 1 else "") + line)
-        return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))
+        return text_of(self.records, self.weigher.safety.describe(), self.table(ids), most)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on: tensors and builtins only. Call it between epochs."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..faults import in_one_line, log_fault
 from ..method.settings import Settings
+from .by_head import share_of_suspects
 from .distribution import LossDistribution, Remembered, Weighted, bounded
 from .records import Records
 
@@ -115,7 +116,7 @@ class Safety:
         for head in seen.heads.unique().tolist():
             of_head = seen.heads == head
             usable = of_head & seen.usable
-            fault = fault_of_validation(weight[usable], zscore[usable], self.records.share_of_suspects(head))
+            fault = fault_of_validation(weight[usable], zscore[usable], share_of_suspects(self.records, head))
             if fault:
                 weight, stock = weight.masked_fill(of_head, 1.0), True
             if fault and head not in self._warned:

@@ -60,7 +60,7 @@ class Weigher:
         """Weights (B,) of the configurations `ids`, 0 for the bad ones; their losses and errors are noted.
 
         By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
-        remembered. In place of a loss that is not finite, `judged` (B,) says why, see Records.codes.
+        remembered. In place of a loss that is not finite, `judged` (B,) says why, see `whose_fault`.
         """
         if sums is None or self.distribution.settled:
             noted, zscore = self.records.weight[ids], None

@@ -8,7 +8,8 @@ import torch
 from mace import data, tools
 from structures import molecules
 
-from mace_outlier.data.dataset import NumberedDataset, TaggingCollater
+from mace_outlier.data.batches import TaggingCollater
+from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.mace.geometry import fault_of
 
 KEYS = data.KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={"forces": "REF_forces"})

@@ -16,6 +16,7 @@ from made_up_seen import remembered
 from mace_outlier.results.in_words import in_a_line
 from mace_outlier.results.judgement import judgement_of
 from mace_outlier.states import STATES
+from mace_outlier.weights.by_head import share_of_suspects
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.safety import Safety
@@ -135,7 +136,7 @@ def fit(number: int) -> int:
             assert in_a_line(
                 described, judgement_of(described, records.weight.numpy(), np.array(STATES)[records.codes])
             )
-        assert all(records.share_of_suspects(head) <= 0.5 for head in range(heads))
+        assert all(share_of_suspects(records, head) <= 0.5 for head in range(heads))
     if distribution.settled:
         judged = distribution.judge(others._replace(rows=torch.arange(few), size=few))
         check(judged, others.usable)

@@ -18,7 +18,7 @@ from mace_outlier.report.html import fill, policy
 
 def found(table, **options):
     """The points of a table, and the figure, drawn."""
-    table, said = summary.with_categories(table), summarised(table)
+    table, said = results_of(table).table, summarised(table)
     listed = summary.worst(table, said, options.get("most", 1000))
     with figures.our_style():
         figure = scatter.draw_map(table, said)
@@ -51,7 +51,7 @@ def test_points_are_those_of_the_list_and_a_sample_of_the_others(monkeypatch):
     table = made_up_table(400, range(40))
     table.loc[0, "force_rmse"], table.loc[1, "energy_error_per_atom"] = 0.0, np.nan
     marked, _ = found(table, most=20)
-    listed = summary.worst(summary.with_categories(table), summarised(table), 20)
+    listed = summary.worst(results_of(table).table, summarised(table), 20)
     assert [point.rank for point in marked if point.rank] == [suspect.rank for suspect in listed if suspect.row != 1]
     assert sum(not point.rank for point in marked) == 50
     assert len({point.text for point in marked}) == len(marked)

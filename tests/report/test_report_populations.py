@@ -79,7 +79,6 @@ def test_the_size_of_wrong_forces(wrong, size):
 def test_doubts_are_read():
     assert (read(UNDECIDED).wrong.undecided, read(UNDECIDED).wrong.too_many) == (0.12, False)
     assert (read(TOO_MANY).wrong.undecided, read(TOO_MANY).wrong.too_many) == (0.55, True)
-    assert heads.read_losses(population_entry(BOTH) | {"refused": "NaN"}, {}).refused == "NaN"
 
 
 ENERGY = BOTH["properties"]["energy"]
@@ -141,7 +140,7 @@ def test_what_is_expected_are_sums_of_weights_that_were_learnt():
     table.loc[[0, 7], "loss"] = np.nan, 0.0  # not finite; without a label
     table.loc[8, ["times_seen", "last_epoch", "loss"]] = [0, -1, np.nan]  # never visited
     [head] = summarised(table, about_populations(BOTH)).heads
-    assert (head.judged, head.expected.suspects, head.expected.others) == (57, 3, 54)
+    assert (head.judgement.judged, head.expected.suspects, head.expected.others) == (57, 3, 54)
     assert (head.expected.false_alarms, head.expected.missed) == pytest.approx((0.84, 0.5 + 0.2 + 0.05))
     assert head.expected.ambiguous == 4
 

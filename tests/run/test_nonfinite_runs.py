@@ -70,7 +70,7 @@ def test_what_is_not_finite_is_told_apart_until_the_model_itself_is_not(mace, ca
     def spoil_the_model(run, epoch, *arguments):
         begin(run, epoch, *arguments)
         if epoch == BROKEN:
-            run._optimizer.kept.parameters[0].data.fill_(torch.nan)
+            run.guard.optimizer.kept.parameters[0].data.fill_(torch.nan)
 
     monkeypatch.setattr(RobustTraining, "begin_epoch", spoil_the_model)
     broken = mace.train("broken", *ENERGIES, f"--max_num_epochs={BROKEN + 3}")

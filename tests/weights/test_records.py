@@ -8,8 +8,10 @@ import torch
 from mace import data, tools
 from structures import molecules
 
-from mace_outlier.data.dataset import NumberedDataset, TaggingCollater, nonfinite_labels, tagged
-from mace_outlier.run.logbook import summarise
+from mace_outlier.data.batches import TaggingCollater
+from mace_outlier.data.dataset import NumberedDataset, nonfinite_labels, tagged
+from mace_outlier.run.weight_summary import summarise
+from mace_outlier.weights.by_head import visited_weights
 from mace_outlier.weights.records import Records
 
 
@@ -36,12 +38,12 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.column("force_rmse")[2:].tolist() == pytest.approx([0.3, 0.5])
     assert records.column("energy_error_per_atom")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
-    summary = summarise(records.visited_weights(1))
+    summary = summarise(visited_weights(records, 1))
     assert (summary["visited"], summary["mean_weight"], summary["share_below_half"]) == (2, 0.5, 0.5)
     assert summary["quantiles"] == {"5": 0.25, "25": 0.25, "50": 0.25, "75": 0.75, "95": 0.75}
     assert sum(summary["histogram"]) == 2
     assert summary["histogram"][5] == summary["histogram"][15] == 1
-    assert not len(records.visited_weights(0))
+    assert not len(visited_weights(records, 0))
 
 
 def test_the_mean_weight_is_a_mean_first_and_forgets_later():

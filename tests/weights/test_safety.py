@@ -15,9 +15,10 @@ from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.losses.selection import Selection
 from mace_outlier.results.in_words import in_a_line
-from mace_outlier.run import training
+from mace_outlier.run.distributions import DISTRIBUTIONS
 from mace_outlier.run.fit_in_log import warn_of_doubts
 from mace_outlier.run.validation import Validation
+from mace_outlier.weights.by_head import share_of_suspects
 from mace_outlier.weights.distribution import Weighted, bounded
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
@@ -234,7 +235,7 @@ def test_weights_are_bounded_on_every_way_to_the_records():
 def test_a_training_survives_its_fits(wrong, monkeypatch, caplog):
     """Weights of 1 stay; the parameters are those of a training without a fit."""
     of = {"raises": {"error": RuntimeError("no")}, "NaN": {"weights": torch.nan}, "most": {"weights": 0.1}}[wrong]
-    monkeypatch.setitem(training.DISTRIBUTIONS, "mixture", lambda heads, **settings: Scripted(**of))
+    monkeypatch.setitem(DISTRIBUTIONS, "mixture", lambda heads, **settings: Scripted(**of))
     outcome = ranks.train(0, 1, "mixture", 3)
     weight = outcome.state["records"]["weight"]
     assert weight.unique().tolist() == [0.0, 1.0]
@@ -243,7 +244,9 @@ def test_a_training_survives_its_fits(wrong, monkeypatch, caplog):
     assert np.isfinite(outcome.validation).all()
     assert set(outcome.state["safety"]["stage_one"]["refused"]) == {0, 1}
     monkeypatch.setitem(
-        training.DISTRIBUTIONS, "mixture", lambda heads, **settings: GaussianDistribution(heads, threshold=torch.inf)
+        DISTRIBUTIONS,
+        "mixture",
+        lambda heads, **settings: GaussianDistribution(heads, threshold=torch.inf),
     )
     stock = ranks.train(0, 1, "mixture", 3)
     assert not stock.state["safety"]["stage_one"]["refused"]
@@ -256,7 +259,7 @@ def test_no_weight_of_a_batch_is_nan_either(monkeypatch):
     """Of a distribution that weighs within a step."""
     normal = GaussianDistribution(len(HEADS))
     normal.weigh = lambda losses, heads: Weighted(torch.full_like(losses, torch.nan), torch.zeros_like(losses))
-    monkeypatch.setitem(training.DISTRIBUTIONS, "gaussian", lambda heads, **settings: normal)
+    monkeypatch.setitem(DISTRIBUTIONS, "gaussian", lambda heads, **settings: normal)
     outcome = ranks.train(0, 1, "gaussian", 1)
     assert np.isfinite(outcome.losses).all()
     assert outcome.state["records"]["weight"].unique().tolist() == [0.0, 1.0]
@@ -276,7 +279,7 @@ def test_fits_that_gave_nan_weights(case):
     for _ in range(3):
         safety.refit(what)
         assert ((records.weight >= 0) & (records.weight <= 1)).all()  # NaN isn't
-        assert records.share_of_suspects(0) <= 0.5
+        assert share_of_suspects(records, 0) <= 0.5
         said_of(safety.describe()[0])
     validated = safety.judge(what, torch.ones(len(losses)))
     assert (validated.weight >= 0).all()

@@ -8,6 +8,7 @@ import torch
 
 import mace_outlier
 from mace_outlier.states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, NO_GEOMETRY, NO_LABEL, NO_LOSS, STATES
+from mace_outlier.weights.by_head import share_of_suspects
 from mace_outlier.weights.distribution import widest
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.records import Records
@@ -33,7 +34,7 @@ def test_labels_geometries_and_losses_are_told_apart_and_have_weight_0():
     assert states(records) == [JUDGED, LABEL, GEOMETRY, LOSS, JUDGED]
     assert records.weight.tolist() == [0.75, 0.0, 0.0, 0.0, 0.75]
     assert records.column("force_rmse").isnan().tolist() == [False, True, True, True, False]
-    assert records.share_of_suspects(0) == 0.0
+    assert share_of_suspects(records, 0) == 0.0
     an_epoch(records, 1, [{3: 1.0, 0: 1.0}])  # it is finite again
     assert states(records) == [JUDGED, LABEL, GEOMETRY, JUDGED, JUDGED]
     assert records.weight[3] == 0.75

@@ -1,0 +1,43 @@
+"""Whose fault it is that a loss is not finite: that of a label, a geometry, the loss itself, or the model."""
+
+import torch
+from torch import Tensor
+
+from ..states import ASIDE, GEOMETRY, JUDGED, LABEL, LOSS, MODEL, STATES, UNUSED
+
+
+def codes_of(losses: Tensor, seen: Tensor, broken: Tensor) -> Tensor:
+    """What became of each configuration (N,): places in `states.STATES`; by `losses` (N,) that are not finite:
+
+    NaN: a label was not       -inf: the geometry is impossible       inf: the loss itself, or the whole model
+
+    Masks (N,): `seen` at all, and last by a model that was not finite for its head, `broken`.
+    """
+    codes = torch.full_like(losses, STATES.index(JUDGED), dtype=torch.uint8)
+    codes[(losses == 0) & seen] = STATES.index(UNUSED)
+    codes[losses.isnan()] = STATES.index(LABEL)
+    codes[losses == -torch.inf] = STATES.index(GEOMETRY)
+    codes[losses == torch.inf] = STATES.index(LOSS)
+    codes[(losses == torch.inf) & broken] = STATES.index(MODEL)
+    return codes
+
+
+def are_set_aside(codes: Tensor) -> Tensor:
+    """Mask (N,) of what has weight 0, by its code."""
+    return torch.stack([codes == code for code in ASIDE]).any(0)
+
+
+def is_broken(losses: Tensor, times: Tensor) -> bool | None:
+    """Whether the model ended an epoch not finite, by its losses (V,) of a head; None: it was asked for none. Waits.
+
+    It did where it has been finite for no configuration since some step, the last but one at least: a single batch may
+    be one of configurations that have no finite prediction. `times` (V,): of the visits.
+    """
+    asked = ~(losses.isnan() | (losses == -torch.inf))
+    losses, times = losses[asked], times[asked]
+    if not len(losses):
+        return None
+    finite = losses.isfinite()
+    if not finite.any():
+        return True
+    return len(times[times > times[finite].max()].unique()) > 1
