@@ -81,7 +81,7 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
 def read_statistics(path: str | None) -> dict[str, Any]:
     """Return what MACE's preprocessing derived from the labels; nothing without a file."""
     try:
-        return dict(json.loads(Path(path).read_text())) if path else {}
+        return dict(json.loads(Path(path).read_text(encoding="utf-8"))) if path else {}
     except (OSError, ValueError) as error:
         raise ValueError(f"--statistics_file {path}: can't be read ({error})") from error
 

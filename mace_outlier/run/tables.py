@@ -38,7 +38,7 @@ def columns_of(split: Split) -> Columns:
         "last_epoch": last_epoch,
         "weight": values["weight"],
         "mean_weight": values["mean_weight"] if training else values["weight"],
-        "zscore": np.where(np.isin(states, (JUDGED, MODEL)), values["zscore"], nothing),
+        "zscore": np.where(np.isin(states, (JUDGED, MODEL)) & (last_epoch >= 0), values["zscore"], nothing),
         "loss": np.where(np.isfinite(values["loss"]), values["loss"], nothing),
     }
     residuals = {name: np.where(states != UNUSED, values[name], nothing) for name in records.residual_names}

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..data.labels import ALWAYS, LABEL_OF, RESIDUALS
 from .continued import continued
 from .distribution import bounded
-from .whose_fault import are_set_aside, codes_of, is_broken
+from .whose_fault import are_set_aside, codes_of, has_nothing, is_broken
 
 MEMORY = 10  # epochs over which the mean weight of a configuration is taken
 NOT_IN_TABLE = ("times_seen", "mean_weight", "suspect_since", "by_property")
@@ -158,7 +158,7 @@ class Records:
         self.mean_weight.lerp_(self.weight, rate.to(self.mean_weight.dtype))
 
     def _set_aside(self, visited: Tensor) -> None:
-        """Give weight 0 to what has no finite loss, unless that is the fault of the model; waits for the device."""
+        """Give weight 0 to what has no finite loss, unless the model is at fault, and 1 to what has none; waits."""
         for head in self.head[visited].unique().tolist():
             here = visited & (self.head == head)
             broken = is_broken(self.loss[here], self.time[here])
@@ -167,7 +167,7 @@ class Records:
             elif broken is False:
                 self.not_finite_since.pop(head, None)
         aside = are_set_aside(self.codes)
-        self.weight.masked_fill_(aside, 0.0)
+        self.weight.masked_fill_(aside, 0.0).masked_fill_(has_nothing(self.codes), 1.0)
         self.zscore.masked_fill_(aside, 0.0)
         self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
 

@@ -27,6 +27,11 @@ def are_set_aside(codes: Tensor) -> Tensor:
     return torch.stack([codes == code for code in ASIDE]).any(0)
 
 
+def has_nothing(codes: Tensor) -> Tensor:
+    """Mask (N,) of what has nothing to be judged by: its weight is 1, though the published scheme weighs a loss of 0."""
+    return codes == STATES.index(UNUSED)
+
+
 def is_broken(losses: Tensor, times: Tensor) -> bool | None:
     """Whether the model ended an epoch not finite, by its losses (V,) of a head; None: it was asked for none. Waits.
 

@@ -255,7 +255,7 @@ def test_a_full_disk_does_not_end_the_training(mace, monkeypatch):
     run = mace.train("full", *LOSS)
     assert "left_run-1" not in run.log
     assert "could not be written (OSError: No space left on device): the training goes on" in run.log
-    assert "could not be examined, for the report's figures and causes: No space left on device" in run.log
+    assert "could not be examined, for the report's figures and causes (OSError: No space left on device)" in run.log
     assert (mace.folder / "full.model").exists()
 
 

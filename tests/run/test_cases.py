@@ -84,7 +84,7 @@ def test_weights_of_the_file_are_no_judgement(mace, capsys):
         exported = capsys.readouterr().out
     everywhere = int((read_results(mace.folder / "results" / "c08_run-1").table.state != "").sum())
     assert f"{everywhere} configurations were not judged, nor trained on: weight 0 in their file" in reported
-    assert f"{everywhere} of them were not judged (info outlier_state): weight 0" in exported
+    assert f"{everywhere} of them were not judged at their last visit (info outlier_state): weight 0" in exported
     marked = [atoms for atoms in read(mace.folder / "t.xyz", ":") if "outlier_state" in atoms.info]
     assert len(marked) == everywhere
     assert all(atoms.info["config_weight"] == 0 and "outlier_weight" not in atoms.info for atoms in marked)

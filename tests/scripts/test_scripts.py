@@ -63,7 +63,7 @@ def test_end_of_epoch_benchmark_runs(tmp_path):
 def test_records_benchmark_runs(tmp_path):
     run(sys.executable, ROOT / "benchmarks" / "records" / "run.py", "--sizes", "2000", "--out", tmp_path)
     (result,) = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert result["records_megabytes"] == 2000 * 39 / 1e6
+    assert result["records_megabytes"] == 2000 * 42 / 1e6
     assert (tmp_path / "records.png").exists()
 
 

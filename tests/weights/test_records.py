@@ -105,6 +105,15 @@ def test_a_nonfinite_loss_is_remembered():
     assert torch.isfinite(records.loss).tolist() == [False, True]
 
 
+def test_a_loss_of_0_keeps_its_weight():
+    """The published scheme weighs every loss, also one that says nothing."""
+    records = Records(3)
+    records.begin_epoch(0, 1)
+    records.observe(torch.arange(3), torch.tensor([0.0, 2.0, 0.0]), torch.tensor([0.87, 0.2, 0.1]))
+    records.end_epoch()
+    assert records.weight.tolist() == pytest.approx([1.0, 0.2, 1.0])
+
+
 def test_judging_leaves_the_others_alone():
     records = Records(3)
     observe(records, [0, 1, 2], [1.0, 1.0, 1.0], [0.5, 0.5, 0.5], [1.0, 1.0, 1.0])
