@@ -28,7 +28,7 @@ def are_set_aside(codes: Tensor) -> Tensor:
 
 
 def has_nothing(codes: Tensor) -> Tensor:
-    """Mask (N,) of what has nothing to be judged by: its weight is 1, though the published scheme weighs a loss of 0."""
+    """Mask (N,) of what has nothing to be judged by: weight 1, though the published scheme weighs a loss of 0."""
     return codes == STATES.index(UNUSED)
 
 
