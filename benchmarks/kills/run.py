@@ -147,7 +147,7 @@ def look(folder: Path) -> dict[str, Any]:
         wrong.append("table: older than the checkpoint")
     if len(results.table) != FRAMES or results.table.weight.isna().any():
         wrong.append("table: rows or weights are missing")
-    with contextlib.chdir(folder) if hasattr(contextlib, "chdir") else within(folder), quiet():
+    with within(folder), quiet():
         mace_outlier(["report", "results"])
         mace_outlier(["export", "results", "--suspects=s.xyz", "--trusted=t.xyz", "--force"])
     page = next(folder.glob("results/*.html")).read_text()

@@ -166,8 +166,9 @@ class Records:
                 self.not_finite_since.setdefault(head, self.epoch)
             elif broken is False:
                 self.not_finite_since.pop(head, None)
-        aside = are_set_aside(self.codes)
-        self.weight.masked_fill_(aside, 0.0).masked_fill_(has_nothing(self.codes), 1.0)
+        codes = self.codes
+        aside = are_set_aside(codes)
+        self.weight.masked_fill_(aside, 0.0).masked_fill_(has_nothing(codes), 1.0)
         self.zscore.masked_fill_(aside, 0.0)
         self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
 
