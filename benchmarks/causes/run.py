@@ -45,7 +45,7 @@ SPICE = HERE.parent.parent / "build" / "spice"  # trainings of benchmarks/spice
 SHARES = {"scf_15": 0.15, "scf_30": 0.3, "scf_43": 0.43}  # of unconverged labels there
 OFF = 3.0  # typical errors of the model, from which a planted label counts as off
 BATCH = 10
-KEYS = {"energy": "REF_energy", "forces": "REF_forces"}
+KEYS = {"energy_key": "REF_energy", "forces_key": "REF_forces", "stress_key": "REF_stress"}
 
 
 class Predicted(NamedTuple):
@@ -76,7 +76,10 @@ def predicted_by(run: Path, data: Path) -> Predicted:
     table = read_results(run).table
     frames = [atoms for split in ("train", "valid") for atoms in read(data / f"{split}.xyz", ":")]
     predictor = Predictor(run / "demo.model", "cpu")
-    batches = (predictor.batch(frames[i : i + BATCH], KEYS) for i in range(0, len(frames), BATCH))
+    files = [predictor.read(data / f"{split}.xyz", KEYS) for split in ("train", "valid")]
+    samples = [predictor.sample(file, place) for file in files for place in range(len(file))]
+    assert len(samples) == len(frames), "no frame is left out"
+    batches = (predictor.batch(samples[i : i + BATCH]) for i in range(0, len(samples), BATCH))
     strained = {"forces": True, "stress": bool(frames[0].pbc.any())}
     features = Features(0, predictor.scalars, most=100_000)
     evaluated = evaluate(predictor.model, batches, predictor.device, strained, features)
@@ -104,7 +107,7 @@ def typical_errors(predicted: Predicted, labels: Frames) -> dict[str, float]:
     for atoms, own in zip(labels, predicted.evaluated.frames, strict=True):
         errors["energy"].append(abs(own.info["predicted_energy"] - atoms.info["REF_energy"]) / len(atoms))
         errors["forces"].append(rms(own.arrays["predicted_forces"] - atoms.arrays["REF_forces"]))
-        if "REF_stress" in atoms.info:
+        if "REF_stress" in atoms.info and "predicted_stress" in own.info:
             errors["stress"].append(rms(own.info["predicted_stress"] - full(atoms.info["REF_stress"])))
     return {name: float(np.median(own)) if own else np.inf for name, own in errors.items()}
 

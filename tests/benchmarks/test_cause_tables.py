@@ -1,0 +1,24 @@
+"""benchmarks/causes: a model of a training is asked for the causes of planted faults."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parents[2] / "benchmarks" / "causes"
+sys.path.insert(0, str(FOLDER))
+spec = importlib.util.spec_from_file_location("causes_run", FOLDER / "run.py")
+causes_run = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(causes_run)
+
+
+def test_the_frames_of_a_training_are_predicted_and_faults_planted_into_their_labels(mace):
+    mace.train("demo", "--loss=ema_robust")
+    predicted = causes_run.predicted_by(mace.folder, mace.folder)
+    assert len(predicted.frames) == len(predicted.evaluated.frames) == len(predicted.weight) == 25
+    for atoms, own in zip(predicted.frames, predicted.evaluated.frames, strict=True):
+        np.testing.assert_allclose(own.positions, atoms.positions, atol=1e-6)
+    found, chosen = causes_run.planted(predicted, predicted.frames, causes_run.LIBRARY["hartree"], seed=1)
+    assert len(found) == len(chosen.suspects) > 0
+    assert not set(chosen.suspects) & set(chosen.others)
