@@ -58,8 +58,7 @@ class TaggingCollater:
 
 def note_tags(batch: Any, metadata: Metadata) -> None:
     """Take in what the samples of a batch say of their configurations."""
-    for row, tag in getattr(batch, TAGS_FIELD, ()):
-        metadata.note(row, tag)
+    metadata.note_all(getattr(batch, TAGS_FIELD, ()))
 
 
 class Ids(NamedTuple):

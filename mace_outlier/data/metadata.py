@@ -26,32 +26,43 @@ class Metadata:
         self.content = torch.zeros(size, dtype=torch.int64)  # see `identity.content_of`; 0: not known
         self.texts = {name: torch.zeros(size, dtype=torch.int64) for name in ("config_type", "formula", "molecule")}
         self.vocabulary: dict[int, str] = {0: ""}
+        self._codes = {"": 0}  # as of a row that is not known: two names for one text would be no categories
+        self._shares: tuple[np.ndarray, dict[str, np.ndarray]] | None = None  # of elements in formulas, once asked for
 
     @classmethod
     def of_formulas(cls, size: int, formulas: Sequence[str]) -> "Metadata":
         """What is known of rows by their formulas ("H2O"); of none where there are none."""
         metadata, parsed = cls(size), {text: Formula(text) for text in set(formulas)}
         tags = {text: Tag("", f"{formula:hill}", f"{formula:hill}", len(formula)) for text, formula in parsed.items()}
-        for row, text in enumerate(formulas):
-            metadata.note(row, tags[text])
+        metadata.note_all([(row, tags[text]) for row, text in enumerate(formulas)])
         return metadata
 
     def note(self, row: int, tag: Tag) -> None:
         """Take in what a sample says of its row."""
-        self.n_atoms[row], self.force[row], self.content[row] = tag.n_atoms, tag.force, tag.content
+        self.note_all([(row, tag)])
+
+    def note_all(self, tagged: Sequence[tuple[int, Tag]]) -> None:
+        """Take in what samples say of their rows, all at once: a row at a time would cost 20 times as much."""
+        if not tagged:
+            return
+        self._shares = None
+        rows, tags = zip(*tagged, strict=True)
+        which, columns = np.array(rows), dict(zip(Tag._fields, zip(*tags, strict=True), strict=True))
+        for name, column in (("n_atoms", self.n_atoms), ("force", self.force), ("content", self.content)):
+            column.numpy()[which] = columns[name]  # NumPy's are the quicker ones for so few
         for name, codes in self.texts.items():
-            codes[row] = self._code(getattr(tag, name))
+            codes.numpy()[which] = [self._code(text) for text in columns[name]]
 
     def _code(self, text: str) -> int:
-        if not text:
-            return 0  # as of a row that is not known: two names for one text would be no categories
-        code = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
-        self.vocabulary[code] = text
+        code = self._codes.get(text)
+        if code is None:
+            code = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") >> 1
+            self.vocabulary[code], self._codes[text] = text, code
         return code
 
     @property
     def molecules(self) -> np.ndarray:
-        """Which rows are of the same molecule, as numbers (N,); 0: not known."""
+        """Which rows are of the same molecule, as numbers (N,), the same in all data sets; 0: not known."""
         return self.texts["molecule"].numpy()
 
     @property
@@ -66,6 +77,7 @@ class Metadata:
         device: torch.device | str = "cpu",
     ) -> None:
         """Take over what the other processes have seen; all of them have to call it."""
+        self._shares = None
         force = self.force.view(torch.int32)  # the bits of numbers that are not negative are in their order
         codes = torch.stack((self.n_atoms.long(), force.long(), self.content, *self.texts.values())).to(device)
         merged = largest_over_ranks(codes).cpu()  # what nobody has seen is 0, and the others agree
@@ -77,12 +89,25 @@ class Metadata:
     @property
     def composition(self) -> dict[str, np.ndarray]:
         """Share of each element among the atoms of the rows (N,), by element; 0: not known."""
+        return self.composition_of(np.arange(len(self.n_atoms)))
+
+    def composition_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Share of each element of the data set among the atoms of some rows (n,); 0: not known."""
+        if self._shares is None:
+            self._shares = self._shares_of_formulas()
+        formulas, shares = self._shares
+        codes = np.searchsorted(formulas, self.texts["formula"].numpy()[rows])
+        return {element: of_formula[codes] for element, of_formula in shares.items()}
+
+    def _shares_of_formulas(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Codes of all formulas (F,), ascending, and the share of each element in them (F,)."""
         import pandas
 
-        codes, formulas = self.categories("formula")
-        counts = pandas.DataFrame([Formula(formula).count() for formula in formulas]).fillna(0)
+        codes = np.unique(self.texts["formula"].numpy())
+        formulas = [Formula(self.vocabulary[int(code)]) for code in codes]
+        counts = pandas.DataFrame([formula.count() for formula in formulas]).fillna(0)
         shares = counts.div(counts.sum(axis=1), axis=0).fillna(0)
-        return {element: shares[element].to_numpy()[codes] for element in sorted(shares)}
+        return codes, {element: shares[element].to_numpy() for element in sorted(shares)}
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Codes (N,) of a text column and the texts that they stand for."""

@@ -144,8 +144,8 @@ def trace(datasets: Sequence[Any], heads: Sequence[str]) -> tuple[Provenance, Me
     rows = Provenance(heads, parts)
     metadata = Metadata(len(rows))
     for first, samples in in_memory:
-        for row, sample in zip(rows.row_of_position[first : first + len(samples)].tolist(), samples, strict=True):
-            metadata.note(row, getattr(sample, TAG_FIELD))
+        of_samples = rows.row_of_position[first : first + len(samples)].tolist()
+        metadata.note_all([(row, getattr(one, TAG_FIELD)) for row, one in zip(of_samples, samples, strict=True)])
     return rows, metadata
 
 

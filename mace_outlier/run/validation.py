@@ -59,8 +59,7 @@ class Validation:
 
     def _learn_names(self, tags: list[tuple[int, Tag]]) -> None:
         """Take in what batches said of their configurations here and in the other processes."""
-        for row, tag in tags:
-            self.metadata.note(row, tag)
+        self.metadata.note_all(tags)
         distributed.merge_metadata(self.metadata, self.records.table.device)
         self._ask_for_names()
 

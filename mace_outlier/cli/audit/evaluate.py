@@ -82,8 +82,7 @@ class Evaluation:
             names = " or ".join(self.keys[f"{label}_key"] for label in LABELS)
             raise ValueError(f"no configuration has a label under {names}: set --energy_key and --forces_key")
         metadata = Metadata(len(tags))
-        for row, tag in enumerate(tags):
-            metadata.note(row, tag)
+        metadata.note_all(list(enumerate(tags)))
         rows = Provenance([self.predictor.head], [[Part(source, np.array(own)) for source, own in frames.items()]])
         seen = np.array(weights), torch.cat(features)
         return Scores(rows, metadata, energy, force, states, *seen, counted())
