@@ -39,4 +39,6 @@ def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:
     }
     assert set(known) <= {*tensors, *seen}, set(known) - {*tensors, *seen}
     own = {name: value if name == "usable" else known.get(name, value) for name, value in tensors.items()}
-    return Remembered(**own, seen=Seen(**{name: known.get(name, value) for name, value in seen.items()}))
+    known = {"latest": torch.ones(size, dtype=torch.bool), "here": torch.arange(size)} | known
+    of_all = {name: known.pop(name) for name in ("latest", "here")}
+    return Remembered(**own, **of_all, seen=Seen(**{name: known.get(name, value) for name, value in seen.items()}))

@@ -88,9 +88,9 @@ def keep_seen(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     refit, epochs = judge.refit, iter(range(1_000_000))
 
-    def keep_and_refit(self, rows, seen, size):
+    def keep_and_refit(self, rows, seen, size, *processes):
         np.savez(folder / f"epoch-{next(epochs):03d}.npz", rows=rows, size=size, **flat(seen))
-        return refit(self, rows, seen, size)
+        return refit(self, rows, seen, size, *processes)
 
     judge.refit = keep_and_refit
 

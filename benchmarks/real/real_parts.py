@@ -43,7 +43,7 @@ def no_neighbours(self: difficulty.Neighbours, values: np.ndarray) -> np.ndarray
 
 
 def no_components(columns: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((len(columns), 0)), np.ones(0)
+    return np.zeros((columns.shape[1], 0)), np.ones(0)
 
 
 def without(kept: Callable[[list, bool], bool]) -> Callable[[int], list]:

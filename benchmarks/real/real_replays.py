@@ -30,9 +30,10 @@ from source_commit import commit_of
 from mace_outlier.method import judge as judging
 from mace_outlier.method.evidence import WHOLE
 from mace_outlier.method.judge import HeadJudge
+from mace_outlier.method.processes import ALONE
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
-from mace_outlier.method.unexplained import unexplained
+from mace_outlier.method.shown import Shown, shown
 
 REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
 DECIDING = ("gain", "gain_known", "coarsened", "together", "memory")
@@ -74,9 +75,12 @@ def seen_in(file: Path) -> tuple[np.ndarray, Seen, int]:
 
 
 @cache
-def explained(file: Path) -> tuple[dict[str, np.ndarray], float]:
+def shown_in(file: Path) -> Shown:
     """What is not explained in an epoch: it doesn't depend on the settings that decide."""
-    return unexplained(seen_in(file)[1], Settings())
+    rows, seen, _ = seen_in(file)
+    found = shown(rows, seen, Settings(), ALONE)
+    assert found is not None
+    return found
 
 
 def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
@@ -84,7 +88,7 @@ def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
     wrong, judge = np.load(folder / "truth.npz")["wrong"], HeadJudge(settings)
     for epoch, file in enumerate(sorted(folder.glob("seen/epoch-*.npz"))):
         rows, seen, size = seen_in(file)
-        with patch.object(judging, "unexplained", lambda *_, file=file: explained(file)):
+        with patch.object(judging, "shown", lambda *_, file=file: shown_in(file)):
             judged = judge.refit(rows, seen, size)
         weight, zscore = np.ones(size), np.zeros(size)
         if judged is not None:

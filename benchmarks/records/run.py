@@ -86,7 +86,7 @@ def fit(records: Any, metadata: Any) -> tuple[float, float]:
     """Seconds of the fit of an epoch, when wrong labels are known from the one before, and the share that it finds."""
     import torch
 
-    from mace_outlier.weights.features import Features
+    from mace_outlier.weights.features import EXTRA
     from mace_outlier.weights.mixture import MixtureDistribution
     from mace_outlier.weights.remembered import remembered
 
@@ -95,12 +95,11 @@ def fit(records: Any, metadata: Any) -> tuple[float, float]:
     residuals = {name: records.column(name).clone() for name in records.residual_names}
     residuals["energy_error_per_atom"] *= torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)
     usable = records.loss > 0
-    features = Features(size, torch.arange(FEATURES))
-    features.table = torch.randn(size, features.known.shape[1] + FEATURES, generator=generator)
+    features = torch.randn(size, EXTRA + FEATURES, generator=generator)
     seconds = 0.0
     for _ in range(3):
         started = time.perf_counter()
-        seen = remembered(records.loss, records.head.long(), usable, records.time, residuals, features.known, metadata)
+        seen = remembered(records.loss, records.head.long(), usable, records.time, residuals, features, metadata)
         distribution.refit(seen)
         seconds = time.perf_counter() - started
     return seconds, distribution.describe()[0]["share"]

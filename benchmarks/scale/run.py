@@ -1,12 +1,14 @@
 """What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^6, counted beyond.
 
-    python benchmarks/scale/run.py       # a minute; reads ../records/results.json, writes results.json and a table
+    python benchmarks/scale/shared.py    # some minutes: the end of an epoch, by 1 to 8 processes
+    python benchmarks/scale/run.py       # a minute; reads that and ../records/results.json; results.json and a table
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
-hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: the fit,
-saving, and the report. The table has what was measured, straight lines between, and beyond 2 x 10^6 the slope of the
-last two: costs are linear in N or constant there. What the GPUs and their network do is assumed (ASSUMED), not
-measured: there is none here.
+hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: saving
+and the report. The table has what was measured, straight lines between, and beyond 2 x 10^6 the slope of the
+last two: costs are linear in N or constant there. The end of an epoch is a constant, a part that N / W configurations
+cost and one that N do, fitted to shared.json; so is its memory. What the GPUs and their network do is assumed
+(ASSUMED), not measured: there is none here.
 """
 
 import json
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from mace.modules import loss as mace_losses
+from scipy.optimize import nnls
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "overhead"))
@@ -37,6 +40,7 @@ from mace_outlier.weights.records import Records
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
 GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]
 RANKS = [1, 8, 64, 1024]
+GATHERED = 60  # bytes a configuration: row, molecule, two errors; weights and z-scores
 ASSUMED = {
     "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
     "bytes_a_second_of_a_collective": 1e10,
@@ -94,7 +98,7 @@ def costs() -> dict[str, Any]:
     """What is measured, for each configuration or each step."""
     earlier = json.loads((HERE.parent / "records" / "results.json").read_text())["results"]
     sizes = [row["configurations"] for row in earlier]
-    names = ("fit", "save", "report")
+    names = ("save", "report")
     seconds = {name: {row["configurations"]: row[f"seconds_to_{name}"] for row in earlier} for name in names}
     saving = [row["peak_megabytes_saving"] - row["peak_megabytes_before"] for row in earlier]
     return {
@@ -102,7 +106,25 @@ def costs() -> dict[str, Any]:
         "bytes_for_each_configuration": held(SIZES[0]),
         "bytes_of_the_first_process_when_saving": 1e6 * slope(sizes, saving),
         "seconds": seconds | {"merge": {size: round(merge_seconds(size), 5) for size in SIZES}},
+        "end_of_epoch": {name: parts_of(name) for name in ("cpu_seconds", "megabytes")},
     }
+
+
+def parts_of(name: str) -> dict[str, float]:
+    """What the end of an epoch costs at all, for each configuration of a process, and for each of all of them.
+
+    Least squares of the relative differences to what was measured; no part is negative.
+    """
+    rows = json.loads((HERE / "shared.json").read_text())["results"]
+    terms = [[1.0, row["configurations"] / row["processes"], row["configurations"]] for row in rows]
+    wanted = np.array([row[name] for row in rows])
+    parts, _ = nnls(np.array(terms) / wanted[:, None], np.ones(len(rows)))
+    return dict(zip(("constant", "own", "all"), parts.tolist(), strict=True))
+
+
+def of_parts(parts: dict[str, float], size: int, ranks: int) -> float:
+    """The cost of `size` configurations on `ranks` processes."""
+    return parts["constant"] + parts["own"] * size / ranks + parts["all"] * size
 
 
 def at_size(measured: dict[int, float], size: int) -> float:
@@ -124,15 +146,19 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     exchange = 2 * size * held_["merged"] / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
     merge = (seconds["merge"] if ranks > 1 else 0.0) + exchange
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
+    end = measured["end_of_epoch"]
+    moved = 2 * size * GATHERED / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
+    held_at_the_end = 1e6 * of_parts(end["megabytes"], size, ranks)
     return {
         "epoch": epoch,
         "device": size * (held_["device"] + 3 * held_["merged"]) / ASSUMED["bytes_of_a_gpu"],
         "node": size
         * (on_a_node * held_["host"] + measured["bytes_of_the_first_process_when_saving"])
-        / ASSUMED["bytes_of_a_node"],
+        / ASSUMED["bytes_of_a_node"]
+        + on_a_node * held_at_the_end / ASSUMED["bytes_of_a_node"],
         "collectives": fused / epoch,
         "merge": merge / epoch,
-        "fit": seconds["fit"] / epoch,
+        "fit": (of_parts(end["cpu_seconds"], size, ranks) + moved) / epoch,
         "save": seconds["save"] / epoch,
     }
 

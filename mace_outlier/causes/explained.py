@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from ..method.covariates import covariates
+from ..method.covariates import Covariates, Geometry
 from ..method.readout import leave_one_out
 from ..method.seen import ENERGY, FORCES, STRESS, Seen
 from ..method.settings import Settings
@@ -80,7 +80,7 @@ def readout(seen: Seen, trusted: NDArray[np.bool_], name: str, settings: Setting
     fitted = known & trusted
     if fitted.sum() <= max(settings.least, NEAR + 1):
         return found
-    columns, used = covariates(seen.part(known), settings.components), fitted[known]
+    columns, used = _columns(seen.part(known), settings), fitted[known]
     design = columns.design if name == ENERGY else columns.coarse
     values = errors[fitted] if name == ENERGY else np.log(errors[fitted] + SMALLEST)
     fit = leave_one_out(design[used], values, np.ones(len(values)))
@@ -91,13 +91,17 @@ def readout(seen: Seen, trusted: NDArray[np.bool_], name: str, settings: Setting
     return found
 
 
+def _columns(seen: Seen, settings: Settings) -> Covariates:
+    return Geometry(seen, settings.components).columns(seen)
+
+
 def isolation(seen: Seen, trusted: NDArray[np.bool_], settings: Settings) -> Array:
     """Return how far configurations (N,) are from the nearest one that is trusted, in typical distances of these.
 
     Typical are the 5 % of the trusted ones that are the furthest from all others. NaN: too few are trusted, or nothing
     is known of the geometries.
     """
-    place = covariates(seen, settings.components).place
+    place = _columns(seen, settings).place
     if trusted.sum() <= settings.least or not place.shape[1]:
         return np.full(seen.number, np.nan)
     tree = KDTree(place[trusted])

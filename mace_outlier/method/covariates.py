@@ -27,36 +27,74 @@ class Covariates(NamedTuple):
         return Covariates(*(columns[which] for columns in self))
 
 
-def covariates(seen: Seen, components: int) -> Covariates:
-    """Columns of the configurations of a head; `components`: of the features in `coarse`."""
-    force = np.log(np.hypot(np.nan_to_num(seen.predicted_force), FORCE_FLOOR))
-    knots = np.unique(np.quantile(force, np.linspace(0.02, 0.98, FORCE_KNOTS)))
-    plain = [1 / seen.atoms, np.log(seen.atoms), *seen.composition.values(), *_spline(force, knots).T]
-    for column in seen.conditions.T:
-        values = np.unique(column)
-        plain += [column == value for value in values[1:]] if len(values) <= FEW_CONDITIONS else [column]
-    clock = _scaled(_spline(seen.times % 1.0, np.linspace(0.0, 1.0, TIME_KNOTS)))
-    first = np.column_stack((np.ones(seen.number), _scaled(np.column_stack(plain).astype(float))))
-    own, widths = _components(_scaled(seen.features), seen.number // SPARSE)
-    white = (own / widths).clip(-LARGEST, LARGEST)
-    coarse = np.concatenate((first, white[:, :components]), axis=1)
-    return Covariates(np.concatenate((first, clock, white), axis=1), coarse, own[:, : 3 * components])
+class Geometry:
+    """How configurations become columns: scales, knots and principal components are those of a sample.
+
+    Args:
+        sample: configurations of a head.
+        components: of the features in `Covariates.coarse`.
+    """
+
+    def __init__(self, sample: Seen, components: int) -> None:
+        self._few = components
+        self._knots = np.unique(np.quantile(_log_force(sample), np.linspace(0.02, 0.98, FORCE_KNOTS)))
+        self._elements = list(sample.composition)
+        self._conditions = [np.unique(column) for column in sample.conditions.T]
+        self._first, self._clock = _Scaling(self._plain(sample)), _Scaling(_within_epoch(sample))
+        self._features = _Scaling(sample.features)
+        self._directions, self._widths = _components(self._features.of(sample.features), sample.number // SPARSE)
+
+    def columns(self, seen: Seen) -> Covariates:
+        """Columns of configurations, of the sample or others."""
+        first = np.column_stack((np.ones(seen.number), self._first.of(self._plain(seen))))
+        own = self._features.of(seen.features) @ self._directions
+        white = (own / self._widths).clip(-LARGEST, LARGEST)
+        coarse = np.concatenate((first, white[:, : self._few]), axis=1)
+        design = np.concatenate((first, self._clock.of(_within_epoch(seen)), white), axis=1)
+        return Covariates(design, coarse, own[:, : 3 * self._few])
+
+    def _plain(self, seen: Seen) -> Array:
+        """Size, composition, predicted force and conditions (N, k), as they are."""
+        plain = [1 / seen.atoms, np.log(seen.atoms)]
+        plain += [seen.composition.get(element, np.zeros(seen.number)) for element in self._elements]
+        plain += list(_spline(_log_force(seen), self._knots).T)
+        for column, values in zip(seen.conditions.T, self._conditions, strict=True):
+            plain += [column == value for value in values[1:]] if len(values) <= FEW_CONDITIONS else [column]
+        return np.column_stack(plain).astype(float)
 
 
-def _scaled(columns: Array) -> Array:
-    """Columns (N, k) of zero mean and unit variance; constant ones, and those that aren't known of all, are dropped."""
-    columns = columns[:, np.isfinite(columns).all(axis=0)]
-    mean, width = columns.mean(axis=0), columns.std(axis=0)
-    kept = width > CONSTANT * np.maximum(1.0, np.abs(columns).max(axis=0, initial=0.0))
-    return ((columns[:, kept] - mean[kept]) / width[kept]).clip(-LARGEST, LARGEST)
+class _Scaling:
+    """Makes columns of zero mean and unit variance; drops constant ones, and those that aren't known of all."""
+
+    def __init__(self, sample: Array) -> None:
+        known = np.isfinite(sample).all(axis=0)
+        columns = sample[:, known].astype(np.float64)
+        mean, width = columns.mean(axis=0), columns.std(axis=0)
+        varies = width > CONSTANT * np.maximum(1.0, np.abs(columns).max(axis=0, initial=0.0))
+        self._kept, self._mean, self._width = np.flatnonzero(known)[varies], mean[varies], width[varies]
+
+    def of(self, columns: Array) -> Array:
+        """Columns (N, k) of the sample or of others; what isn't known of these is taken for the mean."""
+        scaled = (columns[:, self._kept] - self._mean) / self._width
+        return np.nan_to_num(scaled.clip(-LARGEST, LARGEST), copy=False)
+
+
+def _log_force(seen: Seen) -> Array:
+    return np.asarray(np.log(np.hypot(np.nan_to_num(seen.predicted_force), FORCE_FLOOR)))
+
+
+def _within_epoch(seen: Seen) -> Array:
+    """When in its epoch a configuration was seen, as columns (N, TIME_KNOTS - 1): a spline between equal knots."""
+    knots = np.arange(1.0, TIME_KNOTS)
+    return (1.0 - np.abs((TIME_KNOTS - 1) * (seen.times % 1.0)[:, None] - knots)).clip(0.0)
 
 
 def _components(columns: Array, most: int) -> tuple[Array, Array]:
-    """At most so many principal components (N, k), and their widths."""
+    """Directions (k, K) of at most so many principal components, and their widths (K,)."""
     thinned = columns[:: max(1, -(-len(columns) // THINNED))]
     _, sizes, directions = np.linalg.svd(thinned, full_matrices=False)
     most = min(most, int(np.sum(sizes > SMALLEST * sizes.max(initial=0.0))))
-    return columns @ directions[:most].T, sizes[:most] / np.sqrt(len(thinned))
+    return directions[:most].T, sizes[:most] / np.sqrt(len(thinned))
 
 
 def _spline(values: Array, knots: Array) -> Array:

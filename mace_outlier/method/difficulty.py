@@ -4,7 +4,10 @@ A configuration is as hard as its kind: coarse features, how few others resemble
 to explain, and what configurations of similar features suffer. Numpy and scipy only.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from .densest import TINY
@@ -15,21 +18,31 @@ PENALTY = 10.0
 FLOOR = 0.35  # of an error, in widths of all: logarithms of smaller ones say nothing
 SMALLEST, LARGEST = -2.0, 8.0  # log of the expected size, relative to the typical one
 TOO_FAR = 3.0  # log of an error over the expected one, beyond which it doesn't count for more
+NEAREST = 256  # of these, one of which stands for other configurations
 CHUNK = 65_536  # configurations whose neighbours are sought together: bounds the memory
 LITTLE = 0.1  # of logarithms
 NEIGHBOUR_SCALE = 3.0  # of the neighbours' column: penalised less than the others
+
+
+class Nearest(NamedTuple):
+    """The reference that is nearest to each of n other configurations, by which they are judged."""
+
+    of: NDArray[np.int64]  # (n,) which configuration of the sample it is
+    distance: Array  # (n,) to its neighbours
 
 
 class Neighbours:
     """The nearest configurations of each of N, by where they are (N, d) in the space of the features; never itself."""
 
     def __init__(self, place: Array, count: int) -> None:
-        place = place if place.shape[1] else np.zeros((len(place), 1))  # no features: all are alike
+        place = _somewhere(place)
         references = np.arange(len(place))
         if len(place) > REFERENCES:
             references = np.sort(np.random.default_rng(0).permutation(len(place))[:REFERENCES])
         count = max(1, min(count, len(references) - 1))
         tree = cKDTree(place[references])
+        some = references[:: -(-len(references) // NEAREST)]
+        self._some, self._places = some, place[some]
         self.of = np.empty((len(place), count), dtype=np.int32)  # indices
         self.distance = np.empty(len(place))
         for first in range(0, len(place), CHUNK):
@@ -40,13 +53,24 @@ class Neighbours:
             self.of[own] = references[near][other].reshape(-1, count)
             self.distance[own] = np.sqrt(np.square(apart[other].reshape(-1, count)).mean(axis=1))
 
-    def uncertainty(self, near: float) -> Array:
+    def nearest(self, place: Array) -> Nearest:
+        """The nearest of NEAREST references of other configurations (n,), whose neighbours are taken for theirs."""
+        place, half = _somewhere(place), 0.5 * np.square(self._places).sum(axis=1)
+        closeness = place @ self._places.T - half  # (|place|^2 - distance^2) / 2
+        near = closeness.argmax(axis=1)
+        squares = np.square(place).sum(axis=1) - 2 * np.take_along_axis(closeness, near[:, None], axis=1)[:, 0]
+        of = self._some[near]
+        return Nearest(of, np.hypot(np.sqrt(squares.clip(0.0)), self.distance[of]))
+
+    def uncertainty(self, near: float, distance: Array | None = None) -> Array:
         """Factor (N,) by which an expectation may be off far from others, sqrt(1 + (distance / (near typical))^2).
 
         A geometry that nothing resembles can't be judged by others. `near`: typical distances within which others tell.
+        `distance`: of other configurations (n,) to their neighbours.
         """
         typical = max(float(np.median(self.distance)), 1e-12)
-        return np.asarray(np.hypot(1.0, self.distance / (near * typical)))
+        distance = self.distance if distance is None else distance
+        return np.asarray(np.hypot(1.0, distance / (near * typical)))
 
     def mean(self, values: Array) -> Array:
         """Mean of the neighbours' values (N,)."""
@@ -57,6 +81,11 @@ class Neighbours:
         ordered = np.sort(values[self.of], axis=1)
         cut = ordered.shape[1] // 4
         return np.asarray(ordered[:, cut : ordered.shape[1] - cut].mean(axis=1))
+
+
+def _somewhere(place: Array) -> Array:
+    """Places (N, d); without features, all are alike."""
+    return place if place.shape[1] else np.zeros((len(place), 1))
 
 
 class Difficulty:
@@ -72,9 +101,11 @@ class Difficulty:
         self.neighbours = neighbours
         normal = design.T @ design
         normal[np.diag_indices_from(normal)] += 1.0
-        lever = np.einsum("ij,ij->i", design @ np.linalg.inv(normal), design).clip(TINY, 1.0)
-        unlike = [np.log(lever), np.log((1 - lever).clip(1e-3)), np.log(neighbours.distance + TINY)]
-        self.columns = np.column_stack((coarse, *map(_standard, unlike)))
+        self._inverse = np.linalg.inv(normal)
+        lever = np.einsum("ij,ij->i", design @ self._inverse, design)
+        unlike = _unlike(lever, neighbours.distance)
+        self._standards = [_Standard(own) for own in unlike]
+        self.columns = self._columns(coarse, unlike)
         self.log = np.zeros(len(design))
 
     def expect(self, residual: Array, explained: Array) -> tuple[Array, Array]:
@@ -83,32 +114,68 @@ class Difficulty:
         `explained` (N,): what geometry explains of the errors, in the same unit.
         """
         sizes = np.minimum(np.hypot(residual, FLOOR), np.exp(self.log + TOO_FAR))
-        near = self.neighbours.middle_mean(np.log(sizes))
+        self._near = self.neighbours.middle_mean(np.log(sizes))
+        self._explained = _Standard(_log_explained(explained))
+        columns = self._with_errors(self.columns, _log_explained(explained), self._near)
+        self._coefficients, log, alone = _log_means(columns, sizes)
+        self._typical = float(np.median(log))
+        self.log = _around(log, self._typical)
+        return np.exp(self.log), np.exp(_around(alone, float(np.median(alone))))
+
+    def of(self, design: Array, coarse: Array, nearest: Nearest, explained: Array) -> Array:
+        """Expected sizes (n,) of other configurations, whose own errors have no part in it."""
+        lever = np.einsum("ij,ij->i", design @ self._inverse, design)
+        columns = self._columns(coarse, _unlike(lever / (1 + lever), nearest.distance))
+        columns = self._with_errors(columns, _log_explained(explained), self._near[nearest.of])
+        return np.exp(_around(columns @ self._coefficients, self._typical))
+
+    def _columns(self, coarse: Array, unlike: list[Array]) -> Array:
+        scaled = [standard.of(own) for standard, own in zip(self._standards, unlike, strict=True)]
+        return np.column_stack((coarse, *scaled))
+
+    def _with_errors(self, columns: Array, explained: Array, near: Array) -> Array:
         near_columns = [NEIGHBOUR_SCALE * near, NEIGHBOUR_SCALE * np.maximum(near - 1.0, 0.0)]
-        columns = np.column_stack((self.columns, _standard(np.log(np.hypot(explained, 1.0))), *near_columns))
-        self.log, alone = _log_means(columns, sizes)
-        self.log = _around_typical(self.log)
-        return np.exp(self.log), np.exp(_around_typical(alone))
+        return np.column_stack((columns, self._explained.of(explained), *near_columns))
 
 
-def _around_typical(log: Array) -> Array:
-    return np.asarray((log - np.median(log)).clip(SMALLEST, LARGEST))
+class _Standard:
+    """Makes values of zero mean and unit variance; what hardly varies (LITTLE) is not blown up: it may tell of errors.
+
+    Those of other configurations are cut where the sample ends.
+    """
+
+    def __init__(self, values: Array) -> None:
+        self._mean, self._width = float(values.mean()), max(float(values.std()), LITTLE)
+        self._range = float(values.min()), float(values.max())
+
+    def of(self, values: Array) -> Array:
+        return np.asarray((values.clip(*self._range) - self._mean) / self._width)
 
 
-def _standard(values: Array) -> Array:
-    """Of zero mean and unit variance; what hardly varies (LITTLE) is not blown up: it may tell of the own error."""
-    return (values - values.mean()) / max(float(values.std()), LITTLE)
+def _unlike(lever: Array, distance: Array) -> list[Array]:
+    """What says how few others resemble a configuration, each (N,)."""
+    lever = lever.clip(TINY, 1.0)
+    return [np.log(lever), np.log((1 - lever).clip(1e-3)), np.log(distance + TINY)]
 
 
-def _log_means(columns: Array, sizes: Array, steps: int = 8) -> tuple[Array, Array]:
-    """Log of the expected sizes (N,) by columns (N, q), and the same without the own one."""
+def _log_explained(explained: Array) -> Array:
+    return np.asarray(np.log(np.hypot(explained, 1.0)))
+
+
+def _around(log: Array, typical: float) -> Array:
+    return np.asarray((log - typical).clip(SMALLEST, LARGEST))
+
+
+def _log_means(columns: Array, sizes: Array, steps: int = 8) -> tuple[Array, Array, Array]:
+    """Coefficients of columns (N, q), the log of the expected sizes (N,), and the same without the own one."""
     penalty = PENALTY * np.eye(columns.shape[1])
     penalty[0, 0] = 0.0
     inverse = np.linalg.inv(columns.T @ columns + penalty + 1e-9 * np.eye(len(penalty)))
-    log = columns @ (inverse @ (columns.T @ np.log(sizes)))
+    coefficients = inverse @ (columns.T @ np.log(sizes))
     for _ in range(steps):
-        log = log.clip(-4.0, 10.0)
-        log = columns @ (inverse @ (columns.T @ (log + (sizes / np.exp(log) - 1).clip(-2.0, 2.0))))
+        log = (columns @ coefficients).clip(-4.0, 10.0)
+        coefficients = inverse @ (columns.T @ (log + (sizes / np.exp(log) - 1).clip(-2.0, 2.0)))
+    log = columns @ coefficients
     leverage = np.einsum("ij,ij->i", columns @ inverse, columns).clip(0.0, 0.9)
     surprise = (sizes / np.exp(log.clip(-4.0, 10.0)) - 1).clip(-2.0, 3.0)
-    return log, log - surprise * leverage / (1 - leverage)
+    return coefficients, log, log - surprise * leverage / (1 - leverage)

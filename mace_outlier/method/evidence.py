@@ -3,10 +3,13 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .densest import densest
 from .seen import ENERGY, Array
 
+MOST_EPOCHS = 255  # that are counted
+LARGEST = 1e30  # that can be averaged as it is kept
 WHOLE = ""  # all labels of a configuration together
 Weights = dict[str, Array]  # (N,) by property: probability that the label is right; WHOLE: that all labels are
 
@@ -20,22 +23,29 @@ class Evidence:
     def __init__(self, memory: float) -> None:
         self.memory = memory
         self.values: dict[str, Array] = {}  # (N,) by property; NaN: none
-        self.epochs: dict[str, Array] = {}  # (N,)
+        self.epochs: dict[str, NDArray[np.uint8]] = {}  # (N,) at most MOST_EPOCHS
 
     def add(self, rows: np.ndarray, found: dict[str, Array], size: int) -> None:
         """Take in what was found of some rows of `size` ones."""
         for name, new in found.items():
             values = self.values.setdefault(name, np.full(size, np.nan))
-            epochs = self.epochs.setdefault(name, np.zeros(size))
+            epochs = self.epochs.setdefault(name, np.zeros(size, dtype=np.uint8))
             some = np.isfinite(new)
-            own, new = rows[some], new[some]
-            epochs[own] += 1
+            own, new = rows[some], new[some].clip(-LARGEST, LARGEST)
+            epochs[own] += epochs[own] < MOST_EPOCHS
             before = np.where(np.isfinite(values[own]), values[own], new)
             values[own] = before + (new - before) / np.minimum(epochs[own], self.memory)
 
     def of(self, rows: np.ndarray) -> dict[str, Array]:
-        """Evidence of some rows, see `centred`."""
-        return {name: centred(name, values[rows], values) for name, values in self.values.items()}
+        """Evidence of some rows (n,), by property."""
+        return {name: values[rows] for name, values in self.values.items()}
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of which anything was found, ascending."""
+        if not self.values:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(np.logical_or.reduce([np.isfinite(own) for own in self.values.values()]))
 
     def carry(self, rows: np.ndarray) -> None:
         """Go on with other rows, see `carried`."""
@@ -48,18 +58,27 @@ class Evidence:
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a state."""
-        self.values, self.epochs = ({n: np.array(v) for n, v in state[part].items()} for part in ("values", "epochs"))
+        self.values = {name: np.array(own, dtype=np.float64) for name, own in state["values"].items()}
+        self.epochs = {
+            name: np.array(own).clip(0, MOST_EPOCHS).astype(np.uint8) for name, own in state["epochs"].items()
+        }
 
 
-def carried(values: Array, rows: np.ndarray, unknown: float) -> Array:
+def carried(values: np.ndarray, rows: np.ndarray, unknown: float) -> np.ndarray:
     """What is known of `rows` (N,), by their places in `values`; -1: nothing is."""
-    return np.where(rows >= 0, values[rows], unknown) if len(values) else np.full(len(rows), unknown)
+    carried = np.full(len(rows), unknown, dtype=values.dtype)
+    return np.where(rows >= 0, values[rows], carried) if len(values) else carried
 
 
-def centred(name: str, values: Array, among: Array) -> Array:
-    """Evidence from where that of all is densest; energies in widths of that."""
-    zero, width = densest(among)
-    return (values - zero) / (width if name == ENERGY else 1.0)
+def centres(values: dict[str, Array]) -> dict[str, tuple[float, float]]:
+    """Where evidence (N,) is densest, by property, and how wide that is: 1, but for energies."""
+    densest_of = {name: densest(own) for name, own in values.items()}
+    return {name: (zero, width if name == ENERGY else 1.0) for name, (zero, width) in densest_of.items()}
+
+
+def centred(values: dict[str, Array], centre: dict[str, tuple[float, float]]) -> dict[str, Array]:
+    """Evidence (N,) as it is judged: from where it is densest, energies in widths of that."""
+    return {name: (own - centre[name][0]) / centre[name][1] for name, own in values.items()}
 
 
 def confirmed(weights: Weights, before: Weights, gross: Weights) -> Weights:

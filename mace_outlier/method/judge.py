@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 
 from .decide import decide
-from .evidence import WHOLE, Evidence, Weights, carried, centred, confirmed
+from .evidence import WHOLE, Evidence, Weights, carried, centred, centres, confirmed
 from .logarithmic import Logarithmic
 from .populations import Populations
+from .processes import ALONE, Processes
+from .sample import in_sample
 from .seen import Array, Seen
 from .settings import Settings
+from .shown import shown
 from .signed import Signed
-from .unexplained import unexplained
 
-REFERENCE = 5000  # training configurations, at random, beside which others are judged at most
+STORED, LARGEST = np.float32, 1e30  # how weights and z-scores are exchanged and remembered; the largest of such numbers
 
 
 @dataclass(frozen=True)
@@ -41,59 +43,76 @@ class HeadJudge:
         self._last_gain = 0.0
         self.evidence = Evidence(settings.memory)
         self.others = Evidence(settings.memory)  # of a validation set
-        self.seen: Seen | None = None  # the last epoch
+        self.seen: Seen | None = None  # a sample of the last epoch
         self.looked: Weights = {}  # after the last epoch, whether wrong labels were believed in or not; 1: not judged
+        self._centre: dict[str, tuple[float, float]] = {}  # where evidence is densest
 
     @property
     def some_are_wrong(self) -> bool:
         """Whether wrong labels are believed in."""
         return self.populations is not None and len(self.populations.shares) > 1
 
-    def refit(self, rows: np.ndarray, seen: Seen, size: int) -> tuple[np.ndarray, Verdict] | None:
+    def refit(
+        self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE
+    ) -> tuple[np.ndarray, Verdict] | None:
         """Judge by an epoch in which these rows, of `size` ones, were seen; return all rows that are judged.
 
-        None: too few to be compared.
+        Of several processes, each gives the rows that it has seen, and all get the same verdict. None: too few to be
+        compared.
         """
-        if seen.number < self.settings.least:
+        epoch = shown(rows, seen, self.settings, processes)
+        if epoch is None:
             return None
-        found, self.unit = unexplained(seen, self.settings)
-        self.seen = seen
-        self.evidence.add(rows, found, size)
-        judged = np.flatnonzero(np.logical_or.reduce([np.isfinite(v) for v in self.evidence.values.values()]))
+        self.unit, self.seen = epoch.unit, epoch.sample
+        self.evidence.add(epoch.rows, epoch.values, size)
+        judged = self.evidence.rows
         if not len(judged):
             return None
-        values, at_once = self.evidence.of(judged), bool(np.ptp(seen.times) == 0)  # by one model: nothing changes
+        values = self._of_sample(judged)
         right, best, gain, apart = decide(values, self.settings)
+        at_once = bool(np.ptp(epoch.sample.times) == 0)  # by one model: nothing changes
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
+        own = judged[processes.share(len(judged))]
+        values = centred(self.evidence.of(own), self._centre)
         looks, twice = _weights(best, values), at_once or bool(self.looked)
-        share = float(np.mean(looks[WHOLE] < 0.5))
+        share = float(processes.sum(np.array([np.sum(looks[WHOLE] < 0.5)]))[0]) / len(judged)
         believed, too_many = best is not right and apart and self.gain > self._needed, share > self.settings.most
         self.undecided = share if believed and (too_many or not twice) else 0.0
         if not (too_many and self.populations):  # then the last good weights stay
             self.populations = best if believed and twice and not too_many else right
         weights = looks if self.populations is best else _weights(self.populations, values)
         if not at_once:
-            before = {name: own[judged] for name, own in self.looked.items()}
+            before = {name: every[own].astype(float) for name, every in self.looked.items()}
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
-        self.looked = {name: _placed(own, judged, size) for name, own in looks.items()}
-        return judged, _verdict(self.populations if too_many else best, values, weights)
+        verdict, looks = _gathered(_verdict(self.populations if too_many else best, values, weights), looks, processes)
+        self.looked = {name: _placed(every, judged, size) for name, every in looks.items()}
+        return judged, verdict
+
+    def _of_sample(self, judged: np.ndarray) -> dict[str, Array]:
+        """Evidence of the rows by which populations are fitted, and where it is densest."""
+        some = judged[in_sample(judged, len(judged))]
+        values = self.evidence.of(some)
+        self._centre = centres(values)
+        return centred(values, self._centre)
 
     @property
     def _needed(self) -> float:
         """Evidence from which wrong labels are believed in: less, once they are, so that nothing flickers."""
         return self.settings.gain_known if self.some_are_wrong else self.settings.gain
 
-    def judge(self, rows: np.ndarray, seen: Seen, size: int) -> Verdict | None:
-        """Judge other configurations (a validation set) beside those of the last epoch; None: there was none."""
+    def judge(self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE) -> Verdict | None:
+        """Judge other configurations (a validation set) beside those of the last epoch; None: there was none.
+
+        All processes give the same rows, and share the work.
+        """
         if self.populations is None or self.seen is None or not seen.number:
             return None
-        some = self.seen
-        if some.number > REFERENCE:
-            some = some.part(np.sort(np.random.default_rng(0).permutation(some.number)[:REFERENCE]))
-        found, _ = unexplained(some.joined(seen), self.settings)
-        own = {name: values[some.number :] for name, values in found.items()}
-        self.others.add(rows, own, size)
-        values = {name: centred(name, self.others.values[name][rows], self.evidence.values[name]) for name in own}
+        own = np.argsort(rows)[processes.share(seen.number)]
+        found = shown(rows[own], seen.part(own), self.settings, processes, beside=self.seen)
+        assert found is not None
+        self.others.add(found.rows, found.values, size)
+        self._of_sample(self.evidence.rows)
+        values = centred(self.others.of(rows), self._centre)
         return _verdict(self.populations, values, _weights(self.populations, values))
 
     def describe(self) -> dict[str, Any]:
@@ -138,7 +157,7 @@ class HeadJudge:
         self.unit, self.gain, self.undecided, self._last_gain = state["numbers"]
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
-        self.looked = {name: np.array(own) for name, own in state["looked"].items()}
+        self.looked = {name: np.array(own, dtype=STORED) for name, own in state["looked"].items()}
 
 
 def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
@@ -146,9 +165,21 @@ def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
     return by_property | {WHOLE: weight}
 
 
+def _gathered(verdict: Verdict, looks: Weights, processes: Processes) -> tuple[Verdict, Weights]:
+    """A verdict of each process's share, and what weights look like, of all of them.
+
+    In single precision: by half, a last bit of one process would be 0.0005 in another.
+    """
+    columns = [verdict.weight, verdict.zscore.clip(max=LARGEST), *verdict.by_property.values(), *looks.values()]
+    weight, zscore, *others = processes.gather(np.column_stack(columns).astype(STORED)).T
+    of_properties, of_looks = others[: len(verdict.by_property)], others[len(verdict.by_property) :]
+    by_property = dict(zip(verdict.by_property, of_properties, strict=True))
+    return Verdict(weight, zscore, by_property), dict(zip(looks, of_looks, strict=True))
+
+
 def _placed(weights: Array, rows: np.ndarray, size: int) -> Array:
     """Weights of some rows among `size` ones; of others, 1."""
-    every = np.ones(size)
+    every = np.ones(size, dtype=weights.dtype)
     every[rows] = weights
     return every
 

@@ -18,12 +18,21 @@ FULL = 0.999  # largest leverage
 
 
 class Readout(NamedTuple):
-    """What a readout leaves of N values, each predicted without itself."""
+    """A readout, and what it leaves of the N values that it is fitted to, each predicted without itself."""
 
     studentised: Array  # (N,) in the unit of the values, divided by what the uncertainty of the readout adds
     predicted: Array  # (N,) by a readout fitted to the others
     penalty: float
     coefficients: Array  # c (p,), fitted to all
+    inverse: Array  # A^-1 (p, p), of the normal matrix
+
+    def of(self, design: Array) -> Array:
+        """Predictions (n,) of other values."""
+        return np.asarray(design @ self.coefficients)
+
+    def studentise(self, residual: Array, design: Array, scale: Array) -> Array:
+        """What is not explained of other values (n,), divided by what the uncertainty of the readout adds."""
+        return np.asarray(residual / np.sqrt(1 + _uncertainty(design, self.inverse) / np.square(scale)))
 
 
 def leave_one_out(design: Array, values: Array, scale: Array, penalty: float | None = None) -> Readout:
@@ -33,6 +42,8 @@ def leave_one_out(design: Array, values: Array, scale: Array, penalty: float | N
         rho_i = (nu + 1) / (nu + (r_i / s)^2),      r_i = (y_i - x_i c) / s_i,    s: robust width of these
         h_i = rho_i x_i A^-1 x_i / s_i^2,           loo_i = s_i r_i / (1 - h_i)
         studentised_i = loo_i / sqrt(1 + x_i A_-i^-1 x_i / s_i^2)
+
+    Other configurations are predicted by c: they have no part in it.
 
     Args:
         design: x (N, p), the first column 1 (not penalised), the others whitened.
@@ -57,7 +68,7 @@ def leave_one_out(design: Array, values: Array, scale: Array, penalty: float | N
     leverage = (weight * uncertainty).clip(0.0, FULL)
     alone = residual / (1 - leverage)
     studentised = alone / np.sqrt(1 + uncertainty / (1 - leverage))
-    return Readout(studentised * scale, values - alone * scale, penalty, coefficients)
+    return Readout(studentised * scale, values - alone * scale, penalty, coefficients, inverse)
 
 
 def _solve(x: Array, y: Array, weight: Array, penalty: float) -> tuple[Array, Array, Array]:

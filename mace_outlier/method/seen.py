@@ -1,7 +1,7 @@
 """What is known of the configurations of one head after an epoch. Numpy only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ class Seen:
     """N configurations of one head, as the model of their visit saw them."""
 
     errors: dict[str, Array]  # (N,) by property; energy: prediction - label, eV/atom; others: RMS; NaN: no label
-    features: Array  # (N, K) pooled invariant features of the model; NaN: not known
+    features: np.ndarray  # (N, K) pooled invariant features of the model; NaN: not known
     composition: dict[str, Array]  # (N,) by element, its share of the atoms
     atoms: Array  # (N,) number of atoms
     predicted_force: Array  # (N,) RMS of the predicted forces, eV/A; NaN: none
@@ -30,12 +30,17 @@ class Seen:
         """N."""
         return len(self.atoms)
 
-    def part(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> "Seen":
-        """Those of a mask or of indices."""
+    def part(self, which: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Seen":
+        """Those of a mask, of indices or of a slice."""
         return Seen(**{field.name: _each(getattr(self, field.name), lambda own: own[which]) for field in fields(self)})
 
+    def of_origin(self, origin: float) -> "Seen":
+        """With one more condition: all configurations of one origin may be off by as much."""
+        told = np.column_stack((self.conditions, np.full(self.number, origin)))
+        return replace(self, conditions=told)
+
     def joined(self, other: "Seen") -> "Seen":
-        """These and others, of another origin, which a condition tells: all of them may be off by as much."""
+        """These and others."""
 
         def both(name: str) -> Any:
             mine, theirs = getattr(self, name), getattr(other, name)
@@ -48,9 +53,32 @@ class Seen:
             ]
             return {key: np.concatenate((filled[0][key], filled[1][key])) for key in filled[0]}
 
-        joined = {field.name: both(field.name) for field in fields(self)}
-        origin = np.repeat((0.0, 1.0), (self.number, other.number))[:, None]
-        return Seen(**joined | {"conditions": np.concatenate((joined["conditions"], origin), axis=1)})
+        return Seen(**{field.name: both(field.name) for field in fields(self)})
+
+    def to_table(self) -> Array:
+        """All that is known, as columns (N, k); those of whole numbers keep their bits."""
+        return np.column_stack([
+            *self.errors.values(), *self.composition.values(), self.atoms, self.predicted_force, self.label_force,
+            self.times, self.molecules.astype(np.int64).view(np.float64), self.conditions, self.features,
+        ]).astype(np.float64, copy=False)  # fmt: skip
+
+    def with_table(self, table: Array) -> "Seen":
+        """Other configurations, by a table of the same columns as this one's."""
+        columns, first = list(table.T), len(self.errors) + len(self.composition)
+        atoms, predicted, label, times, molecules = columns[first : first + 5]
+        rest = table[:, first + 5 :]
+        conditions = self.conditions.shape[1]
+        return Seen(
+            errors=dict(zip(self.errors, columns, strict=False)),
+            composition=dict(zip(self.composition, columns[len(self.errors) : first], strict=True)),
+            atoms=atoms,
+            predicted_force=predicted,
+            label_force=label,
+            times=times,
+            molecules=np.ascontiguousarray(molecules).view(np.int64),
+            conditions=rest[:, :conditions],
+            features=rest[:, conditions:],
+        )
 
 
 def _each(value: Any, change: Callable[[Any], Any]) -> Any:

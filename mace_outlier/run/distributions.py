@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 
+import torch
+
 from ..weights.distribution import LossDistribution
 from ..weights.mixture import MixtureDistribution
 from ..weights.running import GaussianDistribution
+from ..weights.summed import processes_of
+from . import distributed
 from .options import Options
 
 DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
@@ -13,7 +17,10 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
 }
 
 
-def new_distribution(options: Options, heads: int) -> LossDistribution:
-    """Make the one that a run asks for, of so many heads."""
+def new_distribution(options: Options, heads: int, device: torch.device) -> LossDistribution:
+    """Make the one that a run asks for, of so many heads, on a device."""
     settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
-    return DISTRIBUTIONS[options.distribution](heads, **settings)
+    distribution = DISTRIBUTIONS[options.distribution](heads, **settings).to(device)
+    if isinstance(distribution, MixtureDistribution):
+        distribution.processes = processes_of(distributed.shared_sum(), device)
+    return distribution

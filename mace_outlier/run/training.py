@@ -105,7 +105,7 @@ class RobustTraining:
         self._nonfinite = NonfiniteNames(dataset, provenance, self.labels, fault_of)
         known = (self.records, metadata, self.features, heads, distributed.shared_sum())
         for loss in self.losses.values():
-            distribution = new_distribution(self.options, len(heads)).to(device)
+            distribution = new_distribution(self.options, len(heads), device)
             loss.attach(Weigher(distribution, *known), self.options.scope == "property")
         self.logbook.log_start()
         warn_of_shared(*self.splits)

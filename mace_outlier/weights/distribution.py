@@ -38,7 +38,9 @@ class Remembered(NamedTuple):
     losses: Tensor  # (N,)
     heads: Tensor  # (N,) integer
     usable: Tensor  # (N,) boolean: seen, and with a finite loss above 0
-    seen: Seen  # what else, on the host
+    latest: Tensor  # (N,) boolean: seen in the latest epoch
+    seen: Seen  # what else of n of them, those that this process saw, on the host
+    here: Tensor  # (n,) which of the N these are, ascending
     rows: Tensor | None = None  # (N,) of a validation set of `size` configurations
     size: int = 0
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..faults import faults_logged
 from .distribution import widest
+from .noted import Noted
 
 WIDEST = 96  # columns of pooled features that are kept
 CONDITIONS = ("total_charge", "total_spin", "elec_temp")  # what else determines a label, if batches say it
@@ -23,7 +24,7 @@ class Features:
 
         pooled = (mean over atoms of h,  standard deviation over atoms of h)          h: invariant node features
 
-    `table` (N, EXTRA + K) is made when a batch is first seen. NaN: not known.
+    Noted are those that this process sees, once an epoch each; NaN: not known.
 
     Args:
         size: N.
@@ -33,7 +34,7 @@ class Features:
 
     def __init__(self, size: int, scalars: Tensor | None = None, most: int = WIDEST) -> None:
         self.size, self.scalars, self.most = size, scalars, most
-        self.table: Tensor | None = None
+        self.noted = Noted(size)
         self.projection: Tensor | None = None  # (2 d, WIDEST), of this epoch
         self._next: Tensor | None = None  # of the next: a validation set is projected as the training set was
         self._moments: Tensor | None = None  # (2 d + 1, 2 d + 1) of the wide columns of this epoch, and 1
@@ -41,19 +42,14 @@ class Features:
     @torch.no_grad()
     def observe(self, rows: Tensor, ref: Any, pred: dict[str, Tensor]) -> None:
         """Note the features of the configurations `rows` (B,) of a training batch."""
-        self._put(rows, self.measure(ref, pred, learn=True))
+        self.noted.add(rows, self.measure(ref, pred, learn=True))
 
     @torch.no_grad()
     def note(self, rows: Tensor, pooled: Tensor | None, force: Tensor) -> None:
         """Note pooled features (B, K), the same in every call or None, and the RMS of the predicted forces (B,)."""
         columns = [force.unsqueeze(1), force.new_full((len(rows), len(CONDITIONS)), torch.nan)]
         columns += [] if pooled is None else [self._narrow(pooled.to(force), learn=True)]
-        self._put(rows, torch.cat(columns, dim=1).float())
-
-    def _put(self, rows: Tensor, measured: Tensor) -> None:
-        if self.table is None:
-            self.table = measured.new_full((self.size, measured.shape[1]), torch.nan)
-        self.table[rows] = measured
+        self.noted.add(rows, torch.cat(columns, dim=1).float())
 
     @torch.no_grad()
     def measure(self, ref: Any, pred: dict[str, Tensor], learn: bool = False) -> Tensor:
@@ -87,20 +83,12 @@ class Features:
     # --- once an epoch -----------------------------------------------------------------------------------------------
 
     def begin_epoch(self) -> None:
-        """Project by what the epoch before has chosen."""
+        """Project by what the epoch before has chosen, and note anew."""
         self.projection = self._next
+        self.noted.clear()
 
-    def end_epoch(self, seen_here: Tensor, sum_over_ranks: Callable[[Tensor], Tensor] | None = None) -> None:
-        """Take over what others saw of rows that are not in a mask (N,), and choose the next projection.
-
-        All processes have to call this.
-        """
-        if sum_over_ranks is not None and self.table is not None:
-            here, width = seen_here.unsqueeze(1), self.table.shape[1]
-            known = torch.cat((self.table.nan_to_num(0.0), here, self.table.isfinite() & here), dim=1)
-            values, visits, finite = sum_over_ranks(torch.where(here, known, 0.0)).split((width, 1, width), dim=1)
-            mean = torch.where(finite > 0, values / finite, torch.nan)
-            self.table = torch.where(visits > 0, mean, self.table)
+    def end_epoch(self, sum_over_ranks: Callable[[Tensor], Tensor] | None = None) -> None:
+        """Choose the next projection; all processes have to call this."""
         if self._moments is not None:
             moments = self._moments if sum_over_ranks is None else sum_over_ranks(self._moments)
             self._moments = None
@@ -111,17 +99,13 @@ class Features:
     def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predicted force (N,), conditions (N, C) and features (N, K) of a table, on the host; waits for the device.
 
+        The features are as they were noted, the others in double precision.
+
         A table without columns, where none are noted, says that nothing is known.
         """
-        host = (
-            table.cpu().double() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan, dtype=torch.float64)
-        )
-        return host[:, 0], host[:, 1:EXTRA], host[:, EXTRA:]
-
-    @property
-    def known(self) -> Tensor:
-        """The table, also where no batch was seen."""
-        return torch.full((self.size, EXTRA), torch.nan) if self.table is None else self.table
+        host = table.cpu() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan)
+        extra = host[:, :EXTRA].cpu().double()
+        return extra[:, 0], extra[:, 1:], host[:, EXTRA:]
 
     def state_dict(self) -> dict[str, Any]:
         """What the next epoch depends on: the table is made anew in it."""

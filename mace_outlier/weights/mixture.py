@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..method.judge import HeadJudge, Verdict
+from ..method.processes import ALONE, Processes
 from ..method.settings import Settings
 from .distribution import LossDistribution, Remembered, Weighted, widest
 from .running import GaussianDistribution
@@ -28,6 +29,7 @@ class MixtureDistribution(LossDistribution):
         threshold: t in the first epoch; `inf` never down-weights.
         alpha, variance, warmup: in the first epoch, see GaussianDistribution.
         settings: of the judgement.
+        processes: of a distributed run, among which the work of `refit` and `judge` is shared: all call them.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class MixtureDistribution(LossDistribution):
         variance: str = "running",
         warmup: int = 0,
         settings: Settings = Settings(),  # noqa: B008 (immutable)
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup)
         self.never = threshold == torch.inf
         self.heads = [HeadJudge(settings) for _ in range(num_heads)]
@@ -69,13 +73,16 @@ class MixtureDistribution(LossDistribution):
 
     def refit(self, seen: Remembered) -> Weighted | None:
         """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
-        result, latest, head_of = _untouched(seen), _latest(seen), seen.heads.cpu().numpy()
+        result, judgeable, head_of = _untouched(seen), seen.usable & seen.latest, seen.heads
         for number, head in enumerate(self.heads):
-            rows = np.flatnonzero(latest & (head_of == number))
-            judged = head.refit(rows, seen.seen.part(rows), len(latest)) if len(rows) else None
+            of_head = judgeable & (head_of == number)
+            own = of_head[seen.here].cpu().numpy()
+            rows = seen.here.cpu().numpy()[own]
+            judged = head.refit(rows, seen.seen.part(own), len(of_head), self.processes)
             if judged is not None:
                 _put(result, *judged)
-                self._described[number] = head.describe() | _in_numbers(seen, rows, *judged)
+                latest = np.flatnonzero(of_head.cpu().numpy())
+                self._described[number] = head.describe() | _in_numbers(seen, latest, *judged)
         return self._allowed(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:
@@ -85,7 +92,9 @@ class MixtureDistribution(LossDistribution):
         for number, head in enumerate(self.heads):
             places = np.flatnonzero(usable & (head_of == number))
             size = seen.size or len(usable)
-            verdict = head.judge(rows[places], seen.seen.part(places), size) if len(places) else None
+            verdict = None
+            if len(places):
+                verdict = head.judge(rows[places], seen.seen.part(places), size, self.processes)
             if verdict is not None:
                 _put(result, places, verdict)
         return self._allowed(result)
@@ -146,12 +155,6 @@ def _untouched(seen: Remembered) -> Weighted:
     return Weighted(one, torch.zeros_like(one), {name: one.clone() for name in seen.seen.errors})
 
 
-def _latest(seen: Remembered) -> np.ndarray:
-    """Which configurations (N,) were usable in the latest epoch."""
-    usable, epochs = seen.usable.cpu().numpy(), np.floor(seen.seen.times)
-    return usable & (epochs == epochs[usable].max()) if usable.any() else usable
-
-
 def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
     """Put what is thought of some rows among the others."""
     assert result.by_property is not None
@@ -164,7 +167,9 @@ def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
 
 def _in_numbers(seen: Remembered, rows: np.ndarray, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
     """Where the log losses of right labels lie, and how many suspects there are, how sure: for log and report."""
-    right = np.intersect1d(rows, judged[verdict.weight >= 0.5])
+    right = np.zeros(len(seen.losses), dtype=bool)
+    right[rows] = True
+    right[judged[verdict.weight < 0.5]] = False
     values = _log(seen.losses).cpu().double().numpy()[right]
     middle = float(np.median(values)) if len(values) else 0.0
     suspects = verdict.weight < 0.5

@@ -1,6 +1,7 @@
 """What a judgement is made of: errors, features and metadata of configurations, put together."""
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..data.labels import LABEL_OF, RESIDUALS
@@ -19,32 +20,40 @@ def remembered(
     features: Tensor,
     metadata: Metadata,
     rows: Tensor | None = None,
+    here: Tensor | None = None,
 ) -> Remembered:
     """Put together what is known of N configurations.
 
     Args:
         losses, heads, usable, times: (N,), see Remembered.
         residuals: (N,) by column of the records.
-        features: table (N, EXTRA + K), see Features.
+        features: table (n, EXTRA + K), see Features.
         metadata: of the N configurations, or of more, among which they are the `rows` (N,).
+        here: (n,) which of the N the features are of, those that this process saw; None: of all.
     """
+    if here is None:
+        here = torch.arange(len(losses), device=losses.device)
     force, conditions, pooled = (part.numpy() for part in Features.split(features))
-    which = slice(None) if rows is None else rows.cpu().numpy()
+    which = (here if rows is None else rows[here]).cpu().numpy()
     seen = Seen(
         errors={
-            LABEL_OF[column]: _host(own) for column, own in residuals.items() if RESIDUALS[LABEL_OF[column]].judged
+            LABEL_OF[column]: _host(own[here])
+            for column, own in residuals.items()
+            if RESIDUALS[LABEL_OF[column]].judged
         },
         features=pooled,
-        composition={element: share[which] for element, share in metadata.composition.items()},
+        composition=metadata.composition_of(which),
         atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(float),
         predicted_force=force,
         label_force=metadata.force.numpy()[which].astype(float),
         conditions=conditions,
-        times=_host(times),
+        times=_host(times[here]),
         molecules=metadata.molecules[which],
     )
     judged = usable & (losses > 0)  # 0: it has no label with a weight, so that there is nothing to judge by
-    return Remembered(losses.nan_to_num(0.0, 0.0, 0.0), heads, judged, seen, rows, len(metadata.n_atoms))
+    latest = times.floor() == times.floor()[judged].max() if judged.any() else judged
+    losses = losses.nan_to_num(0.0, 0.0, 0.0)
+    return Remembered(losses, heads, judged, latest, seen, here, rows, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:

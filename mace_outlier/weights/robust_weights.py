@@ -14,6 +14,7 @@ from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
 from .records import Records
+from .summed import processes_of
 from .told import table_of, text_of
 from .weigher import Weigher
 
@@ -49,8 +50,9 @@ class RobustWeights:
         label_forces: (N,) root mean square of the components of the labels, eV/A; 0: none. With them, and predicted
             forces in the calls, predictions that point against their labels count for more.
         device: where the errors will be.
-        sum_over_ranks: in a distributed run, returns the sum of a tensor over all processes; it is called once a step,
-            in all alike, and at the end of an epoch. Every process holds all N rows.
+        sum_over_ranks: in a distributed run (torch.distributed), returns the sum of a tensor over all processes; it is
+            called once a step, in all alike, and at the end of an epoch. Every process holds all N rows of weights and
+            errors, and features of those that it sees.
         settings: of the judgement.
 
     Raises:
@@ -76,7 +78,8 @@ class RobustWeights:
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
         self.records, self.features = Records(size, place, heads, ARGUMENTS.values()), Features(size)
-        distribution = MixtureDistribution(number, settings=settings).to(place)
+        processes = processes_of(sum_over_ranks, place)
+        distribution = MixtureDistribution(number, settings=settings, processes=processes).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
         if label_forces is not None:
             metadata.force = torch.as_tensor(np.asarray(label_forces), dtype=torch.float32).nan_to_num(0.0)
@@ -149,9 +152,10 @@ class RobustWeights:
     def _remembered(self) -> Remembered:
         """What is known of all configurations; by the errors that are, or by the loss, the square of an error."""
         known = self.weigher.remembered()
-        errors = {name: error for name, error in known.seen.errors.items() if not np.isnan(error).all()}
+        given = {ARGUMENTS[name] for name in self._given if name in ARGUMENTS}
+        errors = {name: error for name, error in known.seen.errors.items() if name in given}
         if not errors:
-            errors = {LOSS: self.records.loss.cpu().double().clamp_min(0.0).sqrt().numpy()}
+            errors = {LOSS: self.records.loss[known.here].cpu().double().clamp_min(0.0).sqrt().numpy()}
         return known._replace(seen=dataclasses.replace(known.seen, errors=errors))
 
     # --- what it thinks ----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from ..method.settings import Settings
 from .by_head import share_of_suspects
 from .distribution import LossDistribution, Remembered, Weighted, bounded
 from .records import Records
+from .summed import processes_of
 
 MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
 MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either
@@ -52,6 +53,7 @@ class Safety:
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.distribution, self.records, self.sum_over_ranks = distribution, records, sum_over_ranks
+        self._processes = processes_of(sum_over_ranks, records.table.device)
         self.heads = list(heads)
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
         self._described: list[dict[str, Any]] = []  # the last good description, by head
@@ -65,7 +67,7 @@ class Safety:
         described: list[dict[str, Any]] = []
         try:
             self._described = self._described or self.distribution.describe()
-            judged = self.distribution.refit(seen)
+            judged = self._processes.agree(lambda: self.distribution.refit(seen))
             refused = {} if judged is None else self._faults(judged, seen.heads, seen.usable)
             described = self.distribution.describe()
         except Exception as error:
@@ -105,7 +107,7 @@ class Safety:
         """
         judged, failed = Weighted(torch.ones_like(last), torch.zeros_like(last)), False
         try:
-            judged = self.distribution.judge(seen)
+            judged = self._processes.agree(lambda: self.distribution.judge(seen))
         except Exception as error:
             log_fault("The validation set could not be judged", error, "all of it has weight 1, the training goes on")
             failed = True

@@ -101,11 +101,10 @@ class Weigher:
 
     def end_epoch(self) -> None:
         """Take over what the other processes saw in this epoch, and count its visits; all of them call this."""
-        here = self.records.visited
         if self.sum_over_ranks is not None:
             self.records.merge(self.sum_over_ranks)
         if self.features is not None:
-            self.features.end_epoch(here, self.sum_over_ranks)
+            self.features.end_epoch(self.sum_over_ranks)
         self.records.end_epoch()
         self.look_for_newcomers()
 
@@ -114,9 +113,17 @@ class Weigher:
         self.newcomers = bool((self.records.time < 0).any())
 
     def remembered(self, since: int = 0) -> Remembered:
-        """What is known of all configurations; usable are those seen `since` an epoch, whose losses have one scale."""
+        """What is known of all configurations; usable are those seen `since` an epoch, whose losses have one scale.
+
+        Of features, errors and the like, what this process saw in the latest epoch.
+        """
         records = self.records
         usable = (records.time >= since) & ~records.nonfinite
         errors = {name: records.column(name) for name in records.residual_names}
-        features = torch.empty(len(records), 0) if self.features is None else self.features.known
-        return remembered(records.loss, records.head.long(), usable, records.time, errors, features, self.metadata)
+        if self.features is None:
+            here = records.visited.nonzero().squeeze(1)
+            features = torch.empty(len(here), 0)
+        else:
+            here, features = self.features.noted.latest()
+        known = (records.loss, records.head.long(), usable, records.time, errors, features, self.metadata)
+        return remembered(*known, here=here)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from mace_outlier.cli.audit.evaluate import Scores
 from mace_outlier.cli.audit.judge import judge
@@ -12,7 +13,6 @@ from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
 from mace_outlier.results.files import COLUMNS
 from mace_outlier.states import JUDGED, LABEL
-from mace_outlier.weights.features import Features
 
 ARGUMENTS = SimpleNamespace(e0_shift="none", energy_weight=1.0, forces_weight=100.0)
 FORMULAS = {"H2O": (2, 1), "H4O2": (4, 2), "HO": (1, 1)}
@@ -30,7 +30,7 @@ def made_up(count=300, energy=0.0, force=1.0, seed=0):
     forces = np.array([0.01, 0.04, 0.2])[kind] * rng.lognormal(0, 0.15, count)
     rows = Provenance(["Default"], [[Part("data.xyz", np.arange(count))]])
     where = (np.where(bad, errors + energy, errors), np.where(bad, force * forces, forces))
-    features = Features(count).known
+    features = torch.empty(count, 0)
     states = np.full(count, JUDGED, dtype=object)
     return Scores(rows, metadata, *where, states, np.ones((2, count)), features, {}), bad
 

@@ -309,8 +309,9 @@ def test_what_a_step_sees_of_the_geometry_is_noted():
     batch, output = training_batch()
     output["node_feats"] = torch.rand(9, 3)
     loss(ref=batch, pred=output).backward()
-    assert features.known[:3].isfinite().sum(1).tolist() == [1 + 4] * 3  # force; means and deviations
-    assert features.known[3:].isnan().all()
+    rows, table = features.noted.latest()
+    assert table.isfinite().sum(1).tolist() == [1 + 4] * 3  # force; means and deviations
+    assert rows.tolist() == [0, 1, 2]
 
 
 # --- validation ------------------------------------------------------------------------------------------------------

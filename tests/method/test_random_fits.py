@@ -93,7 +93,8 @@ def made_up(rng: np.random.Generator, size: int, others: int = 0) -> tuple:
 
 def part(seen, which):
     """Of what is remembered, some rows."""
-    own = {name: getattr(seen, name)[which] for name in ("losses", "heads", "usable")}
+    own = {name: getattr(seen, name)[which] for name in ("losses", "heads", "usable", "latest")}
+    own["here"] = torch.arange(len(own["losses"]))
     return seen._replace(seen=seen.seen.part(which), **own)
 
 

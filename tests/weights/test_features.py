@@ -8,6 +8,7 @@ from mace import modules
 from mace_outlier.losses.probe import MadeUpBatch
 from mace_outlier.mace.invariants import scalar_columns
 from mace_outlier.weights.features import EXTRA, WIDEST, Features
+from mace_outlier.weights.noted import Noted
 
 pytestmark = pytest.mark.usefixtures("double_precision")
 
@@ -31,15 +32,16 @@ def test_features_are_pooled_over_the_atoms_of_each_configuration():
     features = Features(5, scalars)
     batch, output = batch_of([1, 3, 7], 6, total_charge=torch.tensor([0.0, 1.0, -1.0]), total_spin=torch.ones(3))
     features.observe(torch.tensor([4, 0, 2]), batch, output)
-    force, conditions, pooled = Features.split(features.known)
+    rows, table = features.noted.latest()
+    assert rows.tolist() == [0, 2, 4]
+    force, conditions, pooled = ({0: own[0], 2: own[1], 4: own[2]} for own in Features.split(table))
     for place, (row, first, last) in enumerate(((4, 0, 1), (0, 1, 4), (2, 4, 11))):
         own = output["node_feats"][first:last][:, scalars]
         expected = torch.cat((own.mean(0), own.std(0, unbiased=False)))
-        torch.testing.assert_close(pooled[row], expected, atol=1e-6, rtol=1e-5)
+        torch.testing.assert_close(pooled[row].double(), expected, atol=1e-6, rtol=1e-5)
         assert force[row].item() == pytest.approx(output["forces"][first:last].square().mean().sqrt().item(), rel=1e-6)
-        assert conditions[row, :2].tolist() == [[0.0, 1.0, -1.0][place], 1.0]
-        assert conditions[row, 2].isnan()  # no electronic temperature
-    assert features.known[[1, 3]].isnan().all()
+        assert conditions[row][:2].tolist() == [[0.0, 1.0, -1.0][place], 1.0]
+        assert conditions[row][2].isnan()  # no electronic temperature
 
 
 def test_without_features_or_forces_what_there_is_is_noted():
@@ -47,8 +49,9 @@ def test_without_features_or_forces_what_there_is_is_noted():
     del output["forces"]
     features = Features(2)
     features.observe(torch.arange(2), batch, output)
-    assert features.known.shape == (2, EXTRA)
-    assert features.known.isnan().all()
+    _, table = features.noted.latest()
+    assert table.shape == (2, EXTRA)
+    assert table.isnan().all()
     force, conditions, pooled = Features.split(torch.empty(2, 0))  # of a run that notes nothing
     assert force.isnan().all()
     assert (conditions.shape, pooled.shape) == ((2, EXTRA - 1), (2, 0))
@@ -69,10 +72,10 @@ def test_many_features_are_projected_onto_their_largest_components_of_the_epoch_
             features.observe(rows, batch, output)
             hidden.append(own)
         if epoch == 0:
-            assert features.known[:, EXTRA:].eq(0).all()  # it isn't known yet how
-            features.end_epoch(torch.ones(40, dtype=torch.bool))
+            assert features.noted.latest()[1][:, EXTRA:].eq(0).all()  # it isn't known yet how
+            features.end_epoch()
             assert features.measure(batch, output)[:, EXTRA:].eq(0).all()  # a validation set is as the training set
-    pooled = Features.split(features.known)[2]
+    pooled = Features.split(features.noted.latest()[1])[2]
     assert pooled.shape == (40, WIDEST)
     design = np.column_stack((pooled.numpy()[:, -8:], np.ones(40)))
     wanted = torch.cat(hidden).numpy()
@@ -84,7 +87,7 @@ def test_the_projection_goes_round(tmp_path):
     features, others = Features(8, torch.arange(120)), Features(8, torch.arange(120))
     batch, output = batch_of([4] * 8, 120)
     features.observe(torch.arange(8), batch, output)
-    features.end_epoch(torch.ones(8, dtype=torch.bool))
+    features.end_epoch()
     torch.save(features.state_dict(), tmp_path / "state.pt")
     others.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     features.begin_epoch()
@@ -92,21 +95,22 @@ def test_the_projection_goes_round(tmp_path):
     assert others.measure(batch, output)[:, EXTRA:].abs().max() > 0
 
 
-def test_rows_that_other_processes_saw_are_taken_over():
-    """Row 1 was seen by both, row 3 by neither; the third process's table isn't made yet where it saw nothing."""
-    ours, theirs = Features(4, torch.arange(2)), Features(4, torch.arange(2))
-    first, second = batch_of([2, 3], 2, seed=1), batch_of([2, 3], 2, seed=2, total_charge=torch.tensor([1.0, 2.0]))
-    ours.observe(torch.tensor([0, 1]), *first)
-    theirs.observe(torch.tensor([1, 2]), *second)
-    shared = []
-    theirs.end_epoch(torch.tensor([False, True, True, False]), lambda own: shared.append(own) or own)
-    mine, before = torch.tensor([True, True, False, False]), ours.known.clone()
-    ours.end_epoch(mine, lambda own: own + shared[0])
-    np.testing.assert_allclose(ours.known[0], before[0])
-    np.testing.assert_allclose(ours.known[2], theirs.known[2])
-    np.testing.assert_allclose(ours.known[1, EXTRA:], (before[1] + theirs.known[1])[EXTRA:] / 2, rtol=1e-6)
-    assert ours.known[1, 1] == 1.0  # the charge, which one of them knew
-    assert ours.known[3].isnan().all()
+def test_what_a_process_sees_is_noted_whatever_the_order_and_of_repeated_rows_the_latest():
+    """More often than there are rows, as in a closure that is evaluated many times: memory stays that of the rows."""
+    noted, latest = Noted(10), {}
+    generator = torch.Generator().manual_seed(0)
+    for step in range(40):
+        rows = torch.randperm(10, generator=generator)[:3]
+        columns = torch.full((3, 2), float(step))
+        noted.add(rows, columns)
+        latest |= dict.fromkeys(rows.tolist(), float(step))
+        assert len(noted._rows) <= 13
+    rows, columns = noted.latest()
+    assert dict(zip(rows.tolist(), columns[:, 0].tolist(), strict=True)) == latest
+    assert rows.tolist() == sorted(latest)
+    noted.clear()
+    noted.add(torch.tensor([4]), torch.zeros(1, 2))
+    assert noted.latest()[0].tolist() == [4]
 
 
 def model_of(irreps, layers):

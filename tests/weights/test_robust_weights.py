@@ -112,7 +112,7 @@ def test_processes_agree_with_one():
     """Two that see half of the batches each; what they sum is recorded in one, and handed to the other."""
     from threading import Barrier, Thread
 
-    values, barrier, mail, results = errors(), Barrier(2), {}, {}
+    values, barrier, mail, results = errors(), Barrier(2, timeout=60), {}, {}
 
     def run(rank):
         def share(own):

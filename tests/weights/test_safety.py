@@ -202,17 +202,23 @@ def warnings(caplog):
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
-@pytest.mark.parametrize("other", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], ids=["failed", "refused one head"])
-def test_processes_refuse_what_one_of_them_refuses(other):
+@pytest.mark.parametrize("failed", [True, False], ids=["failed", "refused one head"])
+def test_processes_refuse_what_one_of_them_refuses(failed):
+    """The other one says that its fit has failed when it is asked, or else that it refuses the second head."""
+
+    def plus_other(flags):
+        return flags + (float(failed) if len(flags) == 1 else torch.tensor([0.0, 0.0, float(not failed)]))
+
     distribution = Scripted(weights(range(6)))
-    if other[0]:
-        other[1:] = [1.0, 1.0]
-    safety = guarded(distribution, sum_over_ranks=lambda flags: flags + torch.tensor(other))
+    safety = guarded(distribution, sum_over_ranks=plus_other)
     safety.refit(seen())
     assert judged(safety) == [0, 0]
-    assert safety.refused[0].startswith("undecided")
-    assert safety.refused[1] == "the fit is refused in another process"
-    assert distribution.fits == (0 if other[0] else 1)
+    if failed:
+        assert "it failed in another process" in safety.refused[0]
+    else:
+        assert safety.refused[0].startswith("undecided")
+        assert safety.refused[1] == "the fit is refused in another process"
+    assert distribution.fits == (0 if failed else 1)
 
 
 # --- no weight but one in [0, 1] reaches a loss ----------------------------------------------------------------------

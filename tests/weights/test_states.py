@@ -92,7 +92,7 @@ def test_one_prediction_that_is_not_finite_leaves_the_projection_of_many_feature
     pooled = torch.rand(5, 8, generator=generator)
     features.note(torch.arange(5), pooled, torch.ones(5))
     features.note(torch.tensor([5]), torch.full((1, 8), torch.nan), torch.ones(1))
-    features.end_epoch(torch.ones(6, dtype=torch.bool))
+    features.end_epoch()
     features.begin_epoch()
     assert features.projection.shape == (8, 3)
     assert features.projection.isfinite().all()

@@ -1,0 +1,147 @@
+"""The end of an epoch, shared by processes (gloo): CPU time, memory, and whether all think the same. No training.
+
+    python benchmarks/scale/shared.py                         # some minutes on two cores; writes shared.json
+    python benchmarks/scale/shared.py --sizes 2000000 --processes 1 8
+
+Made-up errors of `--sizes` configurations, 5 % of which are wrong, of 20,000 molecules, with 96 features, seen in any
+order by so many processes. Three epochs; the numbers are those of the last. CPU time is that of a process, while it
+works and while it waits for others (gloo waits actively); memory is the largest resident set, above that before.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed
+import torch.multiprocessing as multiprocessing
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "scripts"))
+
+from source_commit import commit_of
+
+from mace_outlier.data.metadata import Metadata
+from mace_outlier.method.settings import Settings
+from mace_outlier.run import distributed
+from mace_outlier.weights.features import EXTRA, WIDEST, Features
+from mace_outlier.weights.mixture import MixtureDistribution
+from mace_outlier.weights.records import Records
+from mace_outlier.weights.summed import processes_of
+from mace_outlier.weights.weigher import Weigher
+
+SIZES, PROCESSES, EPOCHS, MOLECULES, BATCH, WRONG = [20_000, 200_000, 2_000_000], [1, 2, 4, 8], 3, 20_000, 20_000, 0.05
+
+
+def metadata_of(size: int) -> Metadata:
+    """What is known of made-up molecules of 50 atoms."""
+    metadata, molecule = Metadata(size), np.arange(size) % MOLECULES
+    metadata.n_atoms.fill_(50)
+    metadata.force.fill_(1.0)
+    for name, text in (("config_type", "Default"), ("formula", "C20H30"), ("molecule", "C20H30")):
+        code = metadata._code(text)
+        metadata.texts[name].fill_(code)
+    metadata.texts["molecule"].copy_(torch.from_numpy(molecule + 1))
+    return metadata
+
+
+def measure(rank: int, processes: int, size: int, folder: str) -> None:
+    """One process: three epochs; leaves what it measured in the folder."""
+    torch.set_num_threads(1)
+    if processes > 1:
+        store = f"file://{folder}/store"
+        torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
+    records, metadata, features = Records(size), metadata_of(size), Features(size)
+    distribution = MixtureDistribution(settings=Settings())
+    distribution.processes = processes_of(distributed.shared_sum(), torch.device("cpu"))
+    weigher = Weigher(distribution, records, metadata, features, ["Default"], distributed.shared_sum())
+    before, found = peak(), {}
+    for epoch in range(EPOCHS):
+        order = torch.from_numpy(np.random.default_rng(epoch).permutation(size))[rank::processes]
+        weigher.begin_epoch(epoch, -(-len(order) // BATCH))
+        energy, force = errors_of(size, epoch)
+        for rows in order.split(BATCH):
+            records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
+            features.noted.add(rows, noted_of(rows, force[rows]))
+        if processes > 1:
+            torch.distributed.barrier()
+        started, used = time.perf_counter(), time.process_time()
+        weigher.end_epoch()
+        weigher.safety.refit(weigher.remembered())
+        found = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
+    weights = records.weight.numpy()
+    found |= {
+        "megabytes": peak() - before,
+        "suspects": int((weights < 0.5).sum()),
+        "weights": hashlib.sha256(weights.tobytes()).hexdigest(),
+    }
+    if not rank:
+        np.save(Path(folder, "weights.npy"), weights)
+    Path(folder, f"{rank}.json").write_text(json.dumps(found))
+
+
+def errors_of(size: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Errors of energies and forces of all configurations (N,), the same in every process."""
+    lasting, of_epoch = np.random.default_rng(1234), np.random.default_rng(epoch)
+    wrong, hard = lasting.random(size) < WRONG, lasting.normal(size=size)
+    energy = 0.01 * np.exp(0.3 * hard) * of_epoch.normal(size=size) + 0.1 * wrong
+    force = 0.1 * np.exp(0.3 * hard + 0.1 * of_epoch.normal(size=size))
+    return torch.from_numpy(energy).float(), torch.from_numpy(force).float()
+
+
+def noted_of(rows: torch.Tensor, force: torch.Tensor) -> torch.Tensor:
+    """What is noted of configurations: predicted force, nothing of conditions, features."""
+    features = torch.sin(rows[:, None].float() * torch.arange(1, WIDEST + 1) * 0.37)
+    return torch.cat((force[:, None], torch.full((len(rows), EXTRA - 1), torch.nan), features), dim=1)
+
+
+def peak() -> float:
+    """Largest resident set of this process so far, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+
+
+def shared(size: int, processes: int) -> tuple[dict[str, Any], np.ndarray]:
+    """What so many processes need, the most of any of them, and the weights (N,) that all come to."""
+    with tempfile.TemporaryDirectory() as folder:
+        multiprocessing.spawn(measure, args=(processes, size, folder), nprocs=processes)
+        found = [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(processes)]
+        weights = np.load(Path(folder, "weights.npy"))
+    assert len({one["weights"] for one in found}) == 1, "the processes don't agree"
+    most = {name: round(max(one[name] for one in found), 3) for name in ("seconds", "cpu_seconds", "megabytes")}
+    row = {"configurations": size, "processes": processes} | most
+    return row | {"suspects": found[0]["suspects"]}, weights
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--processes", type=int, nargs="+", default=PROCESSES)
+    parser.add_argument("--out", type=Path, default=HERE / "shared.json")
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    rows = []
+    for size in options.sizes:
+        first: np.ndarray | None = None
+        for processes in options.processes:
+            row, weights = shared(size, processes)
+            first = weights if first is None else first
+            rows.append(row | {"largest_difference_of_weights": float(np.abs(weights - first).max())})
+            print(rows[-1], flush=True)
+    packages = {name: version(name) for name in ("torch", "numpy", "mace-outlier")}
+    about = {"command": "python benchmarks/scale/shared.py", "commit": commit_of(HERE.parents[1] / "mace_outlier")}
+    content = about | {"versions": packages | {"python": platform.python_version()}, "results": rows}
+    options.out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

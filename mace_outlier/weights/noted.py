@@ -1,0 +1,52 @@
+"""What a process notes of the configurations that it sees, in the order in which it sees them."""
+
+import torch
+from torch import Tensor
+
+
+class Noted:
+    """Rows of N configurations and columns of each, noted in an epoch; memory for those that this process sees.
+
+    Nothing is read back while they are added, unless some come more often than all of them together once would.
+
+    Args:
+        size: N.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.count = size, 0
+        self._rows, self._columns = torch.empty(0, dtype=torch.long), torch.empty(0, 0)
+
+    def clear(self) -> None:
+        """Begin anew, in the same memory."""
+        self.count = 0
+
+    def add(self, rows: Tensor, columns: Tensor) -> None:
+        """Note columns (B, C), the same C in every call, of the rows (B,)."""
+        if self.count + len(rows) > len(self._rows):
+            if self.count >= self.size:
+                self._keep(*self.latest())
+            self._grow(self.count + len(rows), columns)
+        place = slice(self.count, self.count + len(rows))
+        self._rows[place], self._columns[place] = rows, columns
+        self.count += len(rows)
+
+    def latest(self) -> tuple[Tensor, Tensor]:
+        """What was noted last of each row, in ascending order: rows (n,) and columns (n, C); waits for the device."""
+        rows, order = self._rows[: self.count].sort(stable=True)
+        last = torch.ones_like(rows, dtype=torch.bool)
+        last[:-1] = rows[1:] != rows[:-1]
+        return rows[last], self._columns[order[last]]
+
+    def _grow(self, needed: int, columns: Tensor) -> None:
+        """Make room, as little as there are configurations, if that is enough."""
+        capacity = max(needed, min(2 * len(self._rows), self.size))
+        rows, kept = self._rows[: self.count], self._columns[: self.count]
+        self._rows = torch.empty(capacity, dtype=torch.long, device=columns.device)
+        self._columns = columns.new_empty(capacity, columns.shape[1])
+        if self.count:
+            self._rows[: self.count], self._columns[: self.count] = rows, kept
+
+    def _keep(self, rows: Tensor, columns: Tensor) -> None:
+        self.count = len(rows)
+        self._rows[: self.count], self._columns[: self.count] = rows, columns
