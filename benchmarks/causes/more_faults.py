@@ -38,7 +38,7 @@ def per_atom(atoms: Atoms, rng: np.random.Generator) -> dict:
 
 
 def by_element(atoms: Atoms, rng: np.random.Generator) -> dict:
-    return {"energy": atoms.info["REF_energy"] + sum(OFFSETS[z] for z in atoms.numbers)}
+    return {"energy": atoms.info["REF_energy"] + sum(OFFSETS.get(z, 0.05) for z in atoms.numbers)}
 
 
 def energy_noise(atoms: Atoms, rng: np.random.Generator) -> dict:

@@ -1,7 +1,7 @@
 """Is the cause right that is said of suspects? On finished trainings of benchmarks/real; nothing is trained here.
 
     python benchmarks/causes/run.py             # some ten minutes; writes results.csv and the tables in README.md
-    python benchmarks/causes/run.py --sets Si acac --seeds 1
+    python benchmarks/causes/run.py --sets Si acac --seeds 1     # what is known of the other sets stays
 
 Planted: models that `ema_robust` trained on clean data predict their training and validation frames; each fault is
 planted into the labels, and the frames it puts off are the suspects. Trained: the suspects of trainings on data with
@@ -228,23 +228,37 @@ def cell_of(own: list[dict[str, Any]]) -> str:
     return f"{number}: {right:.0f} / {wrong:.0f}"
 
 
+def rows_of_others(sets: list[str]) -> list[dict[str, Any]]:
+    """What was found before of other data sets."""
+    path = HERE / "results.csv"
+    with path.open(newline="") as file:
+        return [row for row in csv.DictReader(file) if row["set"] not in sets]
+
+
+def write_rows(results: list[dict[str, Any]]) -> None:
+    """Write all that is known so far, or leave what was there."""
+    path = HERE / "results.csv"
+    with path.with_suffix(".tmp").open("w", newline="") as file:
+        writer = csv.DictWriter(file, results[0])
+        writer.writeheader()
+        writer.writerows(results)
+    path.with_suffix(".tmp").replace(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", default=[*SETS, *HELD_OUT, "wbe"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*requires_grad.*")
-    commit, results = commit_of(CAUSES), []
+    commit, results = commit_of(CAUSES), rows_of_others(arguments.sets)
     for row in rows(arguments.sets, arguments.seeds):
         results.append(row | {"commit": commit, "python": platform.python_version(), "torch": torch.__version__})
         print(
             *(row[name] for name in ("kind", "set", "fault", "seed", "suspects", "right", "wrong", "causes")),
             flush=True,
         )
-    with (HERE / "results.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, results[0])
-        writer.writeheader()
-        writer.writerows(results)
+        write_rows(results)
     write_tables(HERE / "README.md", "causes", tables(results))
 
 
