@@ -20,6 +20,7 @@ from ..data.tagging import Tag
 from ..faults import faults_logged
 from ..losses.robust import RobustLoss
 from ..losses.selection import BestSoFar, Evaluated, Selection, weighted_validation_loss
+from ..states import NO_GEOMETRY
 from ..weights.records import Records
 from ..weights.remembered import remembered
 from ..weights.safety import Validated
@@ -98,14 +99,18 @@ class Validation:
     def _finite(self, loss: RobustLoss, evaluated: Evaluated, stock: float) -> float:
         """The stock loss without what is not finite; of nothing, one that is worse than any other.
 
-        Infinite where the stage has a checkpoint to keep; else it is to get one, or MACE couldn't save its model.
+        Infinite where the stage has a checkpoint to keep; else it is to get one, or MACE couldn't save its model. Where
+        no model could be compared, because no label is finite, it is the stock loss: NaN, by which every model counts
+        as better, and patience never ends a stage.
         """
         if math.isfinite(stock):
             return stock
         found = weighted_validation_loss(evaluated.shares, evaluated.losses.isfinite().to(evaluated.shares.dtype))
-        if found is None:
-            return math.inf if loss in self.kept else LARGEST
-        return found[0]
+        if found is not None:
+            return found[0]
+        if bool((evaluated.losses.isnan() | (evaluated.losses == NO_GEOMETRY)).all()):
+            return stock
+        return math.inf if loss in self.kept else LARGEST
 
     def _judge(self, loss: RobustLoss, evaluated: Evaluated) -> Validated:
         """Judge what was evaluated, and note it in the records; 0: weight of what is not finite.

@@ -1,6 +1,7 @@
 """Which model is the best, when what is taken for wrong changes from epoch to epoch."""
 
 import math
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -145,3 +146,13 @@ def test_what_is_not_finite_does_not_choose_a_model(robust):
     validation.kept.add(loss)
     assert chosen() == math.inf
     assert validation.records.codes.tolist() == [STATES.index(MODEL)] * 4
+
+
+def test_where_no_validation_label_is_finite_models_are_chosen_as_by_stock_mace(monkeypatch):
+    """Case 836 of tests/fuzz: no model can be worse than another, or patience would end the training."""
+    monkeypatch.setattr(sys.modules[__name__], "NO_LOSS", torch.nan)  # what is noted of a label, or of a geometry
+    validation = Validation(Provenance(["Default"], [[]]), Metadata(4), Records(4))
+    loss = Judged(*[(shares(torch.nan, torch.nan, torch.nan, torch.nan), ALL)] * 2)
+    for _ in range(2):
+        assert math.isnan(validation.select(loss, lambda: (torch.nan, "metrics"), robust=True)[0])
+        validation.kept.add(loss)
