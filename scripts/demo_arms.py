@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 from tqdm import tqdm
 from training_files import digest_of
@@ -137,15 +137,15 @@ def start(training: Training) -> subprocess.Popen:
     (training.folder / KEY_FILE).write_text(
         json.dumps(training.key(), indent=2) + "\n", encoding="utf-8"
     )  # of now: files may change
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     with (training.folder / LOG_FILE).open("w", encoding="utf-8") as log:
-        return subprocess.Popen(
-            training.command(),
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=os.environ | one_thread,
-        )
+        return launch(training.command(), log)
+
+
+def launch(command: list[str], log: TextIO) -> subprocess.Popen:
+    """Start a command on one thread."""
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    env = os.environ | one_thread
+    return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=env)
 
 
 def last_epoch(training: Training) -> tuple[int, str]:

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, TextIO
 from unittest import mock
 
 import pytest
@@ -115,10 +116,12 @@ class Mace:
 
 
 def torchrun(mace: Mace, processes: int, name: str, *flags: str, program: Path = REHEARSAL) -> Run:
-    """Start a training of so many processes as a user does."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    """Start a training of so many processes, as torchrun would."""
+    import warm_python
+
     arguments = [*command_line(name, flags), "--distributed", "--launcher=torchrun"]
-    done = mace.start(*command, str(program), *arguments, env={"OMP_NUM_THREADS": "1"})
+    forks = Path(__file__).with_name("forked_ranks.py")
+    done = warm_python.run(forks, processes, program, *arguments, cwd=mace.folder, env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr[-3000:]
     return Run(mace.folder, name, done.stdout)
 
@@ -164,6 +167,21 @@ def mace(tmp_path: Path) -> Mace:
     spoil(train, [3, 12])
     write_xyz(tmp_path, train, molecules(5, seed=1))
     return Mace(tmp_path)
+
+
+@pytest.fixture
+def forked_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of our scripts, which start MACE's command, run in forks that needn't import it anew."""
+    import demo_arms
+    import warm_python
+
+    def launch(command: list[str], log: TextIO) -> SimpleNamespace:
+        arguments = command[1:] if command[0] == sys.executable else command
+        done = warm_python.run(*arguments, env={"OMP_NUM_THREADS": "1"})
+        log.write(done.stdout + done.stderr)
+        return SimpleNamespace(returncode=done.returncode, poll=lambda: done.returncode)
+
+    monkeypatch.setattr(demo_arms, "launch", launch)
 
 
 @pytest.fixture

@@ -361,7 +361,7 @@ def test_what_the_bars_are_about_is_trained_first():
 # --- one training ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("copper")
+@pytest.mark.usefixtures("copper", "forked_trainings")
 def test_a_cell_is_trained_measured_and_reused(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "run", raising=False)  # of another benchmark
     monkeypatch.syspath_prepend(ROOT / "benchmarks" / "real")

@@ -515,7 +515,7 @@ def tiny(tmp_path):
     liquid = LiquidSettings(
         attempts=0,
         n_molecules=8, n_train=8, n_close=2, n_valid=4, n_test=4, frames_per_trajectory=4, first_trajectories=2,
-        first_steps_between_frames=3, generations=1, equilibration_steps=10, steps_between_frames=10, sampler_epochs=3,
+        first_steps_between_frames=3, generations=1, equilibration_steps=4, steps_between_frames=4, sampler_epochs=2,
     )  # fmt: skip
     short = {"equilibration_ps": 0.01, "production_ps": 0.12, "nve_ps": 0.01}
     protocol = Protocol(**water_cells.HEAVY, **short, hottest=1e5, longest_bond=99.0, closest=0.0)
@@ -542,6 +542,7 @@ def test_frames_that_observe_does_not_understand(tmp_path):
     observe.check_starts(tmp_path / "good.xyz")
 
 
+@pytest.mark.usefixtures("forked_trainings")
 def test_data_training_dynamics_and_results_then_nothing_twice(tiny, monkeypatch, capsys):
     import importlib.util
 

@@ -1,20 +1,30 @@
 """Processes that share a batch (gloo), against one process with the whole batch."""
 
+from pathlib import Path
+
 import pytest
 import ranks
 import torch
-import torch.multiprocessing as multiprocessing
+import warm_python
 
 from mace_outlier.run import distributed
 
 pytestmark = pytest.mark.usefixtures("double_precision")
+TESTS = Path(__file__).parents[1]
+FORKED = """
+import sys; sys.path.insert(0, {tests!r})
+import pathlib, ranks, torch.multiprocessing
+folder = pathlib.Path({folder!r})
+torch.multiprocessing.start_processes(ranks.one_rank, ({number}, folder), {number}, start_method="fork")
+"""  # of one process that has imported everything: spawned ones would do so one by one
 
 
 @pytest.fixture(scope="module", params=[2, 4])
 def outcomes(request, tmp_path_factory):
     """What each of several processes comes to, by case."""
     folder = tmp_path_factory.mktemp("ranks")
-    multiprocessing.spawn(ranks.one_rank, args=(request.param, folder), nprocs=request.param)
+    done = warm_python.run("-c", FORKED.format(number=request.param, folder=str(folder), tests=str(TESTS)))
+    assert done.returncode == 0, done.stderr[-3000:]
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(request.param)]
 
 
