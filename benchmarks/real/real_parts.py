@@ -1,10 +1,12 @@
 """What each part of the method is good for: the replays, judged without it.
 
-    python benchmarks/real/real_parts.py    # some 10 minutes; writes parts.csv and the README's table
+    python benchmarks/real/real_parts.py                 # some 10 minutes; writes parts.csv and the README's table
+    python benchmarks/real/real_parts.py "no memory"     # only that one; what is known of the others stays
 
 A part is left out by exchanging one constant or function of `mace_outlier.method` for the time of its replays.
 """
 
+import argparse
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -14,7 +16,7 @@ import _real_paths  # noqa: F401 (first)
 import numpy as np
 from readme_tables import markdown, write_tables
 from real_heavy import lost
-from real_replays import HERE, REPLAYS, explained, rows_of, summary, write
+from real_replays import HERE, REPLAYS, rows_of, shown_in, summary, write
 
 from mace_outlier.method import (
     covariates,
@@ -25,6 +27,7 @@ from mace_outlier.method import (
     logarithmic,
     readout,
     right_wrong,
+    sample,
     signed,
     unexplained,
 )
@@ -73,13 +76,15 @@ PARTS: dict[str, list[Exchange]] = {
     "no class of all at once": [(decide, "candidates", without(lambda classes, at_once: not at_once))],
     "one epoch is enough": [(judge, "confirmed", lambda weights, before, gross: weights)],
     "no memory": [(judge, "Evidence", lambda memory: Evidence(1.0))],
+    "fitted to a sample of 1,000": [(sample, "MOST", 1000)],
+    "fitted to a sample of 300": [(sample, "MOST", 300)],
 }
 
 
 def rows(parts: dict[str, list[Exchange]]) -> Iterator[dict[str, Any]]:
     """A row for each part and replay, and for each part one of the sets with heavy tails (share lost, per mille)."""
     for name, exchanges in parts.items():
-        explained.cache_clear()
+        shown_in.cache_clear()
         with ExitStack() as stack:
             for exchange in exchanges:
                 stack.enter_context(patch.object(*exchange))
@@ -103,9 +108,16 @@ def table() -> str:
 
 
 def main() -> None:
-    found = list(rows(PARTS))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", help="the others stay as they are")
+    wanted = parser.parse_args().parts or list(PARTS)
+    found = [row for row in rows_of("parts.csv") if row["part"] not in wanted]
+    found += rows({name: PARTS[name] for name in wanted})
+    found = sorted((row for row in found if row["part"] in PARTS), key=lambda row: list(PARTS).index(row["part"]))
     names = list(found[0])
-    write(HERE / "parts.csv", [{name: row.get(name, "") for name in names} for row in found])
+    commits = [{"commit": row["commit"]} if "commit" in row else {} for row in found]
+    cells = [{name: row.get(name, "") for name in names if name != "commit"} for row in found]
+    write(HERE / "parts.csv", [own | commit for own, commit in zip(cells, commits, strict=True)])
     write_tables(HERE / "README.md", "real", {"parts": table()})
 
 

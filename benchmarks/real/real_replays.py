@@ -140,11 +140,12 @@ def variants() -> Iterator[tuple[str, Settings]]:
 
 
 def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write rows with the commit that made them."""
+    """Write rows with the commit that made them: this one, but for those that have another."""
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], "commit"], lineterminator="\n")
+        names = [name for name in rows[0] if name != "commit"]
+        writer = csv.DictWriter(file, [*names, "commit"], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row | {"commit": commit_of(PACKAGE)} for row in rows)
+        writer.writerows({"commit": commit_of(PACKAGE)} | row for row in rows)
 
 
 def rows_of(name: str) -> list[dict[str, str]]:
