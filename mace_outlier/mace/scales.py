@@ -4,6 +4,7 @@ Wrong labels are no less wrong there than in the loss, and one gross error is en
 fit: such errors are left out, or what they have spoilt is named, with the value that the other labels give.
 """
 
+import itertools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -55,6 +56,7 @@ def regression(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     values = np.array([np.nan if energy is None else float(energy) for energy in energies])
     counts = np.array([[np.sum(c.atomic_numbers == z) for z in elements] for c in configurations], dtype=float)
     keep = gross.plausible_energies(values, counts.reshape(len(values), len(elements)))
+    keep |= not keep.any()  # nothing to go by: as stock MACE
     result = original(
         **given | {"collections_train": [c for c, kept in zip(configurations, keep, strict=True) if kept]}
     )
@@ -70,7 +72,12 @@ def regression(original: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
 def scaling(original: Callable[..., Any], data_loader: Any, atomic_energies: Any, *rest: Any, **kwargs: Any) -> Any:
     """Leave labels that are not finite, or gross errors, out of the model's scale and shift."""
     plausible = gross.Plausible(data_loader.dataset, atomic_energies)
-    result = original(gross.selected_batches(data_loader, plausible), atomic_energies, *rest, **kwargs)
+    selected = gross.selected_batches(data_loader, plausible)
+    first = next(selected, None)
+    if first is None:
+        logging.warning("No configuration has labels that are finite and like others: scale and shift are stock MACE's")
+        return original(data_loader, atomic_energies, *rest, **kwargs)
+    result = original(itertools.chain((first,), selected), atomic_energies, *rest, **kwargs)
     if plausible.rejected:
         gross.log_left_out(plausible.rejected, plausible.examined, "the model's shift and scale", str(result))
     for head, (energies, off) in plausible.averages().items():

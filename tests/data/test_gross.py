@@ -138,3 +138,14 @@ def test_E0s_that_have_taken_gross_errors_in_are_told_from_others():  # noqa: N8
     for other in (better, E0S[0], [0.0, 0.0]):
         assert not Plausible(samples(frames), other).averages()
     assert not Plausible(samples(molecules(60)), every).averages()
+
+
+def test_where_no_label_is_finite_the_scale_is_that_of_stock_mace(mace):
+    """Case 1803 of tests/fuzz: nothing was left for MACE to make one from, which ended the training."""
+    train = molecules(20)
+    for frame in train:
+        frame.arrays["REF_forces"][0, 0] = np.nan
+    write_xyz(mace.folder, train, molecules(5, seed=1))
+    run = mace.train("nan", "--loss=ema_robust", "--max_num_epochs=1")
+    assert "No configuration has labels that are finite and like others: scale and shift are stock MACE's" in run.log
+    assert (mace.folder / "nan.model").exists()
