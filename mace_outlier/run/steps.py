@@ -3,7 +3,8 @@
 One prediction that is not finite makes the gradient of every parameter NaN, whatever weight its configuration has: 0
 times NaN is NaN. The device knows first, and to ask it before the step would be to wait. So the step is taken, what it
 changes is kept beside it, and when the host has read the loss, as it does after each step, the answer is there as well:
-then all is put back, to the last bit. The processes of a distributed run have the same gradients, so that all do alike.
+then all is put back, to the last bit. A CPU needs no such copies: it knows before the step. The processes of a
+distributed run have the same gradients, so that all do alike.
 """
 
 from collections import defaultdict
@@ -101,10 +102,16 @@ class GuardedOptimizer:
         self.optimizer.zero_grad(*args, **kwargs)
 
     def step(self, *args: Any, **kwargs: Any) -> Any:
-        """Take a step, for the time being."""
-        self.kept.keep()
+        """Take a step, for the time being; on a CPU, where the answer is there at once, only if it will stay."""
         self._ask()
         self.steps += 1
+        if self._norm is not None and answers_at_once(self._norm, self._arrived):
+            if not bool(self._norm.isfinite()):
+                self.kept.keep()  # for the moving average, which is updated all the same
+                return None
+            self._norm = None
+        else:
+            self.kept.keep()
         return self.optimizer.step(*args, **kwargs)
 
     @torch.no_grad()
@@ -133,6 +140,11 @@ class GuardedOptimizer:
         if not bool(norm.isfinite()):
             self.kept.put_back()
             self.taken_back.append(self.steps - 1)
+
+
+def answers_at_once(norm: Tensor, arrived: Any) -> bool:
+    """Whether to read a number is no wait: it is a CPU's own, not one that is on its way from a GPU."""
+    return norm.device.type == "cpu" and arrived is None
 
 
 class Guard:

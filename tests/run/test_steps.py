@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch_ema import ExponentialMovingAverage
 
+from mace_outlier.run import steps
 from mace_outlier.run.steps import GuardedOptimizer, Kept, taken_back_unless_finite
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "overhead"))
@@ -42,6 +43,20 @@ def train(make, batches, guarded=True, counts=None):
     return list(model.parameters()), list(ema.shadow_params), ema.num_updates, state, getattr(ours, "taken_back", None)
 
 
+@pytest.fixture
+def later(monkeypatch):
+    """As on a device that gives no answer at once."""
+    monkeypatch.setattr(steps, "answers_at_once", lambda norm, arrived: False)
+
+
+@pytest.fixture(params=["at once", "later"])
+def whenever(request):
+    """Whether a device gives its answer at once."""
+    if request.param == "later":
+        request.getfixturevalue("later")
+
+
+@pytest.mark.usefixtures("whenever")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize(
     ("batches", "bad"),
@@ -55,6 +70,7 @@ def test_a_step_without_finite_gradients_never_happened(name, batches, bad):
     torch.testing.assert_close(with_it[:4], without[:4], rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("later")
 def test_it_is_the_same_where_torch_copies_one_by_one(monkeypatch):
     batches = (1.0, torch.nan, 0.5)
     expected = train(OPTIMIZERS["adam"], batches)
@@ -62,6 +78,7 @@ def test_it_is_the_same_where_torch_copies_one_by_one(monkeypatch):
     torch.testing.assert_close(train(OPTIMIZERS["adam"], batches)[:4], expected[:4], rtol=0, atol=0)
 
 
+@pytest.mark.usefixtures("later")
 def test_a_guarded_step_waits_for_nothing():
     stock, ours = [], []
     train(OPTIMIZERS["adam"], (1.0, torch.nan, 0.5), guarded=False, counts=stock)
