@@ -100,8 +100,8 @@ class Validation:
         """The stock loss without what is not finite; of nothing, one that is worse than any other.
 
         Infinite where the stage has a checkpoint to keep; else it is to get one, or MACE couldn't save its model. Where
-        no model could be compared, because no label is finite, it is the stock loss: NaN, by which every model counts
-        as better, and patience never ends a stage.
+        no model could be compared, because no label is finite, it is NaN, by which every model counts as better, as by
+        that of stock MACE: patience never ends a stage, and there is always a checkpoint.
         """
         if math.isfinite(stock):
             return stock
@@ -109,7 +109,7 @@ class Validation:
         if found is not None:
             return found[0]
         if bool((evaluated.losses.isnan() | (evaluated.losses == NO_GEOMETRY)).all()):
-            return stock
+            return math.nan
         return math.inf if loss in self.kept else LARGEST
 
     def _judge(self, loss: RobustLoss, evaluated: Evaluated) -> Validated:

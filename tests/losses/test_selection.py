@@ -148,11 +148,12 @@ def test_what_is_not_finite_does_not_choose_a_model(robust):
     assert validation.records.codes.tolist() == [STATES.index(MODEL)] * 4
 
 
-def test_where_no_validation_label_is_finite_models_are_chosen_as_by_stock_mace(monkeypatch):
-    """Case 836 of tests/fuzz: no model can be worse than another, or patience would end the training."""
+@pytest.mark.parametrize("stock", [math.nan, math.inf])
+def test_where_no_validation_label_is_finite_models_are_chosen_as_by_stock_mace(stock, monkeypatch):
+    """Cases 0 and 836 of tests/fuzz: no model can be worse than another, or patience would end the training."""
     monkeypatch.setattr(sys.modules[__name__], "NO_LOSS", torch.nan)  # what is noted of a label, or of a geometry
     validation = Validation(Provenance(["Default"], [[]]), Metadata(4), Records(4))
     loss = Judged(*[(shares(torch.nan, torch.nan, torch.nan, torch.nan), ALL)] * 2)
     for _ in range(2):
-        assert math.isnan(validation.select(loss, lambda: (torch.nan, "metrics"), robust=True)[0])
+        assert math.isnan(validation.select(loss, lambda: (stock, "metrics"), robust=True)[0])
         validation.kept.add(loss)
