@@ -68,9 +68,9 @@ def measure(rank: int, processes: int, size: int, folder: str) -> None:
     before, found = peak(), {}
     for epoch in range(EPOCHS):
         order = torch.from_numpy(np.random.default_rng(epoch).permutation(size))[rank::processes]
-        weigher.begin_epoch(epoch, -(-len(order) // BATCH))
+        weigher.begin_epoch(epoch, -(-size // BATCH))  # whoever sees a configuration sees it in the same step
         energy, force = errors_of(size, epoch)
-        for rows in order.split(BATCH):
+        for rows in order.split(BATCH // processes):
             records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
             features.noted.add(rows, noted_of(rows, force[rows]))
         if processes > 1:

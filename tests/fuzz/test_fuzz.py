@@ -1,7 +1,7 @@
 """Whatever the data and the options are: nothing breaks where stock MACE runs, and all that is said agrees.
 
-`MACE_OUTLIER_CASES=2000 python -m pytest tests/fuzz -n 2` makes so many trainings, by default as many as take two minutes
-on two cores; `MACE_OUTLIER_FIRST_CASE=123` begins with that one.
+`MACE_OUTLIER_CASES=2000 python -m pytest tests/fuzz -n 2` makes so many trainings, by default as many as take two
+minutes on two cores; `MACE_OUTLIER_FIRST_CASE=123` begins with that one.
 """
 
 import os
