@@ -45,7 +45,6 @@ class HeadJudge:
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # a sample of the last epoch
         self.looked: Weights = {}  # after the last epoch, whether wrong labels were believed in or not; 1: not judged
-        self._centre: dict[str, tuple[float, float]] = {}  # where evidence is densest
 
     @property
     def some_are_wrong(self) -> bool:
@@ -68,12 +67,13 @@ class HeadJudge:
         judged = self.evidence.rows
         if not len(judged):
             return None
-        values = self._of_sample(judged)
-        right, best, gain, apart = decide(values, self.settings)
+        sampled = self._sampled(judged)
+        centre = centres(sampled)
+        right, best, gain, apart = decide(centred(sampled, centre), self.settings)
         at_once = bool(np.ptp(epoch.sample.times) == 0)  # by one model: nothing changes
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
         own = judged[processes.share(len(judged))]
-        values = centred(self.evidence.of(own), self._centre)
+        values = centred(self.evidence.of(own), centre)
         looks, twice = _weights(best, values), at_once or bool(self.looked)
         share = float(processes.sum(np.array([np.sum(looks[WHOLE] < 0.5)]))[0]) / len(judged)
         believed, too_many = best is not right and apart and self.gain > self._needed, share > self.settings.most
@@ -88,12 +88,9 @@ class HeadJudge:
         self.looked = {name: _placed(every, judged, size) for name, every in looks.items()}
         return judged, verdict
 
-    def _of_sample(self, judged: np.ndarray) -> dict[str, Array]:
-        """Evidence of the rows by which populations are fitted, and where it is densest."""
-        some = judged[in_sample(judged, len(judged))]
-        values = self.evidence.of(some)
-        self._centre = centres(values)
-        return centred(values, self._centre)
+    def _sampled(self, judged: np.ndarray) -> dict[str, Array]:
+        """Evidence of the rows by which populations are fitted."""
+        return self.evidence.of(judged[in_sample(judged, len(judged))])
 
     @property
     def _needed(self) -> float:
@@ -111,8 +108,7 @@ class HeadJudge:
         found = shown(rows[own], seen.part(own), self.settings, processes, beside=self.seen)
         assert found is not None
         self.others.add(found.rows, found.values, size)
-        self._of_sample(self.evidence.rows)
-        values = centred(self.others.of(rows), self._centre)
+        values = centred(self.others.of(rows), centres(self._sampled(self.evidence.rows)))
         return _verdict(self.populations, values, _weights(self.populations, values))
 
     def describe(self) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from ..data.tagging import Tag
 from ..faults import faults_logged
 from ..losses.robust import RobustLoss
 from ..losses.selection import BestSoFar, Evaluated, Selection, weighted_validation_loss
-from ..states import NO_GEOMETRY
 from ..weights.records import Records
 from ..weights.remembered import remembered
 from ..weights.safety import Validated
+from ..weights.whose_fault import can_be_finite
 from . import distributed
 from .options import LOSS_NAME
 
@@ -108,7 +108,7 @@ class Validation:
         found = weighted_validation_loss(evaluated.shares, evaluated.losses.isfinite().to(evaluated.shares.dtype))
         if found is not None:
             return found[0]
-        if bool((evaluated.losses.isnan() | (evaluated.losses == NO_GEOMETRY)).all()):
+        if not can_be_finite(evaluated.losses).any():
             return math.nan
         return math.inf if loss in self.kept else LARGEST
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..states import ASIDE, GEOMETRY, JUDGED, LABEL, LOSS, MODEL, STATES, UNUSED
+from ..states import ASIDE, GEOMETRY, JUDGED, LABEL, LOSS, MODEL, NO_GEOMETRY, STATES, UNUSED
 
 
 def codes_of(losses: Tensor, seen: Tensor, broken: Tensor) -> Tensor:
@@ -32,13 +32,18 @@ def has_nothing(codes: Tensor) -> Tensor:
     return codes == STATES.index(UNUSED)
 
 
+def can_be_finite(losses: Tensor) -> Tensor:
+    """Mask (N,) of what a model was asked for by its `losses` (N,): labels and geometries are in order."""
+    return ~(losses.isnan() | (losses == NO_GEOMETRY))
+
+
 def is_broken(losses: Tensor, times: Tensor) -> bool | None:
     """Whether the model ended an epoch not finite, by its losses (V,) of a head; None: it was asked for none. Waits.
 
     It did where it has been finite for no configuration since some step, the last but one at least: a single batch may
     be one of configurations that have no finite prediction. `times` (V,): of the visits.
     """
-    asked = ~(losses.isnan() | (losses == -torch.inf))
+    asked = can_be_finite(losses)
     losses, times = losses[asked], times[asked]
     if not len(losses):
         return None
