@@ -49,11 +49,12 @@ def _server():
 
 
 def _serve():
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what is printed while MACE is imported is no answer
     import mace.cli.run_train  # noqa: F401
 
     for name in [name for name in sys.modules if name.partition(".")[0] in OURS]:
         del sys.modules[name]
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas
 import pytest
+from scipy.integrate import trapezoid
 
 ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/spice"):
@@ -149,7 +150,7 @@ def test_detection_curves_of_what_is_here_else_those_that_are_committed(monkeypa
     assert new["seeds"] == [1]
     false, true = new["right_labels_called_wrong"], new["wrong_labels_found"]
     assert (false[0], true[-1], false[-1]) == (0.0, 1.0, 1.0)
-    area = np.trapezoid(true, false) if hasattr(np, "trapezoid") else np.trapz(true, false)
+    area = trapezoid(true, false)
     ranks = (weight[~bad][:, None] > weight[bad][None]).mean()
     assert area == pytest.approx(ranks, abs=0.01)
     inside = bad & (wrongness >= 20) & (wrongness < 40)

@@ -101,7 +101,8 @@ def test_a_restart_continues_as_if_nothing_had_happened(tmp_path):
     first, second = RobustWeights(N), RobustWeights(N)
     trained(first, values, epochs=2)
     torch.save(first.state_dict(), tmp_path / "state.pt")
-    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    only = not torch.__version__.startswith("1.")  # which reads no numbers then
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=only))
     assert trained(second, values, epochs=3).equal(expected)
     assert second.report() == whole.report()
     with pytest.raises(ValueError, match="of 10 training configurations"):
