@@ -33,7 +33,7 @@ from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.processes import ALONE
 from mace_outlier.method.seen import Seen
 from mace_outlier.method.settings import Settings
-from mace_outlier.method.shown import Shown, shown
+from mace_outlier.method.shown import Shown, look_at, shown
 
 REPLAYS, HERE, PACKAGE = WORK / "replays", Path(__file__).parent, REPOSITORY / "mace_outlier"
 DECIDING = ("gain", "gain_known", "coarsened", "together", "memory")
@@ -77,10 +77,10 @@ def seen_in(file: Path) -> tuple[np.ndarray, Seen, int]:
 @cache
 def shown_in(file: Path) -> Shown:
     """What is not explained in an epoch: it doesn't depend on the settings that decide."""
-    rows, seen, _ = seen_in(file)
-    found = shown(rows, seen, Settings(), ALONE)
-    assert found is not None
-    return found
+    rows, seen, size = seen_in(file)
+    look = look_at(rows, seen, Settings(), ALONE)
+    assert look is not None
+    return shown(look, size, Settings(), ALONE)
 
 
 def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .densest import densest
+from .processes import Processes
 from .seen import ENERGY, Array
 
 MOST_EPOCHS = 255  # that are counted
@@ -40,12 +41,17 @@ class Evidence:
         """Evidence of some rows (n,), by property."""
         return {name: values[rows] for name, values in self.values.items()}
 
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Rows of which anything was found, ascending."""
+    def rows(self, share: slice) -> NDArray[np.int64]:
+        """Rows of a share of all of which anything was found, ascending."""
         if not self.values:
             return np.zeros(0, dtype=np.int64)
-        return np.flatnonzero(np.logical_or.reduce([np.isfinite(own) for own in self.values.values()]))
+        found = np.logical_or.reduce([np.isfinite(own[share]) for own in self.values.values()])
+        return share.start + np.flatnonzero(found)
+
+    def share_out(self, processes: Processes) -> None:
+        """Let all know what each of the processes has added to its share."""
+        self.values = {name: processes.whole(own) for name, own in self.values.items()}
+        self.epochs = {name: processes.whole(own) for name, own in self.epochs.items()}
 
     def carry(self, rows: np.ndarray) -> None:
         """Go on with other rows, see `carried`."""

@@ -1,6 +1,5 @@
 """One head: evidence gathers over epochs; a label is taken for wrong once two epochs agree. Numpy only."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,19 +12,9 @@ from .processes import ALONE, Processes
 from .sample import in_sample
 from .seen import Array, Seen
 from .settings import Settings
-from .shown import shown
+from .shown import Look, look_at, shown
 from .signed import Signed
-
-STORED, LARGEST = np.float32, 1e30  # how weights and z-scores are exchanged and remembered; the largest of such numbers
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What is thought of N configurations."""
-
-    weight: Array  # (N,) probability that all labels are right
-    zscore: Array  # (N,) how far the worst property lies from right labels, in their widths
-    by_property: dict[str, Array]  # (N,) probability that the label is right
+from .verdict import STORED, Verdict, verdict_of
 
 
 class HeadJudge:
@@ -44,6 +33,7 @@ class HeadJudge:
         self.evidence = Evidence(settings.memory)
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # a sample of the last epoch
+        self.sampled: dict[str, Array] = {}  # evidence by which populations were fitted
         self.looked: Weights = {}  # after the last epoch, whether wrong labels were believed in or not; 1: not judged
 
     @property
@@ -59,38 +49,49 @@ class HeadJudge:
         Of several processes, each gives the rows that it has seen, and all get the same verdict. None: too few to be
         compared.
         """
-        epoch = shown(rows, seen, self.settings, processes)
-        if epoch is None:
+        return self.conclude(self.look(rows, seen, processes), size, processes)
+
+    def look(self, rows: np.ndarray, seen: Seen, processes: Processes = ALONE) -> Look | None:
+        """What is to be explained of an epoch, see `refit`: this may be done before it is concluded from."""
+        return look_at(rows, seen, self.settings, processes)
+
+    def conclude(self, look: Look | None, size: int, processes: Processes = ALONE) -> tuple[np.ndarray, Verdict] | None:
+        """The rest of `refit`."""
+        if look is None:
             return None
+        epoch = shown(look, size, self.settings, processes)
         self.unit, self.seen = epoch.unit, epoch.sample
         self.evidence.add(epoch.rows, epoch.values, size)
-        judged = self.evidence.rows
-        if not len(judged):
+        share = processes.share(size)
+        own = self.evidence.rows(share)
+        judged = int(processes.sum(np.array([len(own)]))[0])
+        if not judged:
             return None
-        sampled = self._sampled(judged)
-        centre = centres(sampled)
-        right, best, gain, apart = decide(centred(sampled, centre), self.settings)
+        self.sampled = self._sampled(own, judged, processes)
+        centre = centres(self.sampled)
+        right, best, gain, apart = decide(centred(self.sampled, centre), self.settings)
         at_once = bool(np.ptp(epoch.sample.times) == 0)  # by one model: nothing changes
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
-        own = judged[processes.share(len(judged))]
         values = centred(self.evidence.of(own), centre)
         looks, twice = _weights(best, values), at_once or bool(self.looked)
-        share = float(processes.sum(np.array([np.sum(looks[WHOLE] < 0.5)]))[0]) / len(judged)
-        believed, too_many = best is not right and apart and self.gain > self._needed, share > self.settings.most
-        self.undecided = share if believed and (too_many or not twice) else 0.0
+        suspects = float(processes.sum(np.array([np.sum(looks[WHOLE] < 0.5)]))[0]) / judged
+        believed, too_many = best is not right and apart and self.gain > self._needed, suspects > self.settings.most
+        self.undecided = suspects if believed and (too_many or not twice) else 0.0
         if not (too_many and self.populations):  # then the last good weights stay
             self.populations = best if believed and twice and not too_many else right
         weights = looks if self.populations is best else _weights(self.populations, values)
         if not at_once:
             before = {name: every[own].astype(float) for name, every in self.looked.items()}
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
-        verdict, looks = _gathered(_verdict(self.populations if too_many else best, values, weights), looks, processes)
-        self.looked = {name: _placed(every, judged, size) for name, every in looks.items()}
-        return judged, verdict
+        verdict = verdict_of(self.populations if too_many else best, values, weights)
+        self.evidence.share_out(processes)
+        self.looked = {name: processes.whole(_placed(every, own, size)) for name, every in looks.items()}
+        return verdict.gathered(own, processes)
 
-    def _sampled(self, judged: np.ndarray) -> dict[str, Array]:
-        """Evidence of the rows by which populations are fitted."""
-        return self.evidence.of(judged[in_sample(judged, len(judged))])
+    def _sampled(self, own: np.ndarray, total: int, processes: Processes) -> dict[str, Array]:
+        """Evidence of the rows by which populations are fitted, of `total` ones, of which each process has its own."""
+        sampled = self.evidence.of(own[in_sample(own, total)])
+        return dict(zip(sampled, processes.gather(np.column_stack(list(sampled.values()))).T, strict=True))
 
     @property
     def _needed(self) -> float:
@@ -104,12 +105,17 @@ class HeadJudge:
         """
         if self.populations is None or self.seen is None or not seen.number:
             return None
-        own = np.argsort(rows)[processes.share(seen.number)]
-        found = shown(rows[own], seen.part(own), self.settings, processes, beside=self.seen)
-        assert found is not None
+        order = np.argsort(rows)
+        own = order[processes.share(len(rows))]
+        look = look_at(rows[own], seen.part(own), self.settings, processes, beside=self.seen)
+        assert look is not None
+        found = shown(look, size, self.settings, processes)
         self.others.add(found.rows, found.values, size)
-        values = centred(self.others.of(rows), centres(self._sampled(self.evidence.rows)))
-        return _verdict(self.populations, values, _weights(self.populations, values))
+        values = centred(self.others.of(found.rows), centres(self.sampled))
+        verdict = verdict_of(self.populations, values, _weights(self.populations, values))
+        self.others.share_out(processes)
+        _, verdict = verdict.gathered(found.rows, processes)
+        return verdict.part(np.argsort(order))
 
     def describe(self) -> dict[str, Any]:
         """Return what the log and the report say of the populations, see LossDistribution.describe."""
@@ -161,26 +167,8 @@ def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
     return by_property | {WHOLE: weight}
 
 
-def _gathered(verdict: Verdict, looks: Weights, processes: Processes) -> tuple[Verdict, Weights]:
-    """A verdict of each process's share, and what weights look like, of all of them.
-
-    In single precision: by half, a last bit of one process would be 0.0005 in another.
-    """
-    columns = [verdict.weight, verdict.zscore.clip(max=LARGEST), *verdict.by_property.values(), *looks.values()]
-    weight, zscore, *others = processes.gather(np.column_stack(columns).astype(STORED)).T
-    of_properties, of_looks = others[: len(verdict.by_property)], others[len(verdict.by_property) :]
-    by_property = dict(zip(verdict.by_property, of_properties, strict=True))
-    return Verdict(weight, zscore, by_property), dict(zip(looks, of_looks, strict=True))
-
-
 def _placed(weights: Array, rows: np.ndarray, size: int) -> Array:
     """Weights of some rows among `size` ones; of others, 1."""
     every = np.ones(size, dtype=weights.dtype)
     every[rows] = weights
     return every
-
-
-def _verdict(populations: Populations, values: dict[str, Array], weights: Weights) -> Verdict:
-    far = [own.widths_from_right(values[name]) for name, own in populations.by_name.items()]
-    by_property = {name: own for name, own in weights.items() if name != WHOLE}
-    return Verdict(weights[WHOLE], np.max(np.nan_to_num(far), axis=0), by_property)

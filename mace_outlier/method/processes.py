@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -29,6 +30,10 @@ class Processes:
         """The rows (n, ...) of all processes, in their order; n may differ, and where it is 0, so may the columns."""
         return rows
 
+    def exchange(self, rows: np.ndarray, to: NDArray[np.int64]) -> np.ndarray:
+        """The rows (n, k) of all processes that are for this one, in their order; `to` (n,): for which each is."""
+        return self.gather(rows)[self.gather(to) == self.rank]
+
     def agree(self, work: Callable[[], T]) -> T:
         """Do what may fail, exchanges among it; where it does in any process, raise in all: they would wait for ever.
 
@@ -39,6 +44,15 @@ class Processes:
     def share(self, size: int) -> slice:
         """Which of `size` rows this process is to work on."""
         return slice(self.rank * size // self.number, (self.rank + 1) * size // self.number)
+
+    def owner(self, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+        """In whose share each row (n,) of `size` ones is."""
+        first = np.arange(self.number) * size // self.number
+        return np.searchsorted(first, rows, side="right") - 1
+
+    def whole(self, values: np.ndarray) -> np.ndarray:
+        """All values (N, ...), of which each process knows those of its share."""
+        return values if self.number == 1 else self.gather(values[self.share(len(values))])
 
 
 ALONE = Processes()

@@ -13,10 +13,10 @@ def in_sample(rows: NDArray[np.int64], total: int) -> NDArray[np.bool_]:
     """Which rows (N,) of `total` ones of a head, in all processes, are in the sample: all, where these are few."""
     if total <= MOST:
         return np.ones(len(rows), dtype=bool)
-    return _mixed(rows) < np.uint64(MOST / total * 2.0**64)
+    return mixed(rows) < np.uint64(MOST / total * 2.0**64)
 
 
-def _mixed(rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+def mixed(rows: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Numbers that are spread evenly over 64 bits. Source: the finaliser of splitmix64 (Steele and others, 2014)."""
     mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

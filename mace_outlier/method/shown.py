@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .densest import densest, densest_halves
+from .densest import densest
+from .molecules import typical_of
 from .processes import Processes
 from .sample import in_sample
 from .seen import ENERGY, Array, Seen
@@ -14,40 +15,81 @@ from .unexplained import Unexplained
 
 
 class Shown(NamedTuple):
-    """What is not explained, alike in all processes."""
+    """What is not explained; unit and sample are alike in all processes."""
 
-    rows: NDArray[np.int64]  # (N,) ascending, that any process has seen
+    rows: NDArray[np.int64]  # (N,) ascending: those of the share of this process that any process has seen
     values: dict[str, Array]  # (N,) by property, see Unexplained; energies from the typical one of their molecule
     unit: float  # eV/atom: width of what is not explained of energies
     sample: Seen  # by which the others are judged
 
 
-def shown(
-    rows: NDArray[np.int64], seen: Seen, settings: Settings, processes: Processes, beside: Seen | None = None
-) -> Shown | None:
-    """What is not explained of the rows (n,), ascending, that this process has seen, and of those of the others.
+class Look:
+    """Configurations that were seen, and the sample by which they are to be explained.
 
-    None: too few to be compared. `beside`: configurations of another origin, alike in all processes, with which these
-    are compared.
+    Args:
+        rows: (n,) ascending, of `size` ones, that this process has seen.
+        seen: what it saw of them.
+        sample_rows: (S,) ascending, of the sample, alike in all processes.
+        sample: what was seen of these.
+        settings: of the judgement.
+        beside: configurations of another origin, alike in all processes, with which these are compared.
     """
+
+    def __init__(
+        self, rows: NDArray[np.int64], seen: Seen, sample_rows: NDArray[np.int64], sample: Seen, settings: Settings,
+        beside: Seen | None,
+    ) -> None:  # fmt: skip
+        self.rows, self.seen, self.sample_rows, self.sample = rows, seen, sample_rows, sample
+        self._settings, self.beside = settings, beside
+        self._explained: tuple[Unexplained, dict[str, Array]] | None = None
+
+    def explain(self) -> tuple[Unexplained, dict[str, Array]]:
+        """The fit to the sample, and what is not explained of the rows (n,); most of the work, and no exchange.
+
+        It is done once, where it is asked for first, and may be done beside something else.
+        """
+        if self._explained is None:
+            self._explained = self._explain()
+        return self._explained
+
+    def _explain(self) -> tuple[Unexplained, dict[str, Array]]:
+        sample, seen = self.sample, self.seen
+        if self.beside is not None:
+            sample, seen = self.beside.of_origin(0.0).joined(sample.of_origin(1.0)), seen.of_origin(1.0)
+        fit = Unexplained(sample, self._settings)
+        of_sample = {name: own[len(own) - len(self.sample_rows) :] for name, own in fit.found.items()}
+        place = np.searchsorted(self.sample_rows, self.rows).clip(max=max(len(self.sample_rows) - 1, 0))
+        inside = self.sample_rows[place] == self.rows
+        found = fit.of(seen) if not inside.all() else {name: np.empty(len(self.rows)) for name in fit.found}
+        for name, own in of_sample.items():
+            found[name][inside] = own[place[inside]]
+        return fit, found
+
+
+def look_at(
+    rows: NDArray[np.int64], seen: Seen, settings: Settings, processes: Processes, beside: Seen | None = None
+) -> Look | None:
+    """Choose the sample among what all processes have seen, see Look; None: too few to be compared."""
     total = int(processes.sum(np.array([seen.number]))[0])
     if total < (settings.least if beside is None else 1):
         return None
     chosen = in_sample(rows, total)
-    sample_rows, sample = _gathered(rows[chosen], seen.part(chosen), processes)
-    fit, found = _explained(rows, seen, sample_rows, sample, settings, beside)
-    molecules = seen.molecules
-    if processes.number > 1:
-        rows, first = np.unique(processes.gather(rows), return_index=True)
-        molecules = processes.gather(molecules)[first]
-        table = processes.gather(np.column_stack(list(found.values())))[first]
-        found = dict(zip(found, table.T, strict=True))
+    return Look(rows, seen, *_gathered(rows[chosen], seen.part(chosen), processes), settings, beside)
+
+
+def shown(look: Look, size: int, settings: Settings, processes: Processes) -> Shown:
+    """What is not explained, of rows of `size` ones."""
+    (fit, explained), sample, beside = look.explain(), look.sample, look.beside
+    rows, molecules, found = _at_their_owners(look.rows, look.seen.molecules, explained, size, processes)
     if ENERGY in found:
-        others = 0 if beside is None else beside.number
-        energies = np.concatenate((fit.found[ENERGY][:others], found[ENERGY]))
-        molecules = np.concatenate((molecules[:0] if beside is None else beside.molecules, molecules))
-        some = np.concatenate((np.ones(others, dtype=bool), in_sample(rows, total)))
-        found[ENERGY] = by_molecule(energies, molecules, some, settings.smallest_molecule, processes)[others:]
+        of_sample = sample.molecules if beside is None else np.concatenate((beside.molecules, sample.molecules))
+        others = processes.share(0 if beside is None else beside.number)
+        energies = np.concatenate((fit.found[ENERGY][others], found[ENERGY]))
+        everyone = np.concatenate((of_sample[others], molecules))
+        typical = typical_of(energies, everyone, settings.smallest_molecule, processes)
+        if typical is not None:
+            zero, width = densest(fit.found[ENERGY] - typical.of(of_sample))
+            found[ENERGY] = (found[ENERGY] - typical.of(molecules) - zero) / width
     return Shown(rows, found, fit.unit, sample)
 
 
@@ -59,40 +101,14 @@ def _gathered(rows: NDArray[np.int64], seen: Seen, processes: Processes) -> tupl
     return every, seen.with_table(processes.gather(seen.to_table())[first])
 
 
-def _explained(
-    rows: NDArray[np.int64], seen: Seen, sample_rows: NDArray[np.int64], sample: Seen, settings: Settings,
-    beside: Seen | None,
-) -> tuple[Unexplained, dict[str, Array]]:  # fmt: skip
-    """The fit to a sample, and what is not explained of rows (n,), most of which may be others."""
-    if beside is not None:
-        sample, seen = beside.of_origin(0.0).joined(sample.of_origin(1.0)), seen.of_origin(1.0)
-    fit = Unexplained(sample, settings)
-    of_sample = {name: own[len(own) - len(sample_rows) :] for name, own in fit.found.items()}
-    place = np.searchsorted(sample_rows, rows).clip(max=max(len(sample_rows) - 1, 0))
-    inside = sample_rows[place] == rows
-    found = fit.of(seen) if not inside.all() else {name: np.empty(len(rows)) for name in fit.found}
-    for name, own in of_sample.items():
-        found[name][inside] = own[place[inside]]
-    return fit, found
-
-
-def by_molecule(
-    values: Array, molecules: NDArray[np.int64], sample: NDArray[np.bool_], smallest: int, processes: Processes
-) -> Array:
-    """Unexplained errors (N,) from the typical one of each molecule, where there are several, in widths of a sample.
-
-    Each process finds where the errors of some molecules are densest.
-    """
-    names, number = np.unique(molecules, return_inverse=True)
-    known = np.isfinite(values)
-    sizes = np.bincount(number[known], minlength=len(names))
-    enough = sizes >= smallest
-    if np.count_nonzero(sizes) < 2 or not enough.any():
-        return values
-    own = known & enough[number]
-    if processes.number > 1:
-        own &= number % processes.number == processes.rank
-    middle, _ = densest_halves(values[own], number[own], len(names))
-    found = values - processes.sum(np.nan_to_num(middle))[number]
-    zero, width = densest(found[sample])
-    return (found - zero) / width
+def _at_their_owners(
+    rows: NDArray[np.int64], molecules: NDArray[np.int64], found: dict[str, Array], size: int, processes: Processes
+) -> tuple[NDArray[np.int64], NDArray[np.int64], dict[str, Array]]:
+    """Rows, ascending, their molecules and what was found: from those that saw them to those whose share they are."""
+    if processes.number == 1:
+        return rows, molecules, dict(found)
+    whole = np.column_stack((rows, molecules)).astype(np.int64).view(np.float64)  # they keep their bits
+    table = processes.exchange(np.column_stack((whole, *found.values())), processes.owner(rows, size))
+    rows, molecules = np.ascontiguousarray(table[:, :2].T).view(np.int64)
+    rows, first = np.unique(rows, return_index=True)  # some may have been seen by two
+    return rows, molecules[first], dict(zip(found, table[first, 2:].T, strict=True))

@@ -10,7 +10,7 @@ from .seen import ENERGY, FORCES, Array, Seen
 from .settings import Settings
 
 MOST_OPPOSED = 2.0 - 1e-3  # of the squared error over those of prediction and label; 2: opposite forces
-PART = 16_384  # configurations that are judged together
+PART = 4096  # configurations that are judged together: what is computed of them stays in a cache
 ROUNDS = 3  # of scale and readout in turn
 NEAR_ENERGY, NEAR_SIZE = 1.0, 3.0  # see Neighbours: a readout extrapolates energies; sizes of errors differ by less
 

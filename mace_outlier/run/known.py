@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..data.identity import Identity
+from ..weights.distribution import LossDistribution
 from .tables import Split
 
 
@@ -70,3 +71,12 @@ class Known:
         if found:
             logging.warning(f"{found} configurations have other labels than at the checkpoint: they start fresh")
         return rows if found else []
+
+    def forget_changed(self, distributions: Sequence[LossDistribution]) -> None:
+        """Begin anew with configurations whose labels were edited since the checkpoint, once they are read."""
+        rows = self.changed()
+        if rows:
+            records = self.splits[0].records
+            records.forget(torch.from_numpy(rows[0] < 0).to(records.table.device))
+            for distribution in distributions:
+                distribution.carry(*rows)

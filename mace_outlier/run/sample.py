@@ -1,7 +1,7 @@
 """Suspects and some other configurations, evaluated by the trained model: what causes and the report are made from."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.io import write
+from torch.utils.data import ConcatDataset
 
 from ..data.labels import LABELS
 from ..files import replacing
@@ -126,7 +127,20 @@ def write_sample(path: Path, frames: list[Atoms], chosen: Chosen, needed: Sequen
         write(temporary, [frames[i] for i in sorted(drawn)], format="extxyz")
 
 
-def batches_of(items: Any, positions: Sequence[int], loader: Any) -> Iterator[Any]:
-    """Make the host's batches of items of its data sets, as `loader` does; one at a time."""
-    for first in range(0, len(positions), loader.batch_size):
-        yield loader.collate_fn([items[position] for position in positions[first : first + loader.batch_size]])
+def batches_of_rows(
+    training: Any, validation: Sequence[Any], positions: np.ndarray, others: np.ndarray, loader: Any
+) -> Callable[[np.ndarray], Iterator[Any]]:
+    """What makes the host's batches, as `loader` does, of rows: those of its training set, then of its validation sets.
+
+    `positions`, `others`: where they are in the training set, and in all validation sets one after another.
+    """
+    items: ConcatDataset[Any] = ConcatDataset([training, *validation])
+    places = np.concatenate((positions, len(training) + others))
+
+    def batches(rows: np.ndarray) -> Iterator[Any]:
+        for first in range(0, len(rows), loader.batch_size):
+            yield loader.collate_fn(
+                [items[place] for place in places[rows[first : first + loader.batch_size]].tolist()]
+            )
+
+    return batches

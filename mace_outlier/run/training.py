@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import ConcatDataset
 
 from ..data.dataset import FaultOf, NumberedDataset, no_fault, tagged
 from ..data.metadata import Metadata
@@ -21,6 +20,7 @@ from ..data.provenance import Provenance
 from ..faults import faults_logged
 from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
+from ..method.sample import MOST
 from ..results.files import TRAIN, VALID
 from ..weights.features import Features
 from ..weights.records import Records
@@ -33,7 +33,7 @@ from .known import Known, warn_of_shared
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
-from .sample import batches_of
+from .sample import batches_of_rows
 from .stages import Stages
 from .steps import Guard
 from .tables import Split
@@ -134,56 +134,61 @@ class RobustTraining:
 
     def begin_epoch(self, epoch: int, loss: RobustLoss, steps: int) -> None:
         """Count the visits of this epoch, of so many steps, under its number."""
+        self.settle()
         self.guard.taken_back = []
         loss.weigher.begin_epoch(epoch, steps)
         self.validation.records.begin_epoch(epoch, 1)
         self.stages.enter(loss, epoch)
 
     def end_epoch(self, loss: RobustLoss) -> None:
-        """Share what was seen, judge it and log it; this is the one place in an epoch that waits for the device."""
+        """Share what was seen, and begin to judge it; this is the one place in an epoch that waits for the device.
+
+        Of many configurations, that is done beside the validation, which needs the answer at its end; see `settle`.
+        """
         loss.weigher.end_epoch()
         if self._numbered.needs_tags:  # until all is known; the processes agree on when that is
             distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
-        self._forget_others()
-        loss.safety.refit(loss.weigher.remembered(since=self.stages.first_epoch))
+        if self.known is not None:
+            self.known.forget_changed([loss.distribution for loss in self.losses.values()])
+        many = len(self.records) > MOST
+        loss.safety.begin(loss.weigher.remembered(since=self.stages.first_epoch), aside=many)
+        if not many:
+            self.settle()
+
+    def settle(self) -> None:
+        """Weigh by what the last epoch has shown, and log it, if that was not done yet."""
+        loss = self.stages.loss
+        with faults_logged("The labels could not be judged", passed_on=distributed.active()):
+            if loss is None or not loss.safety.settle():
+                return
         with faults_logged("What an epoch has shown could not be logged"):
             self.logbook.end_epoch(self.stages.name, loss.safety.describe())
             self._nonfinite.name_new(self.records, self.guard.taken_back)
 
-    def _forget_others(self) -> None:
-        """Begin anew with configurations whose labels were edited since the checkpoint, once they are read."""
-        rows = self.known.changed() if self.known else []
-        if rows:
-            self.records.forget(torch.from_numpy(rows[0] < 0).to(self.records.table.device))
-            for loss in self.losses.values():
-                loss.distribution.carry(*rows)
-
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
-        return self.validation.select(loss, evaluate, robust=self.options.selection == "robust")
+        robust = self.options.selection == "robust"
+        return self.validation.select(loss, evaluate, robust, settle=self.settle)
 
     def finish(self, model: Any, loader: Any, output_args: dict[str, bool], validation: Sequence[Any] = ()) -> None:
         """Log and save what the run thinks of its configurations, and examine the suspects by the trained model.
 
         `validation`: data sets of the heads, in their order.
         """
+        self.settle()
         with faults_logged("The summary could not be logged"):
             self.logbook.log_summary()
         self.logbook.save(finished=True)
-        others = len(self.dataset) + self.validation.provenance.position_of_row
-        positions = np.concatenate((self.provenance.position_of_row, others))
-        items: ConcatDataset[Any] = ConcatDataset([self.dataset, *validation])
-
-        def batches(rows: np.ndarray) -> Iterator[Any]:
-            return batches_of(items, positions[rows].tolist(), loader)
-
+        positions = self.provenance.position_of_row, self.validation.provenance.position_of_row
+        batches = batches_of_rows(self.dataset, validation, *positions, loader)
         self.logbook.examine(model, batches, output_args, self.features)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Our part of a checkpoint, see `checkpoint.state_of`."""
+        self.settle()
         return state_of(self)
 
     def checkpoint_made(self) -> None:

@@ -64,14 +64,23 @@ class Validation:
         distributed.merge_metadata(self.metadata, self.records.table.device)
         self._ask_for_names()
 
-    def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]], robust: bool) -> tuple[float, Any]:
+    def select(
+        self,
+        loss: RobustLoss,
+        evaluate: Callable[[], tuple[float, Any]],
+        robust: bool,
+        settle: Callable[[], None] = lambda: None,
+    ) -> tuple[float, Any]:
         """Run the host's evaluation; return its weighted loss in place of the stock one, if `robust`.
+
+        `settle`: ends the judgement of the training configurations, by which these are judged.
 
         Where the stock loss is not finite, which would make a host take every later model for the best one, that of the
         configurations whose losses are finite stands for it.
         """
         with loss.selecting() as selection:
             stock, metrics = evaluate()
+        settle()
         if not len(selection):
             return stock, metrics
         with faults_logged("The validation set could not be judged", "the stock loss counts", distributed.active()):

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from ..method.judge import HeadJudge, Verdict
 from ..method.processes import ALONE, Processes
+from ..method.sample import in_sample
 from ..method.settings import Settings
+from ..method.shown import Look
 from .distribution import LossDistribution, Remembered, Weighted, widest
 from .running import GaussianDistribution
 
@@ -47,6 +49,7 @@ class MixtureDistribution(LossDistribution):
         self.never = threshold == torch.inf
         self.heads = [HeadJudge(settings) for _ in range(num_heads)]
         self._described: list[dict[str, Any]] = [{} for _ in range(num_heads)]
+        self._prepared: tuple[Remembered, list[Look | None]] | None = None
 
     @property
     def settled(self) -> bool:
@@ -71,18 +74,27 @@ class MixtureDistribution(LossDistribution):
         weight, zscore, _ = self.first.weigh(_log(losses), heads)
         return Weighted(weight.masked_fill(weight >= 0.5, 1.0), zscore)
 
+    def prepare(self, seen: Remembered) -> Callable[[], None]:
+        """Choose by which of the configurations that were usable in the latest epoch the others are explained."""
+        looks = []
+        for number, head in enumerate(self.heads):
+            own = (seen.usable & seen.latest & (seen.heads == number))[seen.here].cpu().numpy()
+            looks.append(head.look(seen.here.cpu().numpy()[own], seen.seen.part(own), self.processes))
+        self._prepared = seen, looks
+        return lambda: _explain(looks)
+
     def refit(self, seen: Remembered) -> Weighted | None:
         """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
-        result, judgeable, head_of = _untouched(seen), seen.usable & seen.latest, seen.heads
-        for number, head in enumerate(self.heads):
-            of_head = judgeable & (head_of == number)
-            own = of_head[seen.here].cpu().numpy()
-            rows = seen.here.cpu().numpy()[own]
-            judged = head.refit(rows, seen.seen.part(own), len(of_head), self.processes)
+        if self._prepared is None or self._prepared[0] is not seen:
+            self.prepare(seen)
+        assert self._prepared is not None
+        (_, looks), self._prepared = self._prepared, None
+        result = _untouched(seen)
+        for number, (head, look) in enumerate(zip(self.heads, looks, strict=True)):
+            judged = head.conclude(look, len(seen.heads), self.processes)
             if judged is not None:
                 _put(result, *judged)
-                latest = np.flatnonzero(of_head.cpu().numpy())
-                self._described[number] = head.describe() | _in_numbers(seen, latest, *judged)
+                self._described[number] = head.describe() | _in_numbers(seen, number, *judged)
         return self._allowed(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:
@@ -108,7 +120,7 @@ class MixtureDistribution(LossDistribution):
         if isinstance(before, MixtureDistribution):
             for head, earlier in zip(self.heads, before.heads, strict=True):
                 head.load(earlier.to_dict())
-                head.seen = earlier.seen
+                head.seen, head.sampled = earlier.seen, earlier.sampled
             self._described = list(before._described)
 
     def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
@@ -149,6 +161,13 @@ class MixtureDistribution(LossDistribution):
         return self
 
 
+def _explain(looks: list[Look | None]) -> None:
+    """Do what takes the longest."""
+    for look in looks:
+        if look is not None:
+            look.explain()
+
+
 def _untouched(seen: Remembered) -> Weighted:
     """Weights of 1: when in doubt, a label is right."""
     one = torch.ones_like(seen.losses, dtype=widest(seen.losses.device))
@@ -165,14 +184,17 @@ def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
         column[places] = torch.from_numpy(values).to(column)
 
 
-def _in_numbers(seen: Remembered, rows: np.ndarray, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
-    """Where the log losses of right labels lie, and how many suspects there are, how sure: for log and report."""
-    right = np.zeros(len(seen.losses), dtype=bool)
-    right[rows] = True
-    right[judged[verdict.weight < 0.5]] = False
-    values = _log(seen.losses).cpu().double().numpy()[right]
+def _in_numbers(seen: Remembered, number: int, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
+    """Where the log losses of right labels of a head lie, and how many suspects there are, how sure: for the log.
+
+    Losses of very many configurations are those of a sample.
+    """
+    rows = (seen.usable & seen.latest & (seen.heads == number)).nonzero().squeeze(1).cpu().numpy()
+    suspects, wrong = verdict.weight < 0.5, np.zeros(len(seen.losses), dtype=bool)
+    wrong[judged[suspects]] = True
+    right = rows[in_sample(rows, len(rows)) & ~wrong[rows]]
+    values = _log(seen.losses[torch.from_numpy(right).to(seen.losses.device)]).cpu().double().numpy()
     middle = float(np.median(values)) if len(values) else 0.0
-    suspects = verdict.weight < 0.5
     return {
         "location": middle,
         "scale": 1.4826 * float(np.median(np.abs(values - middle))) if len(values) else 1.0,

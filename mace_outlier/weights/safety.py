@@ -3,22 +3,19 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ..faults import in_one_line, log_fault
-from ..method.settings import Settings
+from .aside import Aside
 from .by_head import share_of_suspects
 from .distribution import LossDistribution, Remembered, Weighted, bounded
+from .implausible import fault_of_fit, fault_of_validation
 from .records import Records
-from .summed import processes_of
 
-MOST = Settings().most  # share of a head that may be taken for wrong, by whatever distribution
-MORE_IN_VALIDATION = 2.0  # suspects of a validation set over those of the training set, as shares of either
-FEW_IN_VALIDATION = 0.1  # share of suspects up to which a validation set may have any multiple
-ROUNDING = 1e-6  # by which a weight may miss [0, 1]
 NOT_DESCRIBED = {"kind": "lognormal", "location": math.nan, "scale": math.nan, "threshold": math.nan}
 
 
@@ -28,6 +25,27 @@ class Validated(NamedTuple):
     weight: Tensor  # (V,) in [0, 1]
     zscore: Tensor  # (V,) in sigmas, not NaN
     stock: bool  # True: what the distribution says of some of them isn't used, and these have weight 1
+
+
+@dataclass
+class _Begun:
+    """A fit that was begun."""
+
+    seen: Remembered
+    state: dict[str, Any]  # of the distribution before
+    aside: Aside | None = None
+    error: Exception | None = None  # why there is none
+
+    def refitted(self, distribution: LossDistribution) -> Weighted | None:
+        """See LossDistribution.refit; raises where anything of the fit does, in this process or another."""
+        if self.error is not None:
+            raise self.error
+        return distribution.processes.agree(lambda: self._refitted(distribution))
+
+    def _refitted(self, distribution: LossDistribution) -> Weighted | None:
+        assert self.aside is not None
+        self.aside.wait()
+        return distribution.refit(self.seen)
 
 
 class Safety:
@@ -53,21 +71,38 @@ class Safety:
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.distribution, self.records, self.sum_over_ranks = distribution, records, sum_over_ranks
-        self._processes = processes_of(sum_over_ranks, records.table.device)
         self.heads = list(heads)
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
         self._described: list[dict[str, Any]] = []  # the last good description, by head
+        self._begun: _Begun | None = None
         self._warned: set[int] = set()  # heads whose validation set was not judged
 
     def refit(self, seen: Remembered) -> None:
         """Fit to what was seen in an epoch, and weigh by what is not refused; never raises. Waits for the device."""
-        state = self.distribution.state_dict()
+        self.begin(seen)
+        self.settle()
+
+    def begin(self, seen: Remembered, aside: bool = False) -> None:
+        """Begin to fit: with `aside`, most is done beside what follows, until `settle`; never raises."""
+        self._begun = _Begun(seen, self.distribution.state_dict())
+        try:
+            self._described = self._described or self.distribution.describe()
+            work = self.distribution.processes.agree(lambda: self.distribution.prepare(seen))
+            self._begun.aside = Aside(work, threaded=aside)
+        except Exception as error:
+            self._begun.error = error
+
+    def settle(self) -> bool:
+        """Weigh by a fit that was begun; False: there is none. Never raises; waits for it and for the device."""
+        begun, self._begun = self._begun, None
+        if begun is None:
+            return False
+        seen = begun.seen
         judged: Weighted | None = None
         refused: dict[int, str] = {}
         described: list[dict[str, Any]] = []
         try:
-            self._described = self._described or self.distribution.describe()
-            judged = self._processes.agree(lambda: self.distribution.refit(seen))
+            judged = begun.refitted(self.distribution)
             refused = {} if judged is None else self._faults(judged, seen.heads, seen.usable)
             described = self.distribution.describe()
         except Exception as error:
@@ -75,7 +110,7 @@ class Safety:
             refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
         failed, refused = self._agreed(not described, refused, seen.losses.device)
         if failed:
-            self.distribution.load_state_dict(state)
+            self.distribution.load_state_dict(begun.state)
             self._described = self._described or [NOT_DESCRIBED] * len(self.heads)
             judged, described = None, self._described
         self._warn_of_new(refused)
@@ -84,6 +119,7 @@ class Safety:
         if judged is not None:
             self.records.judge(seen.usable & ~self._is_refused(seen.heads), *judged)
         self.records.note_suspects()
+        return True
 
     def describe(self) -> list[dict[str, Any]]:
         """Return what describes the weights in use, see LossDistribution.describe.
@@ -107,7 +143,7 @@ class Safety:
         """
         judged, failed = Weighted(torch.ones_like(last), torch.zeros_like(last)), False
         try:
-            judged = self._processes.agree(lambda: self.distribution.judge(seen))
+            judged = self.distribution.processes.agree(lambda: self.distribution.judge(seen))
         except Exception as error:
             log_fault("The validation set could not be judged", error, "all of it has weight 1, the training goes on")
             failed = True
@@ -164,32 +200,3 @@ class Safety:
         for head, reason in refused.items():
             if head not in self.refused:
                 logging.warning(f"head {self.heads[head]}: {reason}: the fit is refused, {stays}")
-
-
-def fault_of_fit(weight: Tensor, zscore: Tensor) -> str | None:
-    """Why the weights and z-scores (N,) of all usable configurations of a head can't be right; None: they may be."""
-    if not len(weight):
-        return None
-    if not bool((weight.isfinite() & zscore.isfinite()).all()):
-        return "weights or z-scores are not finite"
-    if float(weight.min()) < -ROUNDING or float(weight.max()) > 1 + ROUNDING:
-        return "weights are not in [0, 1]"
-    below, size = int((weight < 0.5).sum()), len(weight)
-    if below > MOST * size:
-        none_left = " and none be trusted" if below == size else ""
-        return f"undecided: {below} of {size} labels ({100 * below / size:.0f} %) would be taken for wrong{none_left}"
-    return None
-
-
-def fault_of_validation(weight: Tensor, zscore: Tensor, in_training: float) -> str | None:
-    """Why weights (V,) of a validation set can't be right, by the share of suspects in training; None: they may be."""
-    if not len(weight):
-        return None
-    in_order = (weight >= -ROUNDING) & (weight <= 1 + ROUNDING) & ~zscore.isnan()  # NaN is neither above nor below
-    if not bool(in_order.all()):
-        return "weights or z-scores of the validation set are no numbers in their range"
-    share = int((weight < 0.5).sum()) / len(weight)
-    if share > max(FEW_IN_VALIDATION, MORE_IN_VALIDATION * in_training):
-        percents = f"{100 * share:.0f} % of the validation set look wrong, but {100 * in_training:.1f} %"
-        return f"{percents} of the training set"
-    return None

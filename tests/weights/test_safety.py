@@ -24,6 +24,7 @@ from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.running import GaussianDistribution
 from mace_outlier.weights.safety import Safety
+from mace_outlier.weights.summed import Summed
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 HEADS = ["one", "two"]
@@ -210,6 +211,7 @@ def test_processes_refuse_what_one_of_them_refuses(failed):
         return flags + (float(failed) if len(flags) == 1 else torch.tensor([0.0, 0.0, float(not failed)]))
 
     distribution = Scripted(weights(range(6)))
+    distribution.processes = Summed(plus_other, torch.device("cpu"))
     safety = guarded(distribution, sum_over_ranks=plus_other)
     safety.refit(seen())
     assert judged(safety) == [0, 0]
