@@ -1,8 +1,9 @@
 """Writing the table and the description of a run, each as a whole. No torch."""
 
+import contextlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,47 @@ FORMULA = rf"^([=+@\t\r\n{MARK}-])"  # what a formula begins with; and the mark,
 
 def write_results(prefix: Path, table: Mapping[str, Any], about: Mapping[str, Any]) -> Path:
     """Write the table (columns by name, see COLUMNS) and the description; return the table's path."""
-    frame = pandas.DataFrame(dict(table), copy=False)
-    path = table_path(prefix, len(frame))
+    return write_parts(prefix, [table], len(next(iter(table.values()))), about)
+
+
+def write_parts(prefix: Path, parts: Iterable[Mapping[str, Any]], rows: int, about: Mapping[str, Any]) -> Path:
+    """The same of a table in parts, of so many rows in all; what goes into a CSV file is one part."""
+    path = table_path(prefix, rows)
     with replacing(path) as temporary:
         if path.suffix == ".csv":
-            _write_csv(frame, temporary)
+            [table] = parts
+            _write_csv(pandas.DataFrame(dict(table), copy=False), temporary)
         else:
-            frame.to_parquet(temporary, index=False, compression="zstd")
+            _write_parquet(parts, temporary)
     with replacing(about_path(prefix)) as temporary:
         text = json.dumps({"format": FORMAT, "table": path.name, **about}, indent=1, default=str)
         temporary.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _write_parquet(parts: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """One group of rows for each part, so that only one of them is in memory."""
+    import pyarrow
+    from pyarrow import parquet
+
+    with contextlib.ExitStack() as stack:
+        writer = None
+        for part in parts:
+            table = pyarrow.table({name: _arrow(column) for name, column in part.items()})
+            if writer is None:
+                writer = stack.enter_context(parquet.ParquetWriter(path, table.schema, compression="zstd"))
+            writer.write_table(table, row_group_size=max(len(table), 1))
+
+
+def _arrow(column: Any) -> Any:
+    """A column as pyarrow has it; texts, each held once, are of the same type in all parts."""
+    import pyarrow
+
+    if not isinstance(column, pandas.Categorical):
+        return pyarrow.array(column)
+    used = column.remove_unused_categories()
+    codes = pyarrow.array(used.codes, type=pyarrow.int32(), mask=used.codes < 0)
+    return pyarrow.DictionaryArray.from_arrays(codes, pyarrow.array(used.categories, type=pyarrow.string()))
 
 
 def _write_csv(frame: pandas.DataFrame, path: Path) -> None:

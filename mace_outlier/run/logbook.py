@@ -22,9 +22,10 @@ from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
 from .causes import cause_columns, causes_of, in_another_order, in_words
-from .fit_in_log import warn_of_doubts, warn_of_whole_groups
+from .fit_in_log import log_small_heads, warn_of_doubts, warn_of_whole_groups
+from .known import warn_of_shared
 from .options import LOSS_NAME, Options
-from .tables import Columns, Split, columns_of, joined
+from .tables import PART, Columns, Split, columns_of, joined, parts_of_all
 from .weight_summary import BINS, summarise
 
 SUSPECTS_IN_SUMMARY = 5
@@ -52,6 +53,7 @@ class Logbook:
         reading: dict[str, int] | None = None,
     ) -> None:
         self.options, self.splits, self.prefix = options, splits, prefix
+        self.rows = sum(len(split.records) for split in splits)
         self.arguments, self.wandb, self.reading = arguments or {}, wandb, reading or {}
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
@@ -64,6 +66,10 @@ class Logbook:
         logging.info("===========OUTLIER WEIGHTING===========")
         logging.info(f"mace-outlier {__version__}, loss: {LOSS_NAME}, {self.options.describe()}")
         logging.info(f"Judging {len(rows)} training configurations, heads: {rows.heads}")
+        if len(self.splits) > 1:
+            warn_of_shared(*self.splits)
+        if self.options.distribution == "mixture":
+            log_small_heads(rows.heads, np.bincount(rows.head, minlength=len(rows.heads)))
 
     def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
         """Log one line for each head that was visited, and keep it for the report; see LossDistribution.describe."""
@@ -130,7 +136,8 @@ class Logbook:
         if self.prefix is None:
             return
         with faults_logged(f"The table of configurations {self.prefix}_outliers.* could not be written"):
-            writing.write_results(self.prefix, self.table(), self.about(finished))
+            parts = [self.table()] if self.rows <= PART else parts_of_all(self.splits, self.causes)
+            writing.write_parts(self.prefix, parts, self.rows, self.about(finished))
 
     def set_earlier_results_aside(self) -> None:
         """Keep the results of an earlier run under the same name; a fault is logged."""
@@ -175,7 +182,7 @@ class Logbook:
 
     def about(self, finished: bool) -> dict[str, Any]:
         """What the report says of the run; see `results`."""
-        return stamp("training", self.prefix or Path(), sum(len(split.records) for split in self.splits)) | {
+        return stamp("training", self.prefix or Path(), self.rows) | {
             "finished": finished,
             "epoch": self.splits[0].records.epoch,
             "options": plain(asdict(self.options)),

@@ -1,9 +1,9 @@
 """What is known of the configurations of a run, as the columns of `results.files.COLUMNS`."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
@@ -12,6 +12,7 @@ from ..states import JUDGED, MODEL, STATES, UNUSED
 from ..weights.records import Records
 
 Columns = dict[str, Any]
+PART = 1_000_000  # rows that are written at a time: bounds the memory
 
 
 class Split(NamedTuple):
@@ -25,24 +26,45 @@ class Split(NamedTuple):
 
 def columns_of(split: Split) -> Columns:
     """Return the columns of a split; nothing is known of the validation set but its last evaluation."""
-    rows, records, training = split.provenance, split.records, split.name == TRAIN
-    state = records.state_dict().items()
-    values = {name: values.cpu().numpy() for name, values in state if isinstance(values, torch.Tensor)}
-    codes = records.codes.cpu().numpy()
-    states = np.array(STATES)[codes]
-    last_epoch = np.floor(values["time"]).astype(np.int32)
-    nothing = np.float32(np.nan)
+    return next(parts_of(split, max(len(split.records), 1)))
+
+
+def parts_of(split: Split, size: int) -> Iterator[Columns]:
+    """Yield the same, so many rows at a time."""
+    known = identity(split.name, split.provenance, split.metadata)
+    codes = split.records.codes.cpu().numpy()
+    for first in range(0, max(len(codes), 1), size):
+        part = slice(first, first + size)
+        yield {name: column[part] for name, column in known.items()} | _learnt(split, codes[part], part)
+
+
+def parts_of_all(splits: Sequence[Split], causes: Columns) -> Iterator[Columns]:
+    """Yield the rows of all splits, one after the other, with `causes` of them all, PART rows at a time."""
+    first = 0
+    for part in (part for split in splits for part in parts_of(split, PART)):
+        own = slice(first, first + len(part["weight"]))
+        yield part | {name: column[own] for name, column in causes.items()}
+        first = own.stop
+
+
+def _learnt(split: Split, codes: np.ndarray, part: slice) -> Columns:
+    """What a run has found out about some rows, whose states are `codes` (n,), see `records`."""
+    records, training = split.records, split.name == TRAIN
+    values = dict(zip(records.columns, records.table[part].cpu().numpy().T, strict=True))
+    own = {name: getattr(records, name)[part].cpu().numpy() for name in ("times_seen", "mean_weight", "suspect_since")}
+    last_epoch, nothing = np.floor(values["time"]).astype(np.int32), np.float32(np.nan)
+    judged = np.isin(codes, [STATES.index(JUDGED), STATES.index(MODEL)]) & (last_epoch >= 0)
     columns = {
-        **identity(split.name, rows, split.metadata),
-        "times_seen": values["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
+        "times_seen": own["times_seen"] if training else (last_epoch >= 0).astype(np.int16),
         "last_epoch": last_epoch,
         "weight": values["weight"],
-        "mean_weight": values["mean_weight"] if training else values["weight"],
-        "zscore": np.where(np.isin(states, (JUDGED, MODEL)) & (last_epoch >= 0), values["zscore"], nothing),
+        "mean_weight": own["mean_weight"] if training else values["weight"],
+        "zscore": np.where(judged, values["zscore"], nothing),
         "loss": np.where(np.isfinite(values["loss"]), values["loss"], nothing),
     }
-    residuals = {name: np.where(states != UNUSED, values[name], nothing) for name in records.residual_names}
-    return columns | residuals | {"suspect_since": values["suspect_since"], "state": text_column(codes, list(STATES))}
+    used = codes != STATES.index(UNUSED)
+    residuals = {name: np.where(used, values[name], nothing) for name in records.residual_names}
+    return columns | residuals | {"suspect_since": own["suspect_since"], "state": text_column(codes, list(STATES))}
 
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:

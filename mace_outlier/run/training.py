@@ -10,7 +10,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -28,8 +27,7 @@ from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
 from .distributions import new_distribution
-from .fit_in_log import log_small_heads
-from .known import Known, warn_of_shared
+from .known import Known
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import LOSS_NAME, Options
@@ -50,6 +48,7 @@ class RobustTraining:
         self.stages = Stages()
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None  # what one says that was loaded; None: the run begins anew
+        self._judging: RobustLoss | None = None  # what an epoch has shown of this loss is being judged
         self.guard = Guard()  # of the optimiser's steps
         self.known: Known | None = None  # what a checkpoint knows
 
@@ -108,9 +107,6 @@ class RobustTraining:
             distribution = new_distribution(self.options, len(heads), device)
             loss.attach(Weigher(distribution, *known), self.options.scope == "property")
         self.logbook.log_start()
-        warn_of_shared(*self.splits)
-        if judged:
-            log_small_heads(heads, np.bincount(provenance.head, minlength=len(heads)))
         if self._checkpoint is None:
             self.logbook.set_earlier_results_aside()
         else:
@@ -152,13 +148,14 @@ class RobustTraining:
         if self.known is not None:
             self.known.forget_changed([loss.distribution for loss in self.losses.values()])
         many = len(self.records) > MOST
+        self._judging = loss
         loss.safety.begin(loss.weigher.remembered(since=self.stages.first_epoch), aside=many)
         if not many:
             self.settle()
 
     def settle(self) -> None:
         """Weigh by what the last epoch has shown, and log it, if that was not done yet."""
-        loss = self.stages.loss
+        loss, self._judging = self._judging, None
         with faults_logged("The labels could not be judged", passed_on=distributed.active()):
             if loss is None or not loss.safety.settle():
                 return

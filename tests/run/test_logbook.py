@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from made_up_fits import (
@@ -17,15 +18,17 @@ from made_up_fits import (
     population_entry,
     thought_of,
 )
+from pyarrow import parquet
 
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import Tag
+from mace_outlier.results import files, writing
 from mace_outlier.results.files import COLUMNS, TRAIN, VALID
 from mace_outlier.results.in_words import in_a_line
 from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import in_milli
-from mace_outlier.run import logbook, sample
+from mace_outlier.run import logbook, sample, tables
 from mace_outlier.run.fit_in_log import warn_of_doubts
 from mace_outlier.run.logbook import Logbook
 from mace_outlier.run.options import Options
@@ -88,6 +91,44 @@ def test_the_table_has_the_training_and_then_the_validation_configurations(tmp_p
     assert np.isnan(table["zscore"]).tolist() == [False, False, True, True, False, False, True]
     assert table["zscore"][4] == 4.0
     assert table["force_rmse"][:6].tolist() == pytest.approx([3, 4, NAN, NAN, 2, 3], nan_ok=True)
+
+
+def test_a_table_that_is_written_in_parts_is_the_same(tmp_path, monkeypatch):
+    book = written(tmp_path / "x")
+    book.causes = {"cause": pandas.Categorical(["", "sign of the forces", *[""] * 5])}
+    monkeypatch.setattr(files, "LARGEST_CSV", 5)
+    book.save()
+    expected = read_results(tmp_path).table
+    monkeypatch.setattr(logbook, "PART", 3)
+    monkeypatch.setattr(tables, "PART", 3)
+    book.prefix = tmp_path / "parts" / "x"
+    book.save()
+    assert parquet.ParquetFile(tmp_path / "parts" / "x_outliers.parquet").num_row_groups == 3  # 3 and 1, and 3
+    found = read_results(tmp_path / "parts").table
+    for name in expected:
+        if expected[name].dtype.kind in "OU" or found[name].dtype == "category":
+            assert found[name].tolist() == expected[name].tolist()
+        else:
+            np.testing.assert_array_equal(found[name], expected[name])
+    # killed between two parts, or out of room: the last complete table stays
+    monkeypatch.setattr(writing, "_arrow", no_room_for(10))
+    book.splits[0].records.weight[0] = 0.0
+    book.save()
+    assert read_results(tmp_path / "parts").table.weight[0] == pytest.approx(0.9)
+    assert [path.name for path in (tmp_path / "parts").iterdir() if "tmp" in path.name] == []
+
+
+def no_room_for(columns):
+    """Stands for `writing._arrow` on a disk that is full after so many columns."""
+    arrow, left = writing._arrow, [columns]
+
+    def some(column):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError("No space left on device")
+        return arrow(column)
+
+    return some
 
 
 def test_a_run_without_a_validation_set_has_a_table_of_the_training_set():
