@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ from mace_outlier.weights.weigher import Weigher
 
 SIZES, PROCESSES, EPOCHS, MOLECULES, BATCH, WRONG = [20_000, 200_000, 2_000_000], [1, 2, 4, 8], 3, 20_000, 20_000, 0.05
 
+Row = dict[str, Any]
+
 
 def metadata_of(size: int) -> Metadata:
     """What is known of made-up molecules of 50 atoms."""
@@ -57,34 +60,47 @@ def metadata_of(size: int) -> Metadata:
 
 def measure(rank: int, processes: int, size: int, folder: str) -> None:
     """One process: three epochs; leaves what it measured in the folder."""
-    torch.set_num_threads(1)
-    if processes > 1:
-        store = f"file://{folder}/store"
-        torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
-    records, metadata, features = Records(size), metadata_of(size), Features(size)
-    distribution = MixtureDistribution(settings=Settings())
-    distribution.processes = processes_of(distributed.shared_sum(), torch.device("cpu"))
-    weigher = Weigher(distribution, records, metadata, features, ["Default"], distributed.shared_sum())
+    weigher = begun(rank, processes, size, folder)
     before, found = peak(), {}
     for epoch in range(EPOCHS):
-        order = torch.from_numpy(np.random.default_rng(epoch).permutation(size))[rank::processes]
-        weigher.begin_epoch(epoch, -(-size // BATCH))  # whoever sees a configuration sees it in the same step
-        energy, force = errors_of(size, epoch)
-        for rows in order.split(BATCH // processes):
-            records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
-            features.noted.add(rows, noted_of(rows, force[rows]))
-        if processes > 1:
-            torch.distributed.barrier()
+        see(weigher, epoch, rank, processes)
         started, used = time.perf_counter(), time.process_time()
         weigher.end_epoch()
         weigher.safety.refit(weigher.remembered())
         found = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
-    weights = records.weight.numpy()
-    found |= {
-        "megabytes": peak() - before,
-        "suspects": int((weights < 0.5).sum()),
-        "weights": hashlib.sha256(weights.tobytes()).hexdigest(),
-    }
+    leave(found | {"megabytes": peak() - before}, weigher, rank, folder)
+
+
+def begun(rank: int, processes: int, size: int, folder: str) -> Weigher:
+    """A weigher of made-up configurations in one of so many processes."""
+    torch.set_num_threads(1)
+    if processes > 1:
+        store = f"file://{folder}/store"
+        torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
+    distribution = MixtureDistribution(settings=Settings())
+    distribution.processes = processes_of(distributed.shared_sum(), torch.device("cpu"))
+    known = Records(size), metadata_of(size), Features(size), ["Default"], distributed.shared_sum()
+    return Weigher(distribution, *known)
+
+
+def see(weigher: Weigher, epoch: int, rank: int, processes: int) -> None:
+    """Let a process see its part of an epoch, and wait for the others."""
+    size = len(weigher.records)
+    order = torch.from_numpy(np.random.default_rng(epoch).permutation(size))[rank::processes]
+    weigher.begin_epoch(epoch, -(-size // BATCH))  # whoever sees a configuration sees it in the same step
+    energy, force = errors_of(size, epoch)
+    for rows in order.split(max(BATCH // processes, 1)):
+        weigher.records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
+        weigher.features.noted.add(rows, noted_of(rows, force[rows]))
+    if processes > 1:
+        torch.distributed.barrier()
+
+
+def leave(found: dict[str, Any], weigher: Weigher, rank: int, folder: str) -> None:
+    """Leave what was measured, and the weights, in a folder."""
+    weights = weigher.records.weight.numpy()
+    found["suspects"] = int((weights < 0.5).sum())
+    found["weights"] = hashlib.sha256(weights.tobytes()).hexdigest()
     if not rank:
         np.save(Path(folder, "weights.npy"), weights)
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
@@ -110,16 +126,15 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def shared(size: int, processes: int) -> tuple[dict[str, Any], np.ndarray]:
+def shared(size: int, processes: int, measure: Callable[..., None] = measure, *more: Any) -> tuple[Row, np.ndarray]:
     """What so many processes need, the most of any of them, and the weights (N,) that all come to."""
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(measure, args=(processes, size, folder), nprocs=processes)
+        multiprocessing.spawn(measure, args=(processes, size, folder, *more), nprocs=processes)
         found = [json.loads(Path(folder, f"{rank}.json").read_text()) for rank in range(processes)]
         weights = np.load(Path(folder, "weights.npy"))
     assert len({one["weights"] for one in found}) == 1, "the processes don't agree"
-    most = {name: round(max(one[name] for one in found), 3) for name in ("seconds", "cpu_seconds", "megabytes")}
-    row = {"configurations": size, "processes": processes} | most
-    return row | {"suspects": found[0]["suspects"]}, weights
+    most = {name: round(max(one[name] for one in found), 3) for name in found[0] if name not in ("suspects", "weights")}
+    return {"configurations": size, "processes": processes} | most | {"suspects": found[0]["suspects"]}, weights
 
 
 def main() -> None:
@@ -137,10 +152,15 @@ def main() -> None:
             first = weights if first is None else first
             rows.append(row | {"largest_difference_of_weights": float(np.abs(weights - first).max())})
             print(rows[-1], flush=True)
+    write(options.out, "shared", rows)
+
+
+def write(path: Path, program: str, rows: list[Row]) -> None:
+    """Write what was measured, with command, commit and versions."""
     packages = {name: version(name) for name in ("torch", "numpy", "mace-outlier")}
-    about = {"command": "python benchmarks/scale/shared.py", "commit": commit_of(HERE.parents[1] / "mace_outlier")}
+    about = {"command": f"python benchmarks/scale/{program}.py", "commit": commit_of(HERE.parents[1] / "mace_outlier")}
     content = about | {"versions": packages | {"python": platform.python_version()}, "results": rows}
-    options.out.write_text(json.dumps(content, indent=1) + "\n")
+    path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":
