@@ -12,17 +12,19 @@ from ..weights.features import rms_over_atoms
 
 
 def residuals(
-    ref: Any, pred: dict[str, Tensor], columns: Sequence[str], labels: Sequence[str], ids: Ids | None = None
-) -> list[Tensor]:
+    ref: Any, pred: dict[str, Tensor], columns: Sequence[str], labels: Sequence[str], ids: Ids | None = None,
+    atoms: Tensor | None = None,
+) -> list[Tensor]:  # fmt: skip
     """Residuals of the B configurations of a batch that explain their losses, (B,) for each column of RESIDUALS.
 
         energy      (E - E_label) / n
         others      sqrt( sum over components, and atoms, of (Y - Y_label)^2 / number of these ) [ / n ]
 
     n: atoms of the configuration, for what RESIDUALS has per atom; units are there as well. NaN where the model is not
-    trained on that label (not in `labels`), and where `ids` says that a configuration lacks it.
+    trained on that label (not in `labels`), and where `ids` says that a configuration lacks it. `atoms` (B,): n, if
+    that is known.
     """
-    atoms = ref["ptr"].diff()
+    atoms = ref["ptr"].diff() if atoms is None else atoms
     return [_column(ref, pred, LABEL_OF[column], labels, ids, atoms) for column in columns]
 
 

@@ -79,11 +79,11 @@ class RobustLoss(nn.Module):
         sums = weigher.sums(judged, bad, heads)
         contribution, sums = self._of_all_ranks(losses, len(ref["batch"]), sums)
         with torch.no_grad():
-            errors = self._errors(ref, pred, ids)
-            weight = weigher.weigh(ids.rows, heads, judged, bad, sums, errors)
-            factor = weight.square().to(contribution.dtype)
+            atoms = ref["ptr"].diff()
+            weight = weigher.weigh(ids.rows, heads, judged, bad, sums, self._errors(ref, pred, ids, atoms))
+            factor = _no_wider(weight.square(), contribution)
             if weigher.features is not None:
-                weigher.features.observe(ids.rows, ref, pred)
+                weigher.features.observe(ids.rows, ref, pred, atoms)
         contribution = contribution.masked_fill(bad, 0.0)
         return contribution.mean() if factors else (factor * contribution).mean()
 
@@ -95,9 +95,9 @@ class RobustLoss(nn.Module):
         with torch.no_grad():
             return losses, ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
 
-    def _errors(self, ref: Any, pred: dict[str, Tensor], ids: Ids) -> list[Tensor]:
+    def _errors(self, ref: Any, pred: dict[str, Tensor], ids: Ids, atoms: Tensor) -> list[Tensor]:
         """Residuals (B,) for the columns of the records."""
-        return residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids)
+        return residuals(ref, pred, self.records.residual_names, self.per_configuration.labels, ids, atoms)
 
     def _of_all_ranks(
         self, losses: ConfigurationLosses, atoms: int, sums: Tensor | None = None
@@ -146,11 +146,18 @@ class RobustLoss(nn.Module):
         contribution, _ = self._of_all_ranks(losses, len(ref["batch"]))
         judged = losses.judged.masked_fill(bad, NO_LOSS)
         columns = [ids.instead_of(judged), contribution.masked_fill(bad, 0.0) / len(bad)]
-        columns += self._errors(ref, pred, ids)
+        atoms = ref["ptr"].diff()
+        columns += self._errors(ref, pred, ids, atoms)
         if self.weigher.features is not None:
-            columns += self.weigher.features.measure(ref, pred).unbind(1)
+            columns += self.weigher.features.measure(ref, pred, atoms=atoms).unbind(1)
         selection.add(ids.rows, ref["head"], columns)
         selection.tags += getattr(ref, TAGS_FIELD, ())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.base!r})"
+
+
+def _no_wider(factor: Tensor, contribution: Tensor) -> Tensor:
+    """Factors with which contributions keep their type; a narrower one is widened where they are multiplied."""
+    kept = torch.promote_types(factor.dtype, contribution.dtype) == contribution.dtype
+    return factor if kept else factor.to(contribution.dtype)

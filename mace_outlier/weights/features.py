@@ -40,9 +40,9 @@ class Features:
         self._moments: Tensor | None = None  # (2 d + 1, 2 d + 1) of the wide columns of this epoch, and 1
 
     @torch.no_grad()
-    def observe(self, rows: Tensor, ref: Any, pred: dict[str, Tensor]) -> None:
-        """Note the features of the configurations `rows` (B,) of a training batch."""
-        self.noted.add(rows, self.measure(ref, pred, learn=True))
+    def observe(self, rows: Tensor, ref: Any, pred: dict[str, Tensor], atoms: Tensor | None = None) -> None:
+        """Note the features of the configurations `rows` (B,) of a training batch, see `measure`."""
+        self.noted.add(rows, self.measure(ref, pred, learn=True, atoms=atoms))
 
     @torch.no_grad()
     def note(self, rows: Tensor, pooled: Tensor | None, force: Tensor) -> None:
@@ -52,19 +52,31 @@ class Features:
         self.noted.add(rows, torch.cat(columns, dim=1).float())
 
     @torch.no_grad()
-    def measure(self, ref: Any, pred: dict[str, Tensor], learn: bool = False) -> Tensor:
-        """Return the rows (B, EXTRA + K) of a batch; `learn`: they count for the projection of the next epoch."""
-        atoms, unknown, force = ref["ptr"].diff(), torch.full_like(ref["weight"], torch.nan), pred.get("forces")
-        force = unknown if force is None else rms_over_atoms(force.detach(), ref["batch"], atoms)
-        conditions = (getattr(ref, name, None) for name in CONDITIONS)
-        known = [
-            unknown if value is None or value.numel() != len(unknown) else value.reshape(-1) for value in conditions
-        ]
-        measured = torch.stack([force, *(value.to(force.dtype) for value in known)], dim=1).float()
-        if self.scalars is None or pred.get("node_feats") is None:
-            return measured
-        pooled = self._narrow(_pooled(pred["node_feats"].detach(), self.scalars, ref["batch"], atoms), learn)
-        return torch.cat((measured, pooled.float()), dim=1)
+    def measure(self, ref: Any, pred: dict[str, Tensor], learn: bool = False, atoms: Tensor | None = None) -> Tensor:
+        """Return the rows (B, EXTRA + K) of a batch.
+
+        `learn`: they count for the projection of the next epoch. `atoms`: of each configuration (B,), if that is known.
+        """
+        atoms = ref["ptr"].diff() if atoms is None else atoms
+        unknown, force = ref["weight"].new_full((len(atoms), 1), torch.nan), pred.get("forces")
+        columns = self._with_squares(pred.get("node_feats"))
+        number = columns[0].shape[1] if columns else 0
+        columns += [] if force is None else [force.detach().square().mean(1, keepdim=True)]
+        pooled = [] if not columns else [*_pooled(torch.cat(columns, dim=1), number, ref["batch"], atoms)]
+        measured = [pooled.pop() if force is not None else unknown]
+        for value in (getattr(ref, name, None) for name in CONDITIONS):
+            measured.append(unknown if value is None or value.numel() != len(unknown) else value.reshape(-1, 1))
+        if 2 * number > self.most:
+            pooled = [self._narrow(torch.cat(pooled, dim=1), learn)]
+        return torch.cat(measured + pooled, dim=1).float()
+
+    def _with_squares(self, node_features: Tensor | None) -> list[Tensor]:
+        """The d invariant features of each atom, and their squares, (N, d) each; nothing where they aren't used."""
+        if self.scalars is None or node_features is None:
+            return []
+        chosen = node_features.detach()
+        chosen = chosen if chosen.shape[1] == len(self.scalars) else chosen[:, self.scalars]
+        return [chosen, chosen.square()]
 
     def _narrow(self, pooled: Tensor, learn: bool) -> Tensor:
         """Pooled features (B, 2 d) as they are kept: projected if they are many; zeros while it isn't known how."""
@@ -125,13 +137,17 @@ def rms_over_atoms(vectors: Tensor, batch: Tensor, atoms: Tensor) -> Tensor:
     return (squares.new_zeros(len(atoms)).index_add(0, batch, squares) / atoms).sqrt()
 
 
-def _pooled(node_features: Tensor, scalars: Tensor, batch: Tensor, atoms: Tensor) -> Tensor:
-    """Mean and standard deviation of the d invariant features over the atoms of each configuration, (B, 2 d)."""
-    chosen = node_features if node_features.shape[1] == len(scalars) else node_features[:, scalars]
-    sums = chosen.new_zeros(len(atoms), 2 * chosen.shape[1])
-    sums.index_add_(0, batch, torch.cat((chosen, chosen.square()), dim=1))
-    mean, square = (sums / atoms.unsqueeze(1).to(chosen.dtype)).chunk(2, dim=1)
-    return torch.cat((mean, (square - mean.square()).clamp_min(0.0).sqrt()), dim=1)
+def _pooled(columns: Tensor, number: int, batch: Tensor, atoms: Tensor) -> list[Tensor]:
+    """Mean and standard deviation (B, d) over the atoms of each configuration; and the square root of a mean, if any.
+
+    `columns` (N, 2 d) or (N, 2 d + 1): d features, their squares, and squares of something else; `number`: d.
+    """
+    means = columns.new_zeros(len(atoms), columns.shape[1]).index_add_(0, batch, columns) / atoms.unsqueeze(1)
+    mean, spread, sizes = means[:, :number], means[:, number : 2 * number], means[:, number:]
+    spread.addcmul_(mean, mean, value=-1)
+    sizes.clamp_min_(0.0).sqrt_()
+    pooled = [mean, spread] if number else []
+    return pooled + ([means[:, 2 * number :]] if columns.shape[1] > 2 * number else [])
 
 
 def _components(moments: Tensor, most: int) -> Tensor:

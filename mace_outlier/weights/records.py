@@ -67,9 +67,9 @@ class Records:
     def __len__(self) -> int:
         return len(self.table)
 
-    def column(self, name: str) -> Tensor:
-        """Return a column of the table (N,), by name; raises ValueError where there is none."""
-        return self.table[:, self.columns.index(name)]
+    def column(self, name: str, rows: Tensor | None = None) -> Tensor:
+        """Return a column of the table (N,), or of some of its rows (B, C); raises ValueError where there is none."""
+        return (self.table if rows is None else rows)[:, self.columns.index(name)]
 
     loss = property(lambda self: self.column("loss"))
     weight = property(lambda self: self.column("weight"))
@@ -88,18 +88,20 @@ class Records:
         zscores: Tensor | None = None,
         residuals: Sequence[Tensor] = (),
         bad: Tensor | None = None,
+        before: Tensor | None = None,
     ) -> None:
         """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order.
 
         Where a loss is not finite (`bad`, if that is known), all that was known before stays, until the end of the
-        epoch shows whose fault that is.
+        epoch shows whose fault that is. `before`: their rows of the table (B, C), if these are known.
         """
-        before = self.table[ids]
+        before = self.table[ids] if before is None else before
         times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
-        weights = before[:, 1] if weights is None else weights
-        zscores = before[:, 2] if zscores is None else zscores
-        missing = [torch.full_like(losses, torch.nan)] * (len(self.residual_names) - len(residuals))
-        rows = torch.stack((losses, weights, zscores, times, *residuals, *missing), dim=1)  # (B, C), of the widest type
+        weights = self.column("weight", before) if weights is None else weights
+        zscores = self.column("zscore", before) if zscores is None else zscores
+        missing = len(self.residual_names) - len(residuals)
+        unknown = [torch.full_like(losses, torch.nan)] * missing if missing else []
+        rows = torch.stack((losses, weights, zscores, times, *residuals, *unknown), dim=1)  # (B, C), of the widest type
         bad = ~losses.isfinite() if bad is None else bad
         self.table[ids] = torch.where(bad.unsqueeze(1) & self._stays, before, rows.to(self.table.dtype))
         self.step += 1

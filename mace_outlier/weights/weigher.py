@@ -62,19 +62,20 @@ class Weigher:
         By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
         remembered. In place of a loss that is not finite, `judged` (B,) says why, see `whose_fault`.
         """
+        before = self.records.table[ids]
         if sums is None or self.distribution.settled:
-            noted, zscore = self.records.weight[ids], None
+            noted, zscore = self.records.column("weight", before), None
             if self.newcomers and not self.frozen:
                 early = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads).weight
-                noted = torch.where(self.records.time[ids] < 0, bounded(early).to(noted.dtype), noted)
+                noted = torch.where(self.records.column("time", before) < 0, bounded(early).to(noted.dtype), noted)
             weight = noted.masked_fill(bad, 0.0)
         else:
             self.distribution.absorb(sums)
             weight, zscore, _ = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads)
             if self.inherits:
-                weight = torch.minimum(weight, self.records.weight[ids].to(weight.dtype))
+                weight = torch.minimum(weight, self.records.column("weight", before).to(weight.dtype))
             noted = weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, judged, noted, zscore, errors, bad)
+        self.records.observe(ids, judged, noted, zscore, errors, bad, before)
         return weight
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Provenance
 from mace_outlier.losses.selection import BestSoFar, Selection, typical_ratio
+from mace_outlier.method.processes import ALONE
 from mace_outlier.run.validation import Validation
 from mace_outlier.states import LOSS, MODEL, NO_LOSS, STATES
 from mace_outlier.weights.distribution import Weighted
@@ -96,6 +97,8 @@ class Judged:
     """Stands for a RobustLoss: evaluations of four configurations, with weights that change; half of those that it is
     trained on look wrong.
     """
+
+    processes = ALONE
 
     def __init__(self, *evaluations):
         self.evaluations = iter(evaluations)
