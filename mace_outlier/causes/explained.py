@@ -34,7 +34,7 @@ def explained(frames: Sequence[Frame], measured: Measured, trusted: NDArray[np.b
     Both by readouts of the features, fitted to the configurations that are trusted (N,), of which each is predicted
     without itself.
     """
-    settings, seen = Settings(), _seen(frames, measured)
+    settings, seen = Settings(), _seen(frames, measured).in_double()
     energy = readout(seen, trusted, ENERGY, settings)
     alone = isolation(seen, trusted, settings)
     sizes = {name: np.exp(readout(seen, trusted, name, settings)) for name in (FORCES, STRESS)}

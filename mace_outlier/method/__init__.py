@@ -17,6 +17,8 @@ tails.py         tails of the densities of right labels
 populations.py   right and wrong labels of all properties; the posterior
 fit.py           their fit: one likelihood, expectation maximisation
 decide.py        are there wrong labels at all?
+molecules.py     what the energies of a molecule have in common
 evidence.py      what is remembered from epoch to epoch
+verdict.py       what is thought of configurations
 judge.py         one head: wrong labels, once two epochs agree
 """

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+NUMBERS = ("errors", "composition", "atoms", "predicted_force", "label_force", "conditions", "times")
 ENERGY, FORCES, STRESS, VIRIALS = "energy", "forces", "stress", "virials"
 
 
@@ -31,8 +32,19 @@ class Seen:
         return len(self.atoms)
 
     def part(self, which: NDArray[np.int64] | NDArray[np.bool_] | slice) -> "Seen":
-        """Those of a mask, of indices or of a slice."""
+        """Those of a mask, of indices or of a slice; of a mask that takes all, these."""
+        if isinstance(which, np.ndarray) and which.dtype == bool and which.all():
+            return self
         return Seen(**{field.name: _each(getattr(self, field.name), lambda own: own[which]) for field in fields(self)})
+
+    def in_double(self) -> "Seen":
+        """The same in double precision; features stay as they are."""
+
+        def doubled(own: np.ndarray) -> np.ndarray:
+            return own.astype(np.float64, copy=False) if own.dtype.kind == "f" else own
+
+        values = {name: _each(getattr(self, name), doubled) for name in NUMBERS}
+        return replace(self, **values)
 
     def of_origin(self, origin: float) -> "Seen":
         """With one more condition: all configurations of one origin may be off by as much."""

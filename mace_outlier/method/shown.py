@@ -74,7 +74,8 @@ def look_at(
     if total < (settings.least if beside is None else 1):
         return None
     chosen = in_sample(rows, total)
-    return Look(rows, seen, *_gathered(rows[chosen], seen.part(chosen), processes), settings, beside)
+    sample = seen.part(np.flatnonzero(chosen))  # a copy: a part of all may be noted over
+    return Look(rows, seen, *_gathered(rows[chosen], sample, processes), settings, beside)
 
 
 def shown(look: Look, size: int, settings: Settings, processes: Processes) -> Shown:

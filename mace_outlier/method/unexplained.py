@@ -27,6 +27,7 @@ class Unexplained:
     """
 
     def __init__(self, sample: Seen, settings: Settings) -> None:
+        sample = sample.in_double()
         self._settings, self._geometry = settings, Geometry(sample, settings.components)
         self.unit = 1.0  # eV/atom: width of what is not explained of energies, where it is typical
         self.found: dict[str, Array] = {}  # (N,) by property, of the sample
@@ -46,7 +47,7 @@ class Unexplained:
 
     def of(self, seen: Seen) -> dict[str, Array]:
         """What is not explained of the errors of other configurations (n,), by property; in parts, to save memory."""
-        parts = [self._of(seen.part(slice(first, first + PART))) for first in range(0, seen.number, PART)]
+        parts = [self._of(seen.part(slice(first, first + PART)).in_double()) for first in range(0, seen.number, PART)]
         return {name: np.concatenate([part[name] for part in parts]) for name in self.found}
 
     def _of(self, seen: Seen) -> dict[str, Array]:

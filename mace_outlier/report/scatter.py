@@ -137,7 +137,7 @@ def draw_map(table: pandas.DataFrame, summary: Summary, wrong: NDArray[np.bool_]
 
 def errors_of(table: pandas.DataFrame) -> Array:
     """Return the errors (N, 2) that the map shows: force RMSE, meV/A, and energy, meV/atom."""
-    return 1000 * table[["force_rmse", "energy_error_per_atom"]].to_numpy().astype(float)
+    return 1000 * table[["force_rmse", "energy_error_per_atom"]].to_numpy()
 
 
 def _set_axes(axes: Axes, force: Array, energy: Array) -> tuple[Array, Array]:

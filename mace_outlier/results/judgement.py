@@ -79,12 +79,20 @@ def judgement_of(
         history: entries of the run, of any head.
     """
     judged = np.isin(states, (JUDGED, MODEL))
+    numbers = int(judged.sum()), int((judged & (weights < 0.5)).sum()), int(np.isin(states, SET_ASIDE).sum())
+    return judgement_by(entry, *numbers, history)
+
+
+def judgement_by(
+    entry: Mapping[str, Any], judged: int, suspects: int, nonfinite: int, history: Iterable[Mapping[str, Any]] = ()
+) -> Judgement:
+    """Return the same by numbers of configurations, see Judgement."""
     own = [past for past in history if past.get("head") == entry.get("head") and "suspects" in past]
     lately: tuple[str, ...] = next((tuple(past["believed"]) for past in reversed(own) if past.get("believed")), ())
     return Judgement(
-        judged=int(judged.sum()),
-        suspects=int((judged & (weights < 0.5)).sum()),
-        nonfinite=int(np.isin(states, SET_ASIDE).sum()),
+        judged=judged,
+        suspects=suspects,
+        nonfinite=nonfinite,
         how=read_wrong_labels(entry),
         refused=str(entry.get("refused") or ""),
         not_finite_since=number(entry.get("not_finite_since")),

@@ -80,7 +80,9 @@ def _only_run(folder: Path) -> Path:
 
 def _read_table(path: Path) -> pandas.DataFrame:
     if path.suffix == ".parquet":
-        return pandas.read_parquet(path)
+        from pyarrow import parquet
+
+        return parquet.read_table(path).to_pandas(split_blocks=True, self_destruct=True)  # never all of it twice
     # a config_type may be called "NA" or "001": text stays as it is
     types: dict[str, Any] = dict.fromkeys((*TEXT, *OPTIONAL_TEXT), str) | dict.fromkeys(WHOLE, np.int64)
     columns = pandas.read_csv(path, nrows=0, encoding="utf-8").columns

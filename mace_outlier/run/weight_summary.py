@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,9 +12,9 @@ BINS = 20  # of the histogram of the weights, over [0, 1]
 
 def summarise(weights: Tensor) -> dict[str, Any]:
     """Summarise the weights (V,) of the configurations that were visited, at least one; waits for the device."""
-    weights = weights.sort().values.cpu()
-    places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long()
-    quantiles = zip(QUANTILES, weights[places].tolist(), strict=True)
+    weights = weights.cpu()
+    places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long().numpy()
+    quantiles = zip(QUANTILES, np.partition(weights.numpy(), places)[places].tolist(), strict=True)
     return {
         "visited": len(weights),
         "mean_weight": weights.mean(dtype=torch.float64).item(),

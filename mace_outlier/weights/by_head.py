@@ -3,21 +3,25 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
+import torch
 from torch import Tensor
 
-from ..results.judgement import Judgement, judgement_of
-from ..states import STATES
+from ..results.judgement import Judgement, judgement_by
+from ..states import JUDGED, MODEL, STATES
 from .records import Records
+from .whose_fault import are_set_aside
 
 
 def judgement(
     records: Records, head: int, described: Mapping[str, Any], history: Iterable[Mapping[str, Any]] = ()
 ) -> Judgement:
-    """What is thought of its labels, see `judgement_of`; `described`: see LossDistribution.describe."""
+    """What is thought of its labels, see `judgement_by`; `described`: see LossDistribution.describe."""
     here = (records.head == head) & (records.time >= 0)
-    states = np.array(STATES)[records.codes[here].cpu().numpy()]
-    return judgement_of(described, records.weight[here].cpu().numpy(), states, history)
+    codes = records.codes
+    judged = here & ((codes == STATES.index(JUDGED)) | (codes == STATES.index(MODEL)))
+    masks = judged, judged & (records.weight < 0.5), here & are_set_aside(codes)
+    number, suspects, nonfinite = torch.stack([mask.sum() for mask in masks]).tolist()
+    return judgement_by(described, number, suspects, nonfinite, history)
 
 
 def share_of_suspects(records: Records, head: int) -> float:

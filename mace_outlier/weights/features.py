@@ -111,13 +111,10 @@ class Features:
     def split(table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Predicted force (N,), conditions (N, C) and features (N, K) of a table, on the host; waits for the device.
 
-        The features are as they were noted, the others in double precision.
-
         A table without columns, where none are noted, says that nothing is known.
         """
         host = table.cpu() if table.shape[1] else torch.full((len(table), EXTRA), torch.nan)
-        extra = host[:, :EXTRA].cpu().double()
-        return extra[:, 0], extra[:, 1:], host[:, EXTRA:]
+        return host[:, 0], host[:, 1:EXTRA], host[:, EXTRA:]
 
     def state_dict(self) -> dict[str, Any]:
         """What the next epoch depends on: the table is made anew in it."""

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+TOGETHER = 32  # columns that are put in order together
+
 
 class Noted:
     """Rows of N configurations and columns of each, noted in an epoch; memory for those that this process sees.
@@ -25,18 +27,27 @@ class Noted:
         """Note columns (B, C), the same C in every call, of the rows (B,)."""
         if self.count + len(rows) > len(self._rows):
             if self.count >= self.size:
-                self._keep(*self.latest())
+                self.latest()
             self._grow(self.count + len(rows), columns)
         place = slice(self.count, self.count + len(rows))
         self._rows[place], self._columns[place] = rows, columns
         self.count += len(rows)
 
     def latest(self) -> tuple[Tensor, Tensor]:
-        """What was noted last of each row, in ascending order: rows (n,) and columns (n, C); waits for the device."""
+        """What was noted last of each row, in ascending order: rows (n,) and columns (n, C); waits for the device.
+
+        They are put in order where they are, some columns at a time, and hold until more is added.
+        """
         rows, order = self._rows[: self.count].sort(stable=True)
         last = torch.ones_like(rows, dtype=torch.bool)
         last[:-1] = rows[1:] != rows[:-1]
-        return rows[last], self._columns[order[last]]
+        rows, order = rows[last], order[last]
+        self.count = len(rows)
+        self._rows[: self.count] = rows
+        for first in range(0, self._columns.shape[1], TOGETHER):
+            some = self._columns[:, first : first + TOGETHER]
+            some[: self.count] = some[order]
+        return rows, self._columns[: self.count]
 
     def _grow(self, needed: int, columns: Tensor) -> None:
         """Make room, as little as there are configurations, if that is enough."""
@@ -46,7 +57,3 @@ class Noted:
         self._columns = columns.new_empty(capacity, columns.shape[1])
         if self.count:
             self._rows[: self.count], self._columns[: self.count] = rows, kept
-
-    def _keep(self, rows: Tensor, columns: Tensor) -> None:
-        self.count = len(rows)
-        self._rows[: self.count], self._columns[: self.count] = rows, columns

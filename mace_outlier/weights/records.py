@@ -161,7 +161,7 @@ class Records:
 
     def _set_aside(self, visited: Tensor) -> None:
         """Give weight 0 to what has no finite loss, unless the model is at fault, and 1 to what has none; waits."""
-        for head in self.head[visited].unique().tolist():
+        for head in self.head[visited].int().bincount().nonzero().flatten().tolist():
             here = visited & (self.head == head)
             broken = is_broken(self.loss[here], self.time[here])
             if broken:

@@ -43,9 +43,9 @@ def remembered(
         },
         features=pooled,
         composition=metadata.composition_of(which),
-        atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(float),
+        atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(np.float32),
         predicted_force=force,
-        label_force=metadata.force.numpy()[which].astype(float),
+        label_force=metadata.force.numpy()[which],
         conditions=conditions,
         times=_host(times[here]),
         molecules=metadata.molecules[which],
@@ -57,4 +57,4 @@ def remembered(
 
 
 def _host(values: Tensor) -> np.ndarray:
-    return np.asarray(values.cpu().double().numpy())
+    return np.asarray(values.cpu().numpy())

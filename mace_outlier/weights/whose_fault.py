@@ -14,12 +14,12 @@ def codes_of(losses: Tensor, seen: Tensor, broken: Tensor) -> Tensor:
     Masks (N,): `seen` at all, and last by a model that was not finite for its head, `broken`.
     """
     codes = torch.full_like(losses, STATES.index(JUDGED), dtype=torch.uint8)
-    codes[(losses == 0) & seen] = STATES.index(UNUSED)
-    codes[losses.isnan()] = STATES.index(LABEL)
-    codes[losses == -torch.inf] = STATES.index(GEOMETRY)
-    codes[losses == torch.inf] = STATES.index(LOSS)
-    codes[(losses == torch.inf) & broken] = STATES.index(MODEL)
-    return codes
+    infinite = losses == torch.inf
+    codes.masked_fill_((losses == 0) & seen, STATES.index(UNUSED))
+    codes.masked_fill_(losses.isnan(), STATES.index(LABEL))
+    codes.masked_fill_(losses == -torch.inf, STATES.index(GEOMETRY))
+    codes.masked_fill_(infinite, STATES.index(LOSS))
+    return codes.masked_fill_(infinite & broken, STATES.index(MODEL))
 
 
 def are_set_aside(codes: Tensor) -> Tensor:
@@ -43,6 +43,8 @@ def is_broken(losses: Tensor, times: Tensor) -> bool | None:
     It did where it has been finite for no configuration since some step, the last but one at least: a single batch may
     be one of configurations that have no finite prediction. `times` (V,): of the visits.
     """
+    if len(losses) and bool(losses.isfinite().all()):  # as a rule
+        return False
     asked = can_be_finite(losses)
     losses, times = losses[asked], times[asked]
     if not len(losses):
