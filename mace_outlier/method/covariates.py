@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .seen import Array, Seen
 
@@ -23,7 +24,9 @@ class Covariates(NamedTuple):
     place: Array  # (N, d): components in their own widths, where near neighbours are sought
 
     def part(self, which: np.ndarray) -> "Covariates":
-        """Those of some configurations."""
+        """Those of some configurations; of a mask that takes all, these."""
+        if which.dtype == bool and which.all():
+            return self
         return Covariates(*(columns[which] for columns in self))
 
 
@@ -71,12 +74,17 @@ class _Scaling:
         columns = sample[:, known].astype(np.float64)
         mean, width = columns.mean(axis=0), columns.std(axis=0)
         varies = width > CONSTANT * np.maximum(1.0, np.abs(columns).max(axis=0, initial=0.0))
-        self._kept, self._mean, self._width = np.flatnonzero(known)[varies], mean[varies], width[varies]
+        self._kept: NDArray[np.int64] | slice = np.flatnonzero(known)[varies]
+        self._mean, self._width = mean[varies], width[varies]
+        if len(self._kept) == sample.shape[1]:
+            self._kept = slice(None)  # which needs no copy
 
     def of(self, columns: Array) -> Array:
         """Columns (N, k) of the sample or of others; what isn't known of these is taken for the mean."""
         scaled = (columns[:, self._kept] - self._mean) / self._width
-        return np.nan_to_num(scaled.clip(-LARGEST, LARGEST), copy=False)
+        np.clip(scaled, -LARGEST, LARGEST, out=scaled)
+        scaled[np.isnan(scaled)] = 0.0
+        return np.asarray(scaled)
 
 
 def _log_force(seen: Seen) -> Array:

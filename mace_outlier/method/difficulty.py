@@ -56,7 +56,8 @@ class Neighbours:
     def nearest(self, place: Array) -> Nearest:
         """The nearest of NEAREST references of other configurations (n,), whose neighbours are taken for theirs."""
         place, half = _somewhere(place), 0.5 * np.square(self._places).sum(axis=1)
-        closeness = place @ self._places.T - half  # (|place|^2 - distance^2) / 2
+        closeness = place @ self._places.T
+        closeness -= half  # (|place|^2 - distance^2) / 2
         near = closeness.argmax(axis=1)
         squares = np.square(place).sum(axis=1) - 2 * np.take_along_axis(closeness, near[:, None], axis=1)[:, 0]
         of = self._some[near]
