@@ -6,7 +6,7 @@ import _checks_paths  # noqa: F401 (first)
 from check_sets import FAULTS, PLANTED
 from check_validation import CHANGES
 
-SIZES = [1_000, 20_000, 200_000]  # frames of the made-up files
+SIZES = [1_000, 20_000, 200_000, 2_000_000]  # frames of the made-up files
 
 
 def table(results: dict[str, Any]) -> str:

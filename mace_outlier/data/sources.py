@@ -149,7 +149,7 @@ def _from_hdf5(group: Any) -> Atoms:
         per_atom = name not in PER_CONFIGURATION and np.shape(value)[:1] == (len(atoms),)
         place: dict[str, Any] = atoms.arrays if per_atom else atoms.info
         place[KEYS.get(name, name)] = value
-        weight = _value(weights, name) if name in weights else 1.0
+        weight = _weight_of(weights, name)
         if np.any(weight != 1.0):
             atoms.info[f"config_{name}_weight"] = weight
     config_type, weight = _value(group, "config_type"), _value(group, "weight")
@@ -159,14 +159,23 @@ def _from_hdf5(group: Any) -> Atoms:
 
 
 def _value(group: Any, name: str) -> Any:
-    """MACE writes None as the text "None", and texts are bytes when read. Numbers are read without h5py's wrappers."""
+    """MACE writes None as the text "None", and texts are bytes when read. h5py's wrappers would take longer.
+
+    Raises KeyError where there is no such data set.
+    """
     import h5py
 
     dataset = h5py.h5d.open(group.id, name.encode())
-    if dataset.dtype.kind in "fiub":
-        array = np.empty(dataset.shape, dataset.dtype)
-        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
-        return array[()]
-    value = group[name][()]
+    array = np.empty(dataset.shape, dataset.dtype)
+    dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, array)
+    value = array[()]
     value = value.decode() if isinstance(value, bytes) else value
     return None if isinstance(value, str) and value == "None" else value
+
+
+def _weight_of(weights: Any, name: str) -> Any:
+    """The weight of a property; 1 where the file has none."""
+    try:
+        return _value(weights, name)
+    except KeyError:
+        return 1.0
