@@ -1,7 +1,8 @@
 """What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^6, counted beyond.
 
     python benchmarks/scale/shared.py    # some minutes: the end of an epoch, by 1 to 8 processes
-    python benchmarks/scale/run.py       # a minute; reads that and ../records/results.json; results.json and a table
+    python benchmarks/scale/hidden.py    # some minutes: what a training waits for
+    python benchmarks/scale/run.py       # a minute; reads these and ../records/results.json; results.json and tables
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: saving
@@ -27,9 +28,10 @@ from mace.modules import loss as mace_losses
 from scipy.optimize import nnls
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "overhead"))
+sys.path[:0] = [str(HERE.parent / "overhead"), str(HERE.parent)]
 
 from launches import robust, training_batch
+from readme_tables import write_tables
 
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
@@ -48,6 +50,7 @@ ASSUMED = {
     "processes_on_a_node": 8,
     "bytes_of_a_node": 5e11,
     "bytes_of_a_gpu": 8e10,
+    "validation_over_training": 0.05 / 3,  # in time: a twentieth as many configurations, a third of the time for each
     "share_of_an_epoch": 0.02,  # what all of this may cost
 }
 
@@ -98,7 +101,7 @@ def costs() -> dict[str, Any]:
     """What is measured, for each configuration or each step."""
     earlier = json.loads((HERE.parent / "records" / "results.json").read_text())["results"]
     sizes = [row["configurations"] for row in earlier]
-    names = ("save", "report")
+    names = ("save", "report", "end_an_epoch")
     seconds = {name: {row["configurations"]: row[f"seconds_to_{name}"] for row in earlier} for name in names}
     saving = [row["peak_megabytes_saving"] - row["peak_megabytes_before"] for row in earlier]
     return {
@@ -106,7 +109,7 @@ def costs() -> dict[str, Any]:
         "bytes_for_each_configuration": held(SIZES[0]),
         "bytes_of_the_first_process_when_saving": 1e6 * slope(sizes, saving),
         "seconds": seconds | {"merge": {size: round(merge_seconds(size), 5) for size in SIZES}},
-        "end_of_epoch": {name: parts_of(name) for name in ("cpu_seconds", "megabytes")},
+        "end_of_epoch": {name: parts_of(name) for name in ("cpu_seconds", "cpu_seconds_aside", "megabytes")},
     }
 
 
@@ -148,6 +151,8 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
     end = measured["end_of_epoch"]
     moved = 2 * size * GATHERED / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
+    fit, aside = (of_parts(end[name], size, ranks) for name in ("cpu_seconds", "cpu_seconds_aside"))
+    hidden = min(aside, ASSUMED["validation_over_training"] * epoch)
     held_at_the_end = 1e6 * of_parts(end["megabytes"], size, ranks)
     return {
         "epoch": epoch,
@@ -158,14 +163,15 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
         + on_a_node * held_at_the_end / ASSUMED["bytes_of_a_node"],
         "collectives": fused / epoch,
         "merge": merge / epoch,
-        "fit": (of_parts(end["cpu_seconds"], size, ranks) + moved) / epoch,
+        "fit": (fit + moved) / epoch,
+        "waits": (fit - hidden + moved + seconds["end_an_epoch"]) / epoch,
         "save": seconds["save"] / epoch,
     }
 
 
 WORDS = {
     "device": "memory of a GPU", "node": "memory of a node", "collectives": "collectives of the steps",
-    "merge": "merging the records", "fit": "the fit", "save": "saving",
+    "merge": "merging the records", "waits": "the end of an epoch", "save": "saving",
 }  # fmt: skip
 
 
@@ -179,7 +185,7 @@ def breaks_first(cost: dict[str, float]) -> str:
 
 def table(measured: dict[str, Any]) -> str:
     """Markdown: configurations down, costs across."""
-    names = "GPU memory | node memory | collectives | merge | fit | save"
+    names = "GPU memory | node memory | collectives | merge | end of an epoch | save"
     lines = [f"| configurations | processes | epoch | {names} | what breaks first |", "|---" * 10 + "|"]
     for size in GROWN:
         for ranks in RANKS:
@@ -187,6 +193,15 @@ def table(measured: dict[str, Any]) -> str:
             parts = [f"{100 * cost[name]:.2g} %" for name in WORDS]
             epoch = f"{cost['epoch']:.3g} s"
             lines.append(f"| {size:,} | {ranks} | {epoch} | {' | '.join(parts)} | {breaks_first(cost)} |")
+    return "\n".join(lines) + "\n"
+
+
+def table_of_waits() -> str:
+    """Markdown: what hidden.py measured."""
+    lines = ["| configurations | processes | validation | waits, not hidden | waits, hidden |", "|---" * 5 + "|"]
+    for row in json.loads((HERE / "hidden.json").read_text())["results"]:
+        of_run = f"{row['configurations']:,} | {row['processes']} | {row['validation']:.1f} s"
+        lines.append(f"| {of_run} | {row['seconds_not_hidden']:.2f} s | {row['seconds']:.2f} s |")
     return "\n".join(lines) + "\n"
 
 
@@ -199,9 +214,7 @@ def main() -> None:
     about = {"command": "python benchmarks/scale/run.py", "versions": packages | {"python": platform.python_version()}}
     content = about | {"assumed": ASSUMED, "measured": measured, "grown": rows}
     (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n")
-    text = (HERE / "README.md").read_text()
-    before, after = text.split("<!-- table -->\n")[0], text.split("<!-- end -->\n")[1]
-    (HERE / "README.md").write_text(f"{before}<!-- table -->\n{table(measured)}<!-- end -->\n{after}")
+    write_tables(HERE / "README.md", "scale", {"grown": table(measured), "waits": table_of_waits()})
     print(json.dumps(measured, indent=1))
     print(table(measured))
 
