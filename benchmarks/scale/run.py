@@ -42,7 +42,7 @@ from mace_outlier.weights.records import Records
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
 GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]
 RANKS = [1, 8, 64, 1024]
-GATHERED = 60  # bytes a configuration: row, molecule, two errors; weights and z-scores
+GATHERED = 118  # bytes a configuration: row, molecule, two errors and their owners; evidence, weights and z-scores
 ASSUMED = {
     "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
     "bytes_a_second_of_a_collective": 1e10,
