@@ -1,7 +1,7 @@
 """Every MACE that is supported, with the oldest and the newest torch that it runs with on a CPU, and several Pythons.
 
     python scripts/version_matrix.py                 # an hour or two; goes on where it was cut
-    python scripts/version_matrix.py --rows 0.3.16   # those of one MACE
+    python scripts/version_matrix.py --rows 0.3.16   # those of one MACE; the report keeps its other rows
     python scripts/version_matrix.py --keep          # only what the report has not
 
 Finished rows are kept in build/version_matrix, as long as the plugin and the tests are the same. Each row has an
@@ -178,22 +178,23 @@ def main() -> None:
     parser.add_argument("--keep", action="store_true", help="take the good rows of the report, whatever the plugin was")
     options = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
-    report = (
-        json.loads((OUT / REPORT).read_text(encoding="utf-8"))["rows"]
-        if options.keep and (OUT / REPORT).exists()
-        else []
-    )
-    results = []
-    for row in (row for row in rows() if not options.rows or row.mace in options.rows):
+    report = json.loads((OUT / REPORT).read_text(encoding="utf-8"))["rows"] if (OUT / REPORT).exists() else []
+    found = {(own["mace"], own["python"], own["wanted"]): own for own in report}
+    wanted = [row for row in rows() if not options.rows or row.mace in options.rows]
+    for row in wanted:
         print(f"MACE {row.mace}, Python {row.python}, torch {row.torch}", flush=True)
-        results.append(judge(row, report))
-        print(table(results[-1:]).splitlines()[-1], flush=True)
-    if not options.rows:
-        OUT.mkdir(exist_ok=True)
-        about = {"command": "python scripts/version_matrix.py", "left_out_of_the_tests": LEFT_OUT, "tests": TESTS}
-        write_json_atomically(OUT / REPORT, about | {"rows": results})
-        (OUT / "matrix.md").write_text(table(results), encoding="utf-8")
-    sys.exit(any(not own["stock"] or own["failed"] for own in results))
+        found[row] = judge(row, report if options.keep else [])
+        print(table([found[row]]).splitlines()[-1], flush=True)
+        write([found[row] for row in rows() if row in found])
+    sys.exit(any(not found[row]["stock"] or found[row]["failed"] for row in wanted))
+
+
+def write(results: list[dict]) -> None:
+    """The report, and the table."""
+    OUT.mkdir(exist_ok=True)
+    about = {"command": "python scripts/version_matrix.py", "left_out_of_the_tests": LEFT_OUT, "tests": TESTS}
+    write_json_atomically(OUT / REPORT, about | {"rows": results})
+    (OUT / "matrix.md").write_text(table(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

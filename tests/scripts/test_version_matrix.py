@@ -58,6 +58,8 @@ def test_the_oldest_torch_is_the_first_that_stock_mace_runs_with(matrix, monkeyp
     assert not matrix.installed  # all rows are kept
     matrix.sources = "changed"
     call(matrix, monkeypatch, "--rows", "0.3.16")
+    again = json.loads((matrix.OUT / "matrix.json").read_text())["rows"]
+    assert [row["key"] for row in again] == [matrix.sources if row["mace"] == "0.3.16" else "sources" for row in rows]
     assert matrix.installed.count("newest") == 4
 
 
