@@ -12,15 +12,15 @@ import os
 import time
 from pathlib import Path
 
-from shared import EPOCHS, HERE, begun, leave, see, shared, write
+from shared import HERE, begun, leave, see, shared, write
 
-SIZES, PROCESSES = [20_000, 200_000, 2_000_000], [1, 2]
+SIZES, PROCESSES, EPOCHS = [20_000, 200_000, 1_000_000], [1, 2], 2
 STEP, BATCH, SHARE = 0.017, 32, 0.05  # seconds of a step without gradients, a third of one with; its configurations
 LONGEST = 30.0  # seconds of a validation that are simulated
 
 
 def measure(rank: int, processes: int, size: int, folder: str, aside: bool) -> None:
-    """One process: three epochs; leaves what it measured of the last in the folder."""
+    """One process: two epochs; leaves what it measured of the last in the folder."""
     weigher, found = begun(rank, processes, size, folder), {}
     for epoch in range(EPOCHS):
         see(weigher, epoch, rank, processes)
