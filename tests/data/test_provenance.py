@@ -250,7 +250,7 @@ def test_a_full_disk_does_not_end_the_training(mace, monkeypatch):
     def full(*args, **kwargs):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("mace_outlier.results.writing.write_results", full)
+    monkeypatch.setattr("mace_outlier.results.writing.write_parts", full)
     monkeypatch.setattr("mace_outlier.run.sample.write_sample", full)
     run = mace.train("full", *LOSS)
     assert "left_run-1" not in run.log
