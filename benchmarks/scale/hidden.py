@@ -7,12 +7,9 @@ long as on a GPU (STEP; the host waits for it). `seconds`: between the last trai
 less what that takes alone; `validation`: what that takes.
 """
 
-import argparse
-import os
 import time
-from pathlib import Path
 
-from shared import HERE, begun, leave, see, shared, write
+from shared import HERE, arguments, begun, leave, see, shared, write
 
 SIZES, PROCESSES, EPOCHS = [20_000, 200_000, 1_000_000], [1, 2], 2
 STEP, BATCH, SHARE = 0.017, 32, 0.05  # seconds of a step without gradients, a third of one with; its configurations
@@ -38,12 +35,7 @@ def measure(rank: int, processes: int, size: int, folder: str, aside: bool) -> N
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--processes", type=int, nargs="+", default=PROCESSES)
-    parser.add_argument("--out", type=Path, default=HERE / "hidden.json")
-    options = parser.parse_args()
-    os.environ["OMP_NUM_THREADS"] = "1"
+    options = arguments(__doc__, SIZES, PROCESSES, HERE / "hidden.json")
     rows = []
     for size in options.sizes:
         for processes in options.processes:

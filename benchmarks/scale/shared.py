@@ -160,13 +160,18 @@ def shared(size: int, processes: int, measure: Callable[..., None] = measure, *m
     return {"configurations": size, "processes": processes} | most | {"suspects": found[0]["suspects"]}, weights
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--processes", type=int, nargs="+", default=PROCESSES)
-    parser.add_argument("--out", type=Path, default=HERE / "shared.json")
-    options = parser.parse_args()
+def arguments(about: str | None, sizes: list[int], processes: list[int], out: Path) -> argparse.Namespace:
+    """What such a program is asked for, with its defaults; each of its processes has one thread."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=sizes)
+    parser.add_argument("--processes", type=int, nargs="+", default=processes)
+    parser.add_argument("--out", type=Path, default=out)
     os.environ["OMP_NUM_THREADS"] = "1"
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments(__doc__, SIZES, PROCESSES, HERE / "shared.json")
     rows = []
     for size in options.sizes:
         first: np.ndarray | None = None
