@@ -205,8 +205,31 @@ def one_rank(rank: int, ranks: int, folder: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
     outcomes = {name: train(rank, ranks, **case)._asdict() for name, case in CASES.items()}
     outcomes["stock"] = stock_and_ours()
+    outcomes["rows"] = exchanged(rank, ranks)
     torch.save(outcomes, folder / f"{rank}.pt")
     torch.distributed.destroy_process_group()
+
+
+def exchanged(rank: int, ranks: int) -> dict[str, Any]:
+    """What a process gets of the rows of all, and of their shares, sent to it alone or by a sum over all."""
+    send, rng = torch.distributed.all_to_all_single, np.random.default_rng(rank)
+    number = 0 if rank == ranks - 1 else 5 + 4 * rank
+    rows, to = rng.random((number, 2)), rng.integers(0, ranks, number)
+    column = np.where(np.arange(11) % ranks == rank, np.arange(11), 0)  # nonsense but for some of its share
+    found = {}
+    for way in ("sent", "summed"):
+        processes = distributed.processes(torch.device("cpu"))
+        if way == "summed":
+            torch.distributed.all_to_all_single = unsupported
+        own = processes.exchange(rows, to), *processes.kept([column, column.astype(np.uint8)])
+        found[way] = own if rank == 0 else own[:1]
+        torch.distributed.all_to_all_single = send
+    return {"rows": rows, "to": to, "column": column, "share": processes.share(11)} | found
+
+
+def unsupported(*arguments: Any) -> None:
+    """As backends that can't."""
+    raise RuntimeError("Backend gloo does not support alltoall")
 
 
 def stock_and_ours() -> dict[str, tuple[Tensor, ...]]:

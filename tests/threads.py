@@ -10,7 +10,7 @@ from mace_outlier.weights.summed import FailedElsewhereError
 
 
 class Thread(Processes):
-    """One of several threads; raises where they don't ask for the same."""
+    """One of several threads; raises where they don't ask for the same. What is not its share, it forgets."""
 
     rank = number = None
 
@@ -33,6 +33,10 @@ class Thread(Processes):
     def gather(self, rows):
         return np.concatenate([own for own in self._all("gather", rows) if len(own)] or [rows])
 
+    def kept(self, columns):
+        whole, share = super().kept(columns), self.share(len(columns[0]))
+        return whole if self.rank == 0 else [only(column, share) for column in whole]
+
     def agree(self, work):
         try:
             result = work()
@@ -43,6 +47,13 @@ class Thread(Processes):
             raise
         self._all("done")
         return result
+
+
+def only(column, share):
+    """The column with nonsense in place of what is not of a share."""
+    other = np.full_like(column, 77)
+    other[share] = column[share]
+    return other
 
 
 def in_threads(number, work):

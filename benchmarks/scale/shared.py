@@ -41,7 +41,6 @@ from mace_outlier.run import distributed
 from mace_outlier.weights.features import EXTRA, WIDEST, Features
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.summed import processes_of
 from mace_outlier.weights.weigher import Weigher
 
 SIZES, PROCESSES, EPOCHS, MOLECULES, BATCH, WRONG = [20_000, 200_000, 2_000_000], [1, 2, 4, 8], 3, 20_000, 20_000, 0.05
@@ -101,7 +100,7 @@ def begun(rank: int, processes: int, size: int, folder: str) -> Weigher:
         store = f"file://{folder}/store"
         torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
     distribution = MixtureDistribution(settings=Settings())
-    distribution.processes = processes_of(distributed.shared_sum(), torch.device("cpu"))
+    distribution.processes = distributed.processes(torch.device("cpu"))
     known = Records(size), metadata_of(size), Features(size), ["Default"], distributed.shared_sum()
     return Weigher(distribution, *known)
 

@@ -48,10 +48,9 @@ class Evidence:
         found = np.logical_or.reduce([np.isfinite(own[share]) for own in self.values.values()])
         return share.start + np.flatnonzero(found)
 
-    def share_out(self, processes: Processes) -> None:
-        """Let all know what each of the processes has added to its share."""
-        self.values = {name: processes.whole(own) for name, own in self.values.items()}
-        self.epochs = {name: processes.whole(own) for name, own in self.epochs.items()}
+    def keep(self, processes: Processes) -> None:
+        """Tell whoever may save it what each of the processes has added to its share; others go on with theirs."""
+        self.values, self.epochs = kept(self.values, processes), kept(self.epochs, processes)
 
     def carry(self, rows: np.ndarray) -> None:
         """Go on with other rows, see `carried`."""
@@ -74,6 +73,11 @@ def carried(values: np.ndarray, rows: np.ndarray, unknown: float) -> np.ndarray:
     """What is known of `rows` (N,), by their places in `values`; -1: nothing is."""
     carried = np.full(len(rows), unknown, dtype=values.dtype)
     return np.where(rows >= 0, values[rows], carried) if len(values) else carried
+
+
+def kept(columns: dict[str, np.ndarray], processes: Processes) -> dict[str, np.ndarray]:
+    """See Processes."""
+    return dict(zip(columns, processes.kept(list(columns.values())), strict=True))
 
 
 def centres(values: dict[str, Array]) -> dict[str, tuple[float, float]]:

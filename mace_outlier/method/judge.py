@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .decide import decide
-from .evidence import WHOLE, Evidence, Weights, carried, centred, centres, confirmed
+from .evidence import WHOLE, Evidence, Weights, carried, centred, centres, confirmed, kept
 from .logarithmic import Logarithmic
 from .populations import Populations
 from .processes import ALONE, Processes
@@ -84,8 +84,8 @@ class HeadJudge:
             before = {name: every[own].astype(float) for name, every in self.looked.items()}
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
         verdict = verdict_of(self.populations if too_many else best, values, weights)
-        self.evidence.share_out(processes)
-        self.looked = {name: processes.whole(_placed(every, own, size)) for name, every in looks.items()}
+        self.evidence.keep(processes)
+        self.looked = kept({name: _placed(every, own, size) for name, every in looks.items()}, processes)
         return verdict.gathered(own, processes)
 
     def _sampled(self, own: np.ndarray, total: int, processes: Processes) -> dict[str, Array]:
@@ -113,7 +113,7 @@ class HeadJudge:
         self.others.add(found.rows, found.values, size)
         values = centred(self.others.of(found.rows), centres(self.sampled))
         verdict = verdict_of(self.populations, values, _weights(self.populations, values))
-        self.others.share_out(processes)
+        self.others.keep(processes)
         _, verdict = verdict.gathered(found.rows, processes)
         return verdict.part(np.argsort(order))
 

@@ -1,6 +1,6 @@
 """The processes of a distributed run, as the judgement needs them: each does its share. Numpy only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -31,7 +31,10 @@ class Processes:
         return rows
 
     def exchange(self, rows: np.ndarray, to: NDArray[np.int64]) -> np.ndarray:
-        """The rows (n, k) of all processes that are for this one, in their order; `to` (n,): for which each is."""
+        """The rows (n, k) of all processes that are for this one, in their order; `to` (n,): for which each is.
+
+        k is alike in all, also where n is 0.
+        """
         return self.gather(rows)[self.gather(to) == self.rank]
 
     def agree(self, work: Callable[[], T]) -> T:
@@ -53,6 +56,13 @@ class Processes:
     def whole(self, values: np.ndarray) -> np.ndarray:
         """All values (N, ...), of which each process knows those of its share."""
         return values if self.number == 1 else self.gather(values[self.share(len(values))])
+
+    def kept(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Columns (N,), of which each process knows its share: all of them in a process that may save them.
+
+        In others, at least the share.
+        """
+        return [self.whole(column) for column in columns]
 
 
 ALONE = Processes()

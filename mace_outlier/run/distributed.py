@@ -1,13 +1,17 @@
 """What the processes of a distributed run share; the identity where there is one process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.metadata import Metadata
+from ..method.processes import ALONE, Processes
+from ..weights.summed import Summed
 
 
 def active() -> bool:
@@ -55,3 +59,56 @@ def gather(value: Any) -> list[Any]:
 def gather_rows(table: Tensor) -> Tensor:
     """Return the rows (V, C) of all processes, one after the other; each may have another number of them."""
     return torch.cat([rows.to(table.device) for rows in gather(table.cpu())]) if active() else table
+
+
+def processes(device: torch.device) -> Processes:
+    """Those of the run, for the judgement, which exchange tensors on a device."""
+    return Ranks(device) if active() else ALONE
+
+
+class Ranks(Summed):
+    """Those of torch.distributed: rows go to the processes that they are for, and to no other."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(sum_over_ranks, device)
+        self._place = torch.distributed.get_rank(), torch.distributed.get_world_size()
+        self._sends: bool | None = None  # whether the backend can, once that is known
+
+    def exchange(self, rows: np.ndarray, to: NDArray[np.int64]) -> np.ndarray:
+        """See Processes."""
+        if not self._can_send():
+            return super().exchange(rows, to)
+        self._check()
+        given = np.bincount(to, minlength=self.number)
+        taken = self._sent(given, [1] * self.number, [1] * self.number)
+        return self._sent(rows[np.argsort(to, kind="stable")], given.tolist(), taken.tolist())
+
+    def kept(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See Processes; it is the first process that saves."""
+        if not self._can_send():
+            return super().kept(columns)
+        self._check()
+        sent = []
+        for column in columns:
+            shares = np.diff(np.arange(self.number + 1) * len(column) // self.number).tolist()
+            nothing = [0] * self.number
+            given = [shares[self.rank], *nothing[1:]]
+            sent.append(self._sent(column[self.share(len(column))], given, nothing if self.rank else shares))
+        return list(columns) if self.rank else sent
+
+    def _sent(self, rows: np.ndarray, given: list[int], taken: list[int]) -> np.ndarray:
+        """Rows from all processes, in their order, of which this one gives and takes so many to and from each."""
+        own = torch.from_numpy(rows).to(self._device)
+        received = own.new_empty((sum(taken), *rows.shape[1:]))
+        torch.distributed.all_to_all_single(received, own, taken, given)
+        return np.asarray(received.cpu().numpy())
+
+    def _can_send(self) -> bool:
+        """Whether the backend sends rows to single processes; it says the same in all."""
+        if self._sends is None:
+            try:
+                self._sent(np.zeros(self.number), [1] * self.number, [1] * self.number)
+                self._sends = True
+            except (RuntimeError, NotImplementedError):
+                self._sends = False
+        return self._sends

@@ -7,7 +7,6 @@ import torch
 from ..weights.distribution import LossDistribution
 from ..weights.mixture import MixtureDistribution
 from ..weights.running import GaussianDistribution
-from ..weights.summed import processes_of
 from . import distributed
 from .options import Options
 
@@ -22,5 +21,5 @@ def new_distribution(options: Options, heads: int, device: torch.device) -> Loss
     settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
     distribution = DISTRIBUTIONS[options.distribution](heads, **settings).to(device)
     if isinstance(distribution, MixtureDistribution):
-        distribution.processes = processes_of(distributed.shared_sum(), device)
+        distribution.processes = distributed.processes(device)
     return distribution

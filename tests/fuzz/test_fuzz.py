@@ -1,7 +1,7 @@
 """Whatever the data and the options are: nothing breaks where stock MACE runs, and all that is said agrees.
 
-`MACE_OUTLIER_CASES=2000 python -m pytest tests/fuzz -n 2` makes so many trainings, by default as many as take two
-minutes on two cores; `MACE_OUTLIER_FIRST_CASE=123` begins with that one.
+`MACE_OUTLIER_CASES=2000 python -m pytest tests/fuzz -n 2` makes so many trainings, by default as many as take a
+minute on two cores; `MACE_OUTLIER_FIRST_CASE=123` begins with that one.
 """
 
 import os
@@ -18,7 +18,7 @@ from properties import PREFIX, of_audit, of_check, of_export, of_log, of_report,
 
 from mace_outlier.results.reading import read_results
 
-CASES = int(os.environ.get("MACE_OUTLIER_CASES", "200"))
+CASES = int(os.environ.get("MACE_OUTLIER_CASES", "100"))
 FIRST = int(os.environ.get("MACE_OUTLIER_FIRST_CASE", "0"))
 PART = 20  # trainings of a test
 PAGES, AUDITS = 20, 20  # one training in so many has a page, and an audit

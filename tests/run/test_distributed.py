@@ -51,19 +51,23 @@ def flat(state):
     return [state]
 
 
+def same_state(ours, theirs):
+    """The same numbers within rounding, and the same of anything else."""
+    for one, other in zip(flat(ours), flat(theirs), strict=True):
+        if isinstance(one, torch.Tensor | float):
+            same(one, other)
+        else:
+            assert one == other
+
+
 @pytest.mark.parametrize("case", ranks.CASES)
 def test_several_processes_train_as_one(outcomes, alone, case):
     expected = alone[case]
     for rank, own in enumerate(outcomes):
         same(own[case]["parameters"], expected.parameters)
         same(own[case]["state"]["records"], expected.state["records"])
-        mine, theirs = (flat(s["statistics"]) for s in (own[case]["state"], expected.state))
-        assert len(mine) == len(theirs)
-        for one, other in zip(mine, theirs, strict=True):
-            if isinstance(one, torch.Tensor | float):
-                same(one, other)
-            else:
-                assert one == other, f"rank {rank}"
+        if rank == 0:  # it saves them; others know their share
+            same_state(own[case]["state"]["statistics"], expected.state["statistics"])
         # MACE adds up the means of batches, of which each process has as many as the one alone, and half as large
         assert own[case]["validation"] == pytest.approx([len(outcomes) * v for v in expected.validation], rel=1e-10)
         assert own[case]["metadata"]["n_atoms"].equal(expected.metadata["n_atoms"])
@@ -102,6 +106,17 @@ def test_weights_of_1_give_the_stock_losses_of_each_process(outcomes):
         for name, (stock, stock_gradients, ours, gradients) in own["stock"].items():
             torch.testing.assert_close(ours, stock, rtol=1e-12, atol=0, msg=name)
             torch.testing.assert_close(gradients, stock_gradients, rtol=1e-12, atol=1e-15, msg=name)
+
+
+@pytest.mark.parametrize("way", ["sent", "summed"])
+def test_rows_reach_the_processes_that_they_are_for(outcomes, way):
+    """Whether or not the backend can send them to these alone; the first process gets all that is to be saved."""
+    given = [own["rows"] for own in outcomes]
+    for rank, own in enumerate(given):
+        expected = [row for one in given for row, to in zip(one["rows"], one["to"], strict=True) if to == rank]
+        assert own[way][0].tolist() == [row.tolist() for row in expected]
+    whole = [value for own in given for value in own["column"][own["share"]].tolist()]
+    assert [column.tolist() for column in given[0][way][1:]] == [whole, whole]
 
 
 def test_one_process_shares_with_nobody():
