@@ -6,4 +6,4 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 BENCHMARKS = Path(__file__).resolve().parent.parent
-sys.path.append(str(BENCHMARKS.parent / "scripts"))
+sys.path += [str(BENCHMARKS.parent / "scripts"), str(BENCHMARKS)]

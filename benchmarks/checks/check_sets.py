@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from ase import Atoms, units
 from ase.io import read
+from mlearn import in_order_of_ase
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
@@ -46,10 +47,17 @@ def files(*names: str) -> Callable[[], Frames]:
     return lambda: [atoms for name in names for atoms in read(REAL / name, ":")]
 
 
+def mlearn(element: str) -> Callable[[], Frames]:
+    """Training and test files, the components of the stress in one order."""
+    as_it_comes = files(f"mlearn_{element}_training.xyz", f"mlearn_{element}_test.xyz")
+    return lambda: list(map(in_order_of_ase, as_it_comes()))
+
+
 # name -> (frames, a file that has to be there)
 CLEAN: dict[str, tuple[Callable[[], Frames], Path]] = {
-    "silicon": (files("mlearn_Si_training.xyz", "mlearn_Si_test.xyz"), REAL),
-    "molybdenum": (files("mlearn_Mo_training.xyz", "mlearn_Mo_test.xyz"), REAL),
+    "silicon": (mlearn("Si"), REAL),
+    "molybdenum": (mlearn("Mo"), REAL),
+    "molybdenum, as it comes": (files("mlearn_Mo_training.xyz", "mlearn_Mo_test.xyz"), REAL),
     "acetylacetone": (files("acac_train.xyz", "acac_test.xyz"), REAL),
     "water, PBE0-TS": (lambda: read(SHARED / "water_pbe0ts.xyz", ":"), SHARED / "water_pbe0ts.xyz"),
     "SPICE monomers, GFN2-xTB": (spice, SHARED / "spice_des_monomers_gfn2.hdf5"),
@@ -121,6 +129,17 @@ def some_in_hartree(frames: Frames) -> list[int]:
     return sorted(chosen)
 
 
+def stress(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Frames], list[int]]:
+    """All stresses changed."""
+
+    def spoil(frames: Frames) -> list[int]:
+        for atoms in frames:
+            atoms.info["REF_stress"] = change(np.asarray(atoms.info["REF_stress"]))
+        return list(range(len(frames)))
+
+    return spoil
+
+
 class Fault(NamedTuple):
     """What is planted, and the check and the words that should name it."""
 
@@ -139,5 +158,8 @@ FAULTS = {
     "three geometries twice": Fault(duplicates, "duplicates", "different labels"),
     "NaN and infinity": Fault(not_a_number, "labels", "NaN"),
     "energies under another key": Fault(other_key, "labels", "dft_energy"),
+    "stress in kbar": Fault(stress(lambda s: s * 10 / units.GPa), "stress", "in kbar"),
+    "stress with the wrong sign": Fault(stress(lambda s: -s), "stress", "the stress has the wrong sign"),
+    "stress in the order of VASP": Fault(stress(lambda s: s[[0, 1, 2, 5, 3, 4]]), "stress", "are xy, yz, xz"),
     "5 % of the energies in hartree": Fault(some_in_hartree, "energies", "they are in hartree"),
 }

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.io import read
 from faults import plant
 from make_water import make_labelled
+from mlearn import in_order_of_ase
 from training_files import write_atomically
 from water_clusters import WaterSettings
 
@@ -34,17 +35,6 @@ def mlearn(element: str, rng: np.random.Generator) -> Splits:
     """Elemental solids: 12 % of the training file for validation, and the test file."""
     frames, test = (list(map(in_order_of_ase, read(path, ":"))) for path in SOURCES[element][1])
     return divided(frames, HELD_OUT["mlearn"], rng) | {"test": test}
-
-
-def in_order_of_ase(atoms: Atoms) -> Atoms:
-    """A frame of mlearn whose yz and xz components of the stress aren't exchanged.
-
-    They are in the file, but for elastic strains of Si: there, a shear strain has its stress in the same component; in
-    those of Mo in the other; elsewhere, models that are trained on energies and forces alone predict the other.
-    """
-    if (atoms.symbols[0], atoms.info["config_type"]) != ("Si", "Elastic"):
-        atoms.info["REF_stress"] = np.asarray(atoms.info["REF_stress"])[[0, 1, 2, 4, 3, 5]]
-    return atoms
 
 
 def acac(rng: np.random.Generator) -> Splits:

@@ -8,6 +8,6 @@ all files), `loaded` (frames in memory, in little time), `agreement` (near frame
 that outvote others), `evidence` (what several checks need), `finding`, `naming`
 (files and numbers), then a module for each check, by the names in `catalogue`:
 
-    labels, units, series ("work"), net_force, duplicates, energies (expected, groups, offsets, spins), geometry
-    (outside), options ("settings", with trajectory)
+    labels, units, series ("work"), stress (strain), net_force, duplicates, energies (expected, groups, offsets, spins),
+    geometry (outside), options ("settings", with trajectory)
 """

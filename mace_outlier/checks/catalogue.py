@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from . import duplicates, energies, geometry, labels, net_force, options, series, units
+from . import duplicates, energies, geometry, labels, net_force, options, series, stress, units
 from .evidence import Evidence
 from .finding import ORDER, Finding
 from .survey import Survey
@@ -12,6 +12,7 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "labels": (labels.check, "missing labels, wrong keys, NaN, text, zeros that mean something else"),
     "units": (units.check, "sign and unit of the forces, unit of the energies, of a file or config_type"),
     "work": (series.check, "energy against work: frames that contradict near frames"),
+    "stress": (stress.check, "stress against strain: its sign, unit and order of components, of a config_type"),
     "net_force": (net_force.check, "forces that don't add up to zero, torques of molecules"),
     "duplicates": (duplicates.check, "one geometry with different labels, or in training and validation"),
     "energies": (energies.check, "energies that no composition explains, groups of another unit or reference, spin"),

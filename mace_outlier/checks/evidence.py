@@ -104,8 +104,8 @@ def slope_of(pairs: np.ndarray, settings: Settings) -> Slope:
     blur = pairs["bound"] / np.abs(pairs["work"])
     pairs = pairs[np.argsort(blur, kind="stable")[: max(settings.slope_pairs, len(pairs) // 4)]]
     ratio = pairs["difference"] / pairs["work"]
-    low = _weighted_median(ratio, _capped(pairs["work"]))
-    back = _weighted_median(1 / ratio, _capped(pairs["difference"]))
+    low = weighted_median(ratio, capped(pairs["work"]))
+    back = weighted_median(1 / ratio, capped(pairs["difference"]))
     if low * back <= 0 or max(low * back, 1 / (low * back)) > settings.slope_width:
         return nothing
     sharp = settings.bound * pairs["bound"] < settings.slope_sharp * np.abs(pairs["work"])
@@ -126,13 +126,14 @@ def is_other_unit(slope: Slope, settings: Settings) -> bool:
     return slope.value < 0 or low > settings.slope_one or high < 1 / settings.slope_one
 
 
-def _capped(sizes: np.ndarray) -> np.ndarray:
+def capped(sizes: np.ndarray) -> np.ndarray:
     """Weights: a wrong label that is off by a hundred times as much doesn't count a hundred times as much."""
     sizes = np.abs(sizes)
     return np.minimum(sizes, 2 * np.median(sizes))
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+    """The value below which half of the weight lies."""
     order = np.argsort(values)
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, 0.5 * total[-1])])

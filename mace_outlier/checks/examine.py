@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from ase import Atoms
 
-from .frame import Flag, Labels, elsewhere, labels_of
+from .frame import Flag, Labels, elsewhere, labels_of, matrix_of
 from .probes import Nearness, Probe, nearness_of
 from .reading import Chunk
 from .settings import Settings
@@ -46,6 +46,7 @@ class Sampled(NamedTuple):
     formula: str
     group: str
     conditions: int
+    stress: np.ndarray | None  # (3, 3) eV/A^3
 
 
 class Examined(NamedTuple):
@@ -97,7 +98,8 @@ def examine(chunk: Chunk, keys: Mapping[str, str], settings: Settings, probes: S
         recent.appendleft(now)
         if chunk.sampled and own:
             bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-            sample.append(Sampled(chunk.source, frame, bare, labels.forces, labels.energy, formula, group, code))
+            own_labels = labels.forces, labels.energy, formula, group, code, matrix_of(labels.stress)
+            sample.append(Sampled(chunk.source, frame, bare, *own_labels))
     return Examined(
         np.array(records, dtype=FRAME),
         np.array(links, dtype=LINK),

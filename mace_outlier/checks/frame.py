@@ -40,7 +40,7 @@ class Labels(NamedTuple):
 
     energy: float  # eV
     forces: np.ndarray | None  # (A, 3) eV/A
-    stress: np.ndarray | None  # 6 or 9 components, eV/A^3; virials (eV) where these are all there is
+    stress: np.ndarray | None  # 6 or 9 components, eV/A^3; from the virials where these are all there is
     flags: Flag
 
 
@@ -99,11 +99,28 @@ def _array(value: Any, shape: tuple[int, ...], none: Flag, bad: Flag) -> tuple[n
 
 def _stress(atoms: Atoms, keys: Mapping[str, str]) -> tuple[np.ndarray | None, Flag]:
     value = _stored(atoms, keys["stress"])
-    value = _stored(atoms, keys["virials"]) if value is None else value
+    if value is None and (virials := _stored(atoms, keys["virials"])) is not None:
+        value = _stress_of(virials, atoms)
     size = np.size(value) if value is not None else 0
     if value is not None and size not in (6, 9):
         return None, Flag.TEXT if isinstance(value, str) else Flag.SHAPE
     return _array(value, np.shape(value), Flag.NO_STRESS, Flag.BAD_STRESS)
+
+
+def _stress_of(virials: Any, atoms: Atoms) -> Any:
+    """-virials / volume; what is no number, or has no volume, as it is."""
+    try:
+        return np.asarray(virials, dtype=float) / -atoms.cell.volume if atoms.cell.rank == 3 else virials
+    except (TypeError, ValueError):
+        return virials
+
+
+def matrix_of(stress: np.ndarray | None) -> np.ndarray | None:
+    """Nine components, or six in the order xx, yy, zz, yz, xz, xy, as a matrix (3, 3)."""
+    if stress is None:
+        return None
+    flat = np.ravel(stress)
+    return flat.reshape(3, 3) if flat.size == 9 else flat[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
 
 
 def _zeros(atoms: Atoms, forces: np.ndarray) -> Flag:

@@ -43,6 +43,15 @@ class Settings:
     slope_near: float = 1.12  # factor within which a slope is that of a unit; kcal/mol and hartree are 1.18 apart
     group_pairs: int = 5  # pairs of near frames in two groups from which an offset is taken
 
+    # --- energy against the work of the stress ------------------------------------------------------------------------
+    strain_least: float = 0.002  # largest component: smaller ones change the energy less than calculations converge to
+    strain_most: float = 0.06  # the error of third order is a few per cent of the work there
+    strain_step: float = 0.1  # A, that atoms may move beyond the strain
+    strain_left: float = (
+        0.6  # share of the energy differences that the stress may leave: one that says nothing leaves all
+    )
+    strain_better: float = 3.0  # times as much has to be left by the order in which components are read
+
     # --- forces ----------------------------------------------------------------------------------------------------
     drift: float = 0.05  # eV/A: |sum of forces| / sqrt(atoms), the error of each force; coarse grids leave 0.03
     drift_share: float = 0.10  # of the root mean square force, at least

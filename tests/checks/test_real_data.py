@@ -30,7 +30,14 @@ def test_the_wrong_labels_of_tungsten_and_beryllium():
     assert (truth[named & (truth >= 0)] == 1).mean() >= 0.95
 
 
-@pytest.mark.parametrize("name", ["mlearn_Si_test.xyz", "mlearn_Mo_training.xyz", "acac_test.xyz"])
+def test_the_stress_of_molybdenum():
+    (finding,) = sure(findings("mlearn_Mo_training.xyz"))
+    assert (finding.check, len(finding.rows)) == ("stress", 56)
+    assert "the last three components of the stress are xz, yz, xy, where ASE and MACE read yz, xz, xy" in finding.what
+    assert finding.numbers["slope"] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("name", ["mlearn_Si_training.xyz", "mlearn_Si_test.xyz", "acac_test.xyz"])
 def test_right_labels(name):
     said = findings(name)
     assert sure(said) == []

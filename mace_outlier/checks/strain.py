@@ -1,0 +1,99 @@
+"""Energy against the work of the stress: what two frames of the same atoms in strained cells say of each other.
+
+    E2 - E1 = -1/2 (F1 + F2) . dx + 1/2 (V1 s1 + V2 s2) : e + error of third order
+    e = sym(h^-1 (h2 - h1)),  h = (h1 + h2) / 2
+
+h are the cells, s the stress (positive: pulled), dx what the atoms move beyond the strain e.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .examine import Sampled
+from .settings import Settings
+
+
+class Strained(NamedTuple):
+    """Pairs of frames (P,) whose cells are strained against each other."""
+
+    one: np.ndarray  # (P,) place of the first frame in the sample
+    two: np.ndarray
+    difference: np.ndarray  # (P,) E2 - E1, eV
+    forces: np.ndarray  # (P,) their work, eV
+    stretch: np.ndarray  # (P,) work of the stress xx, yy, zz, eV
+    shear: np.ndarray  # (P, 3, 3) eV: that of the stress yz, xz, xy (last) for the strain yz, xz, xy
+    volume: np.ndarray  # (P,) A^3
+
+
+SHEARS = ((1, 2), (0, 2), (0, 1))  # yz, xz, xy
+
+
+def strained_pairs(sample: Sequence[Sampled], settings: Settings) -> Strained:
+    """Compare all frames of the same atoms in the same order whose cells differ, but not by much."""
+    kinds: dict[tuple[bytes, int], list[int]] = {}
+    for place, item in enumerate(sample):
+        if item.stress is not None and item.atoms.pbc.all():
+            kinds.setdefault((item.atoms.numbers.tobytes(), item.conditions), []).append(place)
+    found = [pairs for alike in kinds.values() for pairs in _of_kind(sample, np.array(alike), settings)]
+    nothing = Strained(*[np.zeros(0, dtype=np.int64)] * 2, *(np.zeros((0, *n)) for n in ((), (), (), (3, 3), ())))
+    return Strained(*(np.concatenate(columns) for columns in zip(nothing, *found, strict=True)))
+
+
+def _of_kind(sample: Sequence[Sampled], alike: np.ndarray, settings: Settings) -> list[Strained]:
+    """Each frame of one kind, against those after it."""
+    inside = np.array([sample[i].atoms.get_scaled_positions(wrap=False) for i in alike])
+    kind = _Kind(
+        np.array([sample[i].atoms.cell.array for i in alike]),
+        inside,
+        np.array([sample[i].forces for i in alike]),
+        np.array([sample[i].energy for i in alike]),
+        np.array([sample[i].stress for i in alike]),
+    )
+    return [_near(kind, i, alike, settings) for i in range(len(alike) - 1)]
+
+
+class _Kind(NamedTuple):
+    """Frames (M,) of the same atoms in the same order."""
+
+    cells: np.ndarray  # (M, 3, 3)
+    inside: np.ndarray  # (M, A, 3) in units of the cell
+    forces: np.ndarray  # (M, A, 3)
+    energies: np.ndarray  # (M,)
+    stress: np.ndarray  # (M, 3, 3)
+
+
+def _near(kind: _Kind, one: int, places: np.ndarray, settings: Settings) -> Strained:
+    """A frame, and those after it that are near: strained by little, and with the atoms where the strain moves them."""
+    cells = kind.cells
+    middle = (cells[one] + cells[one + 1 :]) / 2
+    gradient = np.linalg.solve(middle, cells[one + 1 :] - cells[one])
+    strain = (gradient + gradient.transpose(0, 2, 1)) / 2
+    size = np.abs(strain).max(axis=(1, 2))
+    near = np.flatnonzero((size >= settings.strain_least) & (size <= settings.strain_most))
+    moved = kind.inside[one + 1 + near] - kind.inside[one]
+    moved -= np.round(moved)
+    moved = (moved - moved.mean(axis=1, keepdims=True)) @ middle[near]
+    still = np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0) <= settings.strain_step
+    near, moved = near[still], moved[still]
+    two, volumes = one + 1 + near, np.abs(np.linalg.det(cells))
+    stress = (volumes[one] * kind.stress[one] + volumes[two, None, None] * kind.stress[two]) / 2
+    return Strained(
+        np.full(len(two), places[one]),
+        places[two],
+        kind.energies[two] - kind.energies[one],
+        -0.5 * np.einsum("mai,mai->m", kind.forces[one] + kind.forces[two], moved),
+        np.einsum("mii,mii->m", strain[near], stress),
+        2 * _shears(strain[near])[:, :, None] * _shears(stress)[:, None, :],
+        (volumes[one] + volumes[two]) / 2,
+    )
+
+
+def _shears(matrices: np.ndarray) -> np.ndarray:
+    return np.stack([matrices[:, a, b] for a, b in SHEARS], axis=1)
+
+
+def work(pairs: Strained, order: Sequence[int]) -> np.ndarray:
+    """Work of the stress (P,), eV, if its components yz, xz, xy are those at the places `order` among these."""
+    return np.asarray(pairs.stretch + sum(pairs.shear[:, k, place] for k, place in enumerate(order)))
