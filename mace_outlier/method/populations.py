@@ -1,6 +1,7 @@
 """Right and wrong labels of all properties; how likely it is that a label is right. Numpy only."""
 
 from dataclasses import asdict, dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,19 @@ class Populations:
             odds.append(np.where(has & able, wrong, 1.0))
             far_off = self.settings.gross * any_size
             gross.append(np.where(has & (some_wrong | (far_off > 1.0)), far_off, 0.0))
-        shares = list(self.shares.items())
-        terms = {one: share * np.prod([odds[k] ** bit for k, bit in enumerate(one)], axis=0) for one, share in shares}
-        total, right, by_property = np.sum(list(terms.values()), axis=0), np.zeros(len(known[0])), {}
-        for k, name in enumerate(self.by_name):
-            wrong = np.sum([term * one[k] for one, term in terms.items()], axis=0)
-            by_property[name] = np.where(known[k], (1 - wrong / total).clip(0.0, 1.0) / (1 + gross[k]), 1.0)
-        for one, term in terms.items():  # a label that isn't there can't be wrong
-            right += term * np.prod([np.where(known[k], 1 - bit, 1.0) for k, bit in enumerate(one)], axis=0)
-        return (right / total).clip(0.0, 1.0) / (1 + np.sum(gross, axis=0)), by_property
+        total, right, *wrong_of = np.zeros((2 + len(known), len(known[0])))
+        for one, share in self.shares.items():
+            are_wrong = [k for k, bit in enumerate(one) if bit]
+            term = share * reduce(np.multiply, [odds[k] for k in are_wrong], np.float64(1.0))
+            total += term
+            right += term * reduce(np.logical_and, [~known[k] for k in are_wrong], np.True_)  # what isn't there is right
+            for k in are_wrong:
+                wrong_of[k] += term
+        by_property = {
+            name: np.where(has, (1 - wrong / total).clip(0.0, 1.0) / (1 + far_off), 1.0)
+            for name, has, wrong, far_off in zip(self.by_name, known, wrong_of, gross, strict=True)
+        }
+        return (right / total).clip(0.0, 1.0) / (1 + sum(gross)), by_property
 
     # --- state -------------------------------------------------------------------------------------------------------
 
