@@ -56,7 +56,7 @@ class Populations:
             are_wrong = [k for k, bit in enumerate(one) if bit]
             term = share * reduce(np.multiply, [odds[k] for k in are_wrong], np.float64(1.0))
             total += term
-            right += term * reduce(np.logical_and, [~known[k] for k in are_wrong], np.True_)  # what isn't there is right
+            right += term * reduce(np.logical_and, [~known[k] for k in are_wrong], np.True_)  # what isn't there is
             for k in are_wrong:
                 wrong_of[k] += term
         by_property = {
