@@ -51,12 +51,12 @@ class Populations:
             odds.append(np.where(has & able, wrong, 1.0))
             far_off = self.settings.gross * any_size
             gross.append(np.where(has & (some_wrong | (far_off > 1.0)), far_off, 0.0))
-        total, right, *wrong_of = np.zeros((2 + len(known), len(known[0])))
+        total, right, *wrong_of = np.zeros((2 + len(known), len(known[0])))  # right: no label that is there is wrong
         for one, share in self.shares.items():
             are_wrong = [k for k, bit in enumerate(one) if bit]
             term = share * reduce(np.multiply, [odds[k] for k in are_wrong], np.float64(1.0))
             total += term
-            right += term * reduce(np.logical_and, [~known[k] for k in are_wrong], np.True_)  # what isn't there is
+            right += term * reduce(np.logical_and, [~known[k] for k in are_wrong], np.True_)
             for k in are_wrong:
                 wrong_of[k] += term
         by_property = {
