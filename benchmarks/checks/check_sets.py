@@ -160,6 +160,8 @@ FAULTS = {
     "energies under another key": Fault(other_key, "labels", "dft_energy"),
     "stress in kbar": Fault(stress(lambda s: s * 10 / units.GPa), "stress", "in kbar"),
     "stress with the wrong sign": Fault(stress(lambda s: -s), "stress", "the stress has the wrong sign"),
-    "stress in the order of VASP": Fault(stress(lambda s: s[[0, 1, 2, 5, 3, 4]]), "stress", "are xy, yz, xz"),
+    "stress in the order of VASP": Fault(
+        stress(lambda s: s[[0, 1, 2, 5, 3, 4]]), "stress", "components are xy, yz, xz"
+    ),
     "5 % of the energies in hartree": Fault(some_in_hartree, "energies", "they are in hartree"),
 }

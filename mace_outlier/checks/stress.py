@@ -47,8 +47,10 @@ def check(evidence: Evidence) -> list[Finding]:
         of_kind = Strained(*(column[own] for column in pairs))
         fit = best_fit(of_kind, settings)
         if fit is not None and not any(_is(fit, slope, settings) for slope in (1.0, scale[own][0])):
-            having = (codes == code) & ~survey.has(Flag.NO_STRESS | Flag.BAD_STRESS)
-            found.append(_finding(fit, of_kind, np.flatnonzero(having), names[code], settings))
+            having = np.flatnonzero((codes == code) & ~survey.has(Flag.NO_STRESS | Flag.BAD_STRESS))
+            of_file = survey.of_source(int(survey.frames["source"][having[0]]))
+            others = bool((codes[of_file] != code).any())
+            found.append(_finding(fit, of_kind, having, names[code], others, settings))
     return found
 
 
@@ -81,25 +83,27 @@ def _is(fit: Fit, slope: float, settings: Settings) -> bool:
     return fit.order == AS_READ and ratio > 0 and abs(np.log(ratio)) < np.log(settings.slope_one)
 
 
-def _finding(fit: Fit, pairs: Strained, rows: np.ndarray, where: str, settings: Settings) -> Finding:
-    """Say what the fit means."""
-    parts, fixes = [], []
+def _finding(fit: Fit, pairs: Strained, rows: np.ndarray, where: str, others: bool, settings: Settings) -> Finding:
+    """Say what the fit means; `others`: the file has frames of other config_types."""
     causes = explanations(fit.slope, float(np.median(pairs.volume)), settings.slope_near)
-    if fit.order != AS_READ:
-        order = ", ".join(NAMES[fit.order.index(place)] for place in AS_READ)
-        parts.append(f"the last three components of the stress are {order}, where ASE and MACE read {', '.join(NAMES)}")
-        fixes.append("put the components in the order xx, yy, zz, yz, xz, xy")
+    parts, fixes = [], []
     if fit.slope < 0:
         parts.append("the stress has the wrong sign")
         fixes.append("multiply it by -1 (it is positive where a cell is pulled)")
     if abs(np.log(abs(fit.slope))) > np.log(settings.slope_one):
         parts.append(" or ".join(causes) if causes else f"it is off by a factor of {abs(1 / fit.slope):.4g}")
         fixes.append("convert energies to eV and stress to eV/A^3")
-    pairs_of = f"over {len(pairs.one)} pairs of strained cells"
-    what = f"energies change by {fit.slope:.3g} times the work of the stress, {pairs_of}: " + ", and ".join(parts)
+    what = f"over {len(pairs.one)} pairs of strained cells, energies change by {fit.slope:.3g} times the work of the "
+    what += "stress"
+    if fit.order != AS_READ:
+        order = ", ".join(NAMES[fit.order.index(place)] for place in AS_READ)
+        what += f" if its last three components are {order}, where ASE and MACE read {', '.join(NAMES)}"
+        fixes.insert(0, "put the components in the order xx, yy, zz, yz, xz, xy")
+    what += ": " + ", and ".join(parts) if parts else ""
+    fix = " and ".join(fixes) + ("; frames without strained cells may have the same fault" if others else "")
     numbers = {"slope": fit.slope, "pairs": len(pairs.one), "causes": causes, "order": list(fit.order)}
     certainty = CERTAIN if causes or fit.order != AS_READ or fit.slope < 0 else LIKELY
-    return Finding("stress", certainty, what, " and ".join(fixes), rows, where, numbers)
+    return Finding("stress", certainty, what, fix, rows, where, numbers)
 
 
 def explanations(slope: float, volume: float, near: float) -> Sequence[str]:

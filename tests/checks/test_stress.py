@@ -35,13 +35,17 @@ def changed(change, frames=None):
 
 
 FAULTS = {
-    "the last three components of the stress are xy, yz, xz,": lambda stress, _: stress[VASP],
-    "the last three components of the stress are xz, yz, xy,": lambda stress, _: stress[EXCHANGED],
+    "of the stress if its last three components are xy, yz, xz, where ASE and MACE read yz, xz, xy": lambda stress, _: (
+        stress[VASP]
+    ),
+    "if its last three components are xz, yz, xy, where ASE and MACE read yz, xz, xy": lambda stress, _: stress[
+        EXCHANGED
+    ],
     "the stress has the wrong sign": lambda stress, _: -stress,
     "it is in kbar": lambda stress, _: 10 * stress / units.GPa,
     "it is in GPa": lambda stress, _: stress / units.GPa,
     "the stress has the wrong sign, and these are virials, in eV": lambda stress, atoms: -stress * atoms.get_volume(),
-    "ASE and MACE read yz, xz, xy, and the stress has the wrong sign, and it is in kbar": lambda stress, _: (
+    "ASE and MACE read yz, xz, xy: the stress has the wrong sign, and it is in kbar": lambda stress, _: (
         -10 * stress[VASP] / units.GPa
     ),
 }
@@ -53,6 +57,7 @@ def test_sign_unit_and_order_of_the_stress_follow_from_the_energies(tmp_path, te
     assert text in finding.what.replace(" or ", ", or ")
     assert finding.certainty == "certain"
     assert list(finding.rows) == list(range(30))
+    assert "frames without strained cells" not in finding.fix
 
 
 def test_right_stress_is_no_finding_in_six_or_nine_numbers_or_as_virials(tmp_path):
@@ -90,7 +95,7 @@ def test_energies_or_forces_in_another_unit_are_not_called_a_fault_of_the_stress
     for atoms in frames:
         atoms.info["REF_energy"] /= units.Hartree
     (finding,) = found(tmp_path, "stress", frames)
-    assert finding.what.endswith("strained cells: the energies are in hartree")
+    assert finding.what.endswith("the work of the stress: the energies are in hartree")
     frames += series(40, 0.1)
     for atoms in frames[30:]:
         atoms.info["REF_energy"] /= units.Hartree
@@ -124,3 +129,4 @@ def test_only_the_config_type_is_named_whose_stress_is_wrong(tmp_path):
     (finding,) = found(tmp_path, "stress", frames)
     assert finding.where.endswith("config_type new")
     assert list(finding.rows) == list(range(30, 60))
+    assert "frames without strained cells" in finding.fix
