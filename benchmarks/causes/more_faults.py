@@ -73,6 +73,11 @@ def larger(atoms: Atoms, rng: np.random.Generator) -> dict:
     return {"forces": 1.6 * atoms.arrays["REF_forces"]}
 
 
+def stress_order(atoms: Atoms, rng: np.random.Generator) -> dict:
+    """As VASP writes it: xx, yy, zz, xy, yz, xz."""
+    return {"stress": np.asarray(atoms.info["REF_stress"])[[0, 1, 2, 5, 3, 4]]}
+
+
 def fault(change: Change, share: float, *labels: str) -> Fault:
     return Fault(partial(each, change), share, labels)
 
@@ -93,6 +98,7 @@ MORE = {
     "zero": fault(zero, 0.1, "forces"),
     "some atoms": fault(some_atoms, 0.1, "forces"),
     "factor": fault(larger, 0.1, "forces"),
+    "stress order": fault(stress_order, 0.1, "stress"),
 }
 LIBRARY = {name: FAULTS[name] for name in FAULTS if name not in ("clean", "block", "p60_30", "p60_43", "scf_43")}
 NOISE = ("noise in energy and forces", "noise in energy", "noise in forces")
@@ -130,4 +136,5 @@ WANTED = {  # the causes that are right
     "zero": ("forces all zero",),
     "some atoms": ("forces of some atoms",),
     "factor": ("forces off by a factor",),
+    "stress order": ("stress in another order of components",),
 }

@@ -1,7 +1,7 @@
 """Right and wrong labels of all properties; how likely it is that a label is right. Numpy only."""
 
+import math
 from dataclasses import asdict, dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,9 @@ class Populations:
         total, right, *wrong_of = np.zeros((2 + len(known), len(known[0])))  # right: no label that is there is wrong
         for one, share in self.shares.items():
             are_wrong = [k for k, bit in enumerate(one) if bit]
-            term = share * reduce(np.multiply, [odds[k] for k in are_wrong], np.float64(1.0))
+            term = share * math.prod(odds[k] for k in are_wrong)
             total += term
-            right += term * reduce(np.logical_and, [~known[k] for k in are_wrong], np.True_)
+            right += term * math.prod(~known[k] for k in are_wrong)
             for k in are_wrong:
                 wrong_of[k] += term
         by_property = {
