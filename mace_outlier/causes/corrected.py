@@ -77,7 +77,7 @@ class Compared:
         """
         factor = factor_between(self.label, self.predicted)
         if self.vanishes or not factor:  # then nothing can be fitted
-            large = [one for one in known if abs(one.factor) >= 1 and self.off]
+            large = [one for one in known if abs(one.factor) >= 1 and (self.off or self._explains(one.factor))]
             return [Corrected(one, self._divided(one.factor), one.factor, value=one.factor) for one in large]
         error, width = self._divided(factor), float(np.hypot(self.similar.factors, self.precision))
         found = [
@@ -91,6 +91,10 @@ class Compared:
             log_prior = float(np.log(self.precision / (4 * LARGEST) * np.sqrt(2 * np.pi)))
             found.append(Corrected(Hypothesis(FACTOR), error, factor, log_prior, value=factor))
         return found
+
+    def _explains(self, factor: float) -> bool:
+        """Whether the label divided by a factor is most of what is predicted, however uncertain that is."""
+        return rms(self._divided(factor)) < self.settings.left * rms(self.label)
 
     def _divided(self, factor: float) -> Array:
         """The error of the label divided by a factor."""

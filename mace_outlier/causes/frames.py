@@ -29,6 +29,7 @@ class Frame(NamedTuple):
     volume: float  # A^3
     expected_forces: float = np.nan  # RMS of a right label's error, by the geometry, eV/A
     expected_stress: float = np.nan  # eV/A^3
+    periodic: bool = False  # in any direction
     isolation: float = np.nan  # distance to the nearest trusted configuration, see `explained.isolation`
 
     @property
@@ -71,6 +72,7 @@ def frame_of(atoms: Atoms) -> Frame:
         stress=_tensor(info.get("reference_stress")),
         predicted_stress=_tensor(info.get("predicted_stress")),
         volume=float(abs(np.linalg.det(atoms.cell.array))),
+        periodic=bool(atoms.pbc.any()),
     )
 
 

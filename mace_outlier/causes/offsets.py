@@ -77,7 +77,12 @@ def _by_element(own: SuspectedEnergies, left: Mask) -> list[tuple[Column, int]]:
 
 
 def _electron(own: SuspectedEnergies, left: Mask) -> list[tuple[Column, int]]:
-    """As much for each configuration, whatever its size: another number of electrons."""
+    """As much for each configuration, whatever its size: another number of electrons; of molecules only.
+
+    In a solid, an energy that doesn't grow with the cell belongs to a defect; cells of one size would be taken for it.
+    """
+    if any(frame.periodic for frame in own.suspects):
+        return []
     total, settings = own.error * own.atoms, own.settings
     centre = float(np.median(total[left]))
     spread = MAD * float(np.median(np.abs(total[left] - centre)))

@@ -13,6 +13,7 @@ class Settings:
     spread: float = 0.5  # of the logarithm of errors, at least: a model's errors differ by half from frame to frame
     spreads: tuple[float, ...] = (0.5, 0.75, 1.0, 1.25)  # the same for energies: the one that explains right ones best
     wrong: float = 3.0  # a label is wrong from here on; right ones reach it in one of a few hundred
+    left: float = 0.5  # of a label, by a sign that explains it though it isn't that far off: noise leaves more
     scales: int = 16  # of errors without a pattern, each twice the one before: up to 1e5
     factor: float = 1.3  # nearer to 1, an unknown factor is the model's: its forces are off by a fifth
     few: int = 5  # suspects that have to agree on an offset: two may always do

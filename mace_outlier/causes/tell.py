@@ -65,7 +65,7 @@ def _decided(told: Sequence[Hypotheses], name: str, settings: Settings) -> list[
     hypotheses, likely = table(told)
     probability, _ = posterior(likely, hypotheses, settings)
     noise = np.flatnonzero([one.kind == NOISE for one in hypotheses])
-    probability[:, noise[0]] = probability[:, noise].sum(axis=1)  # of all scales
+    probability[:, noise[:1]] = probability[:, noise].sum(axis=1, keepdims=True)  # of all scales
     probability[:, noise[1:]] = 0.0
     right = probability[:, [one.kind == RIGHT for one in hypotheses]].sum(axis=1)
     likeliest = [hypotheses[k] for k in probability.argmax(axis=1)]

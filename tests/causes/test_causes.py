@@ -195,3 +195,38 @@ def test_causes_of_a_model_that_says_nothing_of_its_features():
     assert all(np.isnan(frame.isolation) and 0 < frame.expected_forces < np.inf for frame in own)
     found = counted(own[:SUSPECTS], own[SUSPECTS:])
     assert found["forces of the wrong sign"] >= 0.85 * SUSPECTS, found
+
+
+# --- what a model knows badly ----------------------------------------------------------------------------------------
+
+
+def of_small_stress(number, seed, errors):
+    """Frames with a stress that is small beside the error of some of them, as the pressure of a melt may be."""
+    rng = np.random.default_rng(seed)
+    return [
+        frame._replace(
+            predicted_stress=0.2 * frame.predicted_stress,
+            stress=0.2 * frame.predicted_stress + np.eye(3) * rng.normal() * errors[i % len(errors)],
+        )
+        for i, frame in enumerate(made_up_frames(number, seed))
+    ]
+
+
+def test_a_sign_that_explains_a_stress_is_told_though_others_are_predicted_badly():
+    trusted = of_small_stress(TRUSTED, 1, errors=[0.0003, 0.012, 0.012])
+    right = of_small_stress(20, 2, errors=[0.0003])
+    suspects = [frame._replace(stress=-frame.stress) for frame in right]
+    assert counted(suspects, trusted) == {"stress of the wrong sign": 20}
+    assert set(counted(right, trusted)) == {UNKNOWN}
+
+
+def test_a_constant_of_a_solid_is_not_another_charge():
+    """Cells of one size, in which a constant for each atom and one for each cell are the same; suspects scatter more."""
+    rng = np.random.default_rng(0)
+    solids = [f._replace(numbers=np.full(54, 42), periodic=True) for f in made_up_frames(TRUSTED + 15, 1)]
+    errors = 0.003 * rng.standard_t(30, len(solids))
+    solids = [f._replace(energy=f.predicted_energy + 54 * e) for f, e in zip(solids, errors, strict=True)]
+    suspects = [f._replace(energy=f.predicted_energy + 54 * rng.normal(0.1, 0.01)) for f in solids[TRUSTED:]]
+    found = counted(suspects, solids[:TRUSTED])
+    assert found["energy off by a constant"] >= 10
+    assert set(found) <= {"energy off by a constant", UNKNOWN}
