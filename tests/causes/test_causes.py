@@ -221,7 +221,7 @@ def test_a_sign_that_explains_a_stress_is_told_though_others_are_predicted_badly
 
 
 def test_a_constant_of_a_solid_is_not_another_charge():
-    """Cells of one size, in which a constant for each atom and one for each cell are the same; suspects scatter more."""
+    """Cells of one size, where a constant for each atom and one for each cell are the same; suspects scatter more."""
     rng = np.random.default_rng(0)
     solids = [f._replace(numbers=np.full(54, 42), periodic=True) for f in made_up_frames(TRUSTED + 15, 1)]
     errors = 0.003 * rng.standard_t(30, len(solids))
