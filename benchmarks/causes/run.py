@@ -233,14 +233,15 @@ def cell_of(own: list[dict[str, Any]]) -> str:
     return f"{number}: {right:.0f} / {wrong:.0f}"
 
 
-def rows_of_others(sets: list[str], seeds: list[int], faults: list[str]) -> list[dict[str, Any]]:
-    """What was found before of other data sets, seeds or faults."""
+def key_of(row: dict[str, Any]) -> tuple[str, ...]:
+    """Of what a row tells."""
+    return tuple(str(row[name]) for name in ("kind", "set", "fault", "seed"))
+
+
+def known_before() -> dict[tuple[str, ...], dict[str, Any]]:
+    """What was found before, which stays unless it is found anew."""
     with (HERE / "results.csv").open(newline="") as file:
-        return [
-            row
-            for row in csv.DictReader(file)
-            if row["set"] not in sets or int(row["seed"]) not in seeds or row["fault"] not in faults
-        ]
+        return {key_of(row): row for row in csv.DictReader(file)}
 
 
 def write_rows(results: list[dict[str, Any]]) -> None:
@@ -262,15 +263,16 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = (arguments.sets, arguments.seeds, arguments.faults)
     warnings.filterwarnings("ignore", message=".*requires_grad.*")
-    commit, results = commit_of(CAUSES), rows_of_others(*chosen)
+    commit, results = commit_of(CAUSES), known_before()
     for row in rows(*chosen):
-        results.append(row | {"commit": commit, "python": platform.python_version(), "torch": torch.__version__})
+        versions = {"commit": commit, "python": platform.python_version(), "torch": torch.__version__}
+        results[key_of(row)] = row | versions
         print(
             *(row[name] for name in ("kind", "set", "fault", "seed", "suspects", "right", "wrong", "causes")),
             flush=True,
         )
-        write_rows(results)
-    write_tables(HERE / "README.md", "causes", tables(results))
+        write_rows(list(results.values()))
+    write_tables(HERE / "README.md", "causes", tables(list(results.values())))
 
 
 if __name__ == "__main__":
