@@ -3,7 +3,7 @@
     python benchmarks/real/real_stress.py     # after run.py --sets Si Mo --faults clean --train forces
 
 Models that were trained on energies and forces predict the stress of the training files as they come, read in the order
-of ASE and MACE (xx, yy, zz, yz, xz, xy). For each config_type, how the labels yz and xz correlate with predictions of the
+of ASE and MACE (xx, yy, zz, yz, xz, xy). For each config_type, how labels yz and xz correlate with predictions of the
 same component, and with those of the other one: stress.csv and a table in README.md.
 """
 

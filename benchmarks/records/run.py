@@ -28,8 +28,8 @@ SHARD, FORMULAS, BATCH, BAD = 100_000, 20_000, 1_000, 0.05
 FEATURES = 32  # of the model, pooled: those of 16x0e and two layers, without their spread
 
 
-def simulate(size: int, prefix: Path) -> dict[str, Any]:
-    """Fill the records of a training set, end an epoch, and save; the cost of each."""
+def simulate(size: int, prefix: Path, fitting: bool = True) -> dict[str, Any]:
+    """Fill the records of a training set, end an epoch, save, and fit; the cost of each."""
     import torch
 
     from mace_outlier.data.metadata import Metadata
@@ -66,7 +66,7 @@ def simulate(size: int, prefix: Path) -> dict[str, Any]:
     ended = time.perf_counter()
     logbook.save(finished=True)
     saved, peak = time.perf_counter(), peak_megabytes()
-    fitted, found = fit(records, metadata)
+    fitted, found = fit(records, metadata) if fitting else (float("nan"), float("nan"))
     tensors = records.state_dict().values()
     return {
         "configurations": size,
@@ -148,13 +148,12 @@ def report(prefix: Path) -> dict[str, Any]:
     }
 
 
-def measure(size: int) -> dict[str, Any]:
+def measure(size: int, *more: str) -> dict[str, Any]:
     """All costs for one number of configurations."""
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "simulated_run-1"
-        done = subprocess.run(
-            [sys.executable, __file__, "--simulate", str(size), str(prefix)], check=True, capture_output=True, text=True
-        )
+        command = [sys.executable, __file__, "--simulate", str(size), str(prefix), *more]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
         return json.loads(done.stdout.splitlines()[-1]) | report(prefix)
 
 
@@ -194,17 +193,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--out", type=Path, default=HERE)
+    parser.add_argument("--without_fit", action="store_true", help="which takes 1 kB of memory for each configuration")
     parser.add_argument("--simulate", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.simulate:
-        print(json.dumps(simulate(int(arguments.simulate[0]), Path(arguments.simulate[1]))))
+        size, prefix = arguments.simulate
+        print(json.dumps(simulate(int(size), Path(prefix), not arguments.without_fit)))
         return
     results = []
     for size in arguments.sizes:
-        results.append(measure(size))
+        results.append(measure(size, *(["--without_fit"] if arguments.without_fit else [])))
         print({name: round(value, 2) for name, value in results[-1].items()}, flush=True)
     content = {
-        "command": "python benchmarks/records/run.py",
+        "command": " ".join(["python", "benchmarks/records/run.py", *sys.argv[1:]]),
         "versions": {name: version(name) for name in ("torch", "mace-outlier", "pandas", "pyarrow", "matplotlib")}
         | {"python": platform.python_version()},
         "results": results,

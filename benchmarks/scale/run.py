@@ -42,7 +42,7 @@ from mace_outlier.weights.records import Records
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
 GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]
 RANKS = [1, 8, 64, 1024]
-GATHERED = 118  # bytes a configuration: row, molecule, two errors and their owners; evidence, weights and z-scores
+GATHERED, SAVED = 24, 42  # bytes a configuration: its row, weights and z-score, to all; its evidence, to the first
 ASSUMED = {
     "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
     "bytes_a_second_of_a_collective": 1e10,
@@ -150,7 +150,7 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     merge = (seconds["merge"] if ranks > 1 else 0.0) + exchange
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
     end = measured["end_of_epoch"]
-    moved = 2 * size * GATHERED / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
+    moved = size * (2 * GATHERED + SAVED) / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
     fit, aside = (of_parts(end[name], size, ranks) for name in ("cpu_seconds", "cpu_seconds_aside"))
     hidden = min(aside, ASSUMED["validation_over_training"] * epoch)
     held_at_the_end = 1e6 * of_parts(end["megabytes"], size, ranks)

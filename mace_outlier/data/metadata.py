@@ -111,5 +111,7 @@ class Metadata:
 
     def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
         """Codes (N,) of a text column and the texts that they stand for."""
-        unique, codes = np.unique(self.texts[name].numpy(), return_inverse=True)
+        import pandas
+
+        codes, unique = pandas.factorize(self.texts[name].numpy(), sort=True)  # np.unique would sort all rows
         return codes, [self.vocabulary[int(code)] for code in unique]

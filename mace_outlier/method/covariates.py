@@ -44,13 +44,14 @@ class Geometry:
         self._elements = list(sample.composition)
         self._conditions = [np.unique(column) for column in sample.conditions.T]
         self._first, self._clock = _Scaling(self._plain(sample)), _Scaling(_within_epoch(sample))
-        self._features = _Scaling(sample.features)
-        self._directions, self._widths = _components(self._features.of(sample.features), sample.number // SPARSE)
+        features = np.asarray(sample.features)
+        self._features = _Scaling(features)
+        self._directions, self._widths = _components(self._features.of(features), sample.number // SPARSE)
 
     def columns(self, seen: Seen) -> Covariates:
         """Columns of configurations, of the sample or others."""
         first = np.column_stack((np.ones(seen.number), self._first.of(self._plain(seen))))
-        own = self._features.of(seen.features) @ self._directions
+        own = self._features.of(np.asarray(seen.features)) @ self._directions
         white = (own / self._widths).clip(-LARGEST, LARGEST)
         coarse = np.concatenate((first, white[:, : self._few]), axis=1)
         design = np.concatenate((first, self._clock.of(_within_epoch(seen)), white), axis=1)

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .ordered import Ordered
+
 Array = NDArray[np.float64]
 NUMBERS = ("errors", "composition", "atoms", "predicted_force", "label_force", "conditions", "times")
 ENERGY, FORCES, STRESS, VIRIALS = "energy", "forces", "stress", "virials"
@@ -17,7 +19,7 @@ class Seen:
     """N configurations of one head, as the model of their visit saw them."""
 
     errors: dict[str, Array]  # (N,) by property; energy: prediction - label, eV/atom; others: RMS; NaN: no label
-    features: np.ndarray  # (N, K) pooled invariant features of the model; NaN: not known
+    features: np.ndarray | Ordered  # (N, K) pooled invariant features of the model; NaN: not known
     composition: dict[str, Array]  # (N,) by element, its share of the atoms
     atoms: Array  # (N,) number of atoms
     predicted_force: Array  # (N,) RMS of the predicted forces, eV/A; NaN: none
@@ -37,14 +39,18 @@ class Seen:
             return self
         return Seen(**{field.name: _each(getattr(self, field.name), lambda own: own[which]) for field in fields(self)})
 
+    def in_memory(self) -> "Seen":
+        """With features of their own: the table that these are rows of may be written over."""
+        return replace(self, features=np.array(self.features))
+
     def in_double(self) -> "Seen":
-        """The same in double precision; features stay as they are."""
+        """The same in double precision; features stay in theirs."""
 
         def doubled(own: np.ndarray) -> np.ndarray:
             return own.astype(np.float64, copy=False) if own.dtype.kind == "f" else own
 
         values = {name: _each(getattr(self, name), doubled) for name in NUMBERS}
-        return replace(self, **values)
+        return replace(self, features=np.asarray(self.features), **values)
 
     def of_origin(self, origin: float) -> "Seen":
         """With one more condition: all configurations of one origin may be off by as much."""
@@ -57,7 +63,7 @@ class Seen:
         def both(name: str) -> Any:
             mine, theirs = getattr(self, name), getattr(other, name)
             if not isinstance(mine, dict):
-                return np.concatenate((mine, theirs))
+                return np.concatenate((np.asarray(mine), np.asarray(theirs)))
             none = np.nan if name == "errors" else 0.0
             filled = [
                 {key: own.get(key, np.full(size, none)) for key in mine | theirs}
@@ -71,7 +77,8 @@ class Seen:
         """All that is known, as columns (N, k); those of whole numbers keep their bits."""
         return np.column_stack([
             *self.errors.values(), *self.composition.values(), self.atoms, self.predicted_force, self.label_force,
-            self.times, self.molecules.astype(np.int64).view(np.float64), self.conditions, self.features,
+            self.times, self.molecules.astype(np.int64).view(np.float64), self.conditions,
+            np.asarray(self.features),
         ]).astype(np.float64, copy=False)  # fmt: skip
 
     def with_table(self, table: Array) -> "Seen":

@@ -74,7 +74,7 @@ def look_at(
     if total < (settings.least if beside is None else 1):
         return None
     chosen = in_sample(rows, total)
-    sample = seen.part(np.flatnonzero(chosen))  # a copy: a part of all may be noted over
+    sample = seen.part(np.flatnonzero(chosen)).in_memory()  # it is needed longer than what was noted
     return Look(rows, seen, *_gathered(rows[chosen], sample, processes), settings, beside)
 
 

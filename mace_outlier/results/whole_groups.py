@@ -33,7 +33,7 @@ class WholeGroup(NamedTuple):
 def whole_groups(table: Mapping[str, Any], seen: np.ndarray) -> list[WholeGroup]:
     """Find such groups among the rows of a table that were `seen` (N,); columns of text are categories."""
     low, heads = seen & (np.asarray(table["weight"]) < 0.5), _categories(table["head"])
-    several, found = len(np.unique(heads.codes[seen])) > 1, dict[bytes, WholeGroup]()
+    several, found = np.count_nonzero(np.bincount(heads.codes[seen])) > 1, dict[bytes, WholeGroup]()
     for column, kind in KINDS.items():
         groups = _categories(table[column])
         codes = heads.codes.astype(np.int64) * max(len(groups.categories), 1) + groups.codes

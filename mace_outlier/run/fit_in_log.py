@@ -9,7 +9,7 @@ from ..method.settings import Settings
 from ..results.in_words import doubts_of
 from ..results.judgement import Judgement
 from ..results.whole_groups import SMALLEST, whole_groups
-from .tables import Split, identity
+from .tables import Split, groups
 
 
 def warn_of_doubts(head: str, judgement: Judgement) -> None:
@@ -23,7 +23,7 @@ def warn_of_whole_groups(training: Split, told: set[tuple[str, ...]]) -> None:
     records, weight = training.records, training.records.weight.cpu().numpy()
     if (weight < 0.5).sum() < SMALLEST:
         return
-    columns = identity(training.name, training.provenance, training.metadata) | {"weight": weight}
+    columns = groups(training.provenance, training.metadata) | {"weight": weight}
     for group in whole_groups(columns, (records.time >= 0).cpu().numpy()):
         if group[:3] not in told:
             logging.warning(group.in_words)

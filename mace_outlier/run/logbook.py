@@ -129,8 +129,6 @@ class Logbook:
             return self.splits[0].provenance.name(row)
         return f"{self.splits[1].provenance.name(row - size)} (validation)"
 
-    # --- files -------------------------------------------------------------------------------------------------------
-
     def save(self, finished: bool = False) -> None:
         """Write table and description; a fault is logged."""
         if self.prefix is None:

@@ -69,14 +69,24 @@ def _learnt(split: Split, codes: np.ndarray, part: slice) -> Columns:
 
 def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:
     """Return the columns that say which configuration a row is."""
+    own = groups(rows, metadata)
     return {
-        "head": text_column(rows.head, rows.heads),
+        "head": own["head"],
         "split": text_column(np.zeros(len(rows), dtype=np.int8), [split]),
-        "source": text_column(rows.source, rows.sources),
+        "source": own["source"],
         "frame": rows.frame,
-        "config_type": text_column(*metadata.categories("config_type")),
+        "config_type": own["config_type"],
         "formula": text_column(*metadata.categories("formula")),
         "n_atoms": metadata.n_atoms.numpy(),
+    }
+
+
+def groups(rows: Provenance, metadata: Metadata) -> Columns:
+    """Return the columns by which labels go wrong together."""
+    return {
+        "head": text_column(rows.head, rows.heads),
+        "source": text_column(rows.source, rows.sources),
+        "config_type": text_column(*metadata.categories("config_type")),
     }
 
 

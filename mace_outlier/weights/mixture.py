@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..method.judge import HeadJudge, Verdict
 from ..method.processes import ALONE, Processes
-from ..method.sample import in_sample
 from ..method.settings import Settings
 from ..method.shown import Look
 from .distribution import LossDistribution, Remembered, Weighted, widest
+from .in_numbers import in_numbers, log_of
 from .running import GaussianDistribution
 
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
@@ -63,7 +63,7 @@ class MixtureDistribution(LossDistribution):
 
     def sums(self, losses: Tensor, heads: Tensor, usable: Tensor) -> Tensor:
         """Sums of a batch that the distribution of the first epoch learns from."""
-        return self.first.sums(_log(losses), heads, usable)
+        return self.first.sums(log_of(losses), heads, usable)
 
     def absorb(self, sums: Tensor) -> None:
         """Learn from the sums of a batch, in the first epoch."""
@@ -71,7 +71,7 @@ class MixtureDistribution(LossDistribution):
 
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights of a batch in the first epoch: below 1/2 for likely gross errors, and exactly 1 for all others."""
-        weight, zscore, _ = self.first.weigh(_log(losses), heads)
+        weight, zscore, _ = self.first.weigh(log_of(losses), heads)
         return Weighted(weight.masked_fill(weight >= 0.5, 1.0), zscore)
 
     def prepare(self, seen: Remembered) -> Callable[[], None]:
@@ -94,7 +94,7 @@ class MixtureDistribution(LossDistribution):
             judged = head.conclude(look, len(seen.heads), self.processes)
             if judged is not None:
                 _put(result, *judged)
-                self._described[number] = head.describe() | _in_numbers(seen, number, *judged)
+                self._described[number] = head.describe() | in_numbers(seen, number, *judged)
         return self._allowed(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:
@@ -184,33 +184,8 @@ def _put(result: Weighted, rows: np.ndarray, verdict: Verdict) -> None:
         column[places] = torch.from_numpy(values).to(column)
 
 
-def _in_numbers(seen: Remembered, number: int, judged: np.ndarray, verdict: Verdict) -> dict[str, Any]:
-    """Where the log losses of right labels of a head lie, and how many suspects there are, how sure: for the log.
-
-    Losses of very many configurations are those of a sample.
-    """
-    rows = (seen.usable & seen.latest & (seen.heads == number)).nonzero().squeeze(1).cpu().numpy()
-    suspects, wrong = verdict.weight < 0.5, np.zeros(len(seen.losses), dtype=bool)
-    wrong[judged[suspects]] = True
-    right = rows[in_sample(rows, len(rows)) & ~wrong[rows]]
-    values = _log(seen.losses[torch.from_numpy(right).to(seen.losses.device)]).cpu().double().numpy()
-    middle = float(np.median(values)) if len(values) else 0.0
-    return {
-        "location": middle,
-        "scale": 1.4826 * float(np.median(np.abs(values - middle))) if len(values) else 1.0,
-        "share": float(suspects.mean()),
-        "certainty": float(1 - verdict.weight[suspects].mean()) if suspects.any() else 1.0,
-        "judged": len(judged),
-    }
-
-
 def _converted(value: Any, kind: type, convert: Callable[[Any], Any]) -> Any:
     """A state with everything of a kind converted."""
     if isinstance(value, dict):
         return {name: _converted(part, kind, convert) for name, part in value.items()}
     return convert(value) if isinstance(value, kind) else value
-
-
-def _log(losses: Tensor) -> Tensor:
-    """Logarithm of losses, in double precision where there is one; that of 0 is very low, but finite."""
-    return losses.to(widest(losses.device)).clamp_min(1e-30).log()

@@ -23,31 +23,39 @@ class Noted:
         """Begin anew, in the same memory."""
         self.count = 0
 
+    @property
+    def columns(self) -> Tensor:
+        """All that was noted (n, C), in the order in which it was."""
+        return self._columns[: self.count]
+
     def add(self, rows: Tensor, columns: Tensor) -> None:
         """Note columns (B, C), the same C in every call, of the rows (B,)."""
         if self.count + len(rows) > len(self._rows):
             if self.count >= self.size:
-                self.latest()
+                self._keep_latest()
             self._grow(self.count + len(rows), columns)
         place = slice(self.count, self.count + len(rows))
         self._rows[place], self._columns[place] = rows, columns
         self.count += len(rows)
 
     def latest(self) -> tuple[Tensor, Tensor]:
-        """What was noted last of each row, in ascending order: rows (n,) and columns (n, C); waits for the device.
+        """Rows (n,), ascending, and the places (n,) in `columns` of what was noted last of each; waits for the device.
 
-        They are put in order where they are, some columns at a time, and hold until more is added.
+        They hold until more is added.
         """
         rows, order = self._rows[: self.count].sort(stable=True)
         last = torch.ones_like(rows, dtype=torch.bool)
         last[:-1] = rows[1:] != rows[:-1]
-        rows, order = rows[last], order[last]
-        self.count = len(rows)
-        self._rows[: self.count] = rows
+        return rows[last], order[last]
+
+    def _keep_latest(self) -> None:
+        """Forget what was noted before the latest of each row, some columns at a time."""
+        rows, places = self.latest()
+        self._rows[: len(rows)] = rows
         for first in range(0, self._columns.shape[1], TOGETHER):
             some = self._columns[:, first : first + TOGETHER]
-            some[: self.count] = some.index_select(0, order)
-        return rows, self._columns[: self.count]
+            some[: len(rows)] = some.index_select(0, places)
+        self.count = len(rows)
 
     def _grow(self, needed: int, columns: Tensor) -> None:
         """Make room, as little as there are configurations, if that is enough."""

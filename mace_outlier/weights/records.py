@@ -179,8 +179,6 @@ class Records:
         low, since = self.weight < 0.5, self.suspect_since
         self.suspect_since = torch.where(low, torch.where(since < 0, self.epoch, since), -1).to(since.dtype)
 
-    # --- state -------------------------------------------------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
         """Return all columns, as tensors of shape (N,), and `not_finite_since`."""
         columns = {name: self.column(name).clone() for name in self.columns}

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..data.labels import LABEL_OF, RESIDUALS
 from ..data.metadata import Metadata
+from ..method.ordered import Ordered
 from ..method.seen import Seen
 from .distribution import Remembered
 from .features import Features
@@ -21,19 +22,22 @@ def remembered(
     metadata: Metadata,
     rows: Tensor | None = None,
     here: Tensor | None = None,
+    places: Tensor | None = None,
 ) -> Remembered:
     """Put together what is known of N configurations.
 
     Args:
         losses, heads, usable, times: (N,), see Remembered.
         residuals: (N,) by column of the records.
-        features: table (n, EXTRA + K), see Features.
+        features: table (n, EXTRA + K), or with more rows, see Features.
         metadata: of the N configurations, or of more, among which they are the `rows` (N,).
         here: (n,) which of the N the features are of, those that this process saw; None: of all.
+        places: (n,) rows of `features` that these are; None: in this order.
     """
     if here is None:
         here = torch.arange(len(losses), device=losses.device)
     force, conditions, pooled = (part.numpy() for part in Features.split(features))
+    order = np.arange(len(features)) if places is None else places.cpu().numpy()
     which = (here if rows is None else rows[here]).cpu().numpy()
     seen = Seen(
         errors={
@@ -41,12 +45,12 @@ def remembered(
             for column, own in residuals.items()
             if RESIDUALS[LABEL_OF[column]].judged
         },
-        features=pooled,
+        features=Ordered(pooled, order),
         composition=metadata.composition_of(which),
         atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(np.float32),
-        predicted_force=force,
+        predicted_force=force[order],
         label_force=metadata.force.numpy()[which],
-        conditions=conditions,
+        conditions=conditions[order],
         times=_host(times[here]),
         molecules=metadata.molecules[which],
     )

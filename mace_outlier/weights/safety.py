@@ -173,8 +173,6 @@ class Safety:
         """Continue from `state`."""
         self.refused, self._described = dict(state["refused"]), [dict(of_head) for of_head in state["described"]]
 
-    # --- details -----------------------------------------------------------------------------------------------------
-
     def _faults(self, judged: Weighted, heads: Tensor, usable: Tensor) -> dict[int, str]:
         """Why a fit must not be acted on, by head; those in order are not in it."""
         of_heads = [usable & (heads == head) for head in range(len(self.heads))]

@@ -122,9 +122,10 @@ class Weigher:
         usable = (records.time >= since) & ~records.nonfinite
         errors = {name: records.column(name) for name in records.residual_names}
         if self.features is None:
-            here = records.visited.nonzero().squeeze(1)
+            here, places = records.visited.nonzero().squeeze(1), None
             features = torch.empty(len(here), 0)
         else:
-            here, features = self.features.noted.latest()
+            here, places = self.features.noted.latest()
+            features = self.features.noted.columns
         known = (records.loss, records.head.long(), usable, records.time, errors, features, self.metadata)
-        return remembered(*known, here=here)
+        return remembered(*known, here=here, places=places)

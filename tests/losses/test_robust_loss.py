@@ -309,7 +309,8 @@ def test_what_a_step_sees_of_the_geometry_is_noted():
     batch, output = training_batch()
     output["node_feats"] = torch.rand(9, 3)
     loss(ref=batch, pred=output).backward()
-    rows, table = features.noted.latest()
+    rows, places = features.noted.latest()
+    table = features.noted.columns[places]
     assert table.isfinite().sum(1).tolist() == [1 + 4] * 3  # force; means and deviations
     assert rows.tolist() == [0, 1, 2]
 

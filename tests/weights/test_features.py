@@ -27,12 +27,18 @@ def batch_of(atoms, columns, seed=0, **known):
     return batch, {name: torch.randn(shape, generator=generator) for name, shape in draw.items()}
 
 
+def latest(noted):
+    """What was noted last of each row, in ascending order."""
+    return noted.columns[noted.latest()[1]]
+
+
 def test_features_are_pooled_over_the_atoms_of_each_configuration():
     scalars = torch.tensor([0, 1, 4])
     features = Features(5, scalars)
     batch, output = batch_of([1, 3, 7], 6, total_charge=torch.tensor([0.0, 1.0, -1.0]), total_spin=torch.ones(3))
     features.observe(torch.tensor([4, 0, 2]), batch, output)
-    rows, table = features.noted.latest()
+    rows, places = features.noted.latest()
+    table = features.noted.columns[places]
     assert rows.tolist() == [0, 2, 4]
     force, conditions, pooled = ({0: own[0], 2: own[1], 4: own[2]} for own in Features.split(table))
     for place, (row, first, last) in enumerate(((4, 0, 1), (0, 1, 4), (2, 4, 11))):
@@ -49,7 +55,7 @@ def test_without_features_or_forces_what_there_is_is_noted():
     del output["forces"]
     features = Features(2)
     features.observe(torch.arange(2), batch, output)
-    _, table = features.noted.latest()
+    table = latest(features.noted)
     assert table.shape == (2, EXTRA)
     assert table.isnan().all()
     force, conditions, pooled = Features.split(torch.empty(2, 0))  # of a run that notes nothing
@@ -72,10 +78,10 @@ def test_many_features_are_projected_onto_their_largest_components_of_the_epoch_
             features.observe(rows, batch, output)
             hidden.append(own)
         if epoch == 0:
-            assert features.noted.latest()[1][:, EXTRA:].eq(0).all()  # it isn't known yet how
+            assert latest(features.noted)[:, EXTRA:].eq(0).all()  # it isn't known yet how
             features.end_epoch()
             assert features.measure(batch, output)[:, EXTRA:].eq(0).all()  # a validation set is as the training set
-    pooled = Features.split(features.noted.latest()[1])[2]
+    pooled = Features.split(latest(features.noted))[2]
     assert pooled.shape == (40, WIDEST)
     design = np.column_stack((pooled.numpy()[:, -8:], np.ones(40)))
     wanted = torch.cat(hidden).numpy()
@@ -105,7 +111,8 @@ def test_what_a_process_sees_is_noted_whatever_the_order_and_of_repeated_rows_th
         noted.add(rows, columns)
         latest |= dict.fromkeys(rows.tolist(), float(step))
         assert len(noted._rows) <= 13
-    rows, columns = noted.latest()
+    rows, places = noted.latest()
+    columns = noted.columns[places]
     assert dict(zip(rows.tolist(), columns[:, 0].tolist(), strict=True)) == latest
     assert rows.tolist() == sorted(latest)
     noted.clear()
