@@ -15,30 +15,22 @@ import _real_paths  # noqa: F401 (first)
 import numpy as np
 from ase import Atoms
 from ase.io import read
+from predictions import predictions
 from readme_tables import markdown, write_tables
 from real_cells import WORK, Cell
 from real_sets import SOURCES
 from source_commit import commit_of
 
 from mace_outlier.checks.frame import matrix_of
-from mace_outlier.mace.models import Predictor
-from mace_outlier.run.sample import evaluate
-from mace_outlier.weights.features import Features
 
 TABLE = WORK.parents[1] / "benchmarks" / "real" / "stress.csv"
 COMPONENTS = {"yz": (1, 2), "xz": (0, 2)}
-KEYS = {"energy_key": "REF_energy", "forces_key": "REF_forces", "stress_key": "REF_stress"}
-BATCH = 10
 
 
 def predicted(name: str, seed: int = 1) -> tuple[list[Atoms], np.ndarray]:
     """The frames of the training file as they come, and the stress (N, 3, 3) that the model predicts."""
     run, path = WORK / "runs" / Cell(name, "clean", "forces", seed).run_name / "ema_robust", SOURCES[name][1][0]
-    predictor = Predictor(run / "demo.model", "cpu")
-    file = predictor.read(path, KEYS)
-    samples = [predictor.sample(file, place) for place in range(len(file))]
-    batches = (predictor.batch(samples[i : i + BATCH]) for i in range(0, len(samples), BATCH))
-    seen = evaluate(predictor.model, batches, predictor.device, {"stress": True}, Features(0, predictor.scalars))
+    seen = predictions(run / "demo.model", [path], {"stress": True})
     return read(path, ":"), np.array([own.info["predicted_stress"] for own in seen.frames])
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian
+from ase.stress import voigt_6_to_full_3x3_stress
 
 
 class Flag(IntFlag):
@@ -120,7 +121,7 @@ def matrix_of(stress: np.ndarray | None) -> np.ndarray | None:
     if stress is None:
         return None
     flat = np.ravel(stress)
-    return flat.reshape(3, 3) if flat.size == 9 else flat[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+    return flat.reshape(3, 3) if flat.size == 9 else voigt_6_to_full_3x3_stress(flat)
 
 
 def _zeros(atoms: Atoms, forces: np.ndarray) -> Flag:

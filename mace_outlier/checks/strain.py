@@ -30,12 +30,23 @@ class Strained(NamedTuple):
 SHEARS = ((1, 2), (0, 2), (0, 1))  # yz, xz, xy
 
 
-def strained_pairs(sample: Sequence[Sampled], settings: Settings) -> Strained:
-    """Compare all frames of the same atoms in the same order whose cells differ, but not by much."""
-    kinds: dict[tuple[bytes, int], list[int]] = {}
+class _Kind(NamedTuple):
+    """Frames (M,) of the same atoms in the same order."""
+
+    cells: np.ndarray  # (M, 3, 3)
+    volumes: np.ndarray  # (M,)
+    inside: np.ndarray  # (M, A, 3) in units of the cell
+    forces: np.ndarray  # (M, A, 3)
+    energies: np.ndarray  # (M,)
+    stress: np.ndarray  # (M, 3, 3)
+
+
+def strained_pairs(sample: Sequence[Sampled], groups: np.ndarray, settings: Settings) -> Strained:
+    """Compare all frames of a group (code of each, (N,)) with the same atoms whose cells differ, but not by much."""
+    kinds: dict[tuple[bytes, int, int], list[int]] = {}
     for place, item in enumerate(sample):
         if item.stress is not None and item.atoms.pbc.all():
-            kinds.setdefault((item.atoms.numbers.tobytes(), item.conditions), []).append(place)
+            kinds.setdefault((item.atoms.numbers.tobytes(), item.conditions, int(groups[place])), []).append(place)
     found = [pairs for alike in kinds.values() for pairs in _of_kind(sample, np.array(alike), settings)]
     nothing = Strained(*[np.zeros(0, dtype=np.int64)] * 2, *(np.zeros((0, *n)) for n in ((), (), (), (3, 3), ())))
     return Strained(*(np.concatenate(columns) for columns in zip(nothing, *found, strict=True)))
@@ -43,25 +54,17 @@ def strained_pairs(sample: Sequence[Sampled], settings: Settings) -> Strained:
 
 def _of_kind(sample: Sequence[Sampled], alike: np.ndarray, settings: Settings) -> list[Strained]:
     """Each frame of one kind, against those after it."""
-    inside = np.array([sample[i].atoms.get_scaled_positions(wrap=False) for i in alike])
+    own = [sample[i] for i in alike]
+    cells = np.array([item.atoms.cell.array for item in own])
     kind = _Kind(
-        np.array([sample[i].atoms.cell.array for i in alike]),
-        inside,
-        np.array([sample[i].forces for i in alike]),
-        np.array([sample[i].energy for i in alike]),
-        np.array([sample[i].stress for i in alike]),
+        cells,
+        np.abs(np.linalg.det(cells)),
+        np.array([item.atoms.get_scaled_positions(wrap=False) for item in own]),
+        np.array([item.forces for item in own]),
+        np.array([item.energy for item in own]),
+        np.array([item.stress for item in own]),
     )
     return [_near(kind, i, alike, settings) for i in range(len(alike) - 1)]
-
-
-class _Kind(NamedTuple):
-    """Frames (M,) of the same atoms in the same order."""
-
-    cells: np.ndarray  # (M, 3, 3)
-    inside: np.ndarray  # (M, A, 3) in units of the cell
-    forces: np.ndarray  # (M, A, 3)
-    energies: np.ndarray  # (M,)
-    stress: np.ndarray  # (M, 3, 3)
 
 
 def _near(kind: _Kind, one: int, places: np.ndarray, settings: Settings) -> Strained:
@@ -77,7 +80,7 @@ def _near(kind: _Kind, one: int, places: np.ndarray, settings: Settings) -> Stra
     moved = (moved - moved.mean(axis=1, keepdims=True)) @ middle[near]
     still = np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0) <= settings.strain_step
     near, moved = near[still], moved[still]
-    two, volumes = one + 1 + near, np.abs(np.linalg.det(cells))
+    two, volumes = one + 1 + near, kind.volumes
     stress = (volumes[one] * kind.stress[one] + volumes[two, None, None] * kind.stress[two]) / 2
     return Strained(
         np.full(len(two), places[one]),

@@ -5,7 +5,6 @@ makes it another number; with components in another order, the energies are no m
 """
 
 import itertools
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from .finding import CERTAIN, LIKELY, Finding
 from .frame import Flag
 from .settings import Settings
 from .strain import Strained, strained_pairs, work
+from .units import nearest
 
 NAMES = ("yz", "xz", "xy")
 AS_READ = (0, 1, 2)
@@ -33,17 +33,16 @@ class Fit(NamedTuple):
 def check(evidence: Evidence) -> list[Finding]:
     """Find config_types whose stress is not the slope of the energy."""
     survey, settings = evidence.survey, evidence.settings
-    pairs = strained_pairs(survey.sample, settings)
+    codes, names = evidence.kinds
+    rows = np.array([survey.first_row[item.source] + item.frame for item in survey.sample], dtype=np.int64)
+    pairs = strained_pairs(survey.sample, codes[rows], settings)
     if not len(pairs.one):
         return []
-    codes, names = evidence.kinds
-    rows = np.array([survey.first_row[item.source] + item.frame for item in survey.sample])
     scale = evidence.scale(rows[pairs.one])  # of the work of the forces; where it isn't 1, that may be the energies'
     pairs = pairs._replace(difference=pairs.difference - scale * pairs.forces)
-    one, two = codes[rows[pairs.one]], codes[rows[pairs.two]]
-    found = []
-    for code in np.unique(one[one == two]):
-        own = (one == code) & (two == code)
+    of, found = codes[rows[pairs.one]], []
+    for code in np.unique(of):
+        own = of == code
         of_kind = Strained(*(column[own] for column in pairs))
         fit = best_fit(of_kind, settings)
         if fit is not None and not any(_is(fit, slope, settings) for slope in (1.0, scale[own][0])):
@@ -106,9 +105,8 @@ def _finding(fit: Fit, pairs: Strained, rows: np.ndarray, where: str, others: bo
     return Finding("stress", certainty, what, fix, rows, where, numbers)
 
 
-def explanations(slope: float, volume: float, near: float) -> Sequence[str]:
+def explanations(slope: float, volume: float, near: float) -> list[str]:
     """Name the units that make such a slope, the likeliest first."""
     sizes = {f"it is in {unit}": size for unit, size in STRESSES.items()} | {"these are virials, in eV": 1 / volume}
     sizes |= {f"the energies are in {unit}": 1 / size for unit, size in ENERGIES.items()}
-    away = {name: abs(np.log(abs(slope) / size)) for name, size in sizes.items()}
-    return sorted((name for name in away if away[name] < np.log(near)), key=lambda name: away[name])
+    return nearest(slope, sizes, near)

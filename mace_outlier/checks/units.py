@@ -4,6 +4,8 @@ The slope of energy differences on work is 1 where energies are in eV and forces
 it the ratio of the two; forces that are the gradient make it negative.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..data.units import ENERGIES, FORCES, RARE
@@ -56,9 +58,14 @@ def explanations(value: float, near: float) -> list[str]:
         f"energies in {e}, forces in {f}": FORCES[f] / ENERGIES[e]
         for e, f in (("hartree", "kcal/mol/A"), ("kcal/mol", "hartree/bohr"))
     }
-    away = {name: abs(np.log(abs(value) / size)) for name, size in slopes.items()}
+    return nearest(value, slopes, near, UNUSUAL)
+
+
+def nearest(value: float, sizes: Mapping[str, float], near: float, unusual: float = 0.0) -> list[str]:
+    """Name what is of this size, either sign, within the factor `near`, the nearest first; rare units later."""
+    away = {name: abs(np.log(abs(value) / size)) for name, size in sizes.items()}
     likely = [name for name in away if away[name] < np.log(near)]
-    return sorted(likely, key=lambda name: away[name] + (UNUSUAL if name.endswith(RARE) else 0.0))
+    return sorted(likely, key=lambda name: away[name] + (unusual if name.endswith(RARE) else 0.0))
 
 
 def unit_of_ratio(ratio: float) -> str:

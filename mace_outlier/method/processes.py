@@ -46,12 +46,16 @@ class Processes:
 
     def share(self, size: int) -> slice:
         """Which of `size` rows this process is to work on."""
-        return slice(self.rank * size // self.number, (self.rank + 1) * size // self.number)
+        ends = self.ends(size)
+        return slice(int(ends[self.rank]), int(ends[self.rank + 1]))
+
+    def ends(self, size: int) -> NDArray[np.int64]:
+        """Where the shares (W + 1) of `size` rows begin, and the last one ends."""
+        return np.arange(self.number + 1) * size // self.number
 
     def owner(self, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
         """In whose share each row (n,) of `size` ones is."""
-        first = np.arange(self.number) * size // self.number
-        return np.searchsorted(first, rows, side="right") - 1
+        return np.searchsorted(self.ends(size)[:-1], rows, side="right") - 1
 
     def whole(self, values: np.ndarray) -> np.ndarray:
         """All values (N, ...), of which each process knows those of its share."""

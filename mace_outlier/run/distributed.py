@@ -90,8 +90,7 @@ class Ranks(Summed):
         self._check()
         sent = []
         for column in columns:
-            shares = np.diff(np.arange(self.number + 1) * len(column) // self.number).tolist()
-            nothing = [0] * self.number
+            shares, nothing = np.diff(self.ends(len(column))).tolist(), [0] * self.number
             given = [shares[self.rank], *nothing[1:]]
             sent.append(self._sent(column[self.share(len(column))], given, nothing if self.rank else shares))
         return list(columns) if self.rank else sent
@@ -109,6 +108,6 @@ class Ranks(Summed):
             try:
                 self._sent(np.zeros(self.number), [1] * self.number, [1] * self.number)
                 self._sends = True
-            except (RuntimeError, NotImplementedError):
+            except RuntimeError:  # NotImplementedError is one
                 self._sends = False
         return self._sends

@@ -36,28 +36,31 @@ def remembered(
     """
     if here is None:
         here = torch.arange(len(losses), device=losses.device)
-    force, conditions, pooled = (part.numpy() for part in Features.split(features))
-    order = np.arange(len(features)) if places is None else places.cpu().numpy()
-    which = (here if rows is None else rows[here]).cpu().numpy()
-    seen = Seen(
-        errors={
-            LABEL_OF[column]: _host(own[here])
-            for column, own in residuals.items()
-            if RESIDUALS[LABEL_OF[column]].judged
-        },
-        features=Ordered(pooled, order),
-        composition=metadata.composition_of(which),
-        atoms=np.maximum(metadata.n_atoms.numpy()[which], 1).astype(np.float32),
-        predicted_force=force[order],
-        label_force=metadata.force.numpy()[which],
-        conditions=conditions[order],
-        times=_host(times[here]),
-        molecules=metadata.molecules[which],
-    )
+    order = np.arange(len(features)) if places is None else _host(places)
+    judged_by = {LABEL_OF[column]: own[here] for column, own in residuals.items() if RESIDUALS[LABEL_OF[column]].judged}
+    seen = _seen(judged_by, times[here], features, order, metadata, _host(here if rows is None else rows[here]))
     judged = usable & (losses > 0)  # 0: it has no label with a weight, so that there is nothing to judge by
     latest = times.floor() == times.floor()[judged].max() if judged.any() else judged
     losses = losses.nan_to_num(0.0, 0.0, 0.0)
     return Remembered(losses, heads, judged, latest, seen, here, rows, len(metadata.n_atoms))
+
+
+def _seen(
+    errors: dict[str, Tensor], times: Tensor, features: Tensor, order: np.ndarray, metadata: Metadata, rows: np.ndarray
+) -> Seen:
+    """What a process saw: errors by property, times (n,), the `order` of its features, and its `rows` in `metadata`."""
+    force, conditions, pooled = (part.numpy() for part in Features.split(features))
+    return Seen(
+        errors={name: _host(own) for name, own in errors.items()},
+        features=Ordered(pooled, order),
+        composition=metadata.composition_of(rows),
+        atoms=np.maximum(metadata.n_atoms.numpy()[rows], 1).astype(np.float32),
+        predicted_force=force[order],
+        label_force=metadata.force.numpy()[rows],
+        conditions=conditions[order],
+        times=_host(times),
+        molecules=metadata.molecules[rows],
+    )
 
 
 def _host(values: Tensor) -> np.ndarray:
