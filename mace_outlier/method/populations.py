@@ -1,6 +1,7 @@
 """Right and wrong labels of all properties; how likely it is that a label is right. Numpy only."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from .seen import ENERGY, Array
 from .settings import Settings
 from .signed import Signed
 
+TOGETHER = 2**15  # configurations that are worked on together
 CERTAIN = 100.0  # log odds, above which nothing becomes more certain
 
 Class = tuple[int, ...]  # for each property, 1: wrong
@@ -41,6 +43,12 @@ class Populations:
         and shares that never make a property right because another is wrong: so that no weight rises with an error.
         Where no wrong labels are believed in, all but likely gross errors get exactly 1: a loss as in stock MACE.
         """
+        parts = [self._posterior(part) for part in _in_parts(values)]
+        weight = np.concatenate([of_all for of_all, _ in parts])
+        return weight, {name: np.concatenate([own[name] for _, own in parts]) for name in self.by_name}
+
+    def _posterior(self, values: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+        """The same of few."""
         known, some_wrong = [np.isfinite(values[name]) for name in self.by_name], any(self.can_be_wrong)
         odds, gross = [], []
         for (name, own), able, has in zip(self.by_name.items(), self.can_be_wrong, known, strict=True):
@@ -77,6 +85,13 @@ class Populations:
         """Populations that were fitted before."""
         by_name = {name: kind_of(name)(**own) for name, own in state["parameters"].items()}
         return cls(by_name, {tuple(one): share for one, share in state["shares"]}, settings)
+
+
+def _in_parts(values: dict[str, Array]) -> Iterator[dict[str, Array]]:
+    """Columns (N,) in parts that stay in a processor's memory while they are worked on."""
+    number = len(next(iter(values.values())))
+    for first in range(0, max(number, 1), TOGETHER):
+        yield {name: own[first : first + TOGETHER] for name, own in values.items()}
 
 
 def kind_of(name: str) -> type[Signed | Logarithmic]:

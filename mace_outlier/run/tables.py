@@ -50,7 +50,7 @@ def parts_of_all(splits: Sequence[Split], causes: Columns) -> Iterator[Columns]:
 def _learnt(split: Split, codes: np.ndarray, part: slice) -> Columns:
     """What a run has found out about some rows, whose states are `codes` (n,), see `records`."""
     records, training = split.records, split.name == TRAIN
-    values = dict(zip(records.columns, records.table[part].cpu().numpy().T, strict=True))
+    values = dict(zip(records.columns, records.table[:, part].cpu().numpy(), strict=True))
     own = {name: getattr(records, name)[part].cpu().numpy() for name in ("times_seen", "mean_weight", "suspect_since")}
     last_epoch, nothing = np.floor(values["time"]).astype(np.int32), np.float32(np.nan)
     judged = np.isin(codes, [STATES.index(JUDGED), STATES.index(MODEL)]) & (last_epoch >= 0)

@@ -15,6 +15,8 @@ from .distribution import LossDistribution, Remembered, Weighted, widest
 from .in_numbers import in_numbers, log_of
 from .running import GaussianDistribution
 
+Conclusion = tuple[np.ndarray, Verdict]  # rows, and what is thought of them
+
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
 
 
@@ -50,6 +52,7 @@ class MixtureDistribution(LossDistribution):
         self.heads = [HeadJudge(settings) for _ in range(num_heads)]
         self._described: list[dict[str, Any]] = [{} for _ in range(num_heads)]
         self._prepared: tuple[Remembered, list[Look | None]] | None = None
+        self._concluded: list[Conclusion | None] | None = None  # beforehand, of what is prepared
 
     @property
     def settled(self) -> bool:
@@ -80,21 +83,33 @@ class MixtureDistribution(LossDistribution):
         for number, head in enumerate(self.heads):
             own = (seen.usable & seen.latest & (seen.heads == number))[seen.here].cpu().numpy()
             looks.append(head.look(seen.here.cpu().numpy()[own], seen.seen.part(own), self.processes))
-        self._prepared = seen, looks
-        return lambda: _explain(looks)
+        self._prepared, self._concluded = (seen, looks), None
+        return lambda: self._work_beforehand(looks, len(seen.heads))
+
+    def _work_beforehand(self, looks: list[Look | None], size: int) -> None:
+        """Do what takes the longest; a process that is alone, which has nothing to exchange, does all."""
+        for look in looks:
+            if look is not None:
+                look.explain()
+        if self.processes.number == 1:
+            self._concluded = self._conclude(looks, size)
+
+    def _conclude(self, looks: list[Look | None], size: int) -> "list[Conclusion | None]":
+        """What is thought of the configurations of each head, of `size` ones."""
+        return [head.conclude(look, size, self.processes) for head, look in zip(self.heads, looks, strict=True)]
 
     def refit(self, seen: Remembered) -> Weighted | None:
         """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
         if self._prepared is None or self._prepared[0] is not seen:
             self.prepare(seen)
         assert self._prepared is not None
-        (_, looks), self._prepared = self._prepared, None
+        (_, looks), concluded = self._prepared, self._concluded
+        self._prepared = self._concluded = None
         result = _untouched(seen)
-        for number, (head, look) in enumerate(zip(self.heads, looks, strict=True)):
-            judged = head.conclude(look, len(seen.heads), self.processes)
+        for number, judged in enumerate(concluded or self._conclude(looks, len(seen.heads))):
             if judged is not None:
                 _put(result, *judged)
-                self._described[number] = head.describe() | in_numbers(seen, number, *judged)
+                self._described[number] = self.heads[number].describe() | in_numbers(seen, number, *judged)
         return self._allowed(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:
@@ -159,13 +174,6 @@ class MixtureDistribution(LossDistribution):
         """Move to `device`, in place."""
         self.first.to(device)
         return self
-
-
-def _explain(looks: list[Look | None]) -> None:
-    """Do what takes the longest."""
-    for look in looks:
-        if look is not None:
-            look.explain()
 
 
 def _untouched(seen: Remembered) -> Weighted:

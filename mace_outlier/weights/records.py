@@ -22,15 +22,16 @@ NOT_IN_TABLE = ("times_seen", "mean_weight", "suspect_since", "by_property")
 class Records:
     """The latest loss, weight, z-score and residuals of each training configuration, and when it was seen.
 
-    Columns of `table` (N, C), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
+    Columns of `table` (C, N), float32 (whole numbers up to 2^24 are exact), each an attribute of shape (N,): `loss`
     (unit of the base loss; not finite, or 0: see `codes`), `weight` (in [0, 1]), `zscore` (sigmas), `time` of the last
     visit (epoch, and its fraction that had passed; -1: never seen), and the residuals of that visit, see
     `data.labels.RESIDUALS`: of energies and forces, and of what else is trained; NaN without a label. There is one
-    table, so that a step writes once. Not in it, (N,): `head` (index), and what is updated once an epoch, `times_seen`
-    (epochs), `mean_weight` (mean over the first MEMORY epochs, then an exponential moving average of that memory),
-    `suspect_since` (epoch after which the weight fell below 1/2, and has been since; -1: it isn't) and `by_property`
-    (N, properties), weights of the labels of each property that labels are judged by. `not_finite_since`: the epoch
-    since which the model has been finite for no configuration of a head, by head.
+    table, so that a step writes once; each column is in one piece, so that going through it is quick. Not in it, (N,):
+    `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean over the first MEMORY
+    epochs, then an exponential moving average of that memory), `suspect_since` (epoch after which the weight fell below
+    1/2, and has been since; -1: it isn't) and `by_property` (N, properties), weights of the labels of each property
+    that labels are judged by. `not_finite_since`: the epoch since which the model has been finite for no configuration
+    of a head, by head.
 
     Args:
         size: N.
@@ -53,7 +54,7 @@ class Records:
             name for name in (LABEL_OF[column] for column in self.residual_names) if RESIDUALS[name].judged
         ]
         unseen = torch.tensor([self.UNSEEN[name] for name in self.columns], dtype=torch.float32, device=device)
-        self.table = unseen.repeat(size, 1)
+        self.table = unseen.unsqueeze(1).repeat(1, size)
         self.head = torch.as_tensor(np.zeros(size) if heads is None else heads).to(device, torch.int16)
         self.times_seen = torch.zeros(size, dtype=torch.int16, device=device)
         self.mean_weight = torch.ones(size, dtype=torch.float32, device=device)
@@ -62,14 +63,14 @@ class Records:
         self.not_finite_since: dict[int, int] = {}
         self.epoch, self.steps, self.step = 0, 1, 0
         stays = [name not in ("loss", "time") for name in self.columns]  # where a loss is not finite
-        self._stays = torch.tensor(stays, device=device)
+        self._stays = torch.tensor(stays, device=device).unsqueeze(1)
 
     def __len__(self) -> int:
-        return len(self.table)
+        return self.table.shape[1]
 
     def column(self, name: str, rows: Tensor | None = None) -> Tensor:
-        """Return a column of the table (N,), or of some of its rows (B, C); raises ValueError where there is none."""
-        return (self.table if rows is None else rows)[:, self.columns.index(name)]
+        """Return a column of the table (N,), or of some of its rows (C, B); raises ValueError where there is none."""
+        return (self.table if rows is None else rows)[self.columns.index(name)]
 
     loss = property(lambda self: self.column("loss"))
     weight = property(lambda self: self.column("weight"))
@@ -93,17 +94,17 @@ class Records:
         """Note the losses (B,) of the configurations `ids` (B,), what they were given, and residuals (B,) in order.
 
         Where a loss is not finite (`bad`, if that is known), all that was known before stays, until the end of the
-        epoch shows whose fault that is. `before`: their rows of the table (B, C), if these are known.
+        epoch shows whose fault that is. `before`: their rows of the table (C, B), if these are known.
         """
-        before = self.table[ids] if before is None else before
+        before = self.table[:, ids] if before is None else before
         times = torch.full_like(losses, self.epoch + min(self.step / self.steps, 0.999))
         weights = self.column("weight", before) if weights is None else weights
         zscores = self.column("zscore", before) if zscores is None else zscores
         missing = len(self.residual_names) - len(residuals)
         unknown = [torch.full_like(losses, torch.nan)] * missing if missing else []
-        rows = torch.stack((losses, weights, zscores, times, *residuals, *unknown), dim=1)  # (B, C), of the widest type
+        rows = torch.stack((losses, weights, zscores, times, *residuals, *unknown))  # (C, B), of the widest type
         bad = ~losses.isfinite() if bad is None else bad
-        self.table[ids] = torch.where(bad.unsqueeze(1) & self._stays, before, rows.to(self.table.dtype))
+        self.table[:, ids] = torch.where(bad & self._stays, before, rows.to(self.table.dtype))
         self.step += 1
 
     @property
@@ -145,11 +146,12 @@ class Records:
         A configuration that several processes saw, because a sampler repeats some to fill its last batches, gets the
         mean of what they noted.
         """
-        seen_here = self.visited.unsqueeze(1)
-        rows = torch.cat((self.table, torch.ones_like(seen_here)), dim=1)  # (N, C + 1)
-        total = sum_over_ranks(torch.where(seen_here, rows, 0.0))
-        visits = total[:, -1:]
-        self.table = torch.where(visits > 0, total[:, :-1] / visits, self.table)
+        seen_here, own = self.visited, self.table.new_empty(len(self.columns) + 1, len(self))
+        own[:-1].copy_(self.table).masked_fill_(~seen_here, 0.0)
+        own[-1] = seen_here
+        total = sum_over_ranks(own)
+        noted, visits = total[:-1], total[-1]
+        self.table = torch.where(visits > 0, noted.div_(visits), self.table)
 
     def end_epoch(self) -> None:
         """Count this epoch's visits, take their weights into the mean weight, and set aside what can't be judged."""
@@ -172,7 +174,7 @@ class Records:
         aside = are_set_aside(codes)
         self.weight.masked_fill_(aside, 0.0).masked_fill_(has_nothing(codes), 1.0)
         self.zscore.masked_fill_(aside, 0.0)
-        self.table[:, len(self.columns) - len(self.residual_names) :].masked_fill_(aside.unsqueeze(1), torch.nan)
+        self.table[-len(self.residual_names) :].masked_fill_(aside, torch.nan)
 
     def note_suspects(self) -> None:
         """Note, after the judgement of an epoch, since when the weights that are below 1/2 have been."""
@@ -188,7 +190,7 @@ class Records:
     def load_state_dict(self, state: dict[str, Any], rows: np.ndarray | None = None) -> None:
         """Continue from `state`, see `continued`; raises ValueError, with nothing changed, where it doesn't fit."""
         now = continued(self.state_dict(), state, rows)
-        self.table = torch.stack([now[name] for name in self.columns], dim=1)
+        self.table = torch.stack([now[name] for name in self.columns])
         for name in (*NOT_IN_TABLE, "not_finite_since"):
             setattr(self, name, now[name])
 

@@ -62,7 +62,7 @@ class Weigher:
         By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
         remembered. In place of a loss that is not finite, `judged` (B,) says why, see `whose_fault`.
         """
-        before = self.records.table[ids]
+        before = self.records.table[:, ids]
         if sums is None or self.distribution.settled:
             noted, zscore = self.records.column("weight", before), None
             if self.newcomers and not self.frozen:

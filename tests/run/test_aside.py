@@ -6,6 +6,7 @@ import pandas
 import pytest
 from structures import molecules, write_xyz
 
+from mace_outlier.method.judge import HeadJudge
 from mace_outlier.method.shown import Look
 from mace_outlier.results.reading import read_results
 from mace_outlier.run import training
@@ -30,16 +31,22 @@ def results(mace, name):
 
 
 def test_a_training_is_the_same_with_the_judgement_beside_its_validation(data, monkeypatch):
-    plain, threads, explain = data.train("plain", *FLAGS), [], Look.explain
+    plain, threads = data.train("plain", *FLAGS), []
 
-    def noted(look):
-        threads.append(threading.current_thread().name)
-        return explain(look)
+    def noted(work):
+        def run(*arguments):
+            threads.append((work.__name__, threading.current_thread().name))
+            return work(*arguments)
 
-    monkeypatch.setattr(Look, "explain", noted)
+        return run
+
+    monkeypatch.setattr(Look, "_explain", noted(Look._explain))
+    monkeypatch.setattr(HeadJudge, "conclude", noted(HeadJudge.conclude))
     monkeypatch.setattr(training, "MOST", 20)
     aside = data.train("aside", *FLAGS)
-    assert threads.count("mace-outlier") == EPOCHS
+    beside = [work for work, thread in threads if thread == "mace-outlier"]
+    assert beside == ["_explain", "conclude"] * EPOCHS
+    assert threads.count(("conclude", "MainThread")) == 0
     assert aside.validations == plain.validations
     assert all(own.equal(aside.parameters[name]) for name, own in plain.parameters.items())
     expected, found = (results(data, name) for name in ("plain", "aside"))

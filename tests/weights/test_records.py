@@ -83,7 +83,7 @@ def test_merged_records_are_those_of_one_process():
         row = [float(i) for i in ids]
         for target in (one, records):
             observe(target, ids, losses, weights, row, [row, row, row])
-    shares = [torch.where(r.visited.unsqueeze(1), rows_of(r), 0.0) for r in ranks]
+    shares = [torch.where(r.visited, rows_of(r), 0.0) for r in ranks]
     for records in ranks:
         records.merge(lambda mine: sum(shares))
     for records in (one, *ranks):
@@ -95,7 +95,7 @@ def test_merged_records_are_those_of_one_process():
 
 
 def rows_of(records):
-    return torch.cat((records.table, torch.ones(len(records), 1)), dim=1)
+    return torch.cat((records.table, torch.ones(1, len(records))))
 
 
 def test_a_nonfinite_loss_is_remembered():
