@@ -13,7 +13,9 @@ from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.data.tagging import TAG_FIELD, Tag
 from mace_outlier.losses.probe import MadeUpBatch
-from mace_outlier.run import distributed
+from mace_outlier.method.processes import Processes
+from mace_outlier.method.sample import MOST
+from mace_outlier.run import distributed, training
 from mace_outlier.run.options import Options
 from mace_outlier.run.training import RobustTraining
 
@@ -113,12 +115,15 @@ def train(
     frozen: bool = False,
     failing: int | None = None,
     unpredicted: int | None = None,
+    aside: bool = False,
 ) -> Outcome:
     """Train with `ranks` processes, of which this is one.
 
     `frozen`: hold the weights within an epoch, as LBFGS does; `failing`: the epoch whose fit raises in the first
-    process, and in no other; `unpredicted`: a configuration whose prediction is NaN.
+    process, and in no other; `unpredicted`: a configuration whose prediction is NaN; `aside`: labels are judged beside
+    the validation, as of large data sets.
     """
+    training.MOST = 0 if aside else MOST
     made = items()
     if unpredicted is not None:
         made[unpredicted]["x"][0, 0] = torch.nan
@@ -153,8 +158,8 @@ def train(
                     guarded.step()
                     losses.append(value.item())
             run.end_epoch(loss)
-            loss.distribution.refit = fit
             value, _ = run.select(loss, lambda: (evaluate(loss, model, valid_loaders[0]), None))
+            loss.distribution.refit = fit
             selected.append(value)
     known = {"n_atoms": rows[1].n_atoms, "formula": rows[1].categories("formula")}
     return Outcome(
@@ -193,6 +198,8 @@ CASES: dict[str, dict[str, Any]] = {
     "gaussian": {"distribution": "gaussian", "epochs": 2},
     "mixture": {"distribution": "mixture", "epochs": 5},
     "failing": {"distribution": "mixture", "epochs": 6, "failing": 4},
+    "aside": {"distribution": "mixture", "epochs": 5, "aside": True},
+    "failing aside": {"distribution": "mixture", "epochs": 6, "failing": 4, "aside": True},
     "frozen": {"distribution": "gaussian", "epochs": 2, "frozen": True},
     "unpredicted": {"distribution": "mixture", "epochs": 3, "unpredicted": 20},
 }
@@ -224,10 +231,20 @@ def exchanged(rank: int, ranks: int) -> dict[str, Any]:
         own = processes.exchange(rows, to), *processes.kept([column, column.astype(np.uint8)])
         found[way] = own if rank == 0 else own[:1]
         torch.distributed.all_to_all_single = send
+    found["aside"] = processes.may_work_aside, without_a_group().may_work_aside
     return {"rows": rows, "to": to, "column": column, "share": processes.share(11)} | found
 
 
-def unsupported(*arguments: Any) -> None:
+def without_a_group() -> Processes:
+    """Those of a run that can have no second group: no network interface that Gloo could use, for instance."""
+    new_group, torch.distributed.new_group = torch.distributed.new_group, unsupported
+    processes = distributed.processes(torch.device("cpu"))
+    torch.distributed.new_group = new_group
+    assert processes.gather(np.array([processes.rank])).tolist() == list(range(processes.number))
+    return processes
+
+
+def unsupported(*arguments: Any, **group: Any) -> None:
     """As backends that can't."""
     raise RuntimeError("Backend gloo does not support alltoall")
 

@@ -146,7 +146,7 @@ class SideBySide:
         self.wait()
         start, records = time.perf_counter(), self.records
         self.weigher.end_epoch()
-        self.weigher.safety.refit(self.weigher.remembered())
+        self.weigher.safety.refit(self.weigher.remembered)
         self.wait()
         seconds = time.perf_counter() - start
         self.weigher.begin_epoch(records.epoch + 1, self.steps_per_epoch)

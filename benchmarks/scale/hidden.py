@@ -23,7 +23,7 @@ def measure(rank: int, processes: int, size: int, folder: str, aside: bool) -> N
         see(weigher, epoch, rank, processes)
         started = time.perf_counter()
         weigher.end_epoch()
-        weigher.safety.begin(weigher.remembered(), aside)
+        weigher.safety.begin(weigher.remembered, aside)
         if not aside:
             weigher.safety.settle()
         steps = max(int(min(SHARE * size / processes / BATCH, LONGEST / STEP)), 1)

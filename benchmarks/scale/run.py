@@ -46,6 +46,7 @@ GATHERED, SAVED = 24, 42  # bytes a configuration: its row, weights and z-score,
 ASSUMED = {
     "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
     "bytes_a_second_of_a_collective": 1e10,
+    "bytes_a_second_between_hosts": 1e9,  # what Gloo gets out of the network, without the GPUs
     "seconds_a_hop_of_a_collective": 5e-6,
     "processes_on_a_node": 8,
     "bytes_of_a_node": 5e11,
@@ -150,9 +151,9 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     merge = (seconds["merge"] if ranks > 1 else 0.0) + exchange
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
     end = measured["end_of_epoch"]
-    moved = size * (2 * GATHERED + SAVED) / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
+    moved = size * (GATHERED + SAVED) / ASSUMED["bytes_a_second_between_hosts"] if ranks > 1 else 0.0
     fit, aside = (of_parts(end[name], size, ranks) for name in ("cpu_seconds", "cpu_seconds_aside"))
-    hidden = min(aside, ASSUMED["validation_over_training"] * epoch)
+    hidden = min(aside + moved, ASSUMED["validation_over_training"] * epoch)
     held_at_the_end = 1e6 * of_parts(end["megabytes"], size, ranks)
     return {
         "epoch": epoch,

@@ -36,11 +36,11 @@ from source_commit import commit_of
 
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.method.settings import Settings
-from mace_outlier.method.shown import Look
 from mace_outlier.run import distributed
 from mace_outlier.weights.features import EXTRA, WIDEST, Features
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
+from mace_outlier.weights.safety import Safety
 from mace_outlier.weights.weigher import Weigher
 
 SIZES, PROCESSES, EPOCHS, MOLECULES, BATCH, WRONG = [20_000, 200_000, 2_000_000], [1, 2, 4, 8], 3, 20_000, 20_000, 0.05
@@ -67,9 +67,9 @@ def measure(rank: int, processes: int, size: int, folder: str) -> None:
     for epoch in range(EPOCHS):
         see(weigher, epoch, rank, processes)
         started, used, aside = time.perf_counter(), time.process_time(), [0.0]
-        with timed(Look, "explain", aside):
+        with timed(Safety, "_fit", aside):
             weigher.end_epoch()
-            weigher.safety.refit(weigher.remembered())
+            weigher.safety.refit(weigher.remembered)
         found = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
         found["cpu_seconds_aside"] = aside[0]
     leave(found | {"megabytes": peak() - before}, weigher, rank, folder)

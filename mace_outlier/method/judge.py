@@ -12,7 +12,7 @@ from .processes import ALONE, Processes
 from .sample import in_sample
 from .seen import Array, Seen
 from .settings import Settings
-from .shown import Look, look_at, shown
+from .shown import look_at, shown
 from .signed import Signed
 from .verdict import STORED, Verdict, verdict_of
 
@@ -49,14 +49,7 @@ class HeadJudge:
         Of several processes, each gives the rows that it has seen, and all get the same verdict. None: too few to be
         compared.
         """
-        return self.conclude(self.look(rows, seen, processes), size, processes)
-
-    def look(self, rows: np.ndarray, seen: Seen, processes: Processes = ALONE) -> Look | None:
-        """What is to be explained of an epoch, see `refit`: this may be done before it is concluded from."""
-        return look_at(rows, seen, self.settings, processes)
-
-    def conclude(self, look: Look | None, size: int, processes: Processes = ALONE) -> tuple[np.ndarray, Verdict] | None:
-        """The rest of `refit`."""
+        look = look_at(rows, seen, self.settings, processes)
         if look is None:
             return None
         epoch = shown(look, size, self.settings, processes)

@@ -22,6 +22,11 @@ class Processes:
         """How many there are."""
         return 1
 
+    @property
+    def may_work_aside(self) -> bool:
+        """Whether exchanges may be made by a thread, while others are by the training."""
+        return True
+
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum of the arrays, alike in all processes."""
         return values

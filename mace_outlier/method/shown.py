@@ -41,18 +41,9 @@ class Look:
     ) -> None:  # fmt: skip
         self.rows, self.seen, self.sample_rows, self.sample = rows, seen, sample_rows, sample
         self._settings, self.beside = settings, beside
-        self._explained: tuple[Unexplained, dict[str, Array]] | None = None
 
     def explain(self) -> tuple[Unexplained, dict[str, Array]]:
-        """The fit to the sample, and what is not explained of the rows (n,); most of the work, and no exchange.
-
-        It is done once, where it is asked for first, and may be done beside something else.
-        """
-        if self._explained is None:
-            self._explained = self._explain()
-        return self._explained
-
-    def _explain(self) -> tuple[Unexplained, dict[str, Array]]:
+        """The fit to the sample, and what is not explained of the rows (n,); most of the work, and no exchange."""
         sample, seen = self.sample, self.seen
         if self.beside is not None:
             sample, seen = self.beside.of_origin(0.0).joined(sample.of_origin(1.0)), seen.of_origin(1.0)

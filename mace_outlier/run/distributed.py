@@ -1,6 +1,7 @@
 """What the processes of a distributed run share; the identity where there is one process."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.metadata import Metadata
+from ..faults import faults_logged
 from ..method.processes import ALONE, Processes
 from ..weights.summed import Summed
 
@@ -31,11 +33,11 @@ def merge_metadata(metadata: Metadata, device: torch.device) -> None:
         metadata.merge(largest_over_ranks, gather, device)
 
 
-def sum_over_ranks(tensor: Tensor) -> Tensor:
-    """Return the sum of `tensor` over all processes."""
+def sum_over_ranks(tensor: Tensor, group: Any = None) -> Tensor:
+    """Return the sum of `tensor` over all processes; `group`: of which it is a collective, None: that of the run."""
     if active():
         tensor = tensor.contiguous()
-        torch.distributed.all_reduce(tensor)
+        torch.distributed.all_reduce(tensor, group=group)
     return tensor
 
 
@@ -62,17 +64,47 @@ def gather_rows(table: Tensor) -> Tensor:
 
 
 def processes(device: torch.device) -> Processes:
-    """Those of the run, for the judgement, which exchange tensors on a device."""
-    return Ranks(device) if active() else ALONE
+    """Those of the run, for the judgement, which can be made beside a training if there is a group for that.
+
+    All processes have to call it.
+    """
+    if not active():
+        return ALONE
+    group = _group_of_ours(device)
+    return Ranks(device) if group is None else Ranks(torch.device("cpu"), group)
+
+
+def _group_of_ours(device: torch.device) -> Any:
+    """A group of all processes, in which nobody else has collectives, on the host; None: not all of them have one."""
+    group = None
+    with faults_logged("The judgement is not made beside the validation: the processes could not be joined by Gloo"):
+        group = torch.distributed.new_group(backend="gloo")
+    all_have_one = sum_over_ranks(torch.tensor([float(group is None)], device=device)).item() == 0
+    return group if all_have_one else None
 
 
 class Ranks(Summed):
-    """Those of torch.distributed: rows go to the processes that they are for, and to no other."""
+    """Those of torch.distributed: rows go to the processes that they are for, and to no other.
 
-    def __init__(self, device: torch.device) -> None:
-        super().__init__(sum_over_ranks, device)
+    Args:
+        device: where the group wants its tensors.
+        group: that nobody else uses; None: that of the run.
+    """
+
+    def __init__(self, device: torch.device, group: Any = None) -> None:
+        super().__init__(partial(sum_over_ranks, group=group), device)
+        self._group = group
         self._place = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self._sends: bool | None = None  # whether the backend can, once that is known
+
+    may_work_aside = property(lambda self: self._group is not None)
+
+    def _gathered(self, own: Tensor, number: NDArray[np.int64]) -> Tensor:
+        """See Summed; all get as many rows as the process that has most."""
+        every = own.new_empty((self.number, int(number.max()), *own.shape[1:]))
+        every[self.rank, : len(own)] = own
+        torch.distributed.all_gather(list(every), every[self.rank].clone(), group=self._group)
+        return torch.cat([rows[:some] for rows, some in zip(every, number.tolist(), strict=True)])
 
     def exchange(self, rows: np.ndarray, to: NDArray[np.int64]) -> np.ndarray:
         """See Processes."""
@@ -99,7 +131,7 @@ class Ranks(Summed):
         """Rows from all processes, in their order, of which this one gives and takes so many to and from each."""
         own = torch.from_numpy(rows).to(self._device)
         received = own.new_empty((sum(taken), *rows.shape[1:]))
-        torch.distributed.all_to_all_single(received, own, taken, given)
+        torch.distributed.all_to_all_single(received, own, taken, given, group=self._group)
         return np.asarray(received.cpu().numpy())
 
     def _can_send(self) -> bool:

@@ -6,6 +6,7 @@ Knows no MACE: `mace.hooks` calls these methods from MACE's own functions, anoth
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -149,7 +150,7 @@ class RobustTraining:
             self.known.forget_changed([loss.distribution for loss in self.losses.values()])
         many = len(self.records) > MOST
         self._judging = loss
-        loss.safety.begin(loss.weigher.remembered(since=self.stages.first_epoch), aside=many)
+        loss.safety.begin(partial(loss.weigher.remembered, since=self.stages.first_epoch), aside=many)
         if not many:
             self.settle()
 

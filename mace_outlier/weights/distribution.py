@@ -5,7 +5,6 @@ w in [0, 1] with 1 = trusted and 0 = outlier.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,9 +53,7 @@ class LossDistribution(ABC):
     every training configuration, and `judge` for validation configurations, from which nothing is learnt.
     """
 
-    processes: Processes = (
-        ALONE  # of a distributed run: in all of them, `prepare`, `refit` and `judge` are called alike
-    )
+    processes: Processes = ALONE  # of a distributed run: in all of them, `refit` and `judge` are called alike
 
     @property
     def settled(self) -> bool:
@@ -83,10 +80,6 @@ class LossDistribution(ABC):
     @abstractmethod
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
-
-    def prepare(self, seen: Remembered) -> Callable[[], None]:
-        """Begin a `refit`: exchange what has to be, and return what may be done beside something else before it."""
-        return lambda: None
 
     def refit(self, seen: Remembered) -> Weighted | None:
         """Learn from all remembered configurations at the end of an epoch, and judge them; None: nothing to do so."""

@@ -10,12 +10,9 @@ from torch import Tensor
 from ..method.judge import HeadJudge, Verdict
 from ..method.processes import ALONE, Processes
 from ..method.settings import Settings
-from ..method.shown import Look
 from .distribution import LossDistribution, Remembered, Weighted, widest
 from .in_numbers import in_numbers, log_of
 from .running import GaussianDistribution
-
-Conclusion = tuple[np.ndarray, Verdict]  # rows, and what is thought of them
 
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
 
@@ -51,8 +48,6 @@ class MixtureDistribution(LossDistribution):
         self.never = threshold == torch.inf
         self.heads = [HeadJudge(settings) for _ in range(num_heads)]
         self._described: list[dict[str, Any]] = [{} for _ in range(num_heads)]
-        self._prepared: tuple[Remembered, list[Look | None]] | None = None
-        self._concluded: list[Conclusion | None] | None = None  # beforehand, of what is prepared
 
     @property
     def settled(self) -> bool:
@@ -77,39 +72,15 @@ class MixtureDistribution(LossDistribution):
         weight, zscore, _ = self.first.weigh(log_of(losses), heads)
         return Weighted(weight.masked_fill(weight >= 0.5, 1.0), zscore)
 
-    def prepare(self, seen: Remembered) -> Callable[[], None]:
-        """Choose by which of the configurations that were usable in the latest epoch the others are explained."""
-        looks = []
-        for number, head in enumerate(self.heads):
-            own = (seen.usable & seen.latest & (seen.heads == number))[seen.here].cpu().numpy()
-            looks.append(head.look(seen.here.cpu().numpy()[own], seen.seen.part(own), self.processes))
-        self._prepared, self._concluded = (seen, looks), None
-        return lambda: self._work_beforehand(looks, len(seen.heads))
-
-    def _work_beforehand(self, looks: list[Look | None], size: int) -> None:
-        """Do what takes the longest; a process that is alone, which has nothing to exchange, does all."""
-        for look in looks:
-            if look is not None:
-                look.explain()
-        if self.processes.number == 1:
-            self._concluded = self._conclude(looks, size)
-
-    def _conclude(self, looks: list[Look | None], size: int) -> "list[Conclusion | None]":
-        """What is thought of the configurations of each head, of `size` ones."""
-        return [head.conclude(look, size, self.processes) for head, look in zip(self.heads, looks, strict=True)]
-
     def refit(self, seen: Remembered) -> Weighted | None:
         """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
-        if self._prepared is None or self._prepared[0] is not seen:
-            self.prepare(seen)
-        assert self._prepared is not None
-        (_, looks), concluded = self._prepared, self._concluded
-        self._prepared = self._concluded = None
-        result = _untouched(seen)
-        for number, judged in enumerate(concluded or self._conclude(looks, len(seen.heads))):
+        result, here = _untouched(seen), seen.here.cpu().numpy()
+        for number, head in enumerate(self.heads):
+            own = (seen.usable & seen.latest & (seen.heads == number))[seen.here].cpu().numpy()
+            judged = head.refit(here[own], seen.seen.part(own), len(seen.heads), self.processes)
             if judged is not None:
                 _put(result, *judged)
-                self._described[number] = self.heads[number].describe() | in_numbers(seen, number, *judged)
+                self._described[number] = head.describe() | in_numbers(seen, number, *judged)
         return self._allowed(result) if self.settled else None
 
     def judge(self, seen: Remembered) -> Weighted:

@@ -146,7 +146,7 @@ class RobustWeights:
     def end_epoch(self) -> None:
         """Judge what was seen in this epoch; the weights hold for the next. Waits for the device."""
         self.weigher.end_epoch()
-        self.weigher.safety.refit(self._remembered())
+        self.weigher.safety.refit(self._remembered)
         self.weigher.begin_epoch(self.records.epoch + 1, self.records.step)  # of about as many steps
 
     def _remembered(self) -> Remembered:

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -27,25 +26,15 @@ class Validated(NamedTuple):
     stock: bool  # True: what the distribution says of some of them isn't used, and these have weight 1
 
 
-@dataclass
-class _Begun:
-    """A fit that was begun."""
+class _Fit(NamedTuple):
+    """What became of a fit."""
 
-    seen: Remembered
-    state: dict[str, Any]  # of the distribution before
-    aside: Aside | None = None
-    error: Exception | None = None  # why there is none
-
-    def refitted(self, distribution: LossDistribution) -> Weighted | None:
-        """See LossDistribution.refit; raises where anything of the fit does, in this process or another."""
-        if self.error is not None:
-            raise self.error
-        return distribution.processes.agree(lambda: self._refitted(distribution))
-
-    def _refitted(self, distribution: LossDistribution) -> Weighted | None:
-        assert self.aside is not None
-        self.aside.wait()
-        return distribution.refit(self.seen)
+    before: dict[str, Any]  # state of the distribution
+    error: Exception | None = None  # why there is none, in this process or another
+    seen: Remembered | None = None
+    judged: Weighted | None = None
+    faults: dict[int, str] = {}  # why it must not be acted on, by head
+    described: list[dict[str, Any]] = []
 
 
 class Safety:
@@ -74,49 +63,49 @@ class Safety:
         self.heads = list(heads)
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
         self._described: list[dict[str, Any]] = []  # the last good description, by head
-        self._begun: _Begun | None = None
+        self._begun: Aside[_Fit] | None = None
         self._warned: set[int] = set()  # heads whose validation set was not judged
 
-    def refit(self, seen: Remembered) -> None:
+    def refit(self, remembered: Callable[[], Remembered]) -> None:
         """Fit to what was seen in an epoch, and weigh by what is not refused; never raises. Waits for the device."""
-        self.begin(seen)
+        self.begin(remembered)
         self.settle()
 
-    def begin(self, seen: Remembered, aside: bool = False) -> None:
-        """Begin to fit: with `aside`, most is done beside what follows, until `settle`; never raises."""
-        self._begun = _Begun(seen, self.distribution.state_dict())
+    def begin(self, remembered: Callable[[], Remembered], aside: bool = False) -> None:
+        """Begin to fit to what is `remembered`; `aside`: beside what follows, until `settle`, where that can be."""
+        self._begun = Aside(lambda: self._fit(remembered), aside and self.distribution.processes.may_work_aside)
+
+    def _fit(self, remembered: Callable[[], Remembered]) -> _Fit:
+        before = self.distribution.state_dict()
         try:
             self._described = self._described or self.distribution.describe()
-            work = self.distribution.processes.agree(lambda: self.distribution.prepare(seen))
-            self._begun.aside = Aside(work, threaded=aside)
+            return self.distribution.processes.agree(lambda: self._fit_to(remembered(), before))
         except Exception as error:
-            self._begun.error = error
+            return _Fit(before, error)
+
+    def _fit_to(self, seen: Remembered, before: dict[str, Any]) -> _Fit:
+        judged = self.distribution.refit(seen)
+        faults = {} if judged is None else self._faults(judged, seen.heads, seen.usable)
+        return _Fit(before, None, seen, judged, faults, self.distribution.describe())
 
     def settle(self) -> bool:
         """Weigh by a fit that was begun; False: there is none. Never raises; waits for it and for the device."""
         begun, self._begun = self._begun, None
         if begun is None:
             return False
-        seen = begun.seen
-        judged: Weighted | None = None
-        refused: dict[int, str] = {}
-        described: list[dict[str, Any]] = []
-        try:
-            judged = begun.refitted(self.distribution)
-            refused = {} if judged is None else self._faults(judged, seen.heads, seen.usable)
-            described = self.distribution.describe()
-        except Exception as error:
+        before, error, seen, judged, refused, described = begun.result()
+        if error is not None:
             log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
             refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
-        failed, refused = self._agreed(not described, refused, seen.losses.device)
+        failed, refused = self._agreed(error is not None, refused, self.records.table.device)
         if failed:
-            self.distribution.load_state_dict(begun.state)
+            self.distribution.load_state_dict(before)
             self._described = self._described or [NOT_DESCRIBED] * len(self.heads)
             judged, described = None, self._described
         self._warn_of_new(refused)
         self.refused = refused
         self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
-        if judged is not None:
+        if seen is not None and judged is not None:
             self.records.judge(seen.usable & ~self._is_refused(seen.heads), *judged)
         self.records.note_suspects()
         return True

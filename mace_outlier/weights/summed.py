@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..method.processes import ALONE, Processes
@@ -35,6 +36,7 @@ class Summed(Processes):
         self._sum, self._device = sum_over_ranks, device
         self._place: tuple[int, int] | None = None  # rank and number, once they are asked for
 
+    may_work_aside = property(lambda self: False)
     rank = property(lambda self: self._found()[0])
     number = property(lambda self: self._found()[1])
 
@@ -53,19 +55,24 @@ class Summed(Processes):
         return self._summed(values)
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """See Processes; the bytes of each process are added to zeros of the others."""
+        """See Processes."""
         number, rank = self.number, self.rank
         self._check()
         shapes = np.zeros((number, 2), dtype=np.int64)
         shapes[rank] = len(rows), rows[:1].nbytes
         shapes = self._summed(shapes)
-        ends, width = np.cumsum(shapes[:, 0]), int(shapes[:, 1].max())
-        every = torch.zeros((int(ends[-1]), width), dtype=torch.uint8, device=self._device)
+        own = np.zeros((0, int(shapes[:, 1].max())), dtype=np.uint8)
         if len(rows):
-            own = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), width)
-            every[int(ends[rank]) - len(rows) : int(ends[rank])] = torch.from_numpy(own).to(self._device)
-        gathered = self._sum(every).cpu().numpy().view(rows.dtype)
+            own = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)
+        gathered = self._gathered(torch.from_numpy(own).to(self._device), shapes[:, 0]).cpu().numpy().view(rows.dtype)
         return gathered.reshape(len(gathered), *(rows.shape[1:] if len(rows) else (-1,) * (rows.ndim - 1)))
+
+    def _gathered(self, own: Tensor, number: NDArray[np.int64]) -> Tensor:
+        """Bytes (n, k) of all processes, of `number` rows each: they are added to zeros of the others."""
+        ends = np.append(0, np.cumsum(number))
+        every = own.new_zeros((int(ends[-1]), own.shape[1]))
+        every[ends[self.rank] : ends[self.rank + 1]] = own
+        return self._sum(every)
 
     def agree(self, work: Callable[[], T]) -> T:
         """See Processes; raises FailedElsewhereError where only another one fails."""

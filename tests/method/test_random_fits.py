@@ -126,7 +126,7 @@ def fit(number: int) -> int:
     records.observe(torch.arange(size), torch.where(usable, 1.0, 0.0))
     for epoch in range(2):
         again = training._replace(seen=replace(training.seen, times=training.seen.times + epoch))
-        safety.refit(again)
+        safety.refit(lambda again=again: again)
         assert not [why for why in safety.refused.values() if "failed" in why or "not" in why], safety.refused
         if distribution.judged is not None:
             check(

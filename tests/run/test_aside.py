@@ -31,22 +31,16 @@ def results(mace, name):
 
 
 def test_a_training_is_the_same_with_the_judgement_beside_its_validation(data, monkeypatch):
-    plain, threads = data.train("plain", *FLAGS), []
+    plain, threads, refit = data.train("plain", *FLAGS), [], HeadJudge.refit
 
-    def noted(work):
-        def run(*arguments):
-            threads.append((work.__name__, threading.current_thread().name))
-            return work(*arguments)
+    def noted(*arguments):
+        threads.append(threading.current_thread().name)
+        return refit(*arguments)
 
-        return run
-
-    monkeypatch.setattr(Look, "_explain", noted(Look._explain))
-    monkeypatch.setattr(HeadJudge, "conclude", noted(HeadJudge.conclude))
+    monkeypatch.setattr(HeadJudge, "refit", noted)
     monkeypatch.setattr(training, "MOST", 20)
     aside = data.train("aside", *FLAGS)
-    beside = [work for work, thread in threads if thread == "mace-outlier"]
-    assert beside == ["_explain", "conclude"] * EPOCHS
-    assert threads.count(("conclude", "MainThread")) == 0
+    assert threads == ["mace-outlier"] * EPOCHS
     assert aside.validations == plain.validations
     assert all(own.equal(aside.parameters[name]) for name, own in plain.parameters.items())
     expected, found = (results(data, name) for name in ("plain", "aside"))
@@ -69,7 +63,7 @@ def test_where_it_fails_the_fit_is_refused_and_the_training_goes_on(data, monkey
     def fail(look):
         raise ZeroDivisionError("as a test")
 
-    monkeypatch.setattr(Look, "_explain", fail)
+    monkeypatch.setattr(Look, "explain", fail)
     run = data.train("run", *FLAGS)
     assert "the fit failed (ZeroDivisionError: as a test): the fit is refused" in run.log
     assert len(run.validations) == EPOCHS + 1
@@ -79,10 +73,10 @@ def test_where_it_fails_the_fit_is_refused_and_the_training_goes_on(data, monkey
 @pytest.mark.parametrize("threaded", [True, False])
 def test_work_is_done_once_it_is_waited_for_and_raises_what_it_raised(threaded):
     done, may_end = [], threading.Event()
-    work = Aside(lambda: done.append(may_end.wait(timeout=60)), threaded)
+    work = Aside(lambda: done.append(may_end.wait(timeout=60)) or "result", threaded)
     assert not done
     may_end.set()
-    work.wait()
+    assert work.result() == "result"
     assert done == [True]
     with pytest.raises(KeyError, match="'missing'"):
-        Aside(lambda: {}["missing"], threaded).wait()
+        Aside(lambda: {}["missing"], threaded).result()

@@ -119,6 +119,10 @@ def test_rows_reach_the_processes_that_they_are_for(outcomes, way):
     assert [column.tolist() for column in given[0][way][1:]] == [whole, whole]
 
 
+def test_labels_are_judged_beside_the_validation_where_there_is_a_group_for_that(outcomes):
+    assert {own["rows"]["aside"] for own in outcomes} == {(True, False)}
+
+
 def test_one_process_shares_with_nobody():
     table = torch.rand(3, 2)
     assert distributed.sum_over_ranks(table) is table

@@ -111,7 +111,7 @@ def test_a_fit_that_cannot_be_right_is_refused_for_its_head_alone(fault, caplog)
     found, zscores, reason = FAULTS[fault]
     found = found.index_fill(0, torch.tensor([SIZE]), 0.25)
     safety = guarded(Scripted(found, zscores))
-    safety.refit(seen())
+    safety.refit(seen)
     assert safety.refused == {0: reason}
     assert warnings(caplog) == [f"head one: {reason}: the fit is refused, its weights stay as they were"]
     assert safety.records.weight.tolist() == [0.75] * SIZE + [0.25] + [1.0] * (SIZE - 2) + [0.75]
@@ -121,7 +121,7 @@ def test_a_fit_that_cannot_be_right_is_refused_for_its_head_alone(fault, caplog)
 def test_a_fit_in_order_is_accepted(low, caplog):
     """What has no label doesn't count: four of nine have low weights."""
     safety = guarded(Scripted(weights(low)))
-    safety.refit(seen())
+    safety.refit(seen)
     assert judged(safety) == [SIZE - 1] * 2
     assert not safety.refused
     assert not warnings(caplog)
@@ -131,8 +131,8 @@ def test_half_of_a_head_may_be_wrong():
     what, half, most = seen(), guarded(Scripted(weights(range(5)))), guarded(Scripted(weights(range(6))))
     what.losses.fill_(1.0)
     what.usable.fill_(True)
-    half.refit(what)
-    most.refit(what)
+    half.refit(lambda: what)
+    most.refit(lambda: what)
     assert judged(half) == [SIZE, SIZE]
     assert judged(most) == [0, SIZE]
 
@@ -141,7 +141,7 @@ def test_a_distribution_that_judges_nothing_is_left_alone():
     normal = GaussianDistribution(2)
     safety = guarded(normal)
     assert safety.describe() == normal.describe()  # also before anything was seen
-    safety.refit(seen())
+    safety.refit(seen)
     assert judged(safety) == [0, 0]
     assert safety.describe() == normal.describe()
 
@@ -150,7 +150,7 @@ def test_a_fit_that_raises_is_logged_and_leaves_all_as_it_was(caplog):
     distribution = Scripted(error=ValueError("two\nlines"))
     safety = guarded(distribution)
     with caplog.at_level(logging.DEBUG):
-        safety.refit(seen())
+        safety.refit(seen)
     assert judged(safety) == [0, 0]
     assert distribution.fits == 0  # not that of the fit that failed
     [error] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -164,7 +164,7 @@ def test_a_description_that_raises_refuses_the_fit_as_well():
     distribution = Scripted(weights())
     distribution.describe = lambda: 1 / 0
     safety = guarded(distribution)
-    safety.refit(seen())
+    safety.refit(seen)
     assert judged(safety) == [0, 0]
     assert [own["refused"] for own in safety.describe()] == ["the fit failed (ZeroDivisionError: division by zero)"] * 2
     said_of(safety.describe()[0])
@@ -173,12 +173,12 @@ def test_a_description_that_raises_refuses_the_fit_as_well():
 def test_the_log_describes_the_fit_that_holds_and_says_once_what_was_refused(caplog):
     distribution = Scripted(weights())
     safety = guarded(distribution)
-    safety.refit(seen())
+    safety.refit(seen)
     good = safety.describe()
     assert good == distribution.describe()
     distribution.weights = weights(range(6))
     for _ in range(2):
-        safety.refit(seen())
+        safety.refit(seen)
     ours, theirs = safety.describe()
     said = "undecided: 6 of 9 labels (67 %) would be taken for wrong"
     assert ours == good[0] | {"refused": said}
@@ -192,10 +192,10 @@ def test_the_log_describes_the_fit_that_holds_and_says_once_what_was_refused(cap
     later.load_state_dict(safety.state_dict())
     assert later.describe() == safety.describe()
     distribution.weights = weights()
-    later.refit(seen())
+    later.refit(seen)
     assert later.describe() == distribution.describe()
     distribution.weights = weights(range(6))
-    later.refit(seen())
+    later.refit(seen)
     assert len(warnings(caplog)) == 3  # it was in order in between
 
 
@@ -213,7 +213,7 @@ def test_processes_refuse_what_one_of_them_refuses(failed):
     distribution = Scripted(weights(range(6)))
     distribution.processes = Summed(plus_other, torch.device("cpu"))
     safety = guarded(distribution, sum_over_ranks=plus_other)
-    safety.refit(seen())
+    safety.refit(seen)
     assert judged(safety) == [0, 0]
     if failed:
         assert "it failed in another process" in safety.refused[0]
@@ -285,7 +285,7 @@ def test_fits_that_gave_nan_weights(case):
     safety = Safety(distribution, records)
     records.observe(torch.arange(len(losses)), losses)
     for _ in range(3):
-        safety.refit(what)
+        safety.refit(lambda: what)
         assert ((records.weight >= 0) & (records.weight <= 1)).all()  # NaN isn't
         assert share_of_suspects(records, 0) <= 0.5
         said_of(safety.describe()[0])
