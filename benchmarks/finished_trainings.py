@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pandas
 from demo_arms import RESULT_FILE, Training
+from source_commit import is_present
 
+UNTOUCHED = r"(weighted|universal|l1l2|oracle|refinement|landed)\b"  # arms that the present code has no part in
+BEFORE = "ed20af0"  # as the plugin was before the present judgement: some arms are trained by it on purpose
 REFINED = "refinement, round "  # and its number: arm of iterative refinement
 NAMES = {  # of the arms in tables; each benchmark names its oracle
     "weighted": "stock `weighted`",
@@ -45,8 +48,17 @@ def is_committed(training: Training, committed: Path, arm: str | None = None) ->
 
 
 def committed_trainings(committed: Path, which: list[str] = WHICH) -> set[tuple]:
-    """Arm, kind, share and seed (or other columns) of the trainings of a committed table."""
-    return set(pandas.read_csv(committed)[which].itertuples(index=False, name=None)) if committed.exists() else set()
+    """Arm, kind, share and seed (or other columns) of those trainings of a committed table that hold."""
+    if not committed.exists():
+        return set()
+    rows = _named_by_round(pandas.read_csv(committed, dtype={"commit": str}))
+    return set(rows.loc[holding(rows), which].itertuples(index=False, name=None))
+
+
+def holding(rows: pandas.DataFrame) -> pandas.Series:
+    """Mask of the trainings that hold: by the code that is here, by none of ours, or by what was BEFORE."""
+    present = {commit: commit == BEFORE or is_present(str(commit)) for commit in rows["commit"].unique()}
+    return rows["arm"].str.match(UNTOUCHED) | rows["commit"].map(present)
 
 
 def over_the_oracle(rows: pandas.DataFrame, same: str | None, ratios: dict[str, str]) -> pandas.DataFrame:

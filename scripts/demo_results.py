@@ -16,6 +16,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 from demo_arms import ARMS, KEY_FILE, MACE_SETTINGS, RESULT_FILE, Training
+from source_commit import PACKAGE, commit_of
 from training_files import write_json_atomically
 
 METRICS = {"energy_rmse_meV_per_atom": "energy RMSE, meV/atom", "force_rmse_meV_per_A": "force RMSE, meV/A"}
@@ -155,6 +156,7 @@ def write_results(out: Path, energy_weight: float, data: dict, results: list[dic
     """results.json (everything but the paths of this machine), results.csv (a row for each training) and table.md."""
     content = {
         "command": " ".join(["scripts/demo", *sys.argv[1:]]),
+        "commit": commit_of(PACKAGE),
         "versions": {"python": sys.version.split()[0]}
         | {name: package_version(name) for name in ("torch", "mace-torch", "mace-outlier", "tblite", "ase", "numpy")},
         "data": data,

@@ -1,9 +1,14 @@
 """Which state of this repository a result was made with."""
 
 import subprocess
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGE = REPOSITORY / "mace_outlier"
+TRAINING = tuple(
+    PACKAGE / name for name in ("data", "losses", "mace", "method", "run", "weights")
+)  # what weighs labels
 
 
 def commit_of(*paths: Path) -> str:
@@ -19,6 +24,16 @@ def commit_of(*paths: Path) -> str:
     except (OSError, subprocess.CalledProcessError):
         return ""
     return f"{commit}-dirty" if commit and changes else commit
+
+
+@cache
+def is_present(commit: str, *paths: Path) -> bool:
+    """Whether the paths (none: all that weighs labels) are now as they were at a commit."""
+    try:
+        git("diff", "--quiet", commit, "--", *map(str, paths or TRAINING))
+    except (OSError, subprocess.CalledProcessError):  # also of a commit that is not known here, or of "-dirty"
+        return False
+    return True
 
 
 def git(*arguments: str) -> str:

@@ -16,9 +16,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "scripts"))
 
-from cells import SEEDS, STUDIES
+from cells import SEEDS, STUDIES, TRAININGS
 from data import write_data
 from demo_arms import Training, finished_result, run_all
+from finished_trainings import is_committed
 from measure import collect
 
 
@@ -37,8 +38,13 @@ def main() -> None:
     parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=list(STUDIES))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--again", action="store_true", help="also what trainings.csv has by this code, or by none of ours"
+    )
     options = parser.parse_args()
     wanted = trainings(options.studies, options.seeds)
+    if not options.again:
+        wanted = [training for training in wanted if not is_committed(training, TRAININGS)]
     to_run = [training for training in wanted if finished_result(training) is None]
     print(f"{len(to_run)} trainings to run, {len(wanted) - len(to_run)} finished", flush=True)
     run_all(to_run, options.processes, collect)

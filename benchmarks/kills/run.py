@@ -37,6 +37,7 @@ from mace_outlier.results.reading import ResultsError, read_results
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "scripts"))
 import rehearse_on_cpu
+from source_commit import PACKAGE, commit_of
 
 FRAMES, EPOCHS = 60, 8
 FLAGS = [
@@ -216,6 +217,7 @@ def main() -> None:
             print(rows[-1], flush=True)
     about = {
         "command": " ".join(["python", *sys.argv]),
+        "commit": commit_of(PACKAGE),
         "versions": {name: version(name) for name in ("torch", "mace-torch", "mace-outlier")},
     }
     given.out.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,10 @@ from mace.modules import loss as mace_losses
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from source_commit import PACKAGE, commit_of
+
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.losses.probe import made_up_batch
 from mace_outlier.losses.reduction import PerConfigurationLoss
@@ -159,7 +163,7 @@ def main() -> None:
                 })  # fmt: skip
                 print(rows[-1])
     about = {
-        "command": " ".join(["python", *sys.argv]), "launch_us": LAUNCH_US,
+        "command": " ".join(["python", *sys.argv]), "launch_us": LAUNCH_US, "commit": commit_of(PACKAGE),
         "versions": {name: version(name) for name in ("torch", "mace-torch", "mace-outlier")},
     }  # fmt: skip
     (HERE / "launches.json").write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")

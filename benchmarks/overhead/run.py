@@ -24,6 +24,10 @@ from ase import Atoms
 from ase.build import molecule
 from mace import data, modules, tools
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from source_commit import PACKAGE, commit_of
+
 from mace_outlier.data.batches import TaggingCollater
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
@@ -217,6 +221,7 @@ def main() -> None:
     versions = {name: version(name) for name in ("mace-torch", "torch", "mace-outlier")}
     report = {
         "command": " ".join(["python benchmarks/overhead/run.py", *sys.argv[1:]]),
+        "commit": commit_of(PACKAGE),
         "versions": versions | {"python": platform.python_version()},
         "threads": arguments.threads,
         "batch_size": BATCH,

@@ -11,12 +11,13 @@ import _real_paths  # noqa: F401 (first)
 import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
 from demo_arms import ARMS, Arm, Training
 from faults import FAULTS
+from finished_trainings import BEFORE
 from real_sets import REPOSITORY, write_data
 from training_files import digest_of
 
 WORK = REPOSITORY / "build" / "real"
 LANDED = WORK / "landed"  # the plugin as it was before the new default
-LANDED_COMMIT = "ed20af0"
+LANDED_COMMIT = BEFORE
 OBSERVED = Path(__file__).with_name("observed_training.py")
 
 # --- settings --------------------------------------------------------------------------------------------------------

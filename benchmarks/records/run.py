@@ -22,6 +22,10 @@ from typing import Any
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from source_commit import PACKAGE, commit_of
+
 HERE = Path(__file__).parent
 SIZES = [10_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000]
 SHARD, FORMULAS, BATCH, BAD = 100_000, 20_000, 1_000, 0.05
@@ -206,6 +210,7 @@ def main() -> None:
         print({name: round(value, 2) for name, value in results[-1].items()}, flush=True)
     content = {
         "command": " ".join(["python", "benchmarks/records/run.py", *sys.argv[1:]]),
+        "commit": commit_of(PACKAGE),
         "versions": {name: version(name) for name in ("torch", "mace-outlier", "pandas", "pyarrow", "matplotlib")}
         | {"python": platform.python_version()},
         "results": results,

@@ -4,9 +4,10 @@
     python benchmarks/scale/shared.py --sizes 2000000 --processes 1 8
 
 Made-up errors of `--sizes` configurations, 5 % of which are wrong, of 20,000 molecules, with 96 features, seen in any
-order by so many processes. Three epochs; the numbers are those of the last. CPU time is that of a process, while it
-works and while it waits for others (gloo waits actively); `aside` is what a training does beside its validation. Memory
-is the largest resident set, above that before.
+order by so many processes. Three epochs; the numbers are those of the last. CPU time is that of a process: of its own
+work, the part of that which a training does beside its validation (`aside`), and in collectives (`exchanging`), where
+Gloo waits actively for the others; all of them share two cores here. Memory is the largest resident set, above that
+before.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ from mace_outlier.weights.weigher import Weigher
 
 SIZES, PROCESSES, EPOCHS, MOLECULES, BATCH, WRONG = [20_000, 200_000, 2_000_000], [1, 2, 4, 8], 3, 20_000, 20_000, 0.05
 
+COLLECTIVES = ("all_reduce", "all_gather", "all_to_all_single")
+
 Row = dict[str, Any]
 
 
@@ -66,31 +69,35 @@ def measure(rank: int, processes: int, size: int, folder: str) -> None:
     before, found = peak(), {}
     for epoch in range(EPOCHS):
         see(weigher, epoch, rank, processes)
-        started, used, aside = time.perf_counter(), time.process_time(), [0.0]
-        with timed(Safety, "_fit", aside):
+        started, aside, exchanging = time.perf_counter(), [0.0], [0.0]
+        work = lambda spent=exchanging: time.process_time() - spent[0]  # noqa: E731
+        used = work()
+        with timed(Safety, "_fit", aside, work), ExitStack() as stack:
+            for collective in COLLECTIVES:
+                stack.enter_context(timed(torch.distributed, collective, exchanging, time.process_time))
             weigher.end_epoch()
             weigher.safety.refit(weigher.remembered)
-        found = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - used}
-        found["cpu_seconds_aside"] = aside[0]
+        found = {"seconds": time.perf_counter() - started, "cpu_seconds": work() - used}
+        found |= {"cpu_seconds_aside": aside[0], "cpu_seconds_exchanging": exchanging[0]}
     leave(found | {"megabytes": peak() - before}, weigher, rank, folder)
 
 
 @contextmanager
-def timed(of: type, method: str, seconds: list[float]) -> Iterator[None]:
-    """Add the CPU time of a method, within the context, to `seconds`."""
-    original = getattr(of, method)
+def timed(of: Any, name: str, seconds: list[float], clock: Callable[[], float]) -> Iterator[None]:
+    """Add the time that a function of a class or module takes, within the context, to `seconds`."""
+    original = getattr(of, name)
 
-    def measured(*arguments: Any) -> Any:
-        started = time.process_time()
-        result = original(*arguments)
-        seconds[0] += time.process_time() - started
+    def measured(*arguments: Any, **named: Any) -> Any:
+        started = clock()
+        result = original(*arguments, **named)
+        seconds[0] += clock() - started
         return result
 
-    setattr(of, method, measured)
+    setattr(of, name, measured)
     try:
         yield
     finally:
-        setattr(of, method, original)
+        setattr(of, name, original)
 
 
 def begun(rank: int, processes: int, size: int, folder: str) -> Weigher:
@@ -112,10 +119,15 @@ def see(weigher: Weigher, epoch: int, rank: int, processes: int) -> None:
     weigher.begin_epoch(epoch, -(-size // BATCH))  # whoever sees a configuration sees it in the same step
     energy, force = errors_of(size, epoch)
     for rows in order.split(max(BATCH // processes, 1)):
-        weigher.records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
+        note(weigher, rows, energy, force)
         weigher.features.noted.add(rows, noted_of(rows, force[rows]))
     if processes > 1:
         torch.distributed.barrier()
+
+
+def note(weigher: Weigher, rows: torch.Tensor, energy: torch.Tensor, force: torch.Tensor) -> None:
+    """Note losses and errors of a batch, of the errors (N,) of all."""
+    weigher.records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
 
 
 def leave(found: dict[str, Any], weigher: Weigher, rank: int, folder: str) -> None:

@@ -34,17 +34,19 @@ def committed(tmp_path):
         ("oracle", 1, 5.0, None),
         ("weighted", 1, 10.0, None),
         ("default", 1, 7.0, None),
+        ("published", 1, 9.5, None),
         ("refinement, round 1", 1, 9.0, 1),
     ]
     table = pandas.DataFrame(rows, columns=["arm", "seed", "energy", "round"])
     table = table.assign(kind="unconverged", share=0.3, commit="0123456", ratio=99.0)
+    table.loc[table.arm == "default", "commit"] = "89abcde"
     table.to_csv(tmp_path / "trainings.csv", index=False)
     return tmp_path / "trainings.csv"
 
 
 def test_a_training_here_replaces_the_committed_one_and_leaves_the_others(tmp_path, committed):
     runs = tmp_path / "runs"
-    measured(runs, "default", 1, 6.0, commit="89abcde")
+    measured(runs, "default", 1, 6.0, commit="fedcba9")
     measured(runs, "weighted", 1, 8.0, round=1)
     measured(runs, "weighted", 2, 12.0)
     rows = finished_trainings.finished_trainings(runs, committed).set_index(["arm", "seed"])
@@ -53,9 +55,10 @@ def test_a_training_here_replaces_the_committed_one_and_leaves_the_others(tmp_pa
         ("weighted", 1): 10.0,
         ("weighted", 2): 12.0,
         ("default", 1): 6.0,
+        ("published", 1): 9.5,
         ("refinement, round 1", 1): 8.0,
     }
-    assert rows.commit["default", 1] == "89abcde"
+    assert rows.commit["default", 1] == "fedcba9"
     assert rows.commit["oracle", 1] == "0123456"
     assert "key" not in rows
     ratios = finished_trainings.over_the_oracle(rows.reset_index(), None, {"energy": "ratio"}).set_index(
@@ -67,7 +70,7 @@ def test_a_training_here_replaces_the_committed_one_and_leaves_the_others(tmp_pa
 
 def test_nothing_but_the_table_or_no_table(tmp_path, committed):
     rows = finished_trainings.finished_trainings(tmp_path / "none", committed)
-    assert len(rows) == 4
+    assert len(rows) == 5
     measured(tmp_path / "runs", "default", 1, 6.0)
     assert len(finished_trainings.finished_trainings(tmp_path / "runs", tmp_path / "none.csv")) == 1
 
@@ -76,13 +79,16 @@ def test_nothing_but_the_table_or_no_table(tmp_path, committed):
     ("arm", "seed", "as_arm", "is_there"),
     [
         ("default", 1, None, True),
+        ("published", 1, None, False),  # by other code
         ("default", 2, None, False),
         ("universal", 1, None, False),
         ("weighted", 1, "refinement, round 1", True),
         ("weighted", 1, "refinement, round 2", False),
     ],
 )
-def test_what_a_table_has(committed, arm, seed, as_arm, is_there):
+def test_what_of_a_table_holds(monkeypatch, committed, arm, seed, as_arm, is_there):
+    """Stock trainings of any code, ours of the code that is here."""
+    monkeypatch.setattr(finished_trainings, "is_present", lambda commit: commit == "89abcde")
     training = SimpleNamespace(arm=arm, seed=seed, data=Path(f"data/unconverged-0.3-seed-{seed}"))
     assert finished_trainings.is_committed(training, committed, as_arm) == is_there
     assert not finished_trainings.is_committed(training, committed.with_name("none.csv"), as_arm)
@@ -104,6 +110,7 @@ def test_mini_spice_trains_what_the_table_lacks(monkeypatch, committed):
     spec = importlib.util.spec_from_file_location("spice_run", ROOT / "benchmarks" / "spice" / "run.py")
     run = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run)
+    monkeypatch.setattr(finished_trainings, "is_present", lambda commit: True)
     ran, refined = [], []
     for name, value in {
         "training": Wanted,
