@@ -17,10 +17,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
 
 import pandas
 from finished_trainings import holding
-from source_commit import PACKAGE, TRAINING, is_present
+from source_commit import PACKAGE, WEIGHING, is_present
 
 TRAININGS = ("ablation", "real", "spice", "water")  # each has a trainings.csv
-WEIGHING = tuple(path.name for path in TRAINING)
 OTHERS = {  # results, and the packages that decide; (): those that weigh labels
     "demo/results.json": (),
     "demo_energy_weight_10/results.json": (),
@@ -32,6 +31,8 @@ OTHERS = {  # results, and the packages that decide; (): those that weigh labels
     "records/results.json": (),
     "scale/hidden.json": (),
     "scale/shared.json": (),
+    "scale/one_of.json": (),
+    "scale/results.json": (),
     "graph_pes/results.csv": (),
     "causes/results.csv": (*WEIGHING, "causes"),
     "checks/results.json": ("checks",),

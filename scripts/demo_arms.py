@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from tqdm import tqdm
+from source_commit import TRAINING
 from training_files import digest_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULT_FILE = "result.json"
 KEY_FILE = "key.json"
 LOG_FILE = "mace.log"
-AFTERWARDS = {"report", "audit", "export.py", "extxyz.py", "sources.py"}  # parts of the plugin that no training uses
 EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+|None) meV")
 
 
@@ -106,8 +106,7 @@ class Training:
         arm = ARMS[self.arm]
         files = [self.data / arm.train_file, self.data / arm.valid_file, self.data / "test.xyz"]
         if arm.loss == "ema_robust":
-            package = REPOSITORY / "mace_outlier"
-            files += [path for path in sorted(package.rglob("*.py")) if not AFTERWARDS & set(path.parts)]
+            files += [file for path in TRAINING for file in (sorted(path.rglob("*.py")) if path.is_dir() else [path])]
         return {"command": self.command(), "sha256_of_data_and_plugin": digest_of(files)}
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "mace_outlier"
-TRAINING = tuple(
-    PACKAGE / name for name in ("data", "losses", "mace", "method", "run", "weights")
-)  # what weighs labels
+WEIGHING = ("data", "losses", "mace", "method", "run", "states.py", "weights")
+TRAINING = tuple(PACKAGE / name for name in WEIGHING)  # all that weighs labels
 
 
 def commit_of(*paths: Path) -> str:

@@ -1,14 +1,15 @@
 """What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^6, counted beyond.
 
     python benchmarks/scale/shared.py    # some minutes: the end of an epoch, by 1 to 8 processes
+    python benchmarks/scale/one_of.py    # a quarter of an hour: the same in one process of up to 1,024, alone
     python benchmarks/scale/hidden.py    # some minutes: what a training waits for
-    python benchmarks/scale/run.py       # a minute; reads these and ../records/results.json; results.json and tables
+    python benchmarks/scale/run.py       # a minute; reads these and ../records/results.json; writes results.json and tables
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: saving
 and the report. The table has what was measured, straight lines between, and beyond 2 x 10^6 the slope of the
 last two: costs are linear in N or constant there. The end of an epoch is a constant, a part that N / W configurations
-cost and one that N do, fitted to shared.json; so is its memory. What the GPUs and their network do is assumed
+cost and one that N do, fitted to one_of.json; so is its memory. What the GPUs and their network do is assumed
 (ASSUMED), not measured: there is none here.
 """
 
@@ -28,10 +29,11 @@ from mace.modules import loss as mace_losses
 from scipy.optimize import nnls
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "overhead"), str(HERE.parent)]
+sys.path[:0] = [str(HERE.parent / "overhead"), str(HERE.parent), str(HERE.parents[1] / "scripts")]
 
 from launches import robust, training_batch
 from readme_tables import write_tables
+from source_commit import PACKAGE, commit_of
 
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
@@ -119,11 +121,16 @@ def parts_of(name: str) -> dict[str, float]:
 
     Least squares of the relative differences to what was measured; no part is negative.
     """
-    rows = json.loads((HERE / "shared.json").read_text())["results"]
+    rows = measured_alone()
     terms = [[1.0, row["configurations"] / row["processes"], row["configurations"]] for row in rows]
     wanted = np.array([row[name] for row in rows])
     parts, _ = nnls(np.array(terms) / wanted[:, None], np.ones(len(rows)))
     return dict(zip(("constant", "own", "all"), parts.tolist(), strict=True))
+
+
+def measured_alone() -> list[dict[str, Any]]:
+    """What one_of.py measured."""
+    return json.loads((HERE / "one_of.json").read_text())["results"]
 
 
 def of_parts(parts: dict[str, float], size: int, ranks: int) -> float:
@@ -197,6 +204,16 @@ def table(measured: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table_of_one() -> str:
+    """Markdown: what one_of.py measured."""
+    lines = ["| configurations | processes | CPU time | of it beside the validation | memory |", "|---" * 5 + "|"]
+    for row in measured_alone():
+        of_run = f"{row['configurations']:,} | {row['processes']:,}"
+        times = f"{row['cpu_seconds']:.2f} s | {row['cpu_seconds_aside']:.2f} s"
+        lines.append(f"| {of_run} | {times} | {row['megabytes'] / 1e3:.2f} GB |")
+    return "\n".join(lines) + "\n"
+
+
 def table_of_waits() -> str:
     """Markdown: what hidden.py measured."""
     lines = ["| configurations | processes | validation | waits, not hidden | waits, hidden |", "|---" * 5 + "|"]
@@ -212,10 +229,16 @@ def main() -> None:
     measured = costs()
     rows = [{"size": n, "ranks": w} | grown(measured, n, w) for n in GROWN for w in RANKS]
     packages = {name: version(name) for name in ("torch", "mace-torch", "mace-outlier")}
-    about = {"command": "python benchmarks/scale/run.py", "versions": packages | {"python": platform.python_version()}}
+    about = {
+        "command": "python benchmarks/scale/run.py",
+        "commit": commit_of(PACKAGE),
+        "versions": packages | {"python": platform.python_version()},
+    }
     content = about | {"assumed": ASSUMED, "measured": measured, "grown": rows}
     (HERE / "results.json").write_text(json.dumps(content, indent=1) + "\n")
-    write_tables(HERE / "README.md", "scale", {"grown": table(measured), "waits": table_of_waits()})
+    write_tables(
+        HERE / "README.md", "scale", {"grown": table(measured), "waits": table_of_waits(), "one": table_of_one()}
+    )
     print(json.dumps(measured, indent=1))
     print(table(measured))
 
