@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from tqdm import tqdm
 from source_commit import TRAINING
+from tqdm import tqdm
 from training_files import digest_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
