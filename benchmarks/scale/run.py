@@ -3,7 +3,7 @@
     python benchmarks/scale/shared.py    # some minutes: the end of an epoch, by 1 to 8 processes
     python benchmarks/scale/one_of.py    # a quarter of an hour: the same in one process of up to 1,024, alone
     python benchmarks/scale/hidden.py    # some minutes: what a training waits for
-    python benchmarks/scale/run.py       # a minute; reads these and ../records/results.json; writes results.json and tables
+    python benchmarks/scale/run.py       # a minute; from these and ../records/results.json: results.json, tables
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: saving

@@ -1,0 +1,221 @@
+"""Fine-tuning on wrong labels: what a foundation model knows already. Finished trainings are reused.
+
+    python benchmarks/fine_tuning/run.py     # two hours on two cores; trainings.csv and a table of README.md
+
+The foundation model is our own: stock MACE on clean mini-SPICE (benchmarks/spice; GFN2-xTB). It is fine-tuned on 200
+configurations of molecules that it has not seen, and on acetylacetone (DFT, another level of theory), naively and with
+several heads, of which one replays 400 configurations of mini-SPICE; 15 % of the labels of training and validation are
+wrong. Every arm has the same data, seed, epochs and checkpoint rule. What was found after the first epoch: by the
+column suspect_since of the results.
+"""
+
+import argparse
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+
+import _tuning_paths  # noqa: F401 (first)
+import mini_spice
+import numpy as np
+import pandas
+import real_sets
+import spice_cells
+from ase import Atoms
+from ase.io import read
+from demo_arms import ARMS, REPOSITORY, RESULT_FILE, Training, finished_result, run_all
+from demo_results import errors_on_test_set
+from faults import plant
+from finished_trainings import finished_trainings, over_the_oracle
+from readme_tables import markdown, write_tables
+from source_commit import commit_of
+from training_files import digest_of, write_atomically, write_json_atomically
+
+from mace_outlier.results.reading import read_results
+
+HERE = Path(__file__).resolve().parent
+WORK, TRAININGS = REPOSITORY / "build" / "fine_tuning", HERE / "trainings.csv"
+SEED, EPOCHS, SHARE = 1, 20, 0.15
+SIZES = {"train": 200, "valid": 40, "test": 200}
+REPLAYED = {"train": 400, "valid": 40}
+SETS = {
+    "molecules": "unconverged, 15 %",
+    "acac": "energies +60 or -60 meV/atom, 15 %",
+    "acac-flip": "sign of the forces, 20 %",
+}
+FAULTS = {"acac": "pm60", "acac-flip": "flip"}
+WAYS = ("naive", "multihead")
+ARM_NAMES = ("oracle", "weighted", "ema_robust")
+COMMON = ("--lr=0.002", "--lr_scheduler_gamma=0.9", "--batch_size=5", "--r_max=4.5")
+ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
+WHICH = ["set", "way", "arm", "seed"]
+
+
+def foundation() -> Training:
+    """The training of the foundation model."""
+    return spice_cells.training(0.0, "weighted", SEED)
+
+
+@dataclass(frozen=True)
+class Tuning(Training):
+    """One fine-tuning: of a data set, in a way."""
+
+    of: tuple[str, str] = ("", "")
+
+    @property
+    def title(self) -> str:
+        """See Training."""
+        return f"{'-'.join(self.of)} {self.arm}"
+
+    def key(self) -> dict:
+        """See Training; the foundation model decides as well."""
+        return super().key() | {"foundation": digest_of([foundation().folder / "demo.model"])}
+
+
+def tuning(name: str, way: str, arm: str) -> Tuning:
+    """A fine-tuning, its data written."""
+    data = WORK / "data" / name
+    write_data(data, name)
+    flags = [*COMMON, f"--foundation_model={foundation().folder / 'demo.model'}"]
+    if way == "multihead":
+        replay = {f"--pt_{split}_file": data.parent / "replay" / f"{split}.xyz" for split in REPLAYED}
+        flags += ["--multiheads_finetuning=True", *(f"{flag}={path}" for flag, path in replay.items())]
+    else:
+        flags += ["--multiheads_finetuning=False"]
+    e0s = "foundation" if name == "molecules" else "average"
+    folder = WORK / "runs" / f"{name}-{way}" / arm
+    return Tuning(arm, SEED, EPOCHS, data, folder, e0s, 10.0, tuple(flags), of=(name, way))
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+def write_data(folder: Path, name: str) -> None:
+    """Write the files of a set, and what is replayed, unless they are there."""
+    if (folder / "test.xyz").exists():
+        return
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(SEED)
+    for split, frames in (molecules(rng) if name == "molecules" else acac(rng, FAULTS[name])).items():
+        write_atomically(folder / f"{split}.xyz", frames)
+        if split != "test":
+            write_atomically(folder / f"{split}_good.xyz", [own for own in frames if not own.info["planted"]])
+    write_replay(folder.parent / "replay")
+
+
+def molecules(rng: np.random.Generator) -> dict[str, list[Atoms]]:
+    """Configurations of molecules that the foundation model has not seen; some labels unconverged."""
+    frames = mini_spice.labelled()["test"]
+    ends = np.cumsum([0, *SIZES.values()])
+    chosen, splits = rng.permutation(len(frames))[: ends[-1]], {}
+    for number, split in enumerate(SIZES):
+        own = [frames[i] for i in chosen[ends[number] : ends[number + 1]]]
+        wrong = set(rng.permutation(len(own))[: round(SHARE * len(own))].tolist()) if split != "test" else set()
+        splits[split] = [labelled(atoms, "unconverged" if i in wrong else "converged") for i, atoms in enumerate(own)]
+    return splits
+
+
+def labelled(atoms: Atoms, kind: str) -> Atoms:
+    """A frame with one kind of labels."""
+    frame = Atoms(atoms.symbols, positions=atoms.positions)
+    frame.info |= {"REF_energy": atoms.info[f"{kind}_energy"], "planted": int(kind == "unconverged")}
+    frame.arrays["REF_forces"] = atoms.arrays[f"{kind}_forces"]
+    return frame
+
+
+def acac(rng: np.random.Generator, fault: str) -> dict[str, list[Atoms]]:
+    """Acetylacetone of benchmarks/real, fewer of them, with a fault planted as there."""
+    splits = real_sets.SOURCES["acac"][0](rng)
+    splits = {
+        split: real_sets.taken(splits[split], rng.permutation(len(splits[split]))[:n]) for split, n in SIZES.items()
+    }
+    for number, split in enumerate(("train", "valid")):
+        plant(splits[split], fault, 1000 * SEED + number)
+    return splits
+
+
+def write_replay(folder: Path) -> None:
+    """Write some right configurations of what the foundation model was trained on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frames, rng = mini_spice.labelled(), np.random.default_rng(SEED)
+    for split, number in REPLAYED.items():
+        chosen = rng.permutation(len(frames[split]))[:number]
+        write_atomically(folder / f"{split}.xyz", [labelled(frames[split][i], "converged") for i in sorted(chosen)])
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def collect(training: Tuning, seconds: float) -> dict:
+    """Measure a finished fine-tuning; kept in its folder, which marks it as finished."""
+    name, way = training.of
+    result = {"set": name, "way": way, "arm": training.arm, "seed": training.seed, "seconds": round(seconds, 1)}
+    result |= {"commit": commit_of(REPOSITORY / "mace_outlier"), "key": training.key()}
+    result |= errors_on_test_set(training.folder / "demo.model", read(training.data / "test.xyz", ":"))
+    if ARMS[training.arm].loss == "ema_robust":
+        result |= found(training)
+    write_json_atomically(training.folder / RESULT_FILE, result)
+    return result
+
+
+def found(training: Tuning) -> dict[str, float]:
+    """What lost its weight: of the wrong labels, after the first epoch and at the end; of the right ones; of replay."""
+    table = read_results(training.folder / "results").table
+    table = table[table.split == "train"]
+    of_replay = table["head"] == "pt_head"
+    own, replayed = table[~of_replay].drop_duplicates("frame"), table[of_replay]
+    wrong = np.array([atoms.info["planted"] for atoms in read(training.data / "train.xyz", ":")], dtype=bool)[own.frame]
+    low, at_once = (own.weight < 0.5).to_numpy(), (own.suspect_since == 0).to_numpy()
+    counts = {"wrong": wrong.sum(), "found": (low & wrong).sum(), "found_at_once": (low & at_once & wrong).sum()}
+    counts |= {"right": (~wrong).sum(), "lost": (low & ~wrong).sum(), "replayed": of_replay.sum()}
+    counts |= {"replayed_lost": (replayed.weight < 0.5).sum()}
+    return {name: int(number) for name, number in counts.items()}
+
+
+def table(rows: pandas.DataFrame) -> str:
+    """Markdown: a line for each set and way."""
+    head = ["fine-tuned on", "wrong labels", "way", "found", "after one epoch", "right ones lost", "of replay"]
+    head += ["oracle, meV/atom / meV/A", "stock / oracle", "**`ema_robust`** / oracle"]
+    lines = []
+    for (name, way), of_both in rows.groupby(["set", "way"], sort=False):
+        own = of_both.set_index("arm")
+        ours, oracle = own.loc["ema_robust"], own.loc["oracle"]
+        counts = {
+            key: int(ours[key])
+            for key in ("wrong", "found", "found_at_once", "lost", "right", "replayed_lost", "replayed")
+        }
+        cells = [
+            name.partition("-")[0],
+            SETS[name],
+            way,
+            "{found} of {wrong}".format(**counts),
+            str(counts["found_at_once"]),
+        ]
+        cells += ["{lost} of {right}".format(**counts)]
+        cells += ["{replayed_lost} of {replayed}".format(**counts) if counts["replayed"] else "-"]
+        cells += [f"{oracle[ENERGY]:.2f} / {oracle[FORCES]:.1f}"]
+        cells += [f"{own.energy_ratio[arm]:.2f} / {own.force_ratio[arm]:.2f}" for arm in ("weighted", "ema_robust")]
+        lines.append(cells)
+    return markdown(head, lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    if not (foundation().folder / "demo.model").exists():
+        from spice_errors import collect as collect_foundation
+
+        run_all([foundation()], 1, collect_foundation)
+    wanted = [tuning(*which) for which in itertools.product(SETS, WAYS, ARM_NAMES)]
+    run_all([one for one in wanted if finished_result(one) is None], options.processes, collect)
+    rows = finished_trainings(WORK / "runs", TRAININGS, WHICH).assign(share=SHARE)
+    rows = over_the_oracle(
+        rows.assign(which=rows.set + rows.way), "which", {ENERGY: "energy_ratio", FORCES: "force_ratio"}
+    )
+    rows = rows.drop(columns="which").sort_values(WHICH)
+    rows.to_csv(TRAININGS, index=False)
+    write_tables(HERE / "README.md", "fine_tuning", {"table": table(rows)})
+
+
+if __name__ == "__main__":
+    main()
