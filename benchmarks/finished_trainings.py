@@ -47,12 +47,12 @@ def is_committed(training: Training, committed: Path, arm: str | None = None) ->
     return (arm or training.arm, kind, float(share), training.seed) in committed_trainings(committed)
 
 
-def committed_trainings(committed: Path, which: list[str] = WHICH) -> set[tuple]:
-    """Arm, kind, share and seed (or other columns) of those trainings of a committed table that hold."""
+def committed_trainings(committed: Path, which: list[str] = WHICH, by_any_code: bool = False) -> set[tuple]:
+    """Arm, kind, share and seed (or other columns) of those trainings of a committed table that hold, or of all."""
     if not committed.exists():
         return set()
     rows = _named_by_round(pandas.read_csv(committed, dtype={"commit": str}))
-    return set(rows.loc[holding(rows), which].itertuples(index=False, name=None))
+    return set(rows.loc[by_any_code | holding(rows), which].itertuples(index=False, name=None))
 
 
 def holding(rows: pandas.DataFrame) -> pandas.Series:

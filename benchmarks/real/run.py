@@ -3,7 +3,8 @@
     python benchmarks/real/run.py --list                     # which cells, how many trainings, about how long
     python benchmarks/real/run.py --quick                    # Si and acac with a few epochs: some minutes
     python benchmarks/real/run.py --sets Si Mo --faults clean pm60 --train forces --arms ema_robust --seeds 1
-    python benchmarks/real/run.py --missing                  # only what trainings.csv doesn't have
+    python benchmarks/real/run.py --missing                  # only what trainings.csv doesn't have, by this code
+    python benchmarks/real/run.py --stale                    # only what it has by other code
     python benchmarks/real/real_results.py                   # table, README and figures, from what is finished
 
 Trainings run two at a time, one thread each; what the bars are about comes first. Data are read from ../shared/data and
@@ -50,6 +51,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--missing", action="store_true", help="only trainings that trainings.csv doesn't have")
+    parser.add_argument("--stale", action="store_true", help="only those that it has by other code of the plugin")
     parser.add_argument("--list", action="store_true", help="only say what would be trained")
     parser.add_argument("--quick", action="store_true", help="two cells with few epochs, beside the others' results")
     return parser.parse_args(words)
@@ -77,8 +79,13 @@ def chosen_trainings(options: argparse.Namespace) -> list[tuple[Cell, str]]:
     """Cell and arm of what was asked for."""
     arms = QUICK_ARMS if options.quick else options.arms
     wanted = [(cell, arm) for cell in chosen_cells(options) for arm in cell.arms if arm in arms]
-    known = committed_trainings(TRAININGS, WHICH) if options.missing else set()
-    return [(cell, arm) for cell, arm in wanted if (*cell, arm) not in known]
+    holding = committed_trainings(TRAININGS, WHICH) if options.missing or options.stale else set()
+    there = (
+        committed_trainings(TRAININGS, WHICH, by_any_code=True)
+        if options.stale
+        else {(*one, arm) for one, arm in wanted}
+    )
+    return [(cell, arm) for cell, arm in wanted if (*cell, arm) in there - holding]
 
 
 def run(wanted: list[tuple[Cell, str]], work: Path, table: Path, processes: int, epochs: int | None) -> None:
