@@ -3,7 +3,7 @@
 This file is imported at every Python start (see `_boot`), so it imports nothing: public names are loaded on first use.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 MARK = "__mace_outlier__"  # attribute of whatever we put in place of a host's function: doing so twice is harmless
 
 _PUBLIC = {

@@ -33,19 +33,29 @@ class WholeGroup(NamedTuple):
 def whole_groups(table: Mapping[str, Any], seen: np.ndarray) -> list[WholeGroup]:
     """Find such groups among the rows of a table that were `seen` (N,); columns of text are categories."""
     low, heads = seen & (np.asarray(table["weight"]) < 0.5), _categories(table["head"])
-    several, found = np.count_nonzero(np.bincount(heads.codes[seen])) > 1, dict[bytes, WholeGroup]()
+    several, found = np.count_nonzero(_count(heads.codes, seen)) > 1, dict[bytes, WholeGroup]()
     for column, kind in KINDS.items():
         groups = _categories(table[column])
-        codes = heads.codes.astype(np.int64) * max(len(groups.categories), 1) + groups.codes
-        members, suspects = (np.bincount(codes[which], minlength=1) for which in (seen, low))
+        codes = groups.codes
+        if several:
+            codes = heads.codes.astype(np.int64) * max(len(groups.categories), 1) + codes
+        suspects = _count(codes, low)
+        if suspects.max(initial=0) < NEARLY_ALL * SMALLEST:
+            continue
+        members = _count(codes, seen)
         suspects = np.pad(suspects, (0, len(members) - len(suspects)))
         for code in np.flatnonzero((members >= SMALLEST) & (suspects >= NEARLY_ALL * members)):
-            head, name = divmod(int(code), len(groups.categories))
+            head, name = divmod(int(code), len(groups.categories)) if several else (0, int(code))
             rows = np.flatnonzero(seen & (codes == code)).tobytes()
             of_head = str(heads.categories[head]) if several else ""
             group = WholeGroup(kind, str(groups.categories[name]), of_head, int(members[code]), int(suspects[code]))
             found.setdefault(rows, group)
     return list(found.values())
+
+
+def _count(codes: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """How many of the rows (N,) in a mask have each code."""
+    return np.bincount(codes if which.all() else codes[np.flatnonzero(which)], minlength=1)
 
 
 def _categories(column: Any) -> Any:
