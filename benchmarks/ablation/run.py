@@ -14,7 +14,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "scripts"))
+sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent / "scripts")]
 
 from cells import SEEDS, STUDIES, TRAININGS
 from data import write_data
