@@ -1,0 +1,186 @@
+"""What one would use instead, side by side: one table over all data sets, and who wins where.
+
+    python benchmarks/side_by_side.py                  # docs/pages/measured.md and index.md, of what is committed
+    python benchmarks/side_by_side.py --of_any_code    # also where some of it is by other code; the page says so
+
+Stock MACE with its `weighted` and its `universal` loss, the scheme as published, iterative refinement (train, drop the
+worst, train again), and `ema_robust`. Energy and force errors on right test labels over those of stock MACE trained on
+the right labels only, means over the seeds; of what tells wrong labels from right ones, how many it finds and loses.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
+
+import numpy as np
+import pandas
+from one_code import by_other_code
+from readme_tables import markdown, write_tables
+
+PAGES = HERE.parent / "docs" / "pages"
+OURS = "ema_robust"
+METHODS = {
+    "weighted": "stock `weighted`",
+    "universal": "stock `universal`",
+    "published": "as published",
+    "refinement, round 1": "refinement, 2 trainings",
+    OURS: "**`ema_robust`**",
+}
+SAME_AS_OURS = {"default": OURS, "mixture": OURS, "gaussian": "published"}
+FINDING = ("published", "refinement, round 1", OURS)
+READ = ("ablation", "water/", "spice", "dft_water", "real")  # what the table is made of
+CLEAR = 1.1  # times the smallest error, from which another one is said to win: trainings differ by some 10 %
+
+
+class Case(NamedTuple):
+    """Some wrong labels of a data set, and the trainings on them: columns arm, energy_ratio, force_ratio and more."""
+
+    data: str
+    wrong: str
+    rows: pandas.DataFrame
+
+    def of(self, method: str) -> pandas.Series | None:
+        """Means over the seeds; None: not trained."""
+        own = self.rows[self.rows.arm.replace(SAME_AS_OURS) == method]
+        return own.mean(numeric_only=True) if len(own) and own.energy_ratio.notna().any() else None
+
+    @property
+    def seeds(self) -> int:
+        """Of ours."""
+        return int((self.rows.arm.replace(SAME_AS_OURS) == OURS).sum())
+
+
+KINDS = {"swapped": "swapped", "mild": "mild", "mixed": "unconverged, of all sizes"}  # others: unconverged
+GENERATED = [  # folder, what, its kinds and shares
+    ("ablation", "water clusters", [("unconverged", 0.15), ("unconverged", 0.43), ("swapped", 0.15), ("mild", 0.15)]),
+    ("ablation", "few conformations of many molecules", [("organic", 0.29)]),
+    ("water", "liquid water, GFN1-xTB", [("mixed", 0.2), ("mixed", 0.4)]),
+    ("spice", "mini-SPICE", [("unconverged", 0.15), ("unconverged", 0.3), ("unconverged", 0.43)]),
+]
+PUBLIC = {"Si": "silicon", "Mo": "molybdenum", "acac": "acetylacetone", "wbe": "W-Be"}
+FAULTS = {"flip": "sign of the forces, 20 %", "pm60": "energies +60 or -60 meV/atom, 15 %", "own": "as published"}
+
+
+def cases() -> Iterator[Case]:
+    """All of the table."""
+    for folder, what, which in GENERATED:
+        rows = pandas.read_csv(HERE / folder / "trainings.csv")
+        for kind, share in which:
+            yield Case(
+                what,
+                f"{KINDS.get(kind, 'unconverged')}, {100 * share:.0f} %",
+                rows[(rows.kind == kind) & (rows.share == share)],
+            )
+    yield dft_water()
+    rows = pandas.read_csv(HERE / "real" / "trainings.csv")
+    rows = rows[rows.train == "forces"]
+    for name, fault in (*itertools.product(("Si", "Mo", "acac"), ("flip", "pm60")), ("wbe", "own")):
+        yield Case(PUBLIC[name], FAULTS[fault], rows[(rows.set == name) & (rows.fault == fault)])
+
+
+def dft_water() -> Case:
+    """Liquid water, PBE0-TS, with made-up noise."""
+    arms = json.loads((HERE / "dft_water" / "results.json").read_text())["arms"]
+    oracle, rows = arms["oracle"], []
+    for name, own in arms.items():
+        data, _, arm = name.partition("_")
+        if data == "corrupted":
+            ratios = {"energy_ratio": own["rmse_e"] / oracle["rmse_e"], "force_ratio": own["rmse_f"] / oracle["rmse_f"]}
+            rows.append({"arm": arm} | ratios)
+    return Case("liquid water, PBE0-TS", "noise, 15 %", pandas.DataFrame(rows))
+
+
+def ratios(case: Case, method: str) -> str:
+    """Errors over the oracle's."""
+    own = case.of(method)
+    return "-" if own is None else f"{own.energy_ratio:.2f} / {own.force_ratio:.2f}"
+
+
+def found(case: Case, method: str) -> str:
+    """Shares of the wrong labels that lost their weight or were dropped, and of the right ones, in %."""
+    own = case.of(method)
+    if own is None:
+        return "-"
+    share, recall, lost = (own.get(name, np.nan) for name in ("share", "recall", "false"))
+    if pandas.notna(own.get("kept_bad", np.nan)):
+        recall, lost = 1 - own.kept_bad, 1 - own.kept_good
+    elif pandas.isna(lost) and pandas.notna(recall):
+        lost = recall * share * (1 / own.precision - 1) / (1 - share) if recall else 0.0
+    return "-" if pandas.isna(recall) else f"{100 * recall:.0f} / {100 * lost:.1f}"
+
+
+def errors_table(of: list[Case]) -> str:
+    """Markdown: errors over the oracle's, by method."""
+    head = ["data", "wrong labels", "seeds", *METHODS.values()]
+    lines = [[case.data, case.wrong, str(case.seeds), *(ratios(case, method) for method in METHODS)] for case in of]
+    means, number = overall(of), len(complete(of))
+    lines.append(["**all that every one has**", f"geometric mean of {number}", "", *(means[one] for one in METHODS)])
+    lines.append(["trainings needed", "", "", "1", "1", "1", "2", "1"])
+    return markdown(head, lines)
+
+
+def complete(of: list[Case]) -> list[Case]:
+    """Those on which every method was trained."""
+    return [case for case in of if all(case.of(method) is not None for method in METHODS)]
+
+
+def overall(of: list[Case]) -> dict[str, str]:
+    """Geometric means of the ratios, over the cases that every method has."""
+    means = {}
+    for method in METHODS:
+        own = [case.of(method)[["energy_ratio", "force_ratio"]] for case in complete(of)]
+        energy, force = np.exp(np.log(np.array(own, dtype=float)).mean(axis=0)) if own else (np.nan, np.nan)
+        means[method] = f"{energy:.2f} / {force:.2f}"
+    return means
+
+
+def found_table(of: list[Case]) -> str:
+    """Markdown: wrong labels found / right ones lost, %, by what finds any."""
+    lines = [[case.data, case.wrong, *(found(case, method) for method in FINDING)] for case in of]
+    return markdown(["data", "wrong labels", *(METHODS[method] for method in FINDING)], lines)
+
+
+def won_by_others(of: list[Case]) -> list[str]:
+    """Where the errors of another method are clearly smaller than ours: a line each."""
+    lines = []
+    for case in of:
+        ours = case.of(OURS)
+        for column, what in (("energy_ratio", "energy"), ("force_ratio", "force")):
+            others = {
+                method: case.of(method)[column] for method in METHODS if method != OURS and case.of(method) is not None
+            }
+            best = min(others, key=others.get, default=None)
+            if ours is not None and best and ours[column] > CLEAR * others[best]:
+                numbers = f"{others[best]:.2f} x the oracle's instead of {ours[column]:.2f} x"
+                lines.append(
+                    f"- {case.data}, {case.wrong}: {METHODS[best]} has the smaller {what} errors ({numbers}).\n"
+                )
+    return lines
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--of_any_code", action="store_true")
+    options = parser.parse_args()
+    other = [line for line in by_other_code() if line.startswith(READ)]
+    if other and not options.of_any_code:
+        raise SystemExit("Not all of this is by the code that is here (see one_code.py):\n" + "\n".join(other))
+    of = list(cases())
+    others = "".join(won_by_others(of)) or "- Nowhere by more than 10 %.\n"
+    files = "; ".join(line.partition(", of ")[0] for line in other)
+    code = f"*Not all of this is by one code yet: {files}.*\n" if other else "All of this is by one code.\n"
+    tables = {"errors": errors_table(of), "found": found_table(of), "others": others, "code": code}
+    write_tables(PAGES / "measured.md", "side_by_side", tables)
+    write_tables(PAGES / "index.md", "side_by_side", {"others": others})
+    print(*tables.values(), sep="\n")
+
+
+if __name__ == "__main__":
+    main()

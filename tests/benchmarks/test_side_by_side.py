@@ -1,0 +1,67 @@
+"""benchmarks/side_by_side.py: means over the seeds, what was found and lost, and who wins."""
+
+import sys
+from pathlib import Path
+
+import pandas
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks"), str(Path(__file__).parents[2] / "scripts")]
+
+import side_by_side as table  # noqa: E402
+
+
+def case(name="made up", **ratios):
+    """A case in which a method has these energy ratios, seed by seed, and force ratios of 1."""
+    arms = {"ours": "default", "refinement": "refinement, round 1"}
+    rows = [
+        {"arm": arms.get(arm, arm), "energy_ratio": ratio, "force_ratio": 1.0, "share": 0.2}
+        for arm, own in ratios.items()
+        for ratio in own
+    ]
+    return table.Case(name, "some", pandas.DataFrame(rows))
+
+
+ALL = {"weighted": [4.0], "universal": [1.0], "published": [2.0], "refinement": [1.5], "ours": [0.9, 1.1]}
+
+
+def test_means_are_taken_over_the_seeds_and_over_what_every_method_has():
+    of = [case(**ALL), case(weighted=[100.0], ours=[1.0]), case(**ALL | {"weighted": [9.0]})]
+    lines = table.errors_table(of).splitlines()
+    assert lines[2] == "| made up | some | 2 | 4.00 / 1.00 | 1.00 / 1.00 | 2.00 / 1.00 | 1.50 / 1.00 | 1.00 / 1.00 |"
+    assert lines[3] == "| made up | some | 1 | 100.00 / 1.00 | - | - | - | 1.00 / 1.00 |"
+    assert "geometric mean of 2 |  | 6.00 / 1.00 | 1.00 / 1.00" in lines[5]
+
+
+def test_what_is_lost_is_counted_in_each_way_that_tables_have():
+    """By precision (8 of 10 suspects of 100 are wrong, of 20), by what was kept, by what was lost."""
+    by_precision = case(ours=[1.0])
+    by_precision.rows[["recall", "precision"]] = 0.4, 0.8
+    assert table.found(by_precision, table.OURS) == "40 / 2.5"
+    dropped = case(refinement=[1.0])
+    dropped.rows[["kept_bad", "kept_good"]] = 0.25, 0.9
+    assert table.found(dropped, "refinement, round 1") == "75 / 10.0"
+    counted = case(ours=[1.0])
+    counted.rows[["recall", "precision", "false"]] = 0.5, 0.1, 0.03
+    assert table.found(counted, table.OURS) == "50 / 3.0"
+    assert table.found(counted, "published") == "-"
+
+
+def test_others_win_where_their_errors_are_clearly_smaller():
+    assert table.won_by_others([case(universal=[0.95], ours=[1.0])]) == []
+    [line] = table.won_by_others([case("here", universal=[0.5], published=[0.8], ours=[1.0])])
+    assert (
+        line
+        == "- here, some: stock `universal` has the smaller energy errors (0.50 x the oracle's instead of 1.00 x).\n"
+    )
+
+
+def test_a_table_of_several_codes_is_refused(monkeypatch):
+    monkeypatch.setattr(
+        table, "by_other_code", lambda: ["real/trainings.csv: 2 of 3 trainings, of old", "scale/x: old"]
+    )
+    monkeypatch.setattr(sys, "argv", ["side_by_side.py"])
+    with pytest.raises(
+        SystemExit, match=r"Not all of this is by the code that is here[^/]*\nreal/trainings.csv: 2 of 3"
+    ):
+        table.main()
