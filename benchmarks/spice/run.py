@@ -16,7 +16,7 @@ import spice_results
 from demo_arms import Training, finished_result, run_all
 from finished_trainings import REFINED, is_committed
 from refinement import refine
-from spice_cells import ARMS, ROUNDS, SEEDS, SHARES, SIGMA, STRETCHED, training
+from spice_cells import ARMS, OF_MAP, ROUNDS, SEEDS, SHARES, SIGMA, STRETCHED, training
 from spice_errors import collect
 
 
@@ -37,6 +37,9 @@ def main() -> None:
             if share > 0 or arm != "oracle"  # of clean data, that is the stock training
         ]
         wanted += [training(*one, seed, "stretched") for one in STRETCHED]
+        if seed == SEEDS[0]:
+            wanted += [training(share, arm, seed, kind) for kind, share, arm in OF_MAP]
+        wanted = list(dict.fromkeys(wanted))
         stock = {one.data: one for one in wanted if one.arm == "weighted" and is_refined(one.data.name)}
         if not options.again:
             stock = {data: one for data, one in stock.items() if not refinement_is_committed(one, options.rounds)}

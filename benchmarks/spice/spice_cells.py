@@ -6,9 +6,12 @@ from demo_arms import Training
 from mini_spice import WORK, write_data
 
 SHARES = (0.0, 0.15, 0.3, 0.43)
-SEVERITY = {"unconverged": 1.0, "stretched": 2.0}  # of the difference from the converged labels
+SEVERITY = {"halved": 0.5, "unconverged": 1.0, "stretched": 2.0, "fourfold": 4.0}  # of the difference from right labels
 STRETCHED = [(share, arm) for share in (0.3, 0.43) for arm in ("default", "weighted")]  # labels twice as wrong
 SEEDS = (1, 2, 3)
+OF_MAP = [  # with the first seed: how wrong, what share, by which arm
+    (kind, share, arm) for kind in SEVERITY for share in SHARES[1:] for arm in ("default", "weighted")
+]
 ARMS = ("default", "oracle", "weighted", "universal", "published")
 EPOCHS, ENERGY_WEIGHT = 20, 1000.0
 FLAGS = ("--lr_scheduler_gamma=0.85", "--r_max=4.5", "--batch_size=16", "--valid_batch_size=64")

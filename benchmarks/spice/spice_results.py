@@ -11,6 +11,7 @@ import _spice_paths  # noqa: F401 (first)
 import finished_trainings
 import numpy as np
 import pandas
+import spice_map
 from demo_arms import MACE_SETTINGS
 from demo_results import package_version, rms
 from mini_spice import CHOICE, CONFORMATIONS, SOURCE, WORK, labelled
@@ -153,7 +154,10 @@ def main() -> None:
     rows.drop(columns="seconds", errors="ignore").round(4).to_csv(TRAININGS, index=False)
     about = json.loads((HERE / "results.json").read_text()) if (HERE / "results.json").exists() else {}
     noise = label_noise() if SOURCE.exists() else about["label_noise"]
-    tables = {name: make(rows) for name, make in TABLES.items()} | {"noise": in_words(noise)}
+    tables = {name: make(rows) for name, make in TABLES.items()} | {
+        "noise": in_words(noise),
+        "map": spice_map.table(rows, noise),
+    }
     write_tables(HERE / "README.md", "spice", tables)
     write_tables(HERE.parent.parent / "docs" / "pages" / "measured.md", "spice", {"shares": tables["shares"]})
     settings = MACE_SETTINGS | {"energy_weight": ENERGY_WEIGHT, "epochs": EPOCHS, "flags": FLAGS, "sigma": SIGMA}
@@ -163,6 +167,7 @@ def main() -> None:
     own = rows[rows.kind == "unconverged"]
     draw_shares(own, HERE / "shares.png")
     draw_detection(own, HERE)
+    spice_map.draw_map(rows, noise, HERE / "map.png")
     print("\n".join(tables.values()))
 
 

@@ -116,6 +116,7 @@ def test_mini_spice_trains_what_the_table_lacks(monkeypatch, committed):
         "training": Wanted,
         "finished_result": lambda one: None,
         "STRETCHED": [],
+        "OF_MAP": [],
         "run_all": lambda trainings, *rest: ran.extend((one.arm, one.seed) for one in trainings),
         "refine": lambda stock, *rest: refined.extend(one.seed for one in stock.values()),
     }.items():

@@ -1,7 +1,7 @@
 """What one would use instead, side by side: one table over all data sets, and who wins where.
 
-    python benchmarks/side_by_side.py                  # docs/pages/measured.md and index.md, of what is committed
-    python benchmarks/side_by_side.py --of_any_code    # also where some of it is by other code; the page says so
+    python benchmarks/alternatives.py                  # docs/pages/measured.md and index.md, of what is committed
+    python benchmarks/alternatives.py --of_any_code    # also where some of it is by other code; the page says so
 
 Stock MACE with its `weighted` and its `universal` loss, the scheme as published, iterative refinement (train, drop the
 worst, train again), and `ema_robust`. Energy and force errors on right test labels over those of stock MACE trained on
@@ -177,8 +177,8 @@ def main() -> None:
     files = "; ".join(line.partition(", of ")[0] for line in other)
     code = f"*Not all of this is by one code yet: {files}.*\n" if other else "All of this is by one code.\n"
     tables = {"errors": errors_table(of), "found": found_table(of), "others": others, "code": code}
-    write_tables(PAGES / "measured.md", "side_by_side", tables)
-    write_tables(PAGES / "index.md", "side_by_side", {"others": others})
+    write_tables(PAGES / "measured.md", "alternatives", tables)
+    write_tables(PAGES / "index.md", "alternatives", {"others": others})
     print(*tables.values(), sep="\n")
 
 

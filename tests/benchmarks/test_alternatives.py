@@ -1,4 +1,4 @@
-"""benchmarks/side_by_side.py: means over the seeds, what was found and lost, and who wins."""
+"""benchmarks/alternatives.py: means over the seeds, what was found and lost, and who wins."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "benchmarks"), str(Path(__file__).parents[2] / "scripts")]
 
-import side_by_side as table  # noqa: E402
+import alternatives as table  # noqa: E402
 
 
 def case(name="made up", **ratios):
@@ -60,7 +60,7 @@ def test_a_table_of_several_codes_is_refused(monkeypatch):
     monkeypatch.setattr(
         table, "by_other_code", lambda: ["real/trainings.csv: 2 of 3 trainings, of old", "scale/x: old"]
     )
-    monkeypatch.setattr(sys, "argv", ["side_by_side.py"])
+    monkeypatch.setattr(sys, "argv", ["alternatives.py"])
     with pytest.raises(
         SystemExit, match=r"Not all of this is by the code that is here[^/]*\nreal/trainings.csv: 2 of 3"
     ):
