@@ -1,5 +1,6 @@
 """Which state of this repository a result was made with."""
 
+import ast
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -27,12 +28,30 @@ def commit_of(*paths: Path) -> str:
 
 @cache
 def is_present(commit: str, *paths: Path) -> bool:
-    """Whether the paths (none: all that weighs labels) are now as they were at a commit."""
+    """Whether what the paths (none: all that weighs labels) do is what they did at a commit: see `statements`."""
     try:
-        git("diff", "--quiet", commit, "--", *map(str, paths or TRAINING))
-    except (OSError, subprocess.CalledProcessError):  # also of a commit that is not known here, or of "-dirty"
+        changed = git("diff", "--name-only", "--no-renames", commit, "--", *map(str, paths or TRAINING))
+        return all(
+            statements(git("show", f"{commit}:{name}")) == statements(now(name)) for name in changed.splitlines()
+        )
+    except (OSError, subprocess.CalledProcessError, SyntaxError):  # not known here, "-dirty", new, gone, or no Python
         return False
-    return True
+
+
+def now(name: str) -> str:
+    """A file as it is."""
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def statements(source: str) -> str:
+    """What a module does: its code without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
 
 
 def git(*arguments: str) -> str:

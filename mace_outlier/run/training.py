@@ -88,8 +88,7 @@ class RobustTraining:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
-        `prefix` (None: this process writes none). `scalars`: columns of the model's node features that are invariant.
-        `fault_of`: of what samples the model can predict nothing, see NumberedDataset.
+        `prefix` (None: none are written). `scalars`: invariant columns of node features; `fault_of`: see NumberedDataset.
         """
         self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
         heads, labels = provenance.heads, self.labels

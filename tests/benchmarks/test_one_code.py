@@ -64,14 +64,26 @@ def test_a_commit_is_present_while_what_it_had_is_not_changed(tmp_path, monkeypa
     source_commit.is_present.cache_clear()
     git("init", "-q")
     weighing, words = tmp_path / "weighing.py", tmp_path / "words.py"
-    weighing.write_text("w = 1"), words.write_text("'one'")
+    weighing.write_text("w = 1"), words.write_text("say = 'one'")
     git("add", "."), git("commit", "-qm", "first")
     first = source_commit.git("rev-parse", "--short", "HEAD")
-    words.write_text("'two'")
+    words.write_text("say = 'two'")
     git("commit", "-qam", "words")
     assert source_commit.is_present(first, weighing)
     assert not source_commit.is_present(first, words)
     assert not source_commit.is_present(f"{first}-dirty", weighing)
+    for present, text in [
+        (True, '"""What it is."""\n\nw = (1)  # always\n'),
+        (False, "w = 2"),
+        (False, "w = 1\n'a text that is no docstring'"),
+    ]:
+        source_commit.is_present.cache_clear()
+        weighing.write_text(text)
+        assert source_commit.is_present(first, weighing) == present
     source_commit.is_present.cache_clear()
-    weighing.write_text("w = 2")
-    assert not source_commit.is_present(first, weighing)
+    weighing.write_text("w = 1")
+    assert source_commit.is_present(first, weighing)
+    (tmp_path / "new.py").write_text("")
+    git("add", ".")
+    source_commit.is_present.cache_clear()
+    assert not source_commit.is_present(first, tmp_path)
