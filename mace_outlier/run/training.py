@@ -88,7 +88,7 @@ class RobustTraining:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
-        `prefix` (None: none are written). `scalars`: invariant columns of node features; `fault_of`: see NumberedDataset.
+        `prefix` (None: none are written). `scalars`: invariant columns of node features. `fault_of`: NumberedDataset.
         """
         self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
         heads, labels = provenance.heads, self.labels
