@@ -164,34 +164,29 @@ def found(training: Tuning) -> dict[str, float]:
     of_replay = table["head"] == "pt_head"
     own, replayed = table[~of_replay].drop_duplicates("frame"), table[of_replay]
     wrong = np.array([atoms.info["planted"] for atoms in read(training.data / "train.xyz", ":")], dtype=bool)[own.frame]
-    low, at_once = (own.weight < 0.5).to_numpy(), (own.suspect_since == 0).to_numpy()
-    counts = {"wrong": wrong.sum(), "found": (low & wrong).sum(), "found_at_once": (low & at_once & wrong).sum()}
+    low, since = (own.weight < 0.5).to_numpy(), own.suspect_since.to_numpy()
+    counts = {"wrong": wrong.sum(), "found": (low & wrong).sum(), "after_one": (low & (since == 0) & wrong).sum()}
+    counts |= {"after_two": (low & (since <= 1) & wrong).sum()}
     counts |= {"right": (~wrong).sum(), "lost": (low & ~wrong).sum(), "replayed": of_replay.sum()}
     counts |= {"replayed_lost": (replayed.weight < 0.5).sum()}
     return {name: int(number) for name, number in counts.items()}
 
 
+COUNTS = ("wrong", "found", "after_one", "after_two", "right", "lost", "replayed", "replayed_lost")
+
+
 def table(rows: pandas.DataFrame) -> str:
     """Markdown: a line for each set and way."""
-    head = ["fine-tuned on", "wrong labels", "way", "found", "after one epoch", "right ones lost", "of replay"]
+    head = ["fine-tuned on", "wrong labels", "way", "found", "after one, two epochs", "right ones lost", "of replay"]
     head += ["oracle, meV/atom / meV/A", "stock / oracle", "**`ema_robust`** / oracle"]
     lines = []
     for (name, way), of_both in rows.groupby(["set", "way"], sort=False):
         own = of_both.set_index("arm")
-        ours, oracle = own.loc["ema_robust"], own.loc["oracle"]
-        counts = {
-            key: int(ours[key])
-            for key in ("wrong", "found", "found_at_once", "lost", "right", "replayed_lost", "replayed")
-        }
-        cells = [
-            name.partition("-")[0],
-            SETS[name],
-            way,
-            "{found} of {wrong}".format(**counts),
-            str(counts["found_at_once"]),
-        ]
-        cells += ["{lost} of {right}".format(**counts)]
-        cells += ["{replayed_lost} of {replayed}".format(**counts) if counts["replayed"] else "-"]
+        number, oracle = own.loc["ema_robust", list(COUNTS)].astype(int), own.loc["oracle"]
+        cells = [name.partition("-")[0], SETS[name], way]
+        cells += [f"{number.found} of {number.wrong}", f"{number.after_one}, {number.after_two}"]
+        cells += [f"{number.lost} of {number.right}"]
+        cells += [f"{number.replayed_lost} of {number.replayed}" if number.replayed else "-"]
         cells += [f"{oracle[ENERGY]:.2f} / {oracle[FORCES]:.1f}"]
         cells += [f"{own.energy_ratio[arm]:.2f} / {own.force_ratio[arm]:.2f}" for arm in ("weighted", "ema_robust")]
         lines.append(cells)

@@ -56,19 +56,28 @@ def test_what_is_found_is_counted_by_frame_and_head(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "read", lambda file, which: frames)
     training = type("Training", (), {"folder": tmp_path, "data": tmp_path})
     assert tuning.found(training) == {
-        "wrong": 2, "found": 2, "found_at_once": 1, "right": 2, "lost": 1, "replayed": 2, "replayed_lost": 1,
+        "wrong": 2, "found": 2, "after_one": 1, "after_two": 1, "right": 2, "lost": 1, "replayed": 2, "replayed_lost": 1,
     }  # fmt: skip
 
 
 def test_a_line_for_each_set_and_way():
-    counts = {"wrong": 30, "found": 29, "found_at_once": 27, "right": 170, "lost": 0, "replayed": 0, "replayed_lost": 0}
+    counts = {
+        "wrong": 30,
+        "found": 29,
+        "after_one": 3,
+        "after_two": 27,
+        "right": 170,
+        "lost": 0,
+        "replayed": 0,
+        "replayed_lost": 0,
+    }
     rows = pandas.DataFrame([
         {"set": "acac", "way": "naive", "arm": arm, tuning.ENERGY: 4.0 * ratio, tuning.FORCES: 50.0 * ratio}
         | {"energy_ratio": ratio, "force_ratio": ratio} | counts
         for arm, ratio in (("oracle", 1.0), ("weighted", 2.5), ("ema_robust", 1.1))
     ])  # fmt: skip
     [line] = tuning.table(rows).splitlines()[2:]
-    assert "| naive | 29 of 30 | 27 | 0 of 170 | - | 4.00 / 50.0 | 2.50 / 2.50 | 1.10 / 1.10 |" in line
+    assert "| naive | 29 of 30 | 3, 27 | 0 of 170 | - | 4.00 / 50.0 | 2.50 / 2.50 | 1.10 / 1.10 |" in line
 
 
 def test_long_trainings_differ_in_their_epochs_alone(tmp_path, monkeypatch):
