@@ -56,7 +56,8 @@ def test_what_is_found_is_counted_by_frame_and_head(tmp_path, monkeypatch):
     monkeypatch.setattr(tuning, "read", lambda file, which: frames)
     training = type("Training", (), {"folder": tmp_path, "data": tmp_path})
     assert tuning.found(training) == {
-        "wrong": 2, "found": 2, "after_one": 1, "after_two": 1, "right": 2, "lost": 1, "replayed": 2, "replayed_lost": 1,
+        "wrong": 2, "found": 2, "after_one": 1, "after_two": 1, "right": 2, "lost": 1,
+        "replayed": 2, "replayed_lost": 1,
     }  # fmt: skip
 
 
