@@ -81,9 +81,17 @@ def tuning(name: str, way: str, arm: str) -> Tuning:
         flags += ["--multiheads_finetuning=True", *(f"{flag}={path}" for flag, path in replay.items())]
     else:
         flags += ["--multiheads_finetuning=False"]
-    e0s = "foundation" if name == "molecules" else "average"
+    e0s = "foundation" if name == "molecules" else average(read(data / "train.xyz", ":"))
     folder = WORK / "runs" / f"{name}-{way}" / arm
     return Tuning(arm, SEED, EPOCHS, data, folder, e0s, 10.0, tuple(flags), of=(name, way))
+
+
+def average(frames: list[Atoms]) -> str:
+    """E0s by least squares, as MACE's --E0s=average, which it refuses with several heads."""
+    numbers = np.unique(np.concatenate([atoms.numbers for atoms in frames]))
+    counts = np.array([[np.count_nonzero(atoms.numbers == number) for number in numbers] for atoms in frames])
+    energies = np.linalg.lstsq(counts, [atoms.info["REF_energy"] for atoms in frames], rcond=None)[0]
+    return str(dict(zip(numbers.tolist(), energies.tolist(), strict=True)))
 
 
 # --- data ------------------------------------------------------------------------------------------------------------

@@ -111,3 +111,17 @@ def test_what_moves_late_is_shown():
         "8.0 %",
         "3.00 / 90.0",
     ]
+
+
+def test_average_e0s_are_those_of_mace():
+    from ase.build import molecule
+    from mace.data import compute_average_E0s, config_from_atoms
+    from mace.data.utils import KeySpecification
+    from mace.tools import AtomicNumberTable
+
+    frames = [molecule(name) for name in ("H2O", "CH4", "CO2", "C2H6")]
+    for number, atoms in enumerate(frames):
+        atoms.info["REF_energy"] = -10.0 * len(atoms) - number
+    keys = KeySpecification(info_keys={"energy": "REF_energy"}, arrays_keys={})
+    expected = compute_average_E0s([config_from_atoms(own, keys) for own in frames], AtomicNumberTable([1, 6, 8]))
+    assert eval(tuning.average(frames)) == pytest.approx(expected)
