@@ -205,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    if not (foundation().folder / "demo.model").exists():
+    if finished_result(foundation()) is None:
         from spice_errors import collect as collect_foundation
 
         run_all([foundation()], 1, collect_foundation)
