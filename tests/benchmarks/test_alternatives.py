@@ -28,9 +28,9 @@ ALL = {"weighted": [4.0], "universal": [1.0], "published": [2.0], "refinement": 
 def test_means_are_taken_over_the_seeds_and_over_what_every_method_has():
     of = [case(**ALL), case(weighted=[100.0], ours=[1.0]), case(**ALL | {"weighted": [9.0]})]
     lines = table.errors_table(of).splitlines()
-    assert lines[2] == "| made up | some | 2 | 4.00 / 1.00 | 1.00 / 1.00 | 2.00 / 1.00 | 1.50 / 1.00 | 1.00 / 1.00 |"
-    assert lines[3] == "| made up | some | 1 | 100.00 / 1.00 | - | - | - | 1.00 / 1.00 |"
-    assert "geometric mean of 2 |  | 6.00 / 1.00 | 1.00 / 1.00" in lines[5]
+    assert lines[2] == "| made up: some | 1.00 / 1.00 | 4.00 / 1.00 | 1.00 / 1.00 | 2.00 / 1.00 | 1.50 / 1.00 | 2 |"
+    assert lines[3] == "| made up: some | 1.00 / 1.00 | 100.00 / 1.00 | - | - | - | 1 |"
+    assert "mean of the 2 that all have** | 1.00 / 1.00 | 6.00 / 1.00 | 1.00 / 1.00" in lines[5]
 
 
 def test_what_is_lost_is_counted_in_each_way_that_tables_have():
