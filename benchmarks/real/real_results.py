@@ -11,6 +11,7 @@ import _real_paths  # noqa: F401 (first)
 import finished_trainings
 import numpy as np
 import pandas
+from demo_arms import RESULT_FILE
 from faults import FAULTS
 from readme_tables import markdown, write_tables
 from real_bars import bars, judgement
@@ -86,7 +87,9 @@ def judged(rows: pandas.DataFrame, work: Path) -> pandas.DataFrame:
     for row in rows.to_dict("records"):
         cell = Cell(*(row[name] for name in WHICH[:-1]))
         folder = work / "runs" / cell.run_name / row["arm"]
-        judged_rows.append(row | detection(folder, cell.data(work), oracles.get(tuple(cell), {})))
+        finished_here = (folder / RESULT_FILE).exists()  # not one that was cut off
+        found_here = detection(folder, cell.data(work), oracles.get(tuple(cell), {})) if finished_here else {}
+        judged_rows.append(row | found_here)
     return pandas.DataFrame(judged_rows)
 
 

@@ -386,3 +386,14 @@ def test_a_cell_is_trained_measured_and_reused(tmp_path, monkeypatch, capsys):
     assert (*cell, "ema_robust") in finished_trainings.committed_trainings(table, real_results.WHICH)
     # what is not here any more counts as the table has it
     assert len(real_results.finished(tmp_path / "elsewhere", table)) == 2
+
+
+def test_a_training_that_was_cut_off_leaves_the_row_of_an_earlier_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(real_results, "detection", lambda folder, data, oracle: {"recall": 0.1})
+    cell = real_cells.Cell("Si", "flip", "forces", 1)
+    rows = pandas.DataFrame([cell._asdict() | {"arm": "ema_robust", "recall": 0.9}])
+    folder = tmp_path / "runs" / cell.run_name / "ema_robust"
+    (folder / "weights").mkdir(parents=True)
+    assert real_results.judged(rows, tmp_path).recall.tolist() == [0.9]
+    (folder / "result.json").write_text("{}")
+    assert real_results.judged(rows, tmp_path).recall.tolist() == [0.1]
