@@ -30,8 +30,7 @@ class Records:
     `head` (index), and what is updated once an epoch, `times_seen` (epochs), `mean_weight` (mean over the first MEMORY
     epochs, then an exponential moving average of that memory), `suspect_since` (epoch after which the weight fell below
     1/2, and has been since; -1: it isn't) and `by_property` (N, properties), weights of the labels of each property
-    that labels are judged by. `not_finite_since`: the epoch since which the model has been finite for no configuration
-    of a head, by head.
+    that labels are judged by. `not_finite_since`: the epoch since which the model is finite for nothing of a head.
 
     Args:
         size: N.
@@ -143,8 +142,7 @@ class Records:
     def merge(self, sum_over_ranks: Callable[[Tensor], Tensor]) -> None:
         """Take over what the other processes saw in this epoch; all of them have to call it.
 
-        A configuration that several processes saw, because a sampler repeats some to fill its last batches, gets the
-        mean of what they noted.
+        What several saw, because a sampler repeats some to fill its last batches, gets the mean of what they noted.
         """
         seen_here, own = self.visited, self.table.new_empty(len(self.columns) + 1, len(self))
         own[:-1].copy_(self.table).masked_fill_(~seen_here, 0.0)
