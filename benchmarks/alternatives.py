@@ -17,24 +17,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
+sys.path[:0] = [str(HERE), str(HERE / "real"), str(HERE.parent / "scripts")]
 
 import numpy as np
 import pandas
+from finished_trainings import NAMES, REFINED
 from one_code import by_other_code
 from readme_tables import markdown, write_tables
+from real_results import IN_FULL, WHAT_IS_WRONG
 
 PAGES = HERE.parent / "docs" / "pages"
 OURS = "ema_robust"
+REFINEMENT = f"{REFINED}1"
 METHODS = {  # ours first: a page shows some columns only
-    OURS: "**`ema_robust`**",
-    "weighted": "stock `weighted`",
-    "universal": "stock `universal`",
+    OURS: NAMES["default"],
+    "weighted": NAMES["weighted"],
+    "universal": NAMES["universal"],
     "published": "as published",
-    "refinement, round 1": "refinement, 2 trainings",
+    REFINEMENT: NAMES[REFINEMENT],
 }
-SAME_AS_OURS = {"default": OURS, "mixture": OURS, "gaussian": "published"}
-FINDING = (OURS, "published", "refinement, round 1")
+OTHER_NAMES = {"default": OURS, "mixture": OURS, "gaussian": "published"}  # of arms, in some benchmarks
+FINDING = (OURS, "published", REFINEMENT)
 READ = ("ablation", "water/", "spice", "dft_water", "real")  # what the table is made of
 CLEAR = 1.1  # times the smallest error, from which another one is said to win: trainings differ by some 10 %
 
@@ -48,7 +51,7 @@ class Case(NamedTuple):
 
     def of(self, method: str) -> pandas.Series | None:
         """Means over the seeds; None: not trained."""
-        own = self.rows[self.rows.arm.replace(SAME_AS_OURS) == method]
+        own = self.rows[self.rows.arm.replace(OTHER_NAMES) == method]
         return own.mean(numeric_only=True) if len(own) and own.energy_ratio.notna().any() else None
 
     @property
@@ -59,7 +62,7 @@ class Case(NamedTuple):
     @property
     def seeds(self) -> int:
         """Of ours."""
-        return int((self.rows.arm.replace(SAME_AS_OURS) == OURS).sum())
+        return int((self.rows.arm.replace(OTHER_NAMES) == OURS).sum())
 
 
 KINDS = {"swapped": "swapped", "mild": "mild", "mixed": "unconverged, of all sizes"}  # others: unconverged
@@ -69,8 +72,6 @@ GENERATED = [  # folder, what, its kinds and shares
     ("water", "liquid water, GFN1-xTB", [("mixed", 0.2), ("mixed", 0.4)]),
     ("spice", "mini-SPICE", [("unconverged", 0.15), ("unconverged", 0.3), ("unconverged", 0.43)]),
 ]
-PUBLIC = {"Si": "silicon", "Mo": "molybdenum", "acac": "acetylacetone", "wbe": "W-Be"}
-FAULTS = {"flip": "sign of the forces, 20 %", "pm60": "energies +60 or -60 meV/atom, 15 %", "own": "as published"}
 
 
 def cases() -> Iterator[Case]:
@@ -78,16 +79,13 @@ def cases() -> Iterator[Case]:
     for folder, what, which in GENERATED:
         rows = pandas.read_csv(HERE / folder / "trainings.csv")
         for kind, share in which:
-            yield Case(
-                what,
-                f"{KINDS.get(kind, 'unconverged')}, {100 * share:.0f} %",
-                rows[(rows.kind == kind) & (rows.share == share)],
-            )
+            wrong = f"{KINDS.get(kind, 'unconverged')}, {100 * share:.0f} %"
+            yield Case(what, wrong, rows[(rows.kind == kind) & (rows.share == share)])
     yield dft_water()
     rows = pandas.read_csv(HERE / "real" / "trainings.csv")
     rows = rows[rows.train == "forces"]
     for name, fault in (*itertools.product(("Si", "Mo", "acac"), ("flip", "pm60")), ("wbe", "own")):
-        yield Case(PUBLIC[name], FAULTS[fault], rows[(rows.set == name) & (rows.fault == fault)])
+        yield Case(IN_FULL[name], WHAT_IS_WRONG[fault], rows[(rows.set == name) & (rows.fault == fault)])
 
 
 def dft_water() -> Case:
@@ -156,11 +154,10 @@ def won_by_others(of: list[Case]) -> list[str]:
     """Where the errors of another method are clearly smaller than ours: a line each."""
     lines = []
     for case in of:
-        ours = case.of(OURS)
+        measured = {method: own for method in METHODS if (own := case.of(method)) is not None}
+        ours = measured.get(OURS)
         for column, what in (("energy_ratio", "energy"), ("force_ratio", "force")):
-            others = {
-                method: case.of(method)[column] for method in METHODS if method != OURS and case.of(method) is not None
-            }
+            others = {method: own[column] for method, own in measured.items() if method != OURS}
             best = min(others, key=others.get, default=None)
             if ours is not None and best and ours[column] > CLEAR * others[best]:
                 numbers = f"{others[best]:.2f} x the oracle's instead of {ours[column]:.2f} x"

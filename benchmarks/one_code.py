@@ -54,7 +54,7 @@ def by_other_code() -> Iterator[str]:
         if len(other):
             yield f"{name}/trainings.csv: {len(other)} of {len(rows)} trainings, of {', '.join(other.commit.unique())}"
     for name, packages in OTHERS.items():
-        paths = [PACKAGE / package for package in packages or WEIGHING]
+        paths = [PACKAGE / package for package in packages]
         other = [commit or "an unknown commit" for commit in commits(HERE / name) if not is_present(commit, *paths)]
         if other:
             yield f"{name}: {', '.join(other)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "mace_outlier"
 WEIGHING = ("data", "losses", "mace", "method", "run", "states.py", "weights")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 TRAINING = tuple(PACKAGE / name for name in WEIGHING)  # all that weighs labels
 
 
@@ -31,9 +32,7 @@ def is_present(commit: str, *paths: Path) -> bool:
     """Whether what the paths (none: all that weighs labels) do is what they did at a commit: see `statements`."""
     try:
         changed = git("diff", "--name-only", "--no-renames", commit, "--", *map(str, paths or TRAINING))
-        return all(
-            statements(git("show", f"{commit}:{name}")) == statements(now(name)) for name in changed.splitlines()
-        )
+        return all(statements(git("show", f"{commit}:{own}")) == statements(now(own)) for own in changed.splitlines())
     except (OSError, subprocess.CalledProcessError, SyntaxError):  # not known here, "-dirty", new, gone, or no Python
         return False
 
@@ -47,9 +46,7 @@ def statements(source: str) -> str:
     """What a module does: its code without comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
-            node
-        ):
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree)
 

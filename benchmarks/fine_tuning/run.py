@@ -27,8 +27,9 @@ from demo_results import errors_on_test_set
 from faults import plant
 from finished_trainings import finished_trainings, over_the_oracle
 from readme_tables import markdown, write_tables
+from real_results import WHAT_IS_WRONG
 from source_commit import commit_of
-from training_files import digest_of, write_atomically, write_json_atomically
+from training_files import digest_of, write_atomically, write_json_atomically, write_training_files
 
 from mace_outlier.results.reading import read_results
 
@@ -37,12 +38,11 @@ WORK, TRAININGS = REPOSITORY / "build" / "fine_tuning", HERE / "trainings.csv"
 SEED, EPOCHS, SHARE = 1, 20, 0.15
 SIZES = {"train": 200, "valid": 40, "test": 200}
 REPLAYED = {"train": 400, "valid": 40}
+FAULTS = {"acac": "pm60", "acac-flip": "flip"}
 SETS = {
     "molecules": "unconverged, 15 %",
-    "acac": "energies +60 or -60 meV/atom, 15 %",
-    "acac-flip": "sign of the forces, 20 %",
+    **{name: WHAT_IS_WRONG[fault] for name, fault in FAULTS.items()},
 }
-FAULTS = {"acac": "pm60", "acac-flip": "flip"}
 WAYS = ("naive", "multihead")
 ARM_NAMES = ("oracle", "weighted", "ema_robust")
 COMMON = ("--lr=0.002", "--lr_scheduler_gamma=0.9", "--batch_size=5", "--r_max=4.5")
@@ -101,33 +101,32 @@ def write_data(folder: Path, name: str) -> None:
     """Write the files of a set, and what is replayed, unless they are there."""
     if (folder / "test.xyz").exists():
         return
-    folder.mkdir(parents=True)
     rng = np.random.default_rng(SEED)
-    for split, frames in (molecules(rng) if name == "molecules" else acac(rng, FAULTS[name])).items():
-        write_atomically(folder / f"{split}.xyz", frames)
-        if split != "test":
-            write_atomically(folder / f"{split}_good.xyz", [own for own in frames if not own.info["planted"]])
     write_replay(folder.parent / "replay")
+    if name == "molecules":
+        write_training_files(molecules(rng), folder, SHARE, SEED)
+        return
+    folder.mkdir(parents=True)
+    for split, frames in acac(rng, FAULTS[name]).items():
+        if split != "test":
+            write_atomically(folder / f"{split}_good.xyz", [own for own in frames if not is_wrong(own)])
+        write_atomically(folder / f"{split}.xyz", frames)
+
+
+def is_wrong(atoms: Atoms) -> bool:
+    """Whether the label of a training frame is, as either of those that write them says."""
+    return bool(atoms.info.get("planted") or atoms.info.get("unconverged"))
 
 
 def molecules(rng: np.random.Generator) -> dict[str, list[Atoms]]:
-    """Configurations of molecules that the foundation model has not seen; some labels unconverged."""
+    """Configurations of molecules that the foundation model has not seen, with both kinds of labels."""
     frames = mini_spice.labelled()["test"]
     ends = np.cumsum([0, *SIZES.values()])
-    chosen, splits = rng.permutation(len(frames))[: ends[-1]], {}
-    for number, split in enumerate(SIZES):
-        own = [frames[i] for i in chosen[ends[number] : ends[number + 1]]]
-        wrong = set(rng.permutation(len(own))[: round(SHARE * len(own))].tolist()) if split != "test" else set()
-        splits[split] = [labelled(atoms, "unconverged" if i in wrong else "converged") for i, atoms in enumerate(own)]
-    return splits
-
-
-def labelled(atoms: Atoms, kind: str) -> Atoms:
-    """A frame with one kind of labels."""
-    frame = Atoms(atoms.symbols, positions=atoms.positions)
-    frame.info |= {"REF_energy": atoms.info[f"{kind}_energy"], "planted": int(kind == "unconverged")}
-    frame.arrays["REF_forces"] = atoms.arrays[f"{kind}_forces"]
-    return frame
+    chosen = rng.permutation(len(frames))
+    return {
+        split: [frames[i] for i in chosen[first:last]]
+        for split, first, last in zip(SIZES, ends[:-1], ends[1:], strict=True)
+    }
 
 
 def acac(rng: np.random.Generator, fault: str) -> dict[str, list[Atoms]]:
@@ -147,7 +146,9 @@ def write_replay(folder: Path) -> None:
     frames, rng = mini_spice.labelled(), np.random.default_rng(SEED)
     for split, number in REPLAYED.items():
         chosen = rng.permutation(len(frames[split]))[:number]
-        write_atomically(folder / f"{split}.xyz", [labelled(frames[split][i], "converged") for i in sorted(chosen)])
+        write_atomically(
+            folder / f"{split}.xyz", list(map(real_sets.converged, real_sets.taken(frames[split], chosen)))
+        )
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def found(training: Tuning) -> dict[str, float]:
     table = table[table.split == "train"]
     of_replay = table["head"] == "pt_head"
     own, replayed = table[~of_replay].drop_duplicates("frame"), table[of_replay]
-    wrong = np.array([atoms.info["planted"] for atoms in read(training.data / "train.xyz", ":")], dtype=bool)[own.frame]
+    wrong = np.array([is_wrong(atoms) for atoms in read(training.data / "train.xyz", ":")])[own.frame]
     low, since = (own.weight < 0.5).to_numpy(), own.suspect_since.to_numpy()
     counts = {"wrong": wrong.sum(), "found": (low & wrong).sum(), "after_one": (low & (since == 0) & wrong).sum()}
     counts |= {"after_two": (low & (since <= 1) & wrong).sum()}

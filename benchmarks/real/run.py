@@ -79,13 +79,11 @@ def chosen_trainings(options: argparse.Namespace) -> list[tuple[Cell, str]]:
     """Cell and arm of what was asked for."""
     arms = QUICK_ARMS if options.quick else options.arms
     wanted = [(cell, arm) for cell in chosen_cells(options) for arm in cell.arms if arm in arms]
-    holding = committed_trainings(TRAININGS, WHICH) if options.missing or options.stale else set()
-    there = (
-        committed_trainings(TRAININGS, WHICH, by_any_code=True)
-        if options.stale
-        else {(*one, arm) for one, arm in wanted}
-    )
-    return [(cell, arm) for cell, arm in wanted if (*cell, arm) in there - holding]
+    if options.stale:
+        there = committed_trainings(TRAININGS, WHICH, by_any_code=True)
+        wanted = [(cell, arm) for cell, arm in wanted if (*cell, arm) in there]
+    known = committed_trainings(TRAININGS, WHICH) if options.missing or options.stale else set()
+    return [(cell, arm) for cell, arm in wanted if (*cell, arm) not in known]
 
 
 def run(wanted: list[tuple[Cell, str]], work: Path, table: Path, processes: int, epochs: int | None) -> None:

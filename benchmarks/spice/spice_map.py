@@ -8,6 +8,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas
+from readme_tables import markdown
 from spice_cells import SEVERITY, SHARES
 
 RATIO = "energy_mae_ratio"  # mean absolute errors: the RMSE is that of two small molecules
@@ -30,15 +31,13 @@ def draw_map(rows: pandas.DataFrame, noise: dict[str, float], path: Path) -> Non
     for axes, (title, values) in zip(panels, maps.items(), strict=True):
         shown = axes.imshow(np.log2(values), cmap="RdBu_r", vmin=-2.3, vmax=2.3, origin="lower", aspect="auto")
         for (down, across), value in np.ndenumerate(values):
-            text = "-" if np.isnan(value) else f"{value:.2f}"
-            axes.text(
-                across, down, text, ha="center", va="center", color="white" if abs(np.log2(value)) > 1.3 else "black"
-            )
+            text, color = "-" if np.isnan(value) else f"{value:.2f}", "white" if abs(np.log2(value)) > 1.3 else "black"
+            axes.text(across, down, text, ha="center", va="center", color=color)
         axes.set(title=title, xlabel="wrong labels, %", xticks=range(len(WRONG)), yticks=range(len(KINDS)))
         axes.set_xticklabels([f"{100 * share:g}" for share in WRONG])
         axes.set_yticklabels([f"{SEVERITY[kind] * noise['rms_meV_per_atom']:.0f}" for kind in KINDS])
-        if len(axes.images) and title.startswith("stock") and np.isfinite(values).all():
-            axes.contour(values, levels=[THREE], colors="black", linewidths=2)
+    if np.isfinite(stock / ours).all():
+        panels[0].contour(stock / ours, levels=[THREE], colors="black", linewidths=2)
     panels[0].set_ylabel("how wrong, meV/atom (RMS)")
     bar = figure.colorbar(shown, ax=panels, ticks=np.log2([0.25, 0.5, 1, 2, 3, 4]))
     bar.ax.set_yticklabels(["1/4", "1/2", "1", "2", "3", "4"])
@@ -50,9 +49,8 @@ def draw_map(rows: pandas.DataFrame, noise: dict[str, float], path: Path) -> Non
 def table(rows: pandas.DataFrame, noise: dict[str, float]) -> str:
     """Markdown: stock over ours, and ours over the oracle."""
     stock, ours = grid(rows, "weighted"), grid(rows, "default")
-    lines = ["| wrong by (RMS) | " + " | ".join(f"{100 * share:g} % wrong" for share in WRONG) + " |"]
-    lines.append("|---" * (len(WRONG) + 1) + "|")
+    lines = []
     for kind, of_stock, own in zip(KINDS, stock, ours, strict=True):
         cells = ["-" if np.isnan(s / o) else f"{s / o:.2f} x; {o:.2f} x" for s, o in zip(of_stock, own, strict=True)]
-        lines.append(f"| {SEVERITY[kind] * noise['rms_meV_per_atom']:.0f} meV/atom | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        lines.append([f"{SEVERITY[kind] * noise['rms_meV_per_atom']:.0f} meV/atom", *cells])
+    return markdown(["wrong by (RMS)", *(f"{100 * share:g} % wrong" for share in WRONG)], lines)
