@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas
 from demo_arms import RESULT_FILE, Training
-from source_commit import is_present
+from source_commit import gives_these_weights
 
 UNTOUCHED = r"(weighted|universal|l1l2|oracle|refinement|landed)\b"  # arms that the present code has no part in
 BEFORE = "ed20af0"  # as the plugin was before the present judgement: some arms are trained by it on purpose
@@ -56,8 +56,8 @@ def committed_trainings(committed: Path, which: list[str] = WHICH, by_any_code: 
 
 
 def holding(rows: pandas.DataFrame) -> pandas.Series:
-    """Mask of the trainings that hold: by the code that is here, by none of ours, or by what was BEFORE."""
-    present = {commit: commit == BEFORE or is_present(str(commit)) for commit in rows["commit"].unique()}
+    """Mask of the trainings that hold: by code that weighs as that here, by none of ours, or by what was BEFORE."""
+    present = {commit: commit == BEFORE or gives_these_weights(str(commit)) for commit in rows["commit"].unique()}
     return rows["arm"].str.match(UNTOUCHED) | rows["commit"].map(present)
 
 

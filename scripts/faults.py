@@ -171,9 +171,12 @@ FAULTS = {
 }
 
 
-def plant(frames: Frames, name: str, seed: int) -> Frames:
-    """Spoil the share of the frames that the fault says, in place; the seed chooses which, and all that is random."""
-    fault, rng = FAULTS[name], np.random.default_rng(seed)
+def plant(frames: Frames, fault: str | Fault, seed: int) -> Frames:
+    """Spoil the share of the frames that the fault says, in place; the seed chooses which, and all that is random.
+
+    `fault`: one, or the name of one of FAULTS.
+    """
+    fault, rng = FAULTS[fault] if isinstance(fault, str) else fault, np.random.default_rng(seed)
     for atoms in frames:
         atoms.info.update(planted=0, right_energy=atoms.info["REF_energy"])
         atoms.arrays["right_forces"] = atoms.arrays["REF_forces"].copy()

@@ -1,6 +1,7 @@
 """Which state of this repository a result was made with."""
 
 import ast
+import json
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,9 @@ PACKAGE = REPOSITORY / "mace_outlier"
 WEIGHING = ("data", "losses", "mace", "method", "run", "states.py", "weights")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 TRAINING = tuple(PACKAGE / name for name in WEIGHING)  # all that weighs labels
+SAME_WEIGHTS = (
+    REPOSITORY / "benchmarks" / "same_weights.json"
+)  # commits that come to the same weights, and how one knows
 
 
 def commit_of(*paths: Path) -> str:
@@ -27,19 +31,32 @@ def commit_of(*paths: Path) -> str:
     return f"{commit}-dirty" if commit and changes else commit
 
 
-@cache
+def gives_these_weights(commit: str) -> bool:
+    """Whether labels are weighed as they were at a commit: by the same code, or by one that was seen to do the same."""
+    known = json.loads(SAME_WEIGHTS.read_text(encoding="utf-8")) if SAME_WEIGHTS.exists() else []
+    befores = [one["before"] for one in known if is_present(one["after"])]
+    return is_present(commit) or any(do_the_same(TRAINING, commit, before) for before in befores)
+
+
 def is_present(commit: str, *paths: Path) -> bool:
     """Whether what the paths (none: all that weighs labels) do is what they did at a commit: see `statements`."""
+    return do_the_same(paths or TRAINING, commit, None)
+
+
+@cache
+def do_the_same(paths: tuple[Path, ...], commit: str, other: str | None) -> bool:
+    """Whether the paths do the same at two commits; None: as they are."""
     try:
-        changed = git("diff", "--name-only", "--no-renames", commit, "--", *map(str, paths or TRAINING))
-        return all(statements(git("show", f"{commit}:{own}")) == statements(now(own)) for own in changed.splitlines())
+        commits = [commit] if other is None else [commit, other]
+        changed = git("diff", "--name-only", "--no-renames", *commits, "--", *map(str, paths)).splitlines()
+        return all(statements(at(commit, own)) == statements(at(other, own)) for own in changed)
     except (OSError, subprocess.CalledProcessError, SyntaxError):  # not known here, "-dirty", new, gone, or no Python
         return False
 
 
-def now(name: str) -> str:
-    """A file as it is."""
-    return (REPOSITORY / name).read_text(encoding="utf-8")
+def at(commit: str | None, name: str) -> str:
+    """A file at a commit; None: as it is."""
+    return (REPOSITORY / name).read_text(encoding="utf-8") if commit is None else git("show", f"{commit}:{name}")
 
 
 def statements(source: str) -> str:
@@ -51,7 +68,7 @@ def statements(source: str) -> str:
     return ast.dump(tree)
 
 
-def git(*arguments: str) -> str:
-    """What a command of git says of this repository."""
-    command = ["git", "-C", str(REPOSITORY), *arguments]
+def git(*arguments: str, of: Path | None = None) -> str:
+    """What a command of git says of this repository, or of the one that a folder is in."""
+    command = ["git", "-C", str(of or REPOSITORY), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

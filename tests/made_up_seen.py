@@ -6,7 +6,9 @@ import numpy as np
 import torch
 
 from mace_outlier.method.seen import Seen
+from mace_outlier.weights.by_head import tallied
 from mace_outlier.weights.distribution import Remembered
+from mace_outlier.weights.records import Records
 
 
 def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:
@@ -39,6 +41,22 @@ def remembered(size: int, errors: dict[str, Any], **known: Any) -> Remembered:
     }
     assert set(known) <= {*tensors, *seen}, set(known) - {*tensors, *seen}
     own = {name: value if name == "usable" else known.get(name, value) for name, value in tensors.items()}
-    known = {"latest": torch.ones(size, dtype=torch.bool), "here": torch.arange(size)} | known
-    of_all = {name: known.pop(name) for name in ("latest", "here")}
-    return Remembered(**own, **of_all, seen=Seen(**{name: known.get(name, value) for name, value in seen.items()}))
+    return whole(own, Seen(**{name: known.get(name, value) for name, value in seen.items()}))
+
+
+def whole(own: dict[str, torch.Tensor], seen: Seen) -> Remembered:
+    """What one process remembers that has seen all."""
+    size, latest = len(own["losses"]), torch.ones(len(own["losses"]), dtype=torch.bool)
+    head_of = torch.where(own["usable"], own["heads"], -1).numpy()
+    return Remembered(**own, latest=latest, seen=seen, rows=np.arange(size), head_of=head_of, size=size)
+
+
+def visited(records: Records, *columns: Any) -> None:
+    """Note rows, losses and what else there is of them, as a step does, and put it where it belongs."""
+    records.note(*columns)
+    records.merge()
+
+
+def share_of_suspects(records: Records, head: int) -> float:
+    """Of the configurations of a head that can be judged."""
+    return tallied(records, head + 1)[head].share_of_suspects

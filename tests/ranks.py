@@ -222,17 +222,18 @@ def exchanged(rank: int, ranks: int) -> dict[str, Any]:
     send, rng = torch.distributed.all_to_all_single, np.random.default_rng(rank)
     number = 0 if rank == ranks - 1 else 5 + 4 * rank
     rows, to = rng.random((number, 2)), rng.integers(0, ranks, number)
-    column = np.where(np.arange(11) % ranks == rank, np.arange(11), 0)  # nonsense but for some of its share
     found = {}
     for way in ("sent", "summed"):
         processes = distributed.processes(torch.device("cpu"))
         if way == "summed":
             torch.distributed.all_to_all_single = unsupported
-        own = processes.exchange(rows, to), *processes.kept([column, column.astype(np.uint8)])
+        column = np.arange(11)[processes.share(11)]
+        columns = [column, column.astype(np.int16), column[:, None] + np.arange(3.0)]
+        own = processes.exchange(rows, to), *processes.kept(columns, 11)
         found[way] = own if rank == 0 else own[:1]
         torch.distributed.all_to_all_single = send
     found["aside"] = processes.may_work_aside, without_a_group().may_work_aside
-    return {"rows": rows, "to": to, "column": column, "share": processes.share(11)} | found
+    return {"rows": rows, "to": to} | found
 
 
 def without_a_group() -> Processes:

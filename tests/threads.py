@@ -10,7 +10,7 @@ from mace_outlier.weights.summed import FailedElsewhereError
 
 
 class Thread(Processes):
-    """One of several threads; raises where they don't ask for the same. What is not its share, it forgets."""
+    """One of several threads; raises where they don't ask for the same."""
 
     rank = number = None
 
@@ -23,7 +23,7 @@ class Thread(Processes):
         given = list(self._given)
         self._barrier.wait()
         if what != "failed" and any(name == "failed" for name, _ in given):
-            raise FailedElsewhereError
+            raise FailedElsewhereError("it failed in another process")
         assert len({name for name, _ in given} - {"failed"}) <= 1, given
         return [value for _, value in given]
 
@@ -33,9 +33,9 @@ class Thread(Processes):
     def gather(self, rows):
         return np.concatenate([own for own in self._all("gather", rows) if len(own)] or [rows])
 
-    def kept(self, columns):
-        whole, share = super().kept(columns), self.share(len(columns[0]))
-        return whole if self.rank == 0 else [only(column, share) for column in whole]
+    def kept(self, columns, size):
+        whole = super().kept(columns, size)
+        return whole if self.rank == 0 else list(columns)
 
     def agree(self, work):
         try:
@@ -47,13 +47,6 @@ class Thread(Processes):
             raise
         self._all("done")
         return result
-
-
-def only(column, share):
-    """The column with nonsense in place of what is not of a share."""
-    other = np.full_like(column, 77)
-    other[share] = column[share]
-    return other
 
 
 def in_threads(number, work):

@@ -86,8 +86,7 @@ def planted(predicted: Predicted, labels: Frames, fault: Fault, seed: int) -> tu
     """Plant a fault into the labels, and ask for the causes of those that it puts off."""
     typical = typical_errors(predicted, labels)
     frames = [atoms.copy() for atoms in labels]
-    FAULTS["this one"] = fault
-    plant(frames, "this one", seed)
+    plant(frames, fault, seed)
     off = np.array([is_off(before, after, typical) for before, after in zip(labels, frames, strict=True)])
     touched = np.array([atoms.info["planted"] == 1 for atoms in frames])
     chosen = Chosen(np.flatnonzero(off), np.flatnonzero(~touched))

@@ -33,7 +33,7 @@ from mace_outlier.weights.distribution import LossDistribution
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
-from mace_outlier.weights.remembered import remembered
+from mace_outlier.weights.remembered import of_one_model
 from mace_outlier.weights.running import GaussianDistribution
 from mace_outlier.weights.weigher import Weigher
 
@@ -110,9 +110,8 @@ def settled(heads: int) -> LossDistribution:
     distribution = MixtureDistribution(heads)
     generator = torch.Generator().manual_seed(0)
     errors = 0.01 * torch.randn(ROWS, generator=generator, dtype=torch.float64)
-    which, once = torch.arange(ROWS) % heads, torch.zeros(ROWS)
-    features, residuals = torch.empty(ROWS, 0), {"energy_error_per_atom": errors}
-    seen = remembered(errors.square(), which, errors != 0, once, residuals, features, Metadata(ROWS))
+    which, features, residuals = torch.arange(ROWS) % heads, torch.empty(ROWS, 0), {"energy_error_per_atom": errors}
+    seen = of_one_model(errors.square(), which, errors != 0, residuals, features, Metadata(ROWS))
     distribution.refit(seen)
     assert distribution.settled
     return distribution

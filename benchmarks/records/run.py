@@ -42,6 +42,7 @@ def simulate(size: int, prefix: Path, fitting: bool = True) -> dict[str, Any]:
     from mace_outlier.run.logbook import Logbook
     from mace_outlier.run.options import Options
     from mace_outlier.run.tables import Split
+    from mace_outlier.weights.by_head import tallied
     from mace_outlier.weights.records import Records
     from mace_outlier.weights.running import GaussianDistribution
 
@@ -62,11 +63,11 @@ def simulate(size: int, prefix: Path, fitting: bool = True) -> dict[str, Any]:
         heads = torch.zeros(len(ids), dtype=torch.long)
         distribution.update(losses, heads, losses > 0)
         errors = torch.stack((0.01 * losses.sqrt(), 0.1 * losses.sqrt()))
-        records.observe(ids, losses, *distribution.weigh(losses, heads)[:2], errors)
+        records.note(ids, losses, *distribution.weigh(losses, heads)[:2], errors)
     logbook = Logbook(Options(), [Split(TRAIN, rows, metadata, records)], prefix)
     seen = time.perf_counter()
     records.end_epoch()
-    logbook.end_epoch("stage_one", distribution.describe())
+    logbook.end_epoch("stage_one", distribution.describe(), tallied(records, 1))
     ended = time.perf_counter()
     logbook.save(finished=True)
     saved, peak = time.perf_counter(), peak_megabytes()
@@ -91,11 +92,12 @@ def fit(records: Any, metadata: Any) -> tuple[float, float]:
     """Seconds of the fit of an epoch, when wrong labels are known from the one before, and the share that it finds."""
     import torch
 
+    from mace_outlier.weights.distribution import Remembered
     from mace_outlier.weights.features import EXTRA
     from mace_outlier.weights.mixture import MixtureDistribution
-    from mace_outlier.weights.remembered import remembered
+    from mace_outlier.weights.remembered import seen_of
 
-    distribution, size = MixtureDistribution(), len(records)
+    distribution, size, rows = MixtureDistribution(), len(records), np.arange(len(records))
     generator = torch.Generator().manual_seed(1)
     residuals = {name: records.column(name).clone() for name in records.residual_names}
     residuals["energy_error_per_atom"] *= torch.where(torch.rand(size, generator=generator) < 0.5, -1.0, 1.0)
@@ -104,8 +106,9 @@ def fit(records: Any, metadata: Any) -> tuple[float, float]:
     seconds = 0.0
     for _ in range(3):
         started = time.perf_counter()
-        seen = remembered(records.loss, records.head.long(), usable, records.time, residuals, features, metadata)
-        distribution.refit(seen)
+        seen = seen_of(residuals, records.time, features, None, metadata, rows)
+        of_head = np.where(usable.numpy(), 0, -1)
+        distribution.refit(Remembered(records.loss, records.head.long(), usable, usable, seen, rows, of_head, size))
         seconds = time.perf_counter() - started
     return seconds, distribution.describe()[0]["share"]
 

@@ -2,12 +2,15 @@
 
     python benchmarks/scale/one_of.py     # a quarter of an hour on a quiet core, up to 17 GB; writes one_of.json
 
-As shared.py, whose processes have two cores between them and slow each other down. Here, one process has what it would
-have: records of all configurations, features of those that it saw, and its share of the rows. What others would send
-is made of what it has itself, as much as they would send; how long that is under way is counted in run.py.
+As shared.py, whose processes have two cores between them and slow each other down. Here, one process has what the first
+one would have: what it saw itself, the records of its share of the rows, the weights of all, and what is to be saved.
+What others would send is made of what it has itself, as much as they would send; how long that is under way is counted
+in run.py.
 """
 
 import time
+from collections.abc import Sequence
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -29,6 +32,11 @@ from shared import (
 )  # fmt: skip
 
 from mace_outlier.method.processes import Processes
+from mace_outlier.results.files import TRAIN
+from mace_outlier.run.fit_in_log import WholeGroups
+from mace_outlier.run.nonfinite import NonfiniteNames
+from mace_outlier.run.tables import Split
+from mace_outlier.run.weight_summary import summarise
 from mace_outlier.weights.safety import Safety
 from mace_outlier.weights.weigher import Weigher
 
@@ -49,47 +57,57 @@ class Imagined(Processes):
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """See Processes; row numbers are those of other shares."""
-        every = np.tile(rows, (self._number, *[1] * (rows.ndim - 1)))
-        if rows.ndim > 1 or rows.dtype != np.int64:
+        own = self.share(self._size)
+        number = self._size if len(rows) == own.stop - own.start else self._number * len(rows)
+        every = np.resize(rows, (number, *rows.shape[1:]))
+        if rows.ndim > 1 or rows.dtype != np.int64 or rows.max(initial=0) >= self._size:  # no row numbers
             return every
-        return (every + np.repeat(np.arange(self._number) * self._size // self._number, len(rows))) % self._size
+        shares = np.arange(len(every)) // max(len(rows), 1) * self._size // self._number
+        return (every + shares) % self._size
 
     def exchange(self, rows: np.ndarray, to: NDArray[np.int64]) -> np.ndarray:
         """See Processes: as many rows as were given, of the share of this process; their numbers come first."""
         received = rows[np.argsort(to, kind="stable")]
-        numbers = received[:, 0].copy().view(np.int64) // self._number
-        return np.column_stack((numbers.view(np.float64), received[:, 1:]))
+        width = 8 // rows.itemsize  # columns that hold the bits of a number
+        numbers = np.ascontiguousarray(received[:, :width]).view(np.int64) // self._number
+        numbers = numbers.clip(max=self.share(self._size).stop - 1)
+        return np.hstack((numbers.view(rows.dtype).reshape(-1, width), received[:, width:]))
 
-    def kept(self, columns: list[np.ndarray]) -> list[np.ndarray]:
+    def kept(self, columns: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
         """See Processes: the first one gets all."""
-        return [np.array(column) for column in columns]
+        return [np.resize(column, (size, *column.shape[1:])) for column in columns]
 
 
-def see_all(weigher: Weigher, epoch: int, processes: int) -> None:
-    """As after an epoch of so many processes: losses and errors of all are known, features of what this one saw."""
-    size = len(weigher.records)
-    order = torch.from_numpy(np.random.default_rng(epoch).permutation(size))
+def see_part(weigher: Weigher, epoch: int, processes: int) -> None:
+    """As after an epoch in the first of so many processes."""
+    size = weigher.records.size
+    order = torch.from_numpy(np.random.default_rng(epoch).permutation(size)[::processes].copy())
     weigher.begin_epoch(epoch, -(-size // BATCH))
     energy, force = errors_of(size, epoch)
-    for rows in order.split(BATCH):
+    for rows in order.split(max(BATCH // processes, 1)):
         note(weigher, rows, energy, force)
-        own = rows[::processes]
-        weigher.features.noted.add(own, noted_of(own, force[own]))
+        weigher.features.noted.add(rows, noted_of(rows, force[rows]))
+
+
+def tell(weigher: Weigher, groups: NDArray[np.int64]) -> None:
+    """What is counted for the log, see run.training.settle; `groups` (N,): the head and the file of each."""
+    rows = SimpleNamespace(head=groups, heads=["Default"], source=groups, sources=["shard.h5"])
+    NonfiniteNames(None, rows, (), str).look(weigher.records, [])
+    WholeGroups().look(Split(TRAIN, rows, weigher.metadata, weigher.records), weigher.safety.tallies)
+    [summarise(tally) for tally in weigher.safety.tallies]
 
 
 def measure(rank: int, _: int, size: int, folder: str, processes: int) -> None:
     """Three epochs; leaves what it measured of the last in the folder."""
-    weigher, before, found = begun(rank, 1, size, folder), peak(), {}
-    if processes > 1:
-        weigher.distribution.processes = Imagined(processes, size)
+    weigher, groups = begun(rank, 1, size, folder, Imagined(processes, size)), np.zeros(size, dtype=np.int64)
+    before, found = peak(), {}
     for epoch in range(EPOCHS):
-        see_all(weigher, epoch, processes)
+        see_part(weigher, epoch, processes)
         aside, used = [0.0], time.process_time()
-        with timed(Safety, "_fit", aside, time.process_time):
-            if processes > 1:
-                weigher.records.merge(lambda tensor: tensor)
+        with timed(Safety, "_weigh", aside, time.process_time):
             weigher.end_epoch()
             weigher.safety.refit(weigher.remembered)
+            tell(weigher, groups)
         found = {"cpu_seconds": time.process_time() - used, "cpu_seconds_aside": aside[0]}
     leave(found | {"megabytes": peak() - before}, weigher, rank, folder)
 

@@ -6,7 +6,7 @@
     python benchmarks/scale/run.py       # a minute; from these and ../records/results.json: results.json, tables
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
-hold, what is held for each configuration, and merging the records of an epoch. Measured by benchmarks/records: saving
+hold, and what is held for each configuration. Measured by benchmarks/records: saving
 and the report. The table has what was measured, straight lines between, and beyond 2 x 10^6 the slope of the
 last two: costs are linear in N or constant there. The end of an epoch is a constant, a part that N / W configurations
 cost and one that N do, fitted to one_of.json; so is its memory. What the GPUs and their network do is assumed
@@ -38,16 +38,16 @@ from source_commit import PACKAGE, commit_of
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
-from mace_outlier.weights.features import Features
+from mace_outlier.weights.features import EXTRA, WIDEST, Features
 from mace_outlier.weights.records import Records
 
 SIZES = [10_000, 100_000, 1_000_000, 2_000_000]
 GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]
 RANKS = [1, 8, 64, 1024]
-GATHERED, SAVED = 24, 42  # bytes a configuration: its row, weights and z-score, to all; its evidence, to the first
+GATHERED, SAVED = 4, 82  # bytes a configuration: its weight, to all; its records and evidence, to the first one
+SENT = 32  # bytes of a visit, to the process whose share it is in
 ASSUMED = {
     "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
-    "bytes_a_second_of_a_collective": 1e10,
     "bytes_a_second_between_hosts": 1e9,  # what Gloo gets out of the network, without the GPUs
     "seconds_a_hop_of_a_collective": 5e-6,
     "processes_on_a_node": 8,
@@ -72,27 +72,20 @@ def step_microseconds(size: int, repeats: int = 300) -> float:
     return 1e6 * statistics.median(times)
 
 
-def merge_seconds(size: int) -> float:
-    """Local work of merging the records of an epoch; the collective comes on top."""
-    records = Records(size)
-    records.begin_epoch(0, 10)
-    records.observe(torch.arange(0, size, 2), torch.rand(size // 2))
-    started = time.perf_counter()
-    records.merge(lambda tensor: tensor)
-    return time.perf_counter() - started
-
-
 def held(size: int) -> dict[str, float]:
-    """Bytes for each configuration, by where they are, and bytes that a merge moves."""
+    """Bytes for each configuration, by where they are: on the device of a process, `own` for those that it sees or that
+    are in its share, `all` for each; and on its host."""
     records, rows = Records(size), Provenance(["Default"], [[Part("shard.h5", np.arange(size))]])
-    metadata = Metadata(size)
-    device = sum(own.nbytes for own in records.state_dict().values() if isinstance(own, torch.Tensor))
+    metadata, numbers, loss = Metadata(size), torch.arange(size), torch.ones(size)
+    records.note(numbers, loss)
+    noted = records.visits.columns.nbytes + numbers.nbytes  # what it sees in an epoch
+    noted += 4 * size * (EXTRA + WIDEST) + numbers.nbytes  # with features
+    known = sum(own.nbytes for own in records.state_dict().values() if isinstance(own, torch.Tensor))
     arrays = [rows.head, rows.source, rows.frame, rows.row_of_position, rows.position_of_row]
     host = sum(array.nbytes for array in (*arrays, metadata.n_atoms, metadata.force))
     host += sum(codes.nbytes for codes in metadata.texts.values())
     host += len(NumberedDataset([None] * size)._state)
-    moved = (len(records.columns) + 1) * 4 * size
-    return {"device": device / size, "host": host / size, "merged": moved / size}
+    return {"own": (known + noted) / size, "all": records.given.nbytes / size, "host": host / size}
 
 
 def slope(sizes: list[int], values: list[float]) -> float:
@@ -104,14 +97,14 @@ def costs() -> dict[str, Any]:
     """What is measured, for each configuration or each step."""
     earlier = json.loads((HERE.parent / "records" / "results.json").read_text())["results"]
     sizes = [row["configurations"] for row in earlier]
-    names = ("save", "report", "end_an_epoch")
+    names = ("save", "report")
     seconds = {name: {row["configurations"]: row[f"seconds_to_{name}"] for row in earlier} for name in names}
     saving = [row["peak_megabytes_saving"] - row["peak_megabytes_before"] for row in earlier]
     return {
         "step_microseconds": {size: round(step_microseconds(size), 1) for size in SIZES},
         "bytes_for_each_configuration": held(SIZES[0]),
         "bytes_of_the_first_process_when_saving": 1e6 * slope(sizes, saving),
-        "seconds": seconds | {"merge": {size: round(merge_seconds(size), 5) for size in SIZES}},
+        "seconds": seconds,
         "end_of_epoch": {name: parts_of(name) for name in ("cpu_seconds", "cpu_seconds_aside", "megabytes")},
     }
 
@@ -154,32 +147,30 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     hops = 2 * math.ceil(math.log2(ranks)) if ranks > 1 else 0
     steps = size / (32 * ranks)
     fused = steps * hops * ASSUMED["seconds_a_hop_of_a_collective"]
-    exchange = 2 * size * held_["merged"] / ASSUMED["bytes_a_second_of_a_collective"] if ranks > 1 else 0.0
-    merge = (seconds["merge"] if ranks > 1 else 0.0) + exchange
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
     end = measured["end_of_epoch"]
-    moved = size * (GATHERED + SAVED) / ASSUMED["bytes_a_second_between_hosts"] if ranks > 1 else 0.0
+    sent = size * (GATHERED + SAVED + SENT / ranks)
+    moved = sent / ASSUMED["bytes_a_second_between_hosts"] if ranks > 1 else 0.0
     fit, aside = (of_parts(end[name], size, ranks) for name in ("cpu_seconds", "cpu_seconds_aside"))
     hidden = min(aside + moved, ASSUMED["validation_over_training"] * epoch)
     held_at_the_end = 1e6 * of_parts(end["megabytes"], size, ranks)
     return {
         "epoch": epoch,
-        "device": size * (held_["device"] + 3 * held_["merged"]) / ASSUMED["bytes_of_a_gpu"],
+        "device": size * (held_["own"] / ranks + held_["all"]) / ASSUMED["bytes_of_a_gpu"],
         "node": size
         * (on_a_node * held_["host"] + measured["bytes_of_the_first_process_when_saving"])
         / ASSUMED["bytes_of_a_node"]
         + on_a_node * held_at_the_end / ASSUMED["bytes_of_a_node"],
         "collectives": fused / epoch,
-        "merge": merge / epoch,
         "fit": (fit + moved) / epoch,
-        "waits": (fit - hidden + moved + seconds["end_an_epoch"]) / epoch,
+        "waits": (fit - hidden + moved) / epoch,
         "save": seconds["save"] / epoch,
     }
 
 
 WORDS = {
     "device": "memory of a GPU", "node": "memory of a node", "collectives": "collectives of the steps",
-    "merge": "merging the records", "waits": "the end of an epoch", "save": "saving",
+    "waits": "the end of an epoch", "save": "saving",
 }  # fmt: skip
 
 
@@ -193,8 +184,8 @@ def breaks_first(cost: dict[str, float]) -> str:
 
 def table(measured: dict[str, Any]) -> str:
     """Markdown: configurations down, costs across."""
-    names = "GPU memory | node memory | collectives | merge | end of an epoch | save"
-    lines = [f"| configurations | processes | epoch | {names} | what breaks first |", "|---" * 10 + "|"]
+    names = "GPU memory | node memory | collectives | end of an epoch | save"
+    lines = [f"| configurations | processes | epoch | {names} | what breaks first |", "|---" * 9 + "|"]
     for size in GROWN:
         for ranks in RANKS:
             cost = grown(measured, size, ranks)

@@ -36,6 +36,7 @@ sys.path.insert(0, str(HERE.parents[1] / "scripts"))
 from source_commit import commit_of
 
 from mace_outlier.data.metadata import Metadata
+from mace_outlier.method.processes import Processes
 from mace_outlier.method.settings import Settings
 from mace_outlier.run import distributed
 from mace_outlier.weights.features import EXTRA, WIDEST, Features
@@ -72,7 +73,7 @@ def measure(rank: int, processes: int, size: int, folder: str) -> None:
         started, aside, exchanging = time.perf_counter(), [0.0], [0.0]
         work = lambda spent=exchanging: time.process_time() - spent[0]  # noqa: E731
         used = work()
-        with timed(Safety, "_fit", aside, work), ExitStack() as stack:
+        with timed(Safety, "_weigh", aside, work), ExitStack() as stack:
             for collective in COLLECTIVES:
                 stack.enter_context(timed(torch.distributed, collective, exchanging, time.process_time))
             weigher.end_epoch()
@@ -100,21 +101,20 @@ def timed(of: Any, name: str, seconds: list[float], clock: Callable[[], float]) 
         setattr(of, name, original)
 
 
-def begun(rank: int, processes: int, size: int, folder: str) -> Weigher:
-    """A weigher of made-up configurations in one of so many processes."""
+def begun(rank: int, processes: int, size: int, folder: str, of: Processes | None = None) -> Weigher:
+    """A weigher of made-up configurations in one of so many processes; `of`: these are they."""
     torch.set_num_threads(1)
     if processes > 1:
         store = f"file://{folder}/store"
         torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=processes)
-    distribution = MixtureDistribution(settings=Settings())
-    distribution.processes = distributed.processes(torch.device("cpu"))
-    known = Records(size), metadata_of(size), Features(size), ["Default"], distributed.shared_sum()
-    return Weigher(distribution, *known)
+    records = Records(size, processes=of or distributed.processes(torch.device("cpu")))
+    known = records, metadata_of(size), Features(size), ["Default"], distributed.shared_sum()
+    return Weigher(MixtureDistribution(settings=Settings()), *known)
 
 
 def see(weigher: Weigher, epoch: int, rank: int, processes: int) -> None:
     """Let a process see its part of an epoch, and wait for the others."""
-    size = len(weigher.records)
+    size = weigher.records.size
     order = torch.from_numpy(np.random.default_rng(epoch).permutation(size))[rank::processes]
     weigher.begin_epoch(epoch, -(-size // BATCH))  # whoever sees a configuration sees it in the same step
     energy, force = errors_of(size, epoch)
@@ -127,12 +127,12 @@ def see(weigher: Weigher, epoch: int, rank: int, processes: int) -> None:
 
 def note(weigher: Weigher, rows: torch.Tensor, energy: torch.Tensor, force: torch.Tensor) -> None:
     """Note losses and errors of a batch, of the errors (N,) of all."""
-    weigher.records.observe(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
+    weigher.records.note(rows, 100 * force[rows].square(), residuals=(energy[rows], force[rows]))
 
 
 def leave(found: dict[str, Any], weigher: Weigher, rank: int, folder: str) -> None:
     """Leave what was measured, and the weights, in a folder."""
-    weights = weigher.records.weight.numpy()
+    weights = weigher.records.given.numpy()
     found["suspects"] = int((weights < 0.5).sum())
     found["weights"] = hashlib.sha256(weights.tobytes()).hexdigest()
     if not rank:

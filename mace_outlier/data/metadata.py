@@ -9,6 +9,7 @@ import torch
 from ase.formula import Formula
 from torch import Tensor
 
+from ..method.processes import ALONE, Processes
 from .tagging import Tag
 
 
@@ -109,9 +110,12 @@ class Metadata:
         shares = counts.div(counts.sum(axis=1), axis=0).fillna(0)
         return codes, {element: shares[element].to_numpy() for element in sorted(shares)}
 
-    def categories(self, name: str) -> tuple[np.ndarray, list[str]]:
-        """Codes (N,) of a text column and the texts that they stand for."""
+    def categories(
+        self, name: str, share: slice = slice(None), processes: Processes = ALONE
+    ) -> tuple[np.ndarray, list[str]]:
+        """Codes (n,) of a share of a text column, and the texts that they stand for, alike in all processes."""
         import pandas
 
-        codes, unique = pandas.factorize(self.texts[name].numpy(), sort=True)  # np.unique would sort all rows
-        return codes, [self.vocabulary[int(code)] for code in unique]
+        codes, own = pandas.factorize(self.texts[name].numpy()[share])  # np.unique would sort all rows
+        every = np.unique(processes.gather(own))
+        return np.searchsorted(every, own)[codes], [self.vocabulary[int(code)] for code in every]

@@ -46,6 +46,12 @@ def unsupported_losses() -> dict[str, str]:
     return reasons
 
 
+def warn_of_another_loss(name: str, meant: str) -> None:
+    """Say where MACE trains with another loss than the user means: multi-head fine-tuning does so, with "universal"."""
+    if name != meant:
+        logging.warning(f"MACE trains with loss {name} instead of {meant}; {LOSS_NAME} weighs it")
+
+
 def warn_of_unused_weights(args: argparse.Namespace, labels: tuple[str, ...]) -> None:
     """Name the weights that were set for labels that the base loss doesn't use, as the user would write them."""
     parser = importlib.import_module("mace.tools").build_default_arg_parser()

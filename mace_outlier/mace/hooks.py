@@ -22,7 +22,7 @@ from ..run.options import LOSS_NAME, Options, add_arguments, flag, refuse_stray_
 from ..run.steps import taken_back_unless_finite
 from ..run.training import RobustTraining
 from . import first_look, seams
-from .base_loss import base_losses, loss_of_config, warn_of_unused_weights
+from .base_loss import base_losses, loss_of_config, warn_of_another_loss, warn_of_unused_weights
 from .context import CONTEXT, always, seam, training
 from .data import trace
 from .geometry import fault_of
@@ -76,7 +76,7 @@ def check_args(original: Callable[..., Any], args: argparse.Namespace, *rest: An
 def get_loss_fn(original: Callable[..., Any], args: argparse.Namespace, *rest: Any, **kwargs: Any) -> torch.nn.Module:
     """Put the robust loss around the loss of stage one."""
     base = original(args, *rest, **kwargs)
-    CONTEXT.current.note_base_loss(args.loss)  # multi-head fine-tuning sets "universal" after check_args
+    warn_of_another_loss(args.loss, CONTEXT.current.options.base_loss)
     robust = CONTEXT.current.wrap(base, sys.modules["mace.modules.loss"], "stage_one")
     with faults_logged("Settings could not be compared with the loss"):
         warn_of_unused_weights(args, robust.per_configuration.labels)

@@ -3,6 +3,7 @@
 settings.py      everything that decides, each with its reason
 seen.py          what is known of each configuration after an epoch
 processes.py     those of a distributed run, each of which does its share
+share.py         columns of which each process holds its share of the rows
 sample.py        the configurations by which all others are judged
 densest.py       where values are densest
 covariates.py    what the geometry says: features, composition, size, predicted forces, conditions, time

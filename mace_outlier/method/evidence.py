@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from .densest import densest
 from .processes import Processes
 from .seen import ENERGY, Array
+from .share import Shared
 
 MOST_EPOCHS = 255  # that are counted
 LARGEST = 1e30  # that can be averaged as it is kept
@@ -19,65 +20,60 @@ class Evidence:
     """What is not explained of N configurations, averaged over the epochs with a memory.
 
     x <- x + (new - x) / min(n, memory)          n: epochs in which it was found
+
+    Of several processes, each knows that of its share of the rows.
     """
 
     def __init__(self, memory: float) -> None:
-        self.memory = memory
-        self.values: dict[str, Array] = {}  # (N,) by property; NaN: none
-        self.epochs: dict[str, NDArray[np.uint8]] = {}  # (N,) at most MOST_EPOCHS
+        self.memory, self.first = memory, 0  # row of the share
+        self.values = Shared(np.nan)  # by property; NaN: none
+        self.epochs = Shared(0.0)  # at most MOST_EPOCHS
 
-    def add(self, rows: np.ndarray, found: dict[str, Array], size: int) -> None:
-        """Take in what was found of some rows of `size` ones."""
+    def add(self, rows: np.ndarray, found: dict[str, Array], share: slice) -> None:
+        """Take in what was found of some rows of the share."""
+        self.first, size = share.start, share.stop - share.start
+        for columns in (self.values, self.epochs):
+            columns.take(share)
         for name, new in found.items():
-            values = self.values.setdefault(name, np.full(size, np.nan))
-            epochs = self.epochs.setdefault(name, np.zeros(size, dtype=np.uint8))
+            values = self.values.own.get(name, np.full(size, np.nan)).copy()
+            epochs = self.epochs.own.get(name, np.zeros(size, dtype=np.uint8)).copy()
             some = np.isfinite(new)
-            own, new = rows[some], new[some].clip(-LARGEST, LARGEST)
+            own, new = rows[some] - self.first, new[some].clip(-LARGEST, LARGEST)
             epochs[own] += epochs[own] < MOST_EPOCHS
             before = np.where(np.isfinite(values[own]), values[own], new)
             values[own] = before + (new - before) / np.minimum(epochs[own], self.memory)
+            self.values.own, self.epochs.own = self.values.own | {name: values}, self.epochs.own | {name: epochs}
 
     def of(self, rows: np.ndarray) -> dict[str, Array]:
-        """Evidence of some rows (n,), by property."""
-        return {name: values[rows] for name, values in self.values.items()}
+        """Evidence of some rows (n,) of the share, by property."""
+        return {name: values[rows - self.first] for name, values in self.values.own.items()}
 
-    def rows(self, share: slice) -> NDArray[np.int64]:
-        """Rows of a share of all of which anything was found, ascending."""
-        if not self.values:
+    def rows(self) -> NDArray[np.int64]:
+        """Rows of the share of which anything was found, ascending."""
+        if not self.values.own:
             return np.zeros(0, dtype=np.int64)
-        found = np.logical_or.reduce([np.isfinite(own[share]) for own in self.values.values()])
-        return share.start + np.flatnonzero(found)
+        found = np.logical_or.reduce([np.isfinite(own) for own in self.values.own.values()])
+        return self.first + np.flatnonzero(found)
 
-    def keep(self, processes: Processes) -> None:
-        """Tell whoever may save it what each of the processes has added to its share; others go on with theirs."""
-        self.values, self.epochs = kept(self.values, processes), kept(self.epochs, processes)
+    def keep(self, processes: Processes, size: int) -> None:
+        """Tell whoever may save it what is known of all `size` rows."""
+        self.values.keep(processes, size)
+        self.epochs.keep(processes, size)
 
     def carry(self, rows: np.ndarray) -> None:
-        """Go on with other rows, see `carried`."""
-        self.values = {name: carried(values, rows, np.nan) for name, values in self.values.items()}
-        self.epochs = {name: carried(epochs, rows, 0.0) for name, epochs in self.epochs.items()}
+        """Go on with other rows, see Shared."""
+        self.values.carry(rows)
+        self.epochs.carry(rows)
 
     def to_dict(self) -> dict[str, Any]:
         """State, for a checkpoint."""
-        return {"values": dict(self.values), "epochs": dict(self.epochs)}
+        return {"values": self.values.to_dict(), "epochs": self.epochs.to_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue from a state."""
-        self.values = {name: np.array(own, dtype=np.float64) for name, own in state["values"].items()}
-        self.epochs = {
-            name: np.array(own).clip(0, MOST_EPOCHS).astype(np.uint8) for name, own in state["epochs"].items()
-        }
-
-
-def carried(values: np.ndarray, rows: np.ndarray, unknown: float) -> np.ndarray:
-    """What is known of `rows` (N,), by their places in `values`; -1: nothing is."""
-    carried = np.full(len(rows), unknown, dtype=values.dtype)
-    return np.where(rows >= 0, values[rows], carried) if len(values) else carried
-
-
-def kept(columns: dict[str, np.ndarray], processes: Processes) -> dict[str, np.ndarray]:
-    """See Processes."""
-    return dict(zip(columns, processes.kept(list(columns.values())), strict=True))
+        self.values.load(state["values"], np.float64)
+        counts = {name: np.array(own).clip(0, MOST_EPOCHS) for name, own in state["epochs"].items()}
+        self.epochs.load(counts, np.uint8)
 
 
 def centres(values: dict[str, Array]) -> dict[str, tuple[float, float]]:

@@ -5,13 +5,14 @@ from typing import Any
 import numpy as np
 
 from .decide import decide
-from .evidence import WHOLE, Evidence, Weights, carried, centred, centres, confirmed, kept
+from .evidence import WHOLE, Evidence, Weights, centred, centres, confirmed
 from .logarithmic import Logarithmic
 from .populations import Populations
 from .processes import ALONE, Processes
 from .sample import in_sample
 from .seen import Array, Seen
 from .settings import Settings
+from .share import Shared
 from .shown import look_at, shown
 from .signed import Signed
 from .verdict import STORED, Verdict, verdict_of
@@ -34,7 +35,7 @@ class HeadJudge:
         self.others = Evidence(settings.memory)  # of a validation set
         self.seen: Seen | None = None  # a sample of the last epoch
         self.sampled: dict[str, Array] = {}  # evidence by which populations were fitted
-        self.looked: Weights = {}  # after the last epoch, whether wrong labels were believed in or not; 1: not judged
+        self.looked = Shared(1.0)  # weights after the last epoch, whether wrong labels were believed in or not
 
     @property
     def some_are_wrong(self) -> bool:
@@ -44,9 +45,9 @@ class HeadJudge:
     def refit(
         self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE
     ) -> tuple[np.ndarray, Verdict] | None:
-        """Judge by an epoch in which these rows, of `size` ones, were seen; return all rows that are judged.
+        """Judge by an epoch in which these rows, of `size` ones, were seen; return the rows that are judged.
 
-        Of several processes, each gives the rows that it has seen, and all get the same verdict. None: too few to be
+        Of several processes, each gives the rows that it has seen, and gets those of its share. None: too few to be
         compared.
         """
         look = look_at(rows, seen, self.settings, processes)
@@ -54,9 +55,10 @@ class HeadJudge:
             return None
         epoch = shown(look, size, self.settings, processes)
         self.unit, self.seen = epoch.unit, epoch.sample
-        self.evidence.add(epoch.rows, epoch.values, size)
         share = processes.share(size)
-        own = self.evidence.rows(share)
+        self.evidence.add(epoch.rows, epoch.values, share)
+        self.looked.take(share)
+        own = self.evidence.rows()
         judged = int(processes.sum(np.array([len(own)]))[0])
         if not judged:
             return None
@@ -66,7 +68,7 @@ class HeadJudge:
         at_once = bool(np.ptp(epoch.sample.times) == 0)  # by one model: nothing changes
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
         values = centred(self.evidence.of(own), centre)
-        looks, twice = _weights(best, values), at_once or bool(self.looked)
+        looks, twice = _weights(best, values), at_once or bool(self.looked.own)
         suspects = float(processes.sum(np.array([np.sum(looks[WHOLE] < 0.5)]))[0]) / judged
         believed, too_many = best is not right and apart and self.gain > self._needed, suspects > self.settings.most
         self.undecided = suspects if believed and (too_many or not twice) else 0.0
@@ -74,12 +76,13 @@ class HeadJudge:
             self.populations = best if believed and twice and not too_many else right
         weights = looks if self.populations is best else _weights(self.populations, values)
         if not at_once:
-            before = {name: every[own].astype(float) for name, every in self.looked.items()}
+            before = {name: every[own - share.start].astype(float) for name, every in self.looked.own.items()}
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
         verdict = verdict_of(self.populations if too_many else best, values, weights)
-        self.evidence.keep(processes)
-        self.looked = kept({name: _placed(every, own, size) for name, every in looks.items()}, processes)
-        return verdict.gathered(own, processes)
+        self.looked.own = {name: _placed(every, own, share) for name, every in looks.items()}
+        self.evidence.keep(processes, size)
+        self.looked.keep(processes, size)
+        return own, verdict.stored()
 
     def _sampled(self, own: np.ndarray, total: int, processes: Processes) -> dict[str, Array]:
         """Evidence of the rows by which populations are fitted, of `total` ones, of which each process has its own."""
@@ -103,10 +106,10 @@ class HeadJudge:
         look = look_at(rows[own], seen.part(own), self.settings, processes, beside=self.seen)
         assert look is not None
         found = shown(look, size, self.settings, processes)
-        self.others.add(found.rows, found.values, size)
+        self.others.add(found.rows, found.values, processes.share(size))
         values = centred(self.others.of(found.rows), centres(self.sampled))
         verdict = verdict_of(self.populations, values, _weights(self.populations, values))
-        self.others.keep(processes)
+        self.others.keep(processes, size)
         _, verdict = verdict.gathered(found.rows, processes)
         return verdict.part(np.argsort(order))
 
@@ -127,12 +130,26 @@ class HeadJudge:
         return {"right": own.above, "wrong": float(np.exp(own.at - own.centre))}
 
     def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
-        """Go on with other configurations and another validation set, see `evidence.carried`."""
+        """Go on with other configurations and another validation set, see Shared."""
         self.evidence.carry(rows)
         self.others.carry(others)
-        self.looked = {name: carried(own, rows, 1.0) for name, own in self.looked.items()}
+        self.looked.carry(rows)
 
     # --- state -------------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """How it is now, for `put_back`: nothing that is remembered is changed in place."""
+        return [{name: part for name, part in vars(own).items() if not _changes(part)} for own in self._parts()]
+
+    def put_back(self, snapshot: list[dict[str, Any]]) -> None:
+        """Make all as it was, or as it is in another one."""
+        for own, before in zip(self._parts(), snapshot, strict=True):
+            vars(own).update(before)
+
+    def _parts(self) -> list[Any]:
+        """This one, and what in it changes by itself."""
+        epochs = [part for own in (self.evidence, self.others) for part in (own, own.values, own.epochs)]
+        return [self, *epochs, self.looked]
 
     def to_dict(self) -> dict[str, Any]:
         """State, for a checkpoint: arrays and builtins."""
@@ -141,7 +158,7 @@ class HeadJudge:
             "numbers": [self.unit, self.gain, self.undecided, self._last_gain],
             "evidence": self.evidence.to_dict(),
             "others": self.others.to_dict(),
-            "looked": dict(self.looked),
+            "looked": self.looked.to_dict(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -152,7 +169,11 @@ class HeadJudge:
         self.unit, self.gain, self.undecided, self._last_gain = state["numbers"]
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
-        self.looked = {name: np.array(own, dtype=STORED) for name, own in state["looked"].items()}
+        self.looked.load(state["looked"], STORED)
+
+
+def _changes(part: Any) -> bool:
+    return isinstance(part, Evidence | Shared)
 
 
 def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
@@ -160,8 +181,8 @@ def _weights(populations: Populations, values: dict[str, Array]) -> Weights:
     return by_property | {WHOLE: weight}
 
 
-def _placed(weights: Array, rows: np.ndarray, size: int) -> Array:
-    """Weights of some rows among `size` ones; of others, 1."""
-    every = np.ones(size, dtype=weights.dtype)
-    every[rows] = weights
+def _placed(weights: Array, rows: np.ndarray, share: slice) -> Array:
+    """Weights of some rows of a share among all of them; of others, 1."""
+    every = np.ones(share.stop - share.start, dtype=weights.dtype)
+    every[rows - share.start] = weights
     return every

@@ -62,16 +62,12 @@ class Processes:
         """In whose share each row (n,) of `size` ones is."""
         return np.searchsorted(self.ends(size)[:-1], rows, side="right") - 1
 
-    def whole(self, values: np.ndarray) -> np.ndarray:
-        """All values (N, ...), of which each process knows those of its share."""
-        return values if self.number == 1 else self.gather(values[self.share(len(values))])
+    def kept(self, columns: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
+        """Columns (size, ...) of all, by those (n, ...) of the share of each process, in a process that may save them.
 
-    def kept(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Columns (N,), of which each process knows its share: all of them in a process that may save them.
-
-        In others, at least the share.
+        In others they may be those of the share as well.
         """
-        return [self.whole(column) for column in columns]
+        return [self.gather(column) for column in columns]
 
 
 ALONE = Processes()

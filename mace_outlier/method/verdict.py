@@ -1,6 +1,7 @@
 """What is thought of configurations. Numpy only."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +26,17 @@ class Verdict:
         by_property = {name: own[which] for name, own in self.by_property.items()}
         return Verdict(self.weight[which], self.zscore[which], by_property)
 
-    def gathered(self, rows: np.ndarray, processes: Processes) -> "tuple[np.ndarray, Verdict]":
-        """All rows that are judged, and what is thought of them, by the rows (n,) of the share of each process.
+    def stored(self) -> "Verdict":
+        """In single precision, as it is remembered and exchanged: by half, a last bit would be 0.0005."""
+        columns: list[Any] = [self.weight, self.zscore.clip(max=LARGEST), *self.by_property.values()]
+        weight, zscore, *others = (own.astype(STORED) for own in columns)
+        return Verdict(weight, zscore, dict(zip(self.by_property, others, strict=True)))
 
-        In single precision: by half, a last bit of one process would be 0.0005 in another.
-        """
-        columns = np.column_stack((self.weight, self.zscore.clip(max=LARGEST), *self.by_property.values()))
-        rows, table = processes.gather(rows), processes.gather(columns.astype(STORED))
+    def gathered(self, rows: np.ndarray, processes: Processes) -> "tuple[np.ndarray, Verdict]":
+        """All rows that are judged, and what is thought of them, by the rows (n,) of the share of each process."""
+        own = self.stored()
+        columns = np.column_stack((own.weight, own.zscore, *own.by_property.values()))
+        rows, table = processes.gather(rows), processes.gather(columns)
         return rows, Verdict(table[:, 0], table[:, 1], dict(zip(self.by_property, table[:, 2:].T, strict=True)))
 
 

@@ -54,7 +54,6 @@ def restore(run: "RobustTraining", state: dict[str, Any]) -> None:
         run.losses[stage].distribution.load_state_dict(state["statistics"][stage])
         run.losses[stage].distribution.carry(*run.known.rows)
         run.losses[stage].safety.load_state_dict(state["safety"][stage])
-        run.losses[stage].weigher.look_for_newcomers()
     run.stages.go_on(**state["stage"])
     if run.features is not None:
         run.features.load_state_dict(state["features"])

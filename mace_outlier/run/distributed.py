@@ -115,24 +115,26 @@ class Ranks(Summed):
         taken = self._sent(given, [1] * self.number, [1] * self.number)
         return self._sent(rows[np.argsort(to, kind="stable")], given.tolist(), taken.tolist())
 
-    def kept(self, columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def kept(self, columns: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
         """See Processes; it is the first process that saves."""
         if not self._can_send():
-            return super().kept(columns)
+            return super().kept(columns, size)
         self._check()
-        sent = []
-        for column in columns:
-            shares, nothing = np.diff(self.ends(len(column))).tolist(), [0] * self.number
-            given = [shares[self.rank], *nothing[1:]]
-            sent.append(self._sent(column[self.share(len(column))], given, nothing if self.rank else shares))
+        shares, nothing = np.diff(self.ends(size)).tolist(), [0] * self.number
+        given, taken = [shares[self.rank], *nothing[1:]], nothing if self.rank else shares
+        sent = [self._sent(column, given, taken) for column in columns]
         return list(columns) if self.rank else sent
 
     def _sent(self, rows: np.ndarray, given: list[int], taken: list[int]) -> np.ndarray:
         """Rows from all processes, in their order, of which this one gives and takes so many to and from each."""
-        own = torch.from_numpy(rows).to(self._device)
-        received = own.new_empty((sum(taken), *rows.shape[1:]))
-        torch.distributed.all_to_all_single(received, own, taken, given, group=self._group)
-        return np.asarray(received.cpu().numpy())
+        width = rows.itemsize * int(np.prod(rows.shape[1:]))
+        own = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).reshape(len(rows), width)  # any backend sends bytes
+        received = torch.empty((sum(taken), width), dtype=torch.uint8, device=self._device)
+        torch.distributed.all_to_all_single(
+            received, torch.from_numpy(own).to(self._device), taken, given, group=self._group
+        )
+        every = np.asarray(received.cpu().numpy()).reshape(-1).view(rows.dtype)
+        return every.reshape(-1, *rows.shape[1:])
 
     def _can_send(self) -> bool:
         """Whether the backend sends rows to single processes; it says the same in all."""

@@ -7,7 +7,6 @@ import torch
 from ..weights.distribution import LossDistribution
 from ..weights.mixture import MixtureDistribution
 from ..weights.running import GaussianDistribution
-from . import distributed
 from .options import Options
 
 DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
@@ -19,7 +18,4 @@ DISTRIBUTIONS: dict[str, Callable[..., LossDistribution]] = {
 def new_distribution(options: Options, heads: int, device: torch.device) -> LossDistribution:
     """Make the one that a run asks for, of so many heads, on a device."""
     settings = {name: getattr(options, name) for name in ("threshold", "alpha", "variance", "warmup")}
-    distribution = DISTRIBUTIONS[options.distribution](heads, **settings).to(device)
-    if isinstance(distribution, MixtureDistribution):
-        distribution.processes = distributed.processes(device)
-    return distribution
+    return DISTRIBUTIONS[options.distribution](heads, **settings).to(device)

@@ -8,7 +8,8 @@ import numpy as np
 from ..method.settings import Settings
 from ..results.in_words import doubts_of
 from ..results.judgement import Judgement
-from ..results.whole_groups import SMALLEST, whole_groups
+from ..results.whole_groups import SMALLEST, WholeGroup, whole_groups
+from ..weights.by_head import Tally
 from .tables import Split, groups
 
 
@@ -18,16 +19,27 @@ def warn_of_doubts(head: str, judgement: Judgement) -> None:
         logging.warning(f"head {head}: {doubt}")
 
 
-def warn_of_whole_groups(training: Split, told: set[tuple[str, ...]]) -> None:
-    """Name groups of which next to nothing is trained on, unless they were `told`, and note them there."""
-    records, weight = training.records, training.records.weight.cpu().numpy()
-    if (weight < 0.5).sum() < SMALLEST:
-        return
-    columns = groups(training.provenance, training.metadata) | {"weight": weight}
-    for group in whole_groups(columns, (records.time >= 0).cpu().numpy()):
-        if group[:3] not in told:
-            logging.warning(group.in_words)
-        told.add(group[:3])
+class WholeGroups:
+    """Groups of which next to nothing is trained on; each is warned of once."""
+
+    def __init__(self) -> None:
+        self._told: set[tuple[str, ...]] = set()
+
+    def look(self, training: Split, tallies: Sequence[Tally]) -> list[WholeGroup]:
+        """See which there are; in all processes. `tallies`: of the heads."""
+        if sum(tally.suspects + tally.nonfinite for tally in tallies) < SMALLEST:
+            return []  # rows are gone through where there could be one
+        records = training.records
+        columns = groups(training.provenance, training.metadata, records.share, records.processes)
+        columns["weight"] = records.weight.cpu().numpy()
+        return whole_groups(columns, (records.time >= 0).cpu().numpy(), records.share.start, records.processes)
+
+    def warn_of_new(self, found: Sequence[WholeGroup]) -> None:
+        """Warn of those that were not warned of before."""
+        for group in found:
+            if group[:3] not in self._told:
+                logging.warning(group.in_words)
+            self._told.add(group[:3])
 
 
 def log_small_heads(heads: Sequence[str], sizes: np.ndarray) -> None:

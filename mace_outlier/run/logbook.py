@@ -14,19 +14,19 @@ from .. import __version__
 from ..causes.cause import Cause
 from ..faults import faults_logged
 from ..results import writing
-from ..results.files import TRAIN, VALID, sample_path, worst_first
+from ..results.files import sample_path, worst_first
 from ..results.in_words import in_a_line
 from ..states import ASIDE, STATES
-from ..weights.by_head import judgement, visited_weights
+from ..weights.by_head import BINS, Tally, judgement
 from ..weights.features import Features
 from . import sample
 from .about import plain, stamp
 from .causes import cause_columns, causes_of, in_another_order, in_words
-from .fit_in_log import log_small_heads, warn_of_doubts, warn_of_whole_groups
+from .fit_in_log import log_small_heads, warn_of_doubts
 from .known import warn_of_shared
 from .options import LOSS_NAME, Options
 from .tables import PART, Columns, Split, columns_of, joined, parts_of_all
-from .weight_summary import BINS, summarise
+from .weight_summary import in_words_of, summarise
 
 SUSPECTS_IN_SUMMARY = 5
 
@@ -53,11 +53,11 @@ class Logbook:
         reading: dict[str, int] | None = None,
     ) -> None:
         self.options, self.splits, self.prefix = options, splits, prefix
-        self.rows = sum(len(split.records) for split in splits)
+        self.rows = sum(split.records.size for split in splits)
         self.arguments, self.wandb, self.reading = arguments or {}, wandb, reading or {}
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
-        self._told: set[tuple[str, ...]] = set()  # whole groups that were warned of
+        self.tallies: Sequence[Tally] = ()  # of the same
         self.causes: Columns = {}  # of the suspects, once they were examined
 
     def log_start(self) -> None:
@@ -71,19 +71,18 @@ class Logbook:
         if self.options.distribution == "mixture":
             log_small_heads(rows.heads, np.bincount(rows.head, minlength=len(rows.heads)))
 
-    def end_epoch(self, stage: str, distribution: list[dict[str, Any]]) -> None:
+    def end_epoch(self, stage: str, distribution: list[dict[str, Any]], tallies: Sequence[Tally]) -> None:
         """Log one line for each head that was visited, and keep it for the report; see LossDistribution.describe."""
-        records, heads = self.splits[0].records, self.splits[0].provenance.heads
-        epoch, metrics = records.epoch, dict[str, Any]()
+        heads, epoch = self.splits[0].provenance.heads, self.splits[0].records.epoch
+        metrics, self.tallies = dict[str, Any](), tallies
         self.history = [entry for entry in self.history if entry["epoch"] < epoch]  # a restart trains one epoch again
         self.distribution = [{"head": name} | of_head for name, of_head in zip(heads, distribution, strict=True)]
-        for index, of_head in enumerate(self.distribution):
-            weights = visited_weights(records, index)
-            if not len(weights):
+        for of_head, tally in zip(self.distribution, tallies, strict=True):
+            if not tally.visited:
                 continue
-            head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(weights)
+            head, mu, sigma, summary = of_head["head"], of_head["location"], of_head["scale"], summarise(tally)
             mean, share = summary["mean_weight"], summary["share_below_half"]
-            judged = judgement(records, index, of_head, self.history)
+            judged = judgement(tally, of_head, self.history)
             logging.info(
                 f"Epoch {epoch}: head: {head}, {LOSS_NAME}: mean_weight={mean:.4f}, "
                 f"share_below_0.5={100 * share:5.2f} %, {in_a_line(of_head, judged)}"
@@ -98,22 +97,24 @@ class Logbook:
                 metrics[f"{LOSS_NAME}/{head}/weights"] = sys.modules["wandb"].Histogram(np_histogram=histogram)
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
-        warn_of_whole_groups(self.splits[0], self._told)
 
     def log_summary(self) -> None:
-        """Log what the run thinks of its configurations, and where to read more."""
-        records = [split.records for split in self.splits]
+        """Log what the run thinks of its configurations, and where to read more; where all of them are known."""
+        records = [own for own in (split.records.everyone for split in self.splits) if own is not None]
+        if len(records) < len(self.splits):
+            return
         weight, zscore, since, codes = (
             np.concatenate([getattr(of_split, name).cpu().numpy() for of_split in records])
             for name in ("weight", "zscore", "suspect_since", "codes")
         )
+        counted = [in_words_of(split.name, own.weight) for split, own in zip(self.splits, records, strict=True)]
         logging.info("===========OUTLIER WEIGHTING: SUMMARY===========")
         logging.info(
-            f"{' and '.join(map(_counted, self.splits))} have a weight below 0.5"
+            f"{' and '.join(counted)} have a weight below 0.5"
             + "".join(f", {number} x {STATES[code]}" for code, number in sorted(Counter(codes[codes > 0]).items()))
         )
-        for index, of_head in enumerate(self.distribution):
-            warn_of_doubts(of_head["head"], judgement(self.splits[0].records, index, of_head, self.history))
+        for of_head, tally in zip(self.distribution, self.tallies, strict=True):
+            warn_of_doubts(of_head["head"], judgement(tally, of_head, self.history))
         suspects = np.flatnonzero((weight < 0.5) & ~np.isin(codes, ASIDE))
         order = worst_first(weight[suspects], zscore[suspects], np.zeros(len(suspects), dtype=bool))
         for row in suspects[order[:SUSPECTS_IN_SUMMARY]]:
@@ -124,7 +125,7 @@ class Logbook:
 
     def _name(self, row: int) -> str:
         """The configuration of a row of the table, as the user knows it."""
-        size = len(self.splits[0].records)
+        size = self.splits[0].records.size
         if row < size:
             return self.splits[0].provenance.name(row)
         return f"{self.splits[1].provenance.name(row - size)} (validation)"
@@ -190,10 +191,3 @@ class Logbook:
             "distribution": [plain(of_head) for of_head in self.distribution],
             "history": self.history,
         }
-
-
-def _counted(split: Split) -> str:
-    """How many configurations of a split have low weights."""
-    weight = split.records.weight.cpu().numpy()
-    below, kind = int((weight < 0.5).sum()), {TRAIN: "training", VALID: "validation"}[split.name]
-    return f"{below} of {len(weight)} {kind} configurations ({100 * below / max(len(weight), 1):.2f} %)"

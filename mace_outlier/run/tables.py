@@ -7,9 +7,11 @@ import numpy as np
 
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
+from ..method.processes import ALONE, Processes
 from ..results.files import TRAIN
 from ..states import JUDGED, MODEL, STATES, UNUSED
 from ..weights.records import Records
+from ..weights.rows import Rows
 
 Columns = dict[str, Any]
 PART = 1_000_000  # rows that are written at a time: bounds the memory
@@ -26,16 +28,19 @@ class Split(NamedTuple):
 
 def columns_of(split: Split) -> Columns:
     """Return the columns of a split; nothing is known of the validation set but its last evaluation."""
-    return next(parts_of(split, max(len(split.records), 1)))
+    return next(parts_of(split, max(split.records.size, 1)))
 
 
 def parts_of(split: Split, size: int) -> Iterator[Columns]:
     """Yield the same, so many rows at a time."""
     known = identity(split.name, split.provenance, split.metadata)
-    codes = split.records.codes.cpu().numpy()
+    records = split.records.everyone
+    if records is None:
+        raise RuntimeError("only the first process knows the records of all configurations")
+    codes, training = records.codes.cpu().numpy(), split.name == TRAIN
     for first in range(0, max(len(codes), 1), size):
         part = slice(first, first + size)
-        yield {name: column[part] for name, column in known.items()} | _learnt(split, codes[part], part)
+        yield {name: column[part] for name, column in known.items()} | _learnt(records, training, codes[part], part)
 
 
 def parts_of_all(splits: Sequence[Split], causes: Columns) -> Iterator[Columns]:
@@ -47,9 +52,8 @@ def parts_of_all(splits: Sequence[Split], causes: Columns) -> Iterator[Columns]:
         first = own.stop
 
 
-def _learnt(split: Split, codes: np.ndarray, part: slice) -> Columns:
+def _learnt(records: Rows, training: bool, codes: np.ndarray, part: slice) -> Columns:
     """What a run has found out about some rows, whose states are `codes` (n,), see `records`."""
-    records, training = split.records, split.name == TRAIN
     values = dict(zip(records.columns, records.table[:, part].cpu().numpy(), strict=True))
     own = {name: getattr(records, name)[part].cpu().numpy() for name in ("times_seen", "mean_weight", "suspect_since")}
     last_epoch, nothing = np.floor(values["time"]).astype(np.int32), np.float32(np.nan)
@@ -81,12 +85,12 @@ def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:
     }
 
 
-def groups(rows: Provenance, metadata: Metadata) -> Columns:
-    """Return the columns by which labels go wrong together."""
+def groups(rows: Provenance, metadata: Metadata, share: slice = slice(None), processes: Processes = ALONE) -> Columns:
+    """Return the columns by which labels go wrong together, of a share of the rows; categories are those of all."""
     return {
-        "head": text_column(rows.head, rows.heads),
-        "source": text_column(rows.source, rows.sources),
-        "config_type": text_column(*metadata.categories("config_type")),
+        "head": text_column(rows.head[share], rows.heads),
+        "source": text_column(rows.source[share], rows.sources),
+        "config_type": text_column(*metadata.categories("config_type", share, processes)),
     }
 
 

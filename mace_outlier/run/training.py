@@ -3,7 +3,6 @@
 Knows no MACE: `mace.hooks` calls these methods from MACE's own functions, another code could from its loop.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -22,16 +21,18 @@ from ..losses.reduction import PerConfigurationLoss
 from ..losses.robust import RobustLoss
 from ..method.sample import MOST
 from ..results.files import TRAIN, VALID
+from ..weights.distribution import Remembered
 from ..weights.features import Features
 from ..weights.records import Records
 from ..weights.weigher import Weigher
 from . import distributed
 from .checkpoint import restore, state_of
 from .distributions import new_distribution
+from .fit_in_log import WholeGroups
 from .known import Known
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
-from .options import LOSS_NAME, Options
+from .options import Options
 from .sample import batches_of_rows
 from .stages import Stages
 from .steps import Guard
@@ -53,21 +54,12 @@ class RobustTraining:
         self.guard = Guard()  # of the optimiser's steps
         self.known: Known | None = None  # what a checkpoint knows
 
-    @property
-    def started(self) -> bool:
-        """True once the training loop has been entered."""
-        return self.dataset is not None
-
     def wrap(self, base: nn.Module, host: ModuleType, stage: str) -> RobustLoss:
         """Return the robust loss around the host's loss for a stage of the training."""
         self.losses[stage] = RobustLoss(PerConfigurationLoss(base, host))
         return self.losses[stage]
 
-    def note_base_loss(self, name: str) -> None:
-        """Log where MACE has exchanged the base loss behind the user's back; the weighting stays on."""
-        if name != self.options.base_loss:
-            logging.warning(f"MACE trains with loss {name} instead of {self.options.base_loss}; {LOSS_NAME} weighs it")
-
+    started = property(lambda self: self.dataset is not None)  # the training loop has been entered
     losses = property(lambda self: self.stages.losses)
     labels = property(lambda self: self.stages.labels)
 
@@ -93,7 +85,8 @@ class RobustTraining:
         self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
         heads, labels = provenance.heads, self.labels
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
-        self.records = Records(len(provenance), device, provenance.head, labels)
+        processes, by_property = distributed.processes(device), self.options.scope == "property"
+        self.records = Records(len(provenance), device, provenance.head, labels, processes, by_property)
         others = Records(len(rows), device, rows.head, labels)
         self.validation = Validation(rows, described, others)
         judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
@@ -101,11 +94,11 @@ class RobustTraining:
         self.splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
         of_table = self.splits[: 1 + bool(len(rows))]
         self.logbook = Logbook(self.options, of_table, prefix, self.arguments, wandb, self.reading)
-        self._nonfinite = NonfiniteNames(dataset, provenance, self.labels, fault_of)
+        self._nonfinite, self._groups = NonfiniteNames(dataset, provenance, self.labels, fault_of), WholeGroups()
         known = (self.records, metadata, self.features, heads, distributed.shared_sum())
         for loss in self.losses.values():
             distribution = new_distribution(self.options, len(heads), device)
-            loss.attach(Weigher(distribution, *known), self.options.scope == "property")
+            loss.attach(Weigher(distribution, *known), by_property)
         self.logbook.log_start()
         if self._checkpoint is None:
             self.logbook.set_earlier_results_aside()
@@ -137,7 +130,7 @@ class RobustTraining:
         self.stages.enter(loss, epoch)
 
     def end_epoch(self, loss: RobustLoss) -> None:
-        """Share what was seen, and begin to judge it; this is the one place in an epoch that waits for the device.
+        """Begin to judge what was seen; this is the one place in an epoch that waits for the device.
 
         Of many configurations, that is done beside the validation, which needs the answer at its end; see `settle`.
         """
@@ -145,23 +138,32 @@ class RobustTraining:
         if self._numbered.needs_tags:  # until all is known; the processes agree on when that is
             distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
-        if self.known is not None:
-            self.known.forget_changed([loss.distribution for loss in self.losses.values()])
-        many = len(self.records) > MOST
+        many = self.records.size > MOST
         self._judging = loss
-        loss.safety.begin(partial(loss.weigher.remembered, since=self.stages.first_epoch), aside=many)
+        loss.safety.begin(partial(self._remembered, loss), aside=many)
         if not many:
             self.settle()
+
+    def _remembered(self, loss: RobustLoss) -> Remembered:
+        """What an epoch has shown, by which a loss is to judge."""
+        known = loss.weigher.remembered(since=self.stages.first_epoch)
+        if self.known is not None:
+            self.known.forget_changed([loss.distribution for loss in self.losses.values()])
+        return known
 
     def settle(self) -> None:
         """Weigh by what the last epoch has shown, and log it, if that was not done yet."""
         loss, self._judging = self._judging, None
+        if loss is None:
+            return
         with faults_logged("The labels could not be judged", passed_on=distributed.active()):
-            if loss is None or not loss.safety.settle():
-                return
-        with faults_logged("What an epoch has shown could not be logged"):
-            self.logbook.end_epoch(self.stages.name, loss.safety.describe())
-            self._nonfinite.name_new(self.records, self.guard.taken_back)
+            loss.safety.settle()
+            tallies, happened = loss.safety.tallies, self._nonfinite.look(self.records, self.guard.taken_back)
+            whole = self._groups.look(self.splits[0], tallies)
+            with faults_logged("What an epoch has shown could not be logged"):
+                self.logbook.end_epoch(self.stages.name, loss.safety.describe(), tallies)
+                self._groups.warn_of_new(whole)
+                self._nonfinite.name_new(happened)
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
@@ -169,10 +171,7 @@ class RobustTraining:
         return self.validation.select(loss, evaluate, robust, settle=self.settle)
 
     def finish(self, model: Any, loader: Any, output_args: dict[str, bool], validation: Sequence[Any] = ()) -> None:
-        """Log and save what the run thinks of its configurations, and examine the suspects by the trained model.
-
-        `validation`: data sets of the heads, in their order.
-        """
+        """Log and save what the run thinks, and examine the suspects by the trained model; `validation`: data sets."""
         self.settle()
         with faults_logged("The summary could not be logged"):
             self.logbook.log_summary()

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-import torch
-
 from ..data.dataset import FaultOf, NumberedDataset, tagged
 from ..data.metadata import Metadata
 from ..data.provenance import Provenance
@@ -21,7 +19,7 @@ from ..faults import faults_logged
 from ..losses.robust import RobustLoss
 from ..losses.selection import BestSoFar, Evaluated, Selection, weighted_validation_loss
 from ..weights.records import Records
-from ..weights.remembered import remembered
+from ..weights.remembered import of_one_model
 from ..weights.safety import Validated
 from ..weights.whose_fault import can_be_finite
 from . import distributed
@@ -129,13 +127,13 @@ class Validation:
         """
         rows, heads, losses, _, columns = evaluated
         bad, names = ~losses.isfinite(), self.records.residual_names
-        errors, features = columns[: len(names)], columns[len(names) :].T
-        residuals, times = dict(zip(names, errors, strict=True)), torch.zeros_like(losses)  # one model saw them all
-        seen = remembered(losses, heads, ~bad, times, residuals, features, self.metadata, rows)
+        errors = columns[: len(names)]
+        residuals, features = dict(zip(names, errors, strict=True)), columns[len(names) :].T
+        seen = of_one_model(losses, heads, ~bad, residuals, features, self.metadata, rows)
         judged = loss.safety.judge(seen, last=self.records.weight[rows].to(losses.dtype))
         weight = judged.weight.masked_fill(~seen.usable, 1.0)  # where there is nothing to judge by
         judged = judged._replace(weight=weight.masked_fill(bad, 0.0))
-        self.records.observe(rows, losses, judged.weight, judged.zscore, list(errors))
+        self.records.note(rows, losses, judged.weight, judged.zscore, list(errors))
         self.records.end_epoch()
         self.records.note_suspects()
         return judged

@@ -3,22 +3,28 @@
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from ..results.files import TRAIN, VALID
+from ..weights.by_head import Tally
+
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-BINS = 20  # of the histogram of the weights, over [0, 1]
 
 
-def summarise(weights: Tensor) -> dict[str, Any]:
-    """Summarise the weights (V,) of the configurations that were visited, at least one; waits for the device."""
-    weights = weights.cpu()
-    places = torch.tensor([q * (len(weights) - 1) for q in QUANTILES]).round().long().numpy()
-    quantiles = zip(QUANTILES, np.partition(weights.numpy(), places)[places].tolist(), strict=True)
+def summarise(tally: Tally) -> dict[str, Any]:
+    """Summarise the weights of the configurations of a head that were visited, at least one."""
+    places = np.rint(np.array(QUANTILES) * (len(tally.sample) - 1)).astype(int)
+    quantiles = zip(QUANTILES, np.partition(tally.sample, places)[places].tolist(), strict=True)
     return {
-        "visited": len(weights),
-        "mean_weight": weights.mean(dtype=torch.float64).item(),
-        "share_below_half": int((weights < 0.5).sum()) / len(weights),
+        "visited": tally.visited,
+        "mean_weight": tally.total / tally.visited,
+        "share_below_half": tally.low_visited / tally.visited,
         "quantiles": {f"{100 * q:g}": weight for q, weight in quantiles},
-        "histogram": torch.histc(weights, BINS, 0.0, 1.0).int().tolist(),
+        "histogram": tally.histogram,
     }
+
+
+def in_words_of(split: str, weight: Tensor) -> str:
+    """How many configurations of a split, with weights (N,), have a low one."""
+    below, kind = int((weight < 0.5).sum()), {TRAIN: "training", VALID: "validation"}[split]
+    return f"{below} of {len(weight)} {kind} configurations ({100 * below / max(len(weight), 1):.2f} %)"

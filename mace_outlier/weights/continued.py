@@ -11,22 +11,21 @@ from .distribution import bounded
 OF_THE_RUN = ("head", "not_finite_since")  # in a state, but not columns that are carried over
 
 
-def continued(now: dict[str, Any], state: dict[str, Any], rows: np.ndarray | None = None) -> dict[str, Any]:
-    """Return the state `now` of N rows with what another one knows of them, see Records.state_dict.
+def continued(now: dict[str, Any], state: dict[str, Any], rows: np.ndarray, before: int) -> dict[str, Any]:
+    """Return the state `now` of n rows with what another one knows of them, see Rows.state_dict.
 
     A residual that the other has not, because another loss was trained, starts as one that was not seen yet.
 
     Args:
         now: of records that have seen nothing; is changed.
         state: of the checkpoint.
-        rows: (N,) the row of `state` that each row is; -1: it is new, and stays as it is. None: they are the same.
+        rows: (n,) the row of `state` that each row is; -1: it is new, and stays as it is.
+        before: how many rows the state is to have.
 
     Raises:
         ValueError: it is of another training set.
     """
-    size = len(now["weight"])
-    before = size if rows is None else len(state["weight"])
-    places = torch.arange(size) if rows is None else torch.from_numpy(rows)
+    places = torch.from_numpy(rows)
     state = {name: torch.full((before,), torch.nan) for name in now if name in LABEL_OF} | state
     columns = [name for name in now if name not in OF_THE_RUN]
     for name in columns:

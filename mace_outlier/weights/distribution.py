@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..method.processes import ALONE, Processes
@@ -34,16 +35,20 @@ def bounded(weights: Tensor) -> Tensor:
 
 
 class Remembered(NamedTuple):
-    """What is known of N configurations after their last visit."""
+    """What is known of N configurations after their last visit.
 
-    losses: Tensor  # (N,)
-    heads: Tensor  # (N,) integer
-    usable: Tensor  # (N,) boolean: seen, and with a finite loss above 0
-    latest: Tensor  # (N,) boolean: seen in the latest epoch
-    seen: Seen  # what else of n of them, those that this process saw, on the host
-    here: Tensor  # (n,) which of the N these are, ascending
-    rows: Tensor | None = None  # (N,) of a validation set of `size` configurations
-    size: int = 0
+    Of several processes, each has n of them, those of its share of the rows, and what it has seen itself of m others.
+    """
+
+    losses: Tensor  # (n,)
+    heads: Tensor  # (n,) integer
+    usable: Tensor  # (n,) boolean: seen, and with a finite loss above 0
+    latest: Tensor  # (n,) boolean: seen in the latest epoch
+    seen: Seen  # (m,) what else, on the host
+    rows: NDArray[np.int64]  # (m,) which of the N these are, ascending for training configurations
+    head_of: NDArray[np.int64]  # (m,) their heads; -1: not usable
+    size: int  # N
+    first: int = 0  # row of the share
 
 
 class LossDistribution(ABC):
@@ -52,8 +57,6 @@ class LossDistribution(ABC):
     Callers: `update` and `weigh` at every optimiser step, `refit` at the end of an epoch, from what is remembered of
     every training configuration, and `judge` for validation configurations, from which nothing is learnt.
     """
-
-    processes: Processes = ALONE  # of a distributed run: in all of them, `refit` and `judge` are called alike
 
     @property
     def settled(self) -> bool:
@@ -81,12 +84,15 @@ class LossDistribution(ABC):
     def weigh(self, losses: Tensor, heads: Tensor) -> Weighted:
         """Weights and z-scores of losses (B,) under heads (B,), by what has been learnt so far."""
 
-    def refit(self, seen: Remembered) -> Weighted | None:
-        """Learn from all remembered configurations at the end of an epoch, and judge them; None: nothing to do so."""
+    def refit(self, seen: Remembered, processes: Processes = ALONE) -> Weighted | None:
+        """Learn from all remembered configurations at the end of an epoch, and judge the n; None: nothing to do so.
+
+        `processes`: of a distributed run; all of them call this, as they do `judge`.
+        """
         return None
 
-    def judge(self, seen: Remembered) -> Weighted:
-        """Weights and z-scores (N,) of other configurations, which one model has evaluated."""
+    def judge(self, seen: Remembered, processes: Processes = ALONE) -> Weighted:
+        """Weights and z-scores (N,) of other configurations, which one model has evaluated, alike in all processes."""
         return self.weigh(seen.losses, seen.heads)
 
     def follow(self, before: "LossDistribution") -> None:  # noqa: B027 (optional on purpose)
@@ -98,6 +104,14 @@ class LossDistribution(ABC):
     @abstractmethod
     def describe(self) -> list[dict[str, Any]]:
         """What the report draws, for each head: "kind", "location", "scale" and what belongs to that kind; waits."""
+
+    def snapshot(self) -> Any:
+        """How it is now, for `put_back`."""
+        return self.state_dict()
+
+    def put_back(self, snapshot: Any) -> None:
+        """Make all as it was."""
+        self.load_state_dict(snapshot)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ onto their principal components of the epoch before.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -91,6 +92,10 @@ class Features:
         if self.projection is None:
             return pooled.new_zeros(len(pooled), self.most)
         return pooled @ self.projection.to(pooled)
+
+    def latest(self) -> tuple[Tensor, np.ndarray]:
+        """What was noted in this epoch, and which rows of that came last, in the order of the configurations."""
+        return self.noted.columns, self.noted.latest()[1].cpu().numpy()
 
     # --- once an epoch -----------------------------------------------------------------------------------------------
 

@@ -30,7 +30,6 @@ class MixtureDistribution(LossDistribution):
         threshold: t in the first epoch; `inf` never down-weights.
         alpha, variance, warmup: in the first epoch, see GaussianDistribution.
         settings: of the judgement.
-        processes: of a distributed run, among which the work of `refit` and `judge` is shared: all call them.
     """
 
     def __init__(
@@ -41,9 +40,7 @@ class MixtureDistribution(LossDistribution):
         variance: str = "running",
         warmup: int = 0,
         settings: Settings = Settings(),  # noqa: B008 (immutable)
-        processes: Processes = ALONE,
     ) -> None:
-        self.processes = processes
         self.first = GaussianDistribution(num_heads, threshold, alpha, variance, warmup)
         self.never = threshold == torch.inf
         self.heads = [HeadJudge(settings) for _ in range(num_heads)]
@@ -72,27 +69,26 @@ class MixtureDistribution(LossDistribution):
         weight, zscore, _ = self.first.weigh(log_of(losses), heads)
         return Weighted(weight.masked_fill(weight >= 0.5, 1.0), zscore)
 
-    def refit(self, seen: Remembered) -> Weighted | None:
+    def refit(self, seen: Remembered, processes: Processes = ALONE) -> Weighted | None:
         """Judge all configurations that were usable in the latest epoch, head by head; waits for the device."""
-        result, here = _untouched(seen), seen.here.cpu().numpy()
+        result = _untouched(seen)
         for number, head in enumerate(self.heads):
-            own = (seen.usable & seen.latest & (seen.heads == number))[seen.here].cpu().numpy()
-            judged = head.refit(here[own], seen.seen.part(own), len(seen.heads), self.processes)
+            own = seen.head_of == number
+            judged = head.refit(seen.rows[own], seen.seen.part(own), seen.size, processes)
             if judged is not None:
-                _put(result, *judged)
-                self._described[number] = head.describe() | in_numbers(seen, number, *judged)
+                rows, verdict = judged
+                _put(result, rows - seen.first, verdict)
+                self._described[number] = head.describe() | in_numbers(seen, number, *judged, processes)
         return self._allowed(result) if self.settled else None
 
-    def judge(self, seen: Remembered) -> Weighted:
+    def judge(self, seen: Remembered, processes: Processes = ALONE) -> Weighted:
         """Judge validation configurations beside those of the last epoch, head by head; others have weight 1."""
-        result, usable, head_of = _untouched(seen), seen.usable.cpu().numpy(), seen.heads.cpu().numpy()
-        rows = np.arange(len(usable)) if seen.rows is None else seen.rows.cpu().numpy()
+        result = _untouched(seen)
         for number, head in enumerate(self.heads):
-            places = np.flatnonzero(usable & (head_of == number))
-            size = seen.size or len(usable)
+            places = np.flatnonzero(seen.head_of == number)
             verdict = None
             if len(places):
-                verdict = head.judge(rows[places], seen.seen.part(places), size, self.processes)
+                verdict = head.judge(seen.rows[places], seen.seen.part(places), seen.size, processes)
             if verdict is not None:
                 _put(result, places, verdict)
         return self._allowed(result)
@@ -105,8 +101,7 @@ class MixtureDistribution(LossDistribution):
         """Go on with the evidence of the stage before: errors don't depend on the stage."""
         if isinstance(before, MixtureDistribution):
             for head, earlier in zip(self.heads, before.heads, strict=True):
-                head.load(earlier.to_dict())
-                head.seen, head.sampled = earlier.seen, earlier.sampled
+                head.put_back(earlier.snapshot())
             self._described = list(before._described)
 
     def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
@@ -120,6 +115,17 @@ class MixtureDistribution(LossDistribution):
             {"kind": "mixture"} | judged if judged else early | {"kind": "lognormal"}
             for early, judged in zip(self.first.describe(), self._described, strict=True)
         ]
+
+    def snapshot(self) -> Any:
+        """See LossDistribution."""
+        return self.first.snapshot(), [head.snapshot() for head in self.heads], list(self._described)
+
+    def put_back(self, snapshot: Any) -> None:
+        """See LossDistribution."""
+        first, heads, self._described = snapshot
+        self.first.put_back(first)
+        for head, before in zip(self.heads, heads, strict=True):
+            head.put_back(before)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the running distribution, and what is known of each head."""

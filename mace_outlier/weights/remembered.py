@@ -12,46 +12,29 @@ from .distribution import Remembered
 from .features import Features
 
 
-def remembered(
-    losses: Tensor,
-    heads: Tensor,
-    usable: Tensor,
-    times: Tensor,
+def seen_of(
     residuals: dict[str, Tensor],
+    times: Tensor,
     features: Tensor,
+    order: np.ndarray | None,
     metadata: Metadata,
-    rows: Tensor | None = None,
-    here: Tensor | None = None,
-    places: Tensor | None = None,
-) -> Remembered:
-    """Put together what is known of N configurations.
+    rows: np.ndarray,
+) -> Seen:
+    """Put together what was seen of n configurations.
 
     Args:
-        losses, heads, usable, times: (N,), see Remembered.
-        residuals: (N,) by column of the records.
+        residuals: (n,) by column of the records; of others that are there, nothing is taken.
+        times: (n,) when they were.
         features: table (n, EXTRA + K), or with more rows, see Features.
-        metadata: of the N configurations, or of more, among which they are the `rows` (N,).
-        here: (n,) which of the N the features are of, those that this process saw; None: of all.
-        places: (n,) rows of `features` that these are; None: in this order.
+        order: (n,) rows of `features` that are theirs; None: in this order.
+        metadata: of configurations among which they are the `rows`.
+        rows: (n,)
     """
-    if here is None:
-        here = torch.arange(len(losses), device=losses.device)
-    order = np.arange(len(features)) if places is None else _host(places)
-    judged_by = {LABEL_OF[column]: own[here] for column, own in residuals.items() if RESIDUALS[LABEL_OF[column]].judged}
-    seen = _seen(judged_by, times[here], features, order, metadata, _host(here if rows is None else rows[here]))
-    judged = usable & (losses > 0)  # 0: it has no label with a weight, so that there is nothing to judge by
-    latest = times.floor() == times.floor()[judged].max() if judged.any() else judged
-    losses = losses.nan_to_num(0.0, 0.0, 0.0)
-    return Remembered(losses, heads, judged, latest, seen, here, rows, len(metadata.n_atoms))
-
-
-def _seen(
-    errors: dict[str, Tensor], times: Tensor, features: Tensor, order: np.ndarray, metadata: Metadata, rows: np.ndarray
-) -> Seen:
-    """What a process saw: errors by property, times (n,), the `order` of its features, and its `rows` in `metadata`."""
     force, conditions, pooled = (part.numpy() for part in Features.split(features))
+    order = np.arange(len(features)) if order is None else order
+    judged_by = {LABEL_OF[name]: own for name, own in residuals.items() if name in LABEL_OF}
     return Seen(
-        errors={name: _host(own) for name, own in errors.items()},
+        errors={label: _host(own) for label, own in judged_by.items() if RESIDUALS[label].judged},
         features=Ordered(pooled, order),
         composition=metadata.composition_of(rows),
         atoms=np.maximum(metadata.n_atoms.numpy()[rows], 1).astype(np.float32),
@@ -61,6 +44,26 @@ def _seen(
         times=_host(times),
         molecules=metadata.molecules[rows],
     )
+
+
+def of_one_model(
+    losses: Tensor,
+    heads: Tensor,
+    usable: Tensor,
+    residuals: dict[str, Tensor],
+    features: Tensor,
+    metadata: Metadata,
+    rows: Tensor | None = None,
+) -> Remembered:
+    """Put together what one model has shown of N configurations; `features` (N, EXTRA + K), others as in Remembered.
+
+    `rows` (N,): which ones of `metadata` they are; None: in this order.
+    """
+    usable, numbers = usable & (losses > 0), np.arange(len(losses)) if rows is None else _host(rows)
+    seen = seen_of(residuals, torch.zeros_like(losses), features, None, metadata, numbers)
+    head_of = np.where(_host(usable), _host(heads), -1)
+    finite = losses.nan_to_num(0.0, 0.0, 0.0)
+    return Remembered(finite, heads, usable, usable, seen, numbers, head_of, len(metadata.n_atoms))
 
 
 def _host(values: Tensor) -> np.ndarray:

@@ -51,8 +51,7 @@ class RobustWeights:
             forces in the calls, predictions that point against their labels count for more.
         device: where the errors will be.
         sum_over_ranks: in a distributed run (torch.distributed), returns the sum of a tensor over all processes; it is
-            called once a step, in all alike, and at the end of an epoch. Every process holds all N rows of weights and
-            errors, and features of those that it sees.
+            called once a step, in all alike, when this is made, and at the end of an epoch.
         settings: of the judgement.
 
     Raises:
@@ -77,14 +76,16 @@ class RobustWeights:
         place = torch.device(device)
         self.heads = torch.as_tensor([0] * size if heads is None else list(heads), device=place)
         number = int(self.heads.max()) + 1 if size else 1
-        self.records, self.features = Records(size, place, heads, ARGUMENTS.values()), Features(size)
         processes = processes_of(sum_over_ranks, place)
-        distribution = MixtureDistribution(number, settings=settings, processes=processes).to(place)
+        self.records = Records(size, place, heads, ARGUMENTS.values(), processes)
+        self.features = Features(size)
+        distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
         if label_forces is not None:
             metadata.force = torch.as_tensor(np.asarray(label_forces), dtype=torch.float32).nan_to_num(0.0)
         names = [str(head) for head in range(number)]
         self.weigher = Weigher(distribution, self.records, metadata, self.features, names, sum_over_ranks)
+        self.records.keep()
         self.weigher.begin_epoch(0, STEPS)
         self._given: tuple[str, ...] = ()  # arguments of the calls so far
 
@@ -155,7 +156,8 @@ class RobustWeights:
         given = {ARGUMENTS[name] for name in self._given if name in ARGUMENTS}
         errors = {name: error for name, error in known.seen.errors.items() if name in given}
         if not errors:
-            errors = {LOSS: self.records.loss[known.here].cpu().double().clamp_min(0.0).sqrt().numpy()}
+            loss = self.records.seen()[1]["loss"].cpu().double().nan_to_num(0.0, 0.0, 0.0)
+            errors = {LOSS: loss.clamp_min(0.0).sqrt().numpy()}
         return known._replace(seen=dataclasses.replace(known.seen, errors=errors))
 
     # --- what it thinks ----------------------------------------------------------------------------------------------
@@ -165,11 +167,12 @@ class RobustWeights:
 
         Columns: weight, zscore, loss, the errors that were given (as arguments are called), times_seen (epochs).
         """
-        return table_of(self.records, ARGUMENTS, ids)
+        assert self.records.everyone is not None  # all processes may save all rows: see Summed
+        return table_of(self.records.everyone, ARGUMENTS, ids)
 
     def report(self, ids: Sequence[Any] | None = None, most: int = 20) -> str:
         """Return, as a text, what is believed of the labels of each head, and the worst suspects (weight below 1/2)."""
-        return text_of(self.records, self.weigher.safety.describe(), self.table(ids), most)
+        return text_of(self.weigher.safety.tallies, self.weigher.safety.describe(), self.table(ids), most)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the next epoch depends on: tensors and builtins only. Call it between epochs."""
@@ -188,5 +191,4 @@ class RobustWeights:
         self.weigher.distribution.load_state_dict(state["distribution"])
         self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
-        self.weigher.look_for_newcomers()
         self.weigher.begin_epoch(state["epoch"], state["steps"])

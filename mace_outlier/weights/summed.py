@@ -61,6 +61,8 @@ class Summed(Processes):
         shapes = np.zeros((number, 2), dtype=np.int64)
         shapes[rank] = len(rows), rows[:1].nbytes
         shapes = self._summed(shapes)
+        if not shapes[:, 0].any():
+            return rows
         own = np.zeros((0, int(shapes[:, 1].max())), dtype=np.uint8)
         if len(rows):
             own = np.ascontiguousarray(rows).view(np.uint8).reshape(len(rows), -1)

@@ -7,14 +7,14 @@ import numpy as np
 
 from ..data.labels import RESIDUALS
 from ..results.in_words import in_a_line
-from .by_head import judgement
-from .records import Records
+from .by_head import Tally, judgement
+from .rows import Rows
 
 if TYPE_CHECKING:
     import pandas
 
 
-def table_of(records: Records, errors: Mapping[str, str], ids: Sequence[Any] | None = None) -> "pandas.DataFrame":
+def table_of(records: Rows, errors: Mapping[str, str], ids: Sequence[Any] | None = None) -> "pandas.DataFrame":
     """Return what RobustWeights.table does; `errors`: the label of each column that has errors."""
     import pandas
 
@@ -28,11 +28,13 @@ def table_of(records: Records, errors: Mapping[str, str], ids: Sequence[Any] | N
     return table.sort_values(["weight", "zscore"], ascending=[True, False], kind="stable")
 
 
-def text_of(records: Records, described: Sequence[Mapping[str, Any]], table: "pandas.DataFrame", most: int) -> str:
+def text_of(
+    tallies: Sequence[Tally], described: Sequence[Mapping[str, Any]], table: "pandas.DataFrame", most: int
+) -> str:
     """Return what is believed of each head's labels (`described`: see Safety.describe), and the worst suspects."""
     suspects = table[table.weight < 0.5]
     lines = [f"{len(suspects)} of {len(table)} configurations have a weight below 0.5."]
     for head, of_head in enumerate(described):
-        line = in_a_line(of_head, judgement(records, head, of_head))
+        line = in_a_line(of_head, judgement(tallies[head], of_head))
         lines.append((f"head {head}: " if len(described) > 1 else "") + line)
     return "\n".join(lines + ([suspects.head(most).to_string()] if len(suspects) else []))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -9,7 +10,7 @@ from ..data.metadata import Metadata
 from .distribution import LossDistribution, Remembered, bounded
 from .features import Features
 from .records import Records
-from .remembered import remembered
+from .remembered import seen_of
 from .safety import Safety
 
 
@@ -35,12 +36,11 @@ class Weigher:
         sum_over_ranks: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.distribution, self.records, self.features = distribution, records, features
-        self.metadata = Metadata(len(records)) if metadata is None else metadata
+        self.metadata = Metadata(records.size) if metadata is None else metadata
         self.sum_over_ranks = sum_over_ranks
-        self.safety = Safety(distribution, records, heads, sum_over_ranks)
+        self.safety = Safety(distribution, records, heads)
         self.frozen = False  # while True, nothing is learnt, and a configuration keeps its weight
         self.inherits = False  # while True, no weight is above the one that is remembered
-        self.newcomers = False  # whether some rows were never seen: until they are judged, gross errors lose weight
 
     def sums(self, judged: Tensor, bad: Tensor, heads: Tensor) -> Tensor | None:
         """What the distribution is to learn from losses (B,) that aren't `bad` (B,); None where it learns nothing.
@@ -62,37 +62,38 @@ class Weigher:
         By statistics that have just learnt from them, by `sums` (of all processes), or, without, those that are
         remembered. In place of a loss that is not finite, `judged` (B,) says why, see `whose_fault`.
         """
-        before = self.records.table[:, ids]
+        given, newcomers = self.records.given[ids], self.records.newcomers
         if sums is None or self.distribution.settled:
-            noted, zscore = self.records.column("weight", before), None
-            if self.newcomers and not self.frozen:
+            noted, zscore = given, None
+            if newcomers is not None and not self.frozen:  # until they are judged, gross errors lose weight
                 early = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads).weight
-                noted = torch.where(self.records.column("time", before) < 0, bounded(early).to(noted.dtype), noted)
+                noted = torch.where(newcomers[ids], bounded(early).to(noted.dtype), noted)
             weight = noted.masked_fill(bad, 0.0)
         else:
             self.distribution.absorb(sums)
             weight, zscore, _ = self.distribution.weigh(judged.masked_fill(bad, 0.0), heads)
             if self.inherits:
-                weight = torch.minimum(weight, self.records.column("weight", before).to(weight.dtype))
+                weight = torch.minimum(weight, given.to(weight.dtype))
             noted = weight = bounded(weight).masked_fill(bad, 0.0)
-        self.records.observe(ids, judged, noted, zscore, errors, bad, before)
+        self.records.note(ids, judged, noted, zscore, errors)
         return weight
 
     @torch.no_grad()
     def weigh_all(self) -> None:
         """Update the statistics and all weights from the remembered losses of the configurations seen so far."""
         records = self.records
-        if self.sum_over_ranks is not None:
-            records.merge(self.sum_over_ranks)
+        records.merge()
         if self.distribution.settled:
             return
         seen, bad, heads = records.last_epoch >= 0, records.nonfinite, records.head.long()
         judged = records.loss.masked_fill(bad, 0.0)
-        self.distribution.update(judged, heads, seen & (judged > 0))
+        sums = self.distribution.sums(judged, heads, seen & (judged > 0))
+        self.distribution.absorb(sums if self.sum_over_ranks is None else self.sum_over_ranks(sums))
         weight, zscore, _ = self.distribution.weigh(judged, heads)
         records.judge(seen & ~bad, weight, zscore)
+        records.tell()
 
-    # --- once an epoch -----------------------------------------------------------------------------------------------
+    # --- once an epoch; in all processes -----------------------------------------------------------------------------
 
     def begin_epoch(self, epoch: int, steps: int) -> None:
         """Note what follows as seen in an epoch of so many steps."""
@@ -101,31 +102,26 @@ class Weigher:
             self.features.begin_epoch()
 
     def end_epoch(self) -> None:
-        """Take over what the other processes saw in this epoch, and count its visits; all of them call this."""
-        if self.sum_over_ranks is not None:
-            self.records.merge(self.sum_over_ranks)
+        """Choose what features are kept of in the next epoch."""
         if self.features is not None:
             self.features.end_epoch(self.sum_over_ranks)
-        self.records.end_epoch()
-        self.look_for_newcomers()
-
-    def look_for_newcomers(self) -> None:
-        """See whether some rows were never seen; waits for the device."""
-        self.newcomers = bool((self.records.time < 0).any())
 
     def remembered(self, since: int = 0) -> Remembered:
-        """What is known of all configurations; usable are those seen `since` an epoch, whose losses have one scale.
+        """Put together what was seen in an epoch, by any process, and return what is known then of the configurations.
 
-        Of features, errors and the like, what this process saw in the latest epoch.
+        Usable are those seen `since` an epoch, whose losses have one scale. Waits for the device.
         """
         records = self.records
-        usable = (records.time >= since) & ~records.nonfinite
-        errors = {name: records.column(name) for name in records.residual_names}
-        if self.features is None:
-            here, places = records.visited.nonzero().squeeze(1), None
-            features = torch.empty(len(here), 0)
-        else:
-            here, places = self.features.noted.latest()
-            features = self.features.noted.columns
-        known = (records.loss, records.head.long(), usable, records.time, errors, features, self.metadata)
-        return remembered(*known, here=here, places=places)
+        records.end_epoch()
+        usable = (records.time >= since) & (records.loss > 0) & ~records.nonfinite
+        rows, visits = records.seen()
+        judged = ((visits["time"] >= since) & (visits["loss"] > 0) & visits["loss"].isfinite()).cpu().numpy()
+        features, order = (torch.empty(len(rows), 0), None) if self.features is None else self.features.latest()
+        return Remembered(
+            *(records.loss.nan_to_num(0.0, 0.0, 0.0), records.head.long(), usable, records.visited),
+            seen=seen_of(visits, visits["time"], features, order, self.metadata, rows),
+            rows=rows,
+            head_of=np.where(judged, records.heads[rows], -1),
+            size=records.size,
+            first=records.share.start,
+        )

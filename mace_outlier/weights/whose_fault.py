@@ -1,8 +1,12 @@
 """Whose fault it is that a loss is not finite: that of a label, a geometry, the loss itself, or the model."""
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..method.processes import Processes
 from ..states import ASIDE, GEOMETRY, JUDGED, LABEL, LOSS, MODEL, NO_GEOMETRY, STATES, UNUSED
 
 
@@ -37,19 +41,38 @@ def can_be_finite(losses: Tensor) -> Tensor:
     return ~(losses.isnan() | (losses == NO_GEOMETRY))
 
 
-def is_broken(losses: Tensor, times: Tensor) -> bool | None:
-    """Whether the model ended an epoch not finite, by its losses (V,) of a head; None: it was asked for none. Waits.
+def broken_heads(heads: Tensor, losses: Tensor, times: Tensor, processes: Processes) -> dict[int, bool]:
+    """Whether the model ended an epoch not finite, by head, of those for which it was asked for anything; waits.
 
     It did where it has been finite for no configuration since some step, the last but one at least: a single batch may
-    be one of configurations that have no finite prediction. `times` (V,): of the visits.
+    be one of configurations that have no finite prediction.
+
+    Args:
+        heads, losses, times: (V,) of the visits of the epoch, each in one of the processes.
+        processes: all of them call this.
     """
-    if len(losses) and bool(losses.isfinite().all()):  # as a rule
-        return False
-    asked = can_be_finite(losses)
-    losses, times = losses[asked], times[asked]
-    if not len(losses):
-        return None
+    told = processes.gather(np.array(list(_asked(heads, losses, times))).reshape(-1, 4))
+    asked = {int(head): told[told[:, 0] == head] for head in np.unique(told[:, 0])}
+    last = {head: float(own[:, 3].max()) for head, own in asked.items()}
+    broken = {head: not own[:, 2].any() for head, own in asked.items() if own[:, 1].any()}
+    doubtful = [head for head in broken if not broken[head] and (asked[head][:, 1] > asked[head][:, 2]).any()]
+    if doubtful:
+        later = [(head, time) for head in doubtful for time in _later(heads, losses, times, head, last[head])]
+        steps = np.unique(processes.gather(np.array(later).reshape(-1, 2)), axis=0)
+        broken |= {head: int((steps[:, 0] == head).sum()) > 1 for head in doubtful}
+    return broken
+
+
+def _asked(heads: Tensor, losses: Tensor, times: Tensor) -> Iterator[tuple[int, int, int, float]]:
+    """Heads, what the model was asked for of them, how much of that was finite, and when at last; -1: never."""
     finite = losses.isfinite()
-    if not finite.any():
-        return True
-    return len(times[times > times[finite].max()].unique()) > 1
+    asked = finite if bool(finite.all()) else can_be_finite(losses)  # as a rule
+    for head in heads.int().bincount().nonzero().flatten().tolist():
+        here = heads == head
+        last = torch.where(here & finite, times, -1.0).max()
+        yield head, *torch.stack((here & asked, here & finite)).sum(1).tolist(), float(last)
+
+
+def _later(heads: Tensor, losses: Tensor, times: Tensor, head: int, last: float) -> list[float]:
+    """When the model was asked for something of a head after it was finite for the last time."""
+    return times[(heads == head) & can_be_finite(losses) & (times > last)].unique().tolist()

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks"):
@@ -14,17 +16,21 @@ for folder in ("scripts", "benchmarks"):
 
 import finished_trainings  # noqa: E402
 import one_code  # noqa: E402
+import same_weights  # noqa: E402
 import source_commit  # noqa: E402
+
+
+def is_new(commit):
+    return commit == "new"
 
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
     """Of two benchmarks; what is here is commit "new"."""
-    for module in (one_code, finished_trainings):
-        monkeypatch.setattr(module, "is_present", lambda commit, *paths: commit == "new")
+    monkeypatch.setattr(finished_trainings, "gives_these_weights", is_new)
     monkeypatch.setattr(one_code, "HERE", tmp_path)
     monkeypatch.setattr(one_code, "TRAININGS", ("real",))
-    monkeypatch.setattr(one_code, "OTHERS", {"speed.json": (), "causes.csv": ("causes",)})
+    monkeypatch.setattr(one_code, "OTHERS", {"speed.json": (is_new,), "causes.csv": (is_new, bool)})
     (tmp_path / "real").mkdir()
     rows = [("weighted", "old"), ("oracle, batch 32", "old"), ("refinement, round 1", "old"), ("ema_robust", "new")]
     write(tmp_path / "real" / "trainings.csv", rows)
@@ -61,7 +67,7 @@ def test_a_commit_is_present_while_what_it_had_is_not_changed(tmp_path, monkeypa
         subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
 
     monkeypatch.setattr(source_commit, "REPOSITORY", tmp_path)
-    source_commit.is_present.cache_clear()
+    source_commit.do_the_same.cache_clear()
     git("init", "-q")
     weighing, words = tmp_path / "weighing.py", tmp_path / "words.py"
     weighing.write_text("w = 1"), words.write_text("say = 'one'")
@@ -77,13 +83,80 @@ def test_a_commit_is_present_while_what_it_had_is_not_changed(tmp_path, monkeypa
         (False, "w = 2"),
         (False, "w = 1\n'a text that is no docstring'"),
     ]:
-        source_commit.is_present.cache_clear()
+        source_commit.do_the_same.cache_clear()
         weighing.write_text(text)
         assert source_commit.is_present(first, weighing) == present
-    source_commit.is_present.cache_clear()
+    source_commit.do_the_same.cache_clear()
     weighing.write_text("w = 1")
     assert source_commit.is_present(first, weighing)
     (tmp_path / "new.py").write_text("")
     git("add", ".")
-    source_commit.is_present.cache_clear()
+    source_commit.do_the_same.cache_clear()
     assert not source_commit.is_present(first, tmp_path)
+
+
+# --- trainings by other code, which weighs as that here does ---------------------------------------------------------
+
+
+def finished(folder, weight=0.25, parameter=1.0):
+    """A training as MACE and this plugin leave it, by a commit "before"."""
+    (folder / "results").mkdir(parents=True), (folder / "weights").mkdir()
+    table = pandas.DataFrame({"source": [str(folder)], "head": ["Default"], "weight": [weight]})
+    table.to_csv(folder / "results" / "run_outliers.csv", index=False)
+    np.savez(folder / "weights" / "epoch-000.npz", train_weight=np.array([weight], dtype=np.float32))
+    model = torch.nn.Linear(1, 1)
+    torch.nn.init.constant_(model.weight, parameter), torch.nn.init.constant_(model.bias, parameter)
+    torch.save(model, folder / "run.model")
+    (folder / "result.json").write_text(json.dumps({"commit": "before"}))
+    (folder / "key.json").write_text(json.dumps({"command": [f"{folder}"]}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("other", "differ"),
+    [
+        ({}, []),
+        ({"weight": 0.25000001}, ["results/run_outliers.csv"]),
+        ({"weight": 0.26}, ["results/run_outliers.csv", "weights/epoch-000.npz"]),
+        ({"parameter": 1.0000001}, ["run.model"]),
+    ],
+)
+def test_trainings_are_compared_to_the_last_bit(tmp_path, other, differ):
+    found, numbers = same_weights.differences(finished(tmp_path / "one"), finished(tmp_path / "two", **other))
+    assert found == differ
+    assert numbers == {"table": 2, "epochs": 1, "model": 2}
+
+
+def test_a_training_that_left_nothing_is_not_the_same(tmp_path):
+    (tmp_path / "one").mkdir()
+    found, _ = same_weights.differences(tmp_path / "one", tmp_path / "one")
+    assert found == ["table", "model"]
+
+
+@pytest.mark.parametrize("other", [{}, {"weight": 0.26}], ids=["the same", "another one"])
+def test_commits_of_the_same_weights_hold_as_the_present_one(tmp_path, monkeypatch, other):
+    """Those whose code does what that did which was compared with code that does what is done here."""
+    noted = tmp_path / "same_weights.json"
+    monkeypatch.setattr(source_commit, "SAME_WEIGHTS", noted)
+    monkeypatch.setattr(source_commit, "do_the_same", lambda paths, one, two: {one, two or "now"} in SAME)
+    monkeypatch.setattr(same_weights, "commit_of", lambda: "after")
+    monkeypatch.setattr(same_weights, "repeated", lambda run, folder: finished(folder / "again", **other))
+    run = finished(tmp_path / "run")
+    monkeypatch.setattr(sys, "argv", ["same_weights.py", str(run), "--out", str(noted)])
+    assert [source_commit.gives_these_weights(commit) for commit in ("after", "before", "earlier")] == [
+        True,
+        False,
+        False,
+    ]
+    if other:
+        with pytest.raises(SystemExit, match="doesn't come to the weights of before"):
+            same_weights.main()
+        assert not noted.exists()
+        return
+    same_weights.main()
+    for commit, holds in [("after", True), ("before", True), ("earlier", True), ("oldest", False)]:
+        assert source_commit.gives_these_weights(commit) == holds, commit
+    assert not source_commit.is_present("before")
+
+
+SAME = [{"after", "now"}, {"before"}, {"before", "earlier"}]

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from made_up_seen import visited
 
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Provenance
 from mace_outlier.losses.selection import BestSoFar, Selection, typical_ratio
-from mace_outlier.method.processes import ALONE
 from mace_outlier.run.validation import Validation
 from mace_outlier.states import LOSS, MODEL, NO_LOSS, STATES
 from mace_outlier.weights.distribution import Weighted
@@ -98,13 +98,12 @@ class Judged:
     trained on look wrong.
     """
 
-    processes = ALONE
-
     def __init__(self, *evaluations):
         self.evaluations = iter(evaluations)
         self.distribution, self.some_are_wrong = self, False
         self.safety = Safety(self, Records(2))
-        self.safety.records.observe(torch.arange(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
+        visited(self.safety.records, torch.arange(2), torch.ones(2), torch.tensor([0.0, 1.0]), torch.zeros(2))
+        self.safety.count()
 
     @contextmanager
     def selecting(self):
@@ -114,7 +113,7 @@ class Judged:
         selection.add(ROWS, heads, ((4 * losses).nan_to_num(NO_LOSS), losses.nan_to_num(0.0), *residuals))
         yield selection
 
-    def judge(self, seen):
+    def judge(self, seen, processes):
         return Weighted(self.weights.clone(), torch.zeros(4))
 
 

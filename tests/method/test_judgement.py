@@ -205,7 +205,7 @@ def test_a_label_needs_two_epochs_and_a_gross_one_a_single_epoch():
     epochs[2].errors["energy"][late] += 30 * SIGMA
     epochs[2].errors["energy"][gross] += 1e5 * SIGMA
     judge, verdict = judged(epochs)
-    assert judge.looked[""][late] < 0.01
+    assert judge.looked.own[""][late] < 0.01
     assert verdict.weight[late] > 0.5
     assert verdict.weight[gross] < 1e-3
     assert verdict.by_property["energy"][gross] < 1e-3

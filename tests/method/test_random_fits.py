@@ -11,12 +11,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made_up_seen import remembered
+from made_up_seen import remembered, share_of_suspects, visited, whole
 
 from mace_outlier.results.in_words import in_a_line
 from mace_outlier.results.judgement import judgement_of
 from mace_outlier.states import STATES
-from mace_outlier.weights.by_head import share_of_suspects
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.safety import Safety
@@ -93,9 +92,8 @@ def made_up(rng: np.random.Generator, size: int, others: int = 0) -> tuple:
 
 def part(seen, which):
     """Of what is remembered, some rows."""
-    own = {name: getattr(seen, name)[which] for name in ("losses", "heads", "usable", "latest")}
-    own["here"] = torch.arange(len(own["losses"]))
-    return seen._replace(seen=seen.seen.part(which), **own)
+    own = {name: getattr(seen, name)[which] for name in ("losses", "heads", "usable")}
+    return whole(own, seen.seen.part(which))
 
 
 def check(weighted, which):
@@ -107,9 +105,9 @@ def check(weighted, which):
 class Observed(MixtureDistribution):
     """Keeps what it said last."""
 
-    def refit(self, seen):
+    def refit(self, seen, processes):
         """Judge, and keep the result."""
-        self.judged = super().refit(seen)
+        self.judged = super().refit(seen, processes)
         return self.judged
 
 
@@ -123,7 +121,7 @@ def fit(number: int) -> int:
     distribution, records = Observed(heads), Records(size, heads=training.heads, labels=["stress", "virials"])
     safety = Safety(distribution, records, [str(head) for head in range(heads)])
     usable = training.usable & (training.losses > 0)
-    records.observe(torch.arange(size), torch.where(usable, 1.0, 0.0))
+    visited(records, torch.arange(size), torch.where(usable, 1.0, 0.0))
     for epoch in range(2):
         again = training._replace(seen=replace(training.seen, times=training.seen.times + epoch))
         safety.refit(lambda again=again: again)
@@ -139,7 +137,7 @@ def fit(number: int) -> int:
             )
         assert all(share_of_suspects(records, head) <= 0.5 for head in range(heads))
     if distribution.settled:
-        judged = distribution.judge(others._replace(rows=torch.arange(few), size=few))
+        judged = distribution.judge(others)
         check(judged, others.usable)
     again = MixtureDistribution(heads)
     again.load_state_dict(distribution.state_dict())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_up_fits import BOTH, ENERGIES, FORCES, GROSS, MANY, NONE, TOO_MANY, UNDECIDED, population_entry, thought_of
 from made_up_results import about_populations, made_up_populations, results_of, summarised
+from threads import in_threads
 
 from mace_outlier.report import columns, judgements, tiles, words
 from mace_outlier.report.groups import Groups
@@ -78,6 +79,11 @@ def test_a_verdict_that_comes_or_goes_is_a_doubt(fit, suspects, past, said):
 # --- whole groups ----------------------------------------------------------------------------------------------------
 
 
+def whole_groups_of_share(table, seen, processes):
+    share = processes.share(len(table))
+    return whole_groups(table[share], seen[share], share.start, processes)
+
+
 def test_groups_that_are_set_aside_as_a_whole():
     table = made_up_populations(60, NONE).assign(weight=1.0, config_type="bulk", source="a.xyz")
     table.loc[:3, ["config_type", "source", "weight"]] = ["slab", "b.xyz", 0.1]  # one group of two names
@@ -91,6 +97,9 @@ def test_groups_that_are_set_aside_as_a_whole():
     ]  # fmt: skip
     table["head"] = np.where(np.arange(60) < 4, "second", "first")
     assert [group.head for group in whole_groups(results_of(table).table, seen)] == ["first", "second"]
+    for number in (2, 7):  # processes of a distributed run, each with its share of the rows
+        shares = in_threads(number, lambda processes: whole_groups_of_share(results_of(table).table, seen, processes))
+        assert all(found == whole_groups(results_of(table).table, seen) for found in shares)
     told = judgements.doubts(summarised(table, about_populations(NONE, NONE, heads=("first", "second"))))
     assert any("config_type gas of head first: 9 of 10 configurations have a weight below 0.5" in line for line in told)
 

@@ -18,6 +18,7 @@ from made_up_fits import (
     population_entry,
     thought_of,
 )
+from made_up_seen import visited
 from pyarrow import parquet
 
 from mace_outlier.data.metadata import Metadata
@@ -29,10 +30,11 @@ from mace_outlier.results.in_words import in_a_line
 from mace_outlier.results.reading import read_results
 from mace_outlier.results.wrong_labels import in_milli
 from mace_outlier.run import logbook, sample, tables
-from mace_outlier.run.fit_in_log import warn_of_doubts
+from mace_outlier.run.fit_in_log import WholeGroups, warn_of_doubts
 from mace_outlier.run.logbook import Logbook
 from mace_outlier.run.options import Options
 from mace_outlier.run.tables import Split
+from mace_outlier.weights.by_head import tallied
 from mace_outlier.weights.records import Records
 
 NAN = float("nan")
@@ -48,7 +50,7 @@ def seen(source, weights, zscores, losses, tags=("bulk", "H2O", "H2O", 3)):
     columns = (torch.tensor(column, dtype=torch.float64) for column in (losses, weights, zscores))
     errors = torch.arange(2 * len(weights)).reshape(2, -1)
     ids = torch.arange(len(weights))
-    records.observe(ids, *columns, errors)
+    visited(records, ids, *columns, errors)
     return rows, metadata, records
 
 
@@ -246,7 +248,7 @@ def test_doubts_are_warned_of(caplog, fit, suspects, said):
 
 def test_the_end_of_a_run_warns_of_doubts(caplog):
     book = written(validation=False)
-    book.distribution = [population_entry(UNDECIDED)]
+    book.distribution, book.tallies = [population_entry(UNDECIDED)], tallied(book.splits[0].records, 1)
     lines = logged(caplog, book.log_summary)
     assert any(line.startswith("head Default: 12.0 % of the labels look wrong") for line in lines)
 
@@ -262,14 +264,16 @@ def test_a_group_of_which_nothing_is_trained_on_is_warned_of_once(caplog):
     for row in range(20):
         metadata.note(row, Tag("slab" if row < 4 else "bulk", "H2O", "H2O", 3))
     book = Logbook(Options(), [Split(TRAIN, rows, metadata, records)])
-    weights, wrong = torch.ones(20), torch.arange(20) < 4
+    weights, wrong, whole = torch.ones(20), torch.arange(20) < 4, WholeGroups()
 
     def epoch(number):
         records.begin_epoch(number, 1)
-        records.observe(torch.arange(20), torch.ones(20), torch.where(wrong & (number > 0), 0.0, weights), weights)
+        records.note(torch.arange(20), torch.ones(20), torch.where(wrong & (number > 0), 0.0, weights), weights)
         records.end_epoch()
         records.note_suspects()
-        book.end_epoch("stage_one", [population_entry(ENERGIES if number else NONE)])
+        tallies = tallied(records, 1)
+        book.end_epoch("stage_one", [population_entry(ENERGIES if number else NONE)], tallies)
+        whole.warn_of_new(whole.look(book.splits[0], tallies))
 
     assert not any("next to nothing" in line for line in logged(caplog, lambda: epoch(0)))
     [line] = [line for line in logged(caplog, lambda: epoch(1)) if "next to nothing" in line]

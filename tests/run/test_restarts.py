@@ -8,6 +8,7 @@ import pytest
 import torch
 from ase.io import read, write
 from conftest import Mace
+from made_up_seen import visited
 from structures import molecules, write_hdf5, write_xyz
 
 from mace_outlier.data.identity import content_of
@@ -182,7 +183,7 @@ def test_validation_configurations_that_are_trained_on_are_counted(tmp_path, cap
 def test_what_was_thought_of_a_row_is_forgotten_but_not_what_was_seen():
     records = Records(3)
     records.begin_epoch(4, 1)
-    records.observe(torch.tensor([0, 1]), torch.tensor([2.0, 3.0]), torch.tensor([0.1, 0.2]), torch.tensor([5.0, 6.0]))
+    visited(records, torch.tensor([0, 1]), torch.tensor([2.0, 3.0]), torch.tensor([0.1, 0.2]), torch.tensor([5.0, 6.0]))
     records.times_seen += 5
     records.mean_weight *= 0.5
     records.by_property *= 0.25

@@ -7,25 +7,27 @@ import pytest
 import torch
 from mace import data, tools
 from structures import molecules
+from threads import in_threads
 
 from mace_outlier.data.batches import TaggingCollater
 from mace_outlier.data.dataset import NumberedDataset, nonfinite_labels, tagged
 from mace_outlier.run.weight_summary import summarise
-from mace_outlier.weights.by_head import visited_weights
+from mace_outlier.weights.by_head import tallied
 from mace_outlier.weights.records import Records
 
 
 def observe(records, ids, losses, weights=None, zscores=None, residuals=None):
     columns = [None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, weights, zscores)]
     columns.append([torch.tensor(x) for x in residuals or ()])
-    records.observe(torch.tensor(ids), *columns)
+    records.note(torch.tensor(ids), *columns)
+    records.merge()
 
 
 def test_each_configuration_keeps_its_latest_visit():
     records = Records(4, heads=[0, 0, 1, 1])
     observe(records, [0, 2], [1.0, 2.0])
     records.end_epoch()
-    records.epoch = 1
+    records.begin_epoch(1, 1)
     observe(records, [2, 3], [4.0, 6.0])
     observe(records, [2, 3], [5.0, 6.0], [0.25, 0.75], [3.0, 1.0], [[0.1, 0.2], [0.3, 0.5]])
     records.end_epoch()
@@ -38,18 +40,19 @@ def test_each_configuration_keeps_its_latest_visit():
     assert records.column("force_rmse")[2:].tolist() == pytest.approx([0.3, 0.5])
     assert records.column("energy_error_per_atom")[2:].tolist() == pytest.approx([0.1, 0.2])
     assert torch.isnan(records.column("force_rmse")[:2]).all()
-    summary = summarise(visited_weights(records, 1))
+    none, tally = tallied(records, 2)
+    summary = summarise(tally)
     assert (summary["visited"], summary["mean_weight"], summary["share_below_half"]) == (2, 0.5, 0.5)
     assert summary["quantiles"] == {"5": 0.25, "25": 0.25, "50": 0.25, "75": 0.75, "95": 0.75}
     assert sum(summary["histogram"]) == 2
     assert summary["histogram"][5] == summary["histogram"][15] == 1
-    assert not len(visited_weights(records, 0))
+    assert (none.visited, none.judged, tally.judged, tally.suspects) == (0, 1, 2, 1)
 
 
 def test_the_mean_weight_is_a_mean_first_and_forgets_later():
     records, weights, mean = Records(2), [0.1, 0.9, 0.4] + [1.0] * 12, None
     for epoch, weight in enumerate(weights):
-        records.epoch = epoch
+        records.begin_epoch(epoch, 1)
         observe(records, [1], [1.0], [weight], [0.0])
         records.end_epoch()
         mean = weight if mean is None else mean + (weight - mean) / min(epoch + 1, 10)
@@ -60,7 +63,7 @@ def test_the_mean_weight_is_a_mean_first_and_forgets_later():
 def test_since_when_a_weight_is_low_is_noted_and_forgotten_when_it_is_not():
     records, again = Records(3), Records(3)
     for epoch, weights in enumerate([[0.1, 0.9, 0.9], [0.1, 0.2, 0.9], [0.1, 0.9, 0.3], [0.4, 0.9, 0.3]]):
-        records.epoch = epoch
+        records.begin_epoch(epoch, 1)
         observe(records, [0, 1, 2], [1.0] * 3, weights)
         records.note_suspects()
         if epoch == 2:  # a restart, which trains an epoch again
@@ -71,31 +74,45 @@ def test_since_when_a_weight_is_low_is_noted_and_forgotten_when_it_is_not():
     assert records.suspect_since.tolist() == again.suspect_since.tolist() == [0, -1, 2]
 
 
-def test_merged_records_are_those_of_one_process():
-    """Two ranks see other configurations; rank 1 repeats one of rank 0's; configuration 5 was seen the epoch before."""
-    one, *ranks = (Records(6, labels=["stress"]) for _ in range(3))
-    for records in (one, *ranks):
-        observe(records, [5], [9.0], [0.9], [0.5], [[1.0], [2.0], [3.0]])
-        records.end_epoch()
-        records.epoch = 1
+@pytest.mark.parametrize("number", [2, 4, 7])
+def test_records_of_shares_are_those_of_one_process(number):
+    """Two processes see other rows, the second repeats one of the first's; row 5 was seen the epoch before."""
     visits = [([0, 3], [1.0, 2.0], [0.1, 0.2]), ([1, 4, 3], [3.0, float("nan"), 2.0], [0.3, 0.0, 0.2])]
-    for records, (ids, losses, weights) in zip(ranks, visits, strict=True):
-        row = [float(i) for i in ids]
-        for target in (one, records):
-            observe(target, ids, losses, weights, row, [row, row, row])
-    shares = [torch.where(r.visited, rows_of(r), 0.0) for r in ranks]
-    for records in ranks:
-        records.merge(lambda mine: sum(shares))
-    for records in (one, *ranks):
+
+    def work(processes):
+        records, alone = Records(6, labels=["stress"], processes=processes, by_property=True), processes.number == 1
+        if processes.rank == 0:
+            records.note(*map(torch.tensor, ([5], [9.0], [0.9], [0.5])), torch.tensor([[1.0], [2.0], [3.0]]))
         records.end_epoch()
-    for name in (*one.columns, "times_seen", "mean_weight"):
-        for records in ranks:
-            ours, theirs = one.state_dict()[name], records.state_dict()[name]
-            assert torch.equal(ours.nan_to_num(-7), theirs.nan_to_num(-7)), name
+        records.begin_epoch(1, 1)
+        for rank, (ids, losses, weights) in enumerate(visits):
+            if alone or processes.rank == rank:
+                records.step, row = 0, torch.tensor([float(i) for i in ids])
+                records.note(torch.tensor(ids), torch.tensor(losses), torch.tensor(weights), row, [row, row, row])
+        records.end_epoch()
+        records.by_property[:] = torch.arange(6.0)[records.share, None]
+        records.note_suspects()
+        records.tell()
+        records.keep()
+        tallies = tallied(records, 1)
+        again = Records(6, labels=["stress"], processes=processes)
+        again.load_state_dict(records.state_dict() if processes.rank == 0 or alone else state)
+        return records, again, tallies
 
-
-def rows_of(records):
-    return torch.cat((records.table, torch.ones(1, len(records))))
+    [(one, _, counted)] = in_threads(1, work)
+    state = one.state_dict()
+    together = in_threads(number, work)
+    for name, ours in state.items():
+        if name != "not_finite_since":
+            shares = torch.cat([super(Records, records).state_dict()[name] for records, _, _ in together])
+            for theirs in (shares, together[0][0].state_dict()[name], together[0][1].state_dict()[name]):
+                assert torch.equal(ours.nan_to_num(-7), theirs.nan_to_num(-7)), name
+    for records, again, tallies in together:
+        assert len(records) <= 6 // number + 1
+        assert torch.equal(records.given, one.weight)
+        assert torch.equal(records.given_by_property, one.by_property)
+        assert records.newcomers.tolist() == again.newcomers.tolist() == one.newcomers.tolist()
+        assert str(tallies) == str(counted)
 
 
 def test_a_nonfinite_loss_is_remembered():
@@ -109,7 +126,7 @@ def test_a_loss_of_0_keeps_its_weight():
     """The published scheme weighs every loss, also one that says nothing."""
     records = Records(3)
     records.begin_epoch(0, 1)
-    records.observe(torch.arange(3), torch.tensor([0.0, 2.0, 0.0]), torch.tensor([0.87, 0.2, 0.1]))
+    records.note(torch.arange(3), torch.tensor([0.0, 2.0, 0.0]), torch.tensor([0.87, 0.2, 0.1]))
     records.end_epoch()
     assert records.weight.tolist() == pytest.approx([1.0, 0.2, 1.0])
 

@@ -9,22 +9,22 @@ import pytest
 import ranks
 import torch
 from made_up_fits import thought_of
-from made_up_seen import remembered
+from made_up_seen import remembered, share_of_suspects, visited
+from threads import in_threads
 
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.losses.selection import Selection
+from mace_outlier.method.processes import ALONE
 from mace_outlier.results.in_words import in_a_line
 from mace_outlier.run.distributions import DISTRIBUTIONS
 from mace_outlier.run.fit_in_log import warn_of_doubts
 from mace_outlier.run.validation import Validation
-from mace_outlier.weights.by_head import share_of_suspects
 from mace_outlier.weights.distribution import Weighted, bounded
 from mace_outlier.weights.mixture import MixtureDistribution
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.running import GaussianDistribution
 from mace_outlier.weights.safety import Safety
-from mace_outlier.weights.summed import Summed
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 HEADS = ["one", "two"]
@@ -48,11 +48,11 @@ class Scripted(GaussianDistribution):
         weights = torch.full_like(losses, self.weights) if isinstance(self.weights, float) else self.weights.clone()
         return Weighted(weights, torch.zeros_like(weights) if self.zscores is None else self.zscores)
 
-    def refit(self, seen):
+    def refit(self, seen, processes):
         self.fits += 1
         return self._say(seen.losses)
 
-    def judge(self, seen):
+    def judge(self, seen, processes):
         return self._say(seen.losses)
 
     def describe(self):
@@ -93,11 +93,12 @@ FAULTS = {
 }
 
 
-def guarded(distribution, **others):
+def guarded(distribution, processes=ALONE):
     """Between a distribution and records of weights of 0.75."""
-    records = Records(2 * SIZE, heads=[0] * SIZE + [1] * SIZE)
-    records.judge(torch.ones(2 * SIZE, dtype=torch.bool), torch.full((2 * SIZE,), 0.75), torch.zeros(2 * SIZE))
-    return Safety(distribution, records, HEADS, **others)
+    records = Records(2 * SIZE, heads=[0] * SIZE + [1] * SIZE, processes=processes)
+    size = len(records)
+    records.judge(torch.ones(size, dtype=torch.bool), torch.full((size,), 0.75), torch.zeros(size))
+    return Safety(distribution, records, HEADS)
 
 
 def judged(safety):
@@ -205,22 +206,30 @@ def warnings(caplog):
 
 @pytest.mark.parametrize("failed", [True, False], ids=["failed", "refused one head"])
 def test_processes_refuse_what_one_of_them_refuses(failed):
-    """The other one says that its fit has failed when it is asked, or else that it refuses the second head."""
+    """The second one fails, or most of the labels of the first head in its share look wrong."""
 
-    def plus_other(flags):
-        return flags + (float(failed) if len(flags) == 1 else torch.tensor([0.0, 0.0, float(not failed)]))
+    def work(processes):
+        share, other = processes.share(2 * SIZE), processes.rank == 1
+        wrong = weights(range(10, 17)) if other else weights([0])
+        distribution = Scripted(wrong[share], error=ValueError("no") if failed and other else None)
+        safety = guarded(distribution, processes)
+        safety.refit(lambda: of_share(seen(), share))
+        return safety, distribution.fits
 
-    distribution = Scripted(weights(range(6)))
-    distribution.processes = Summed(plus_other, torch.device("cpu"))
-    safety = guarded(distribution, sum_over_ranks=plus_other)
-    safety.refit(seen)
-    assert judged(safety) == [0, 0]
-    if failed:
-        assert "it failed in another process" in safety.refused[0]
-    else:
-        assert safety.refused[0].startswith("undecided")
-        assert safety.refused[1] == "the fit is refused in another process"
-    assert distribution.fits == (0 if failed else 1)
+    for rank, (safety, fits) in enumerate(in_threads(2, work)):
+        assert (safety.records.given != 0.75).view(2, SIZE).sum(1).tolist() == ([0, 0] if failed else [9, 0])
+        if not failed:
+            assert list(safety.refused) == [1]
+            assert safety.refused[1].startswith("undecided: 7 of 9 labels")
+        else:
+            assert ("no" if rank else "it failed in another process") in safety.refused[0]
+        assert fits == (0 if failed else 1)
+
+
+def of_share(known, share):
+    """What a process knows, the share of whose rows is this one."""
+    own = {name: getattr(known, name)[share] for name in ("losses", "heads", "usable", "latest")}
+    return known._replace(**own, first=share.start)
 
 
 # --- no weight but one in [0, 1] reaches a loss ----------------------------------------------------------------------
@@ -283,7 +292,7 @@ def test_fits_that_gave_nan_weights(case):
     what = remembered(len(losses), {"energy": of_then["ee"]}, **known)
     records = Records(len(losses))
     safety = Safety(distribution, records)
-    records.observe(torch.arange(len(losses)), losses)
+    visited(records, torch.arange(len(losses)), losses)
     for _ in range(3):
         safety.refit(lambda: what)
         assert ((records.weight >= 0) & (records.weight <= 1)).all()  # NaN isn't
@@ -308,7 +317,8 @@ class Evaluated:
         self.safety = Safety(distribution, self.records, ["one"])
         self.shares = torch.ones(4)
         low = torch.ones(20).index_fill(0, torch.arange(suspects), 0.0)
-        self.records.observe(torch.arange(20), torch.ones(20), low, torch.zeros(20))
+        visited(self.records, torch.arange(20), torch.ones(20), low, torch.zeros(20))
+        self.safety.count()
 
     @contextmanager
     def selecting(self):
@@ -375,11 +385,13 @@ def test_an_evaluation_by_the_stock_loss_is_compared_with_weighted_ones(validati
     loss = Evaluated(Scripted(some_are_wrong=known), suspects=3)
     first = evaluated(loss, validation, [1.0, 1.0, 1.0, 5.0], ONE_WRONG)
     loss.records.judge(torch.arange(20) >= 0, torch.ones(20), torch.zeros(20))  # now there is none in the training set
+    loss.safety.count()
     stock = evaluated(loss, validation, [1.2, 1.2, 1.2, 5.2], ONE_WRONG)  # worse; its own stock loss is 2.2
     assert stock == pytest.approx(first * 8.8 / 8.0)
     better = evaluated(loss, validation, [0.5, 0.5, 0.5, 5.5], ONE_WRONG)
     assert better == pytest.approx(first * 7.0 / 8.0)  # of four configurations, with the arithmetic mean
     loss.records.judge(torch.arange(20) < 3, torch.zeros(20), torch.zeros(20))
+    loss.safety.count()
     again = evaluated(loss, validation, [0.6, 0.6, 0.6, 9.0], ONE_WRONG)
     assert again == pytest.approx(better * 0.6 / 0.5)
 
@@ -403,10 +415,12 @@ def test_while_a_fit_is_refused_the_validation_set_keeps_its_weights(validation,
     assert not warnings(caplog)
 
 
-def test_processes_use_the_stock_loss_where_one_of_them_cannot_judge():
-    distribution, what = Scripted(weights()), seen()
-    own = guarded(distribution, sum_over_ranks=lambda flags: flags).judge(what, weights())
-    assert not own.stock
-    other = guarded(distribution, sum_over_ranks=lambda flags: flags + 1).judge(what, weights())
-    assert other.stock
-    assert (other.weight == 1).all()
+@pytest.mark.parametrize("fails", [False, True])
+def test_processes_use_the_stock_loss_where_one_of_them_cannot_judge(fails):
+    def work(processes):
+        error = ValueError("no") if fails and processes.rank else None
+        return guarded(Scripted(weights(of=0.75), error=error), processes).judge(seen(), weights())
+
+    for validated in in_threads(2, work):
+        assert validated.stock == fails
+        assert validated.weight.min() == (1 if fails else 0.75)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_up_seen import share_of_suspects
 
 import mace_outlier
 from mace_outlier.states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, NO_GEOMETRY, NO_LABEL, NO_LOSS, STATES
-from mace_outlier.weights.by_head import share_of_suspects
 from mace_outlier.weights.distribution import widest
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.records import Records
@@ -20,7 +20,7 @@ def an_epoch(records, epoch, batches):
     for batch in batches:
         losses = torch.tensor(list(batch.values()))
         errors = [torch.full_like(losses, 2.0)] * 2
-        records.observe(torch.tensor(list(batch)), losses, torch.full_like(losses, 0.75), losses, errors)
+        records.note(torch.tensor(list(batch)), losses, torch.full_like(losses, 0.75), losses, errors)
     records.end_epoch()
 
 

@@ -15,7 +15,7 @@ from ...run.tables import identity
 from ...states import SET_ASIDE, UNUSED
 from ...weights.distribution import LossDistribution, Remembered, Weighted
 from ...weights.mixture import MixtureDistribution
-from ...weights.remembered import remembered
+from ...weights.remembered import of_one_model
 from ...weights.running import GaussianDistribution
 from .evaluate import Scores
 
@@ -38,11 +38,10 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     loss += arguments.forces_weight * scores.weights[1] * np.nan_to_num(force_rmse) ** 2
     unknown = (loss == 0) & ~bad  # no label, or a weight of 0 in the file
     distribution, weighted = fit(
-        remembered(
+        of_one_model(
             torch.from_numpy(loss),
             torch.zeros(len(loss), dtype=torch.long),
             torch.from_numpy(~unknown & ~bad),
-            torch.zeros(len(loss)),  # one model saw them all
             {"energy_error_per_atom": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
             scores.features,
             scores.metadata,
