@@ -12,13 +12,13 @@ from ..weights.distribution import widest
 
 
 class Evaluated(NamedTuple):
-    """What one evaluation finds of V configurations, those of all processes."""
+    """What one evaluation finds of V configurations, those of this process or of all."""
 
     rows: Tensor  # (V,) of the validation set
     heads: Tensor  # (V,)
     losses: Tensor  # (V,); NaN: not finite
     shares: Tensor  # (V,) c_i / B_b, see Selection
-    columns: Tensor  # (R + F, V) residuals and features
+    columns: Tensor  # (R + F, V) residuals and features; of all processes, (R, V) residuals
 
 
 class Selection:
@@ -47,10 +47,18 @@ class Selection:
     def __len__(self) -> int:
         return sum(map(len, self._batches))
 
-    def collect(self, gather: Callable[[Tensor], Tensor] = lambda table: table) -> Evaluated:
-        """Put the batches together; `gather`: in a distributed run, joins the tables (V, C) of all processes."""
-        rows, heads, losses, shares, *columns = gather(torch.cat(self._batches)).unbind(1)
-        return Evaluated(rows.long(), heads.long(), losses, shares, torch.stack(columns))
+    def collect(self) -> Evaluated:
+        """Put the batches of this process together."""
+        return _evaluated(torch.cat(self._batches))
+
+    def collect_all(self, residuals: int, gather: Callable[[Tensor], Tensor]) -> Evaluated:
+        """Put the batches of all processes together, with so many residuals; `gather` joins their tables (V, C)."""
+        return _evaluated(gather(torch.cat(self._batches)[:, : 4 + residuals]))
+
+
+def _evaluated(table: Tensor) -> Evaluated:
+    rows, heads, losses, shares, *columns = table.unbind(1)
+    return Evaluated(rows.long(), heads.long(), losses, shares, torch.stack(columns))
 
 
 def weighted_validation_loss(shares: Tensor, weights: Tensor) -> tuple[float, float] | None:

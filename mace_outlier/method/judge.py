@@ -94,24 +94,25 @@ class HeadJudge:
         """Evidence from which wrong labels are believed in: less, once they are, so that nothing flickers."""
         return self.settings.gain_known if self.some_are_wrong else self.settings.gain
 
-    def judge(self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE) -> Verdict | None:
-        """Judge other configurations (a validation set) beside those of the last epoch; None: there was none.
+    def judge(
+        self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE
+    ) -> tuple[np.ndarray, Verdict] | None:
+        """Judge other configurations (a validation set of `size`) beside those of the last epoch; None: there was none.
 
-        All processes give the same rows, and share the work.
+        Of several processes, each gives the rows that it has evaluated, and gets all, ascending.
         """
-        if self.populations is None or self.seen is None or not seen.number:
+        if self.populations is None or self.seen is None:
             return None
-        order = np.argsort(rows)
-        own = order[processes.share(len(rows))]
-        look = look_at(rows[own], seen.part(own), self.settings, processes, beside=self.seen)
-        assert look is not None
+        rows, order = np.unique(rows, return_index=True)
+        look = look_at(rows, seen.part(order), self.settings, processes, beside=self.seen)
+        if look is None:
+            return None
         found = shown(look, size, self.settings, processes)
         self.others.add(found.rows, found.values, processes.share(size))
         values = centred(self.others.of(found.rows), centres(self.sampled))
         verdict = verdict_of(self.populations, values, _weights(self.populations, values))
         self.others.keep(processes, size)
-        _, verdict = verdict.gathered(found.rows, processes)
-        return verdict.part(np.argsort(order))
+        return verdict.gathered(found.rows, processes)
 
     def describe(self) -> dict[str, Any]:
         """Return what the log and the report say of the populations, see LossDistribution.describe."""

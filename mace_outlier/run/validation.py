@@ -89,8 +89,8 @@ class Validation:
         """The loss by which the host chooses a model."""
         if not self.metadata.complete:
             self._learn_names(selection.tags)
-        evaluated = selection.collect(distributed.gather_rows)
-        judged = self._judge(loss, evaluated)
+        evaluated = selection.collect_all(len(self.records.residual_names), distributed.gather_rows)
+        judged = self._judge(loss, evaluated, selection.collect())
         stock = self._finite(loss, evaluated, stock)
         if not robust:
             return stock
@@ -119,20 +119,22 @@ class Validation:
             return math.nan
         return math.inf if loss in self.kept else LARGEST
 
-    def _judge(self, loss: RobustLoss, evaluated: Evaluated) -> Validated:
-        """Judge what was evaluated, and note it in the records; 0: weight of what is not finite.
+    def _judge(self, loss: RobustLoss, evaluated: Evaluated, here: Evaluated) -> Validated:
+        """Judge what was evaluated, `here` with features, and note it in the records; 0: weight of what is not finite.
 
         Where the judgement can't be used, see Safety, the weights are 1: the loss is the stock one then, in the units
         of those that it is compared with.
         """
-        rows, heads, losses, _, columns = evaluated
-        bad, names = ~losses.isfinite(), self.records.residual_names
-        errors = columns[: len(names)]
-        residuals, features = dict(zip(names, errors, strict=True)), columns[len(names) :].T
-        seen = of_one_model(losses, heads, ~bad, residuals, features, self.metadata, rows)
+        rows, heads, losses, _, errors = evaluated
+        usable, number = losses.isfinite() & (losses > 0), len(errors)
+        residuals = dict(zip(self.records.residual_names, here.columns[:number], strict=True))
+        known = here.losses, here.heads, here.losses.isfinite(), residuals, here.columns[number:].T
+        seen = of_one_model(*known, self.metadata, here.rows)
+        finite = losses.nan_to_num(0.0, 0.0, 0.0)
+        seen = seen._replace(losses=finite, heads=heads, usable=usable, latest=usable, of=rows.cpu().numpy())
         judged = loss.safety.judge(seen, last=self.records.weight[rows].to(losses.dtype))
-        weight = judged.weight.masked_fill(~seen.usable, 1.0)  # where there is nothing to judge by
-        judged = judged._replace(weight=weight.masked_fill(bad, 0.0))
+        weight = judged.weight.masked_fill(~usable, 1.0)  # where there is nothing to judge by
+        judged = judged._replace(weight=weight.masked_fill(~losses.isfinite(), 0.0))
         self.records.note(rows, losses, judged.weight, judged.zscore, list(errors))
         self.records.end_epoch()
         self.records.note_suspects()

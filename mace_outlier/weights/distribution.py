@@ -49,6 +49,7 @@ class Remembered(NamedTuple):
     head_of: NDArray[np.int64]  # (m,) their heads; -1: not usable
     size: int  # N
     first: int = 0  # row of the share
+    of: NDArray[np.int64] | None = None  # (n,) of a validation set, which all know: the rows in any order
 
 
 class LossDistribution(ABC):
@@ -92,7 +93,7 @@ class LossDistribution(ABC):
         return None
 
     def judge(self, seen: Remembered, processes: Processes = ALONE) -> Weighted:
-        """Weights and z-scores (N,) of other configurations, which one model has evaluated, alike in all processes."""
+        """Weights and z-scores (n,) of other configurations, which one model has evaluated, alike in all processes."""
         return self.weigh(seen.losses, seen.heads)
 
     def follow(self, before: "LossDistribution") -> None:  # noqa: B027 (optional on purpose)

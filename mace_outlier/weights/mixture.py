@@ -84,13 +84,15 @@ class MixtureDistribution(LossDistribution):
     def judge(self, seen: Remembered, processes: Processes = ALONE) -> Weighted:
         """Judge validation configurations beside those of the last epoch, head by head; others have weight 1."""
         result = _untouched(seen)
-        for number, head in enumerate(self.heads):
-            places = np.flatnonzero(seen.head_of == number)
-            verdict = None
-            if len(places):
-                verdict = head.judge(seen.rows[places], seen.seen.part(places), seen.size, processes)
-            if verdict is not None:
-                _put(result, places, verdict)
+        of, heads = seen.rows if seen.of is None else seen.of, seen.heads.cpu().numpy()
+        for number in np.unique(heads[seen.usable.cpu().numpy()]).tolist():
+            own = np.flatnonzero(seen.head_of == number)
+            judged = self.heads[number].judge(seen.rows[own], seen.seen.part(own), seen.size, processes)
+            if judged is not None:
+                rows, verdict = judged
+                place = np.searchsorted(rows, of).clip(max=len(rows) - 1)
+                found = (heads == number) & (rows[place] == of)
+                _put(result, np.flatnonzero(found), verdict.part(place[found]))
         return self._allowed(result)
 
     def _allowed(self, result: Weighted) -> Weighted:

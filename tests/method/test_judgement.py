@@ -274,5 +274,5 @@ def test_a_validation_set_is_judged_beside_the_training_set():
     judge, others = HeadJudge(Settings()), None
     for seen in both.epochs():
         judge.refit(np.arange(600), seen.part(np.arange(600)), 600)
-        others = judge.judge(np.arange(300), seen.part(np.arange(600, 900)), 300)
+        _, others = judge.judge(np.arange(300), seen.part(np.arange(600, 900)), 300)
     assert_found(suspects(others), wrong[600:])

@@ -31,9 +31,10 @@ def judged_by(number, epochs, size, once=False):
         for order, seen in epochs:
             rows = np.sort(order[processes.rank :: processes.number])
             judged = judge.refit(rows, seen.part(rows), size, processes)
-        validated, order = judge.judge(np.arange(300), validation, 300, processes), np.arange(300)[::-1]
-        backwards = judge.judge(order, validation.part(order), 300, processes)  # in whatever order they come
-        np.testing.assert_allclose(backwards.weight, validated.weight[::-1])
+        own = np.arange(300)[::-1][processes.rank :: processes.number]  # in whatever order they come
+        own = np.append(own, own[:1])  # a sampler repeats some
+        of_all, validated = judge.judge(own, validation.part(own), 300, processes)
+        assert of_all.tolist() == list(range(300))
         return judge, judged, validated
 
     epochs = [(rng.permutation(size), seen) for seen in epochs]
