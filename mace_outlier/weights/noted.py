@@ -18,10 +18,11 @@ class Noted:
     def __init__(self, size: int) -> None:
         self.size, self.count = size, 0
         self._rows, self._columns = torch.empty(0, dtype=torch.long), torch.empty(0, 0)
+        self._latest: tuple[Tensor, Tensor] | None = None  # once they were asked for
 
     def clear(self) -> None:
         """Begin anew, in the same memory."""
-        self.count = 0
+        self.count, self._latest = 0, None
 
     @property
     def columns(self) -> Tensor:
@@ -36,17 +37,19 @@ class Noted:
             self._grow(self.count + len(rows), columns)
         place = slice(self.count, self.count + len(rows))
         self._rows[place], self._columns[place] = rows, columns
-        self.count += len(rows)
+        self.count, self._latest = self.count + len(rows), None
 
     def latest(self) -> tuple[Tensor, Tensor]:
         """Rows (n,), ascending, and the places (n,) in `columns` of what was noted last of each; waits for the device.
 
         They hold until more is added.
         """
-        rows, order = self._rows[: self.count].sort(stable=True)
-        last = torch.ones_like(rows, dtype=torch.bool)
-        last[:-1] = rows[1:] != rows[:-1]
-        return rows[last], order[last]
+        if self._latest is None:
+            rows, order = self._rows[: self.count].sort(stable=True)
+            last = torch.ones_like(rows, dtype=torch.bool)
+            last[:-1] = rows[1:] != rows[:-1]
+            self._latest = rows[last], order[last]
+        return self._latest
 
     def _keep_latest(self) -> None:
         """Forget what was noted before the latest of each row, some columns at a time."""
@@ -55,7 +58,7 @@ class Noted:
         for first in range(0, self._columns.shape[1], TOGETHER):
             some = self._columns[:, first : first + TOGETHER]
             some[: len(rows)] = some.index_select(0, places)
-        self.count = len(rows)
+        self.count, self._latest = len(rows), None
 
     def _grow(self, needed: int, columns: Tensor) -> None:
         """Make room, as little as there are configurations, if that is enough."""
