@@ -11,7 +11,7 @@ import time
 
 from shared import HERE, arguments, begun, leave, see, shared, write
 
-SIZES, PROCESSES, EPOCHS = [20_000, 200_000, 1_000_000], [1, 2], 2
+SIZES, PROCESSES, EPOCHS = [20_000, 200_000, 2_000_000], [1, 2], 2
 STEP, BATCH, SHARE = 0.017, 32, 0.05  # seconds of a step without gradients, a third of one with; its configurations
 LONGEST = 30.0  # seconds of a validation that are simulated
 
