@@ -87,10 +87,9 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def columns_of_table(path: Path) -> dict[str, np.ndarray]:
-    """Columns of a table of configurations."""
-    table = pandas.read_csv(path, float_precision="round_trip").drop(columns=[*NOT_COMPARED])
-    numeric = pandas.api.types.is_numeric_dtype
-    return {name: np.array(column, dtype=column.dtype if numeric(column) else str) for name, column in table.items()}
+    """Columns of a table of configurations, as texts."""
+    table = pandas.read_csv(path, dtype=str, keep_default_na=False).drop(columns=[*NOT_COMPARED])
+    return {name: np.array(column, dtype=str) for name, column in table.items()}
 
 
 def of_epoch(path: Path) -> dict[str, np.ndarray]:
@@ -108,7 +107,7 @@ def of_model(path: Path) -> dict[str, np.ndarray]:
 KINDS = (
     ("table", "results/*_outliers.csv", columns_of_table),
     ("epochs", "weights/epoch-*.npz", of_epoch),
-    ("model", "*.model", of_model),
+    ("model", "*[!d].model", of_model),  # not those that are compiled
 )
 
 

@@ -105,6 +105,7 @@ class Outcome(NamedTuple):
     losses: list[float]
     collectives: list[int]  # all_reduce calls of each step
     validation: list[float]
+    epochs: int
 
 
 def train(
@@ -116,12 +117,13 @@ def train(
     failing: int | None = None,
     unpredicted: int | None = None,
     aside: bool = False,
+    start: Outcome | None = None,
 ) -> Outcome:
-    """Train with `ranks` processes, of which this is one.
+    """Train with `ranks` processes, of which this is one, to the end of so many epochs.
 
     `frozen`: hold the weights within an epoch, as LBFGS does; `failing`: the epoch whose fit raises in the first
     process, and in no other; `unpredicted`: a configuration whose prediction is NaN; `aside`: labels are judged beside
-    the validation, as of large data sets.
+    the validation, as of large data sets; `start`: what a training came to with which this one goes on.
     """
     training.MOST = 0 if aside else MOST
     made = items()
@@ -132,6 +134,9 @@ def train(
     model = Toy()
     with torch.no_grad():
         model.energy += 0.2
+    if start is not None:
+        model.load_state_dict(start.parameters)
+        run.remember_checkpoint(start.state)
     trained = nn.parallel.DistributedDataParallel(model) if ranks > 1 else model
     optimizer = torch.optim.SGD(trained.parameters(), lr=2e-3)
     parts = [[Part("made up", np.arange(GOOD))], [Part("made up", np.arange(GOOD, len(made)))]]
@@ -142,7 +147,7 @@ def train(
     run.start(made, *rows, torch.device("cpu"), validation=validation)
     losses, collectives, selected = [], [], []
     with run.tagging(loader, valid_loaders), counted_collectives() as calls:
-        for epoch in range(epochs):
+        for epoch in range(start.epochs if start else 0, epochs):
             loader.epoch = epoch
             run.begin_epoch(epoch, loss, len(loader))
             fit = loss.distribution.refit
@@ -162,9 +167,8 @@ def train(
             loss.distribution.refit = fit
             selected.append(value)
     known = {"n_atoms": rows[1].n_atoms, "formula": rows[1].categories("formula")}
-    return Outcome(
-        {k: v.detach() for k, v in model.named_parameters()}, run.state_dict(), known, losses, collectives, selected
-    )
+    parameters = {name: own.detach().clone() for name, own in model.named_parameters()}
+    return Outcome(parameters, run.state_dict(), known, losses, collectives, selected, epochs)
 
 
 def evaluate(loss: nn.Module, model: nn.Module, loader: Shard) -> float:
@@ -205,12 +209,18 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+HALF: dict[str, Any] = CASES["mixture"] | {"epochs": 3}
+
+
 def one_rank(rank: int, ranks: int, folder: Path) -> None:
     """One process of several: run every case, and leave the outcome in the folder."""
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
+    alone = train(0, 1, **HALF)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=ranks)
     outcomes = {name: train(rank, ranks, **case)._asdict() for name, case in CASES.items()}
+    outcomes |= {"half": train(rank, ranks, **HALF)._asdict()}
+    outcomes |= {"restarted": train(rank, ranks, **CASES["mixture"], start=alone)._asdict()}
     outcomes["stock"] = stock_and_ours()
     outcomes["rows"] = exchanged(rank, ranks)
     torch.save(outcomes, folder / f"{rank}.pt")

@@ -87,6 +87,21 @@ def test_several_processes_train_as_one(outcomes, alone, case):
     same(mean, torch.tensor(expected.losses))
 
 
+@pytest.mark.usefixtures("double_precision")
+def test_a_restart_may_have_another_number_of_processes(outcomes, alone):
+    """From one process to several, and from several to one: as a training that was not interrupted."""
+    expected = alone["mixture"]
+    for rank, own in enumerate(outcomes):
+        same(own["restarted"]["parameters"], expected.parameters)
+        records = expected.state["records"] if rank == 0 else of_share(expected.state["records"], rank, len(outcomes))
+        same(own["restarted"]["state"]["records"], records)
+    same_state(outcomes[0]["restarted"]["state"]["statistics"], expected.state["statistics"])
+    again = ranks.train(0, 1, **ranks.CASES["mixture"], start=ranks.Outcome(**outcomes[0]["half"]))
+    same(again.parameters, expected.parameters)
+    same(again.state["records"], expected.state["records"])
+    same_state(again.state["statistics"], expected.state["statistics"])
+
+
 def test_the_training_was_worth_comparing(alone):
     """Otherwise the tests above compare little."""
     weight = alone["mixture"].state["records"]["weight"]
