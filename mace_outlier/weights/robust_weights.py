@@ -163,7 +163,9 @@ class RobustWeights:
     # --- what it thinks ----------------------------------------------------------------------------------------------
 
     def table(self, ids: Sequence[Any] | None = None) -> "pandas.DataFrame":
-        """Return a row for each configuration, by the caller's own `ids` (N,) or by number; the worst first.
+        """Return a row for each configuration, by the caller's own `ids` (N,) or by number, as of the last epoch's end.
+
+        The worst come first.
 
         Columns: weight, zscore, loss, the errors that were given (as arguments are called), times_seen (epochs).
         """

@@ -340,6 +340,11 @@ def test_all_weights_1_give_the_stock_validation_loss():
     half, _ = weighted_validation_loss(shares, torch.tensor([1.0, 0.0, 0.0]))
     assert half == pytest.approx(shares[0].item())
     assert weighted_validation_loss(shares, torch.zeros(3)) is None
+    given = []
+    everyone = selection.collect_all(2, lambda table: given.append(table.shape) or table.repeat(2, 1))
+    assert given == [(3, 4 + 2)]  # features stay where they are
+    assert everyone.rows.tolist() == [2, 0, 1] * 2
+    torch.testing.assert_close(everyone.columns, errors[:2].repeat(1, 2))
     energy = (output["energy"] - batch["energy"]).detach() / torch.tensor([2.0, 3.0, 4.0])
     torch.testing.assert_close(errors[0], energy)
     torch.testing.assert_close(losses, loss.per_configuration(batch, output).judged)

@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from made_up_seen import share_of_suspects
+from threads import in_threads
 
 import mace_outlier
+from mace_outlier.run.nonfinite import NonfiniteNames
 from mace_outlier.states import GEOMETRY, JUDGED, LABEL, LOSS, MODEL, NO_GEOMETRY, NO_LABEL, NO_LOSS, STATES
 from mace_outlier.weights.distribution import widest
 from mace_outlier.weights.features import Features
@@ -52,6 +55,31 @@ BROKEN = {
     "in one step": [{0: NO_LOSS, 1: NO_LOSS, 2: NO_LOSS, 3: NO_LOSS}],
     "in the middle": [{0: 3.0}, {1: NO_LOSS, 2: NO_LOSS}, {3: NO_LOSS}],
 }
+
+
+@pytest.mark.parametrize("batches", [*BROKEN.values(), [{0: 1.0}, {1: NO_LABEL, 2: NO_LOSS}, {3: 1.0}]])
+def test_processes_agree_on_whose_fault_it_is_and_name_the_same(batches):
+    """Each of them sees some of every batch."""
+
+    def work(processes):
+        records, names = Records(4, processes=processes), NonfiniteNames(None, SimpleNamespace(heads=["one"]), (), str)
+        an_epoch(records, 0, [{0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}] if processes.rank == 0 else [])
+        records.begin_epoch(1, len(batches))
+        for step, batch in enumerate(batches):
+            own = {row: loss for row, loss in batch.items() if row % processes.number == processes.rank}
+            losses, records.step = torch.tensor([*own.values()]), step
+            if own:
+                records.note(torch.tensor([*own]), losses, torch.full_like(losses, 0.75), losses, [losses, losses])
+        records.end_epoch()
+        return states(records), records.not_finite_since, names.look(records, [1])
+
+    [(codes, since, happened)] = in_threads(1, work)
+    for number in (2, 4, 7):
+        together = in_threads(number, work)
+        assert [code for own, _, _ in together for code in own] == codes
+        for _, own_since, own_happened in together:
+            assert own_since == since
+            assert str(own_happened._replace(steps=0)) == str(happened._replace(steps=0))  # each counts its own
 
 
 @pytest.mark.parametrize("batches", BROKEN.values(), ids=BROKEN)
