@@ -53,7 +53,7 @@ class Safety:
         self.distribution, self.records, self.heads = distribution, records, list(heads)
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
         self._described: list[dict[str, Any]] = []  # the last good description, by head
-        self._begun: Aside[tuple[dict[int, str], Exception | None]] | None = None
+        self._begun: Aside[dict[int, str]] | None = None
         self._warned: set[int] = set()  # heads whose validation set was not judged
         self._before: Any = None  # how the distribution was before the fit
         self.tallies = [NONE] * len(self.heads)  # since the last fit
@@ -74,15 +74,13 @@ class Safety:
         begun, self._begun = self._begun, None
         if begun is None:
             return False
-        refused, error = begun.result()
-        if error is not None:
-            log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
+        refused = begun.result()
         self._warn_of_new(refused)
         self.refused = refused
         return True
 
-    def _weigh(self, remembered: Callable[[], Remembered]) -> tuple[dict[int, str], Exception | None]:
-        """Fit, and weigh by what is not refused; return what is, by head, and why there is no fit."""
+    def _weigh(self, remembered: Callable[[], Remembered]) -> dict[int, str]:
+        """Fit, and weigh by what is not refused; return why what is was, by head."""
         self._before = self.distribution.snapshot()
         try:
             self._described = self._described or self.distribution.describe()
@@ -90,15 +88,14 @@ class Safety:
             self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
             if judged is not None:
                 self.records.judge(seen.usable & ~self._are_of(refused, seen.heads), *judged)
-            error = None
-        except Exception as failure:
+        except Exception as error:
+            log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
             self.distribution.put_back(self._before)
             self._described = self._described or [NOT_DESCRIBED] * len(self.heads)
-            refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(failure)})")
-            error = failure
+            refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
         self.records.note_suspects()
         self.processes.agree(self._tell)
-        return refused, error
+        return refused
 
     def _fit(self, seen: Remembered) -> _Fit:
         self._before = self.distribution.snapshot()  # to remember may be to begin anew with some
