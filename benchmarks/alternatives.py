@@ -33,7 +33,7 @@ METHODS = {  # ours first: a page shows some columns only
     OURS: NAMES["default"],
     "weighted": NAMES["weighted"],
     "universal": NAMES["universal"],
-    "published": "as published",
+    "published": "the published scheme",
     REFINEMENT: NAMES[REFINEMENT],
 }
 OTHER_NAMES = {"default": OURS, "mixture": OURS, "gaussian": "published"}  # of arms, in some benchmarks
