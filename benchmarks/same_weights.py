@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import platform
-import shutil
 import sys
 import tempfile
 import time
@@ -30,6 +29,8 @@ import pandas
 import torch
 from demo_arms import KEY_FILE, LOG_FILE, RESULT_FILE, launch
 from source_commit import SAME_WEIGHTS, commit_of, git
+
+from mace_outlier.files import replacing
 
 NOT_COMPARED = ("source",)  # columns of tables: paths
 
@@ -119,9 +120,8 @@ def note(path: Path, before: str, now: str, runs: dict[str, Any]) -> None:
         "python": platform.python_version()
     }
     known.append({"before": before, "after": now, "versions": versions, "numbers_compared": runs})
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    shutil.move(partial, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

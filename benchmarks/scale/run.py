@@ -6,11 +6,10 @@
     python benchmarks/scale/run.py       # a minute; from these and ../records/results.json: results.json, tables
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
-hold, and what is held for each configuration. Measured by benchmarks/records: saving
-and the report. The table has what was measured, straight lines between, and beyond 2 x 10^6 the slope of the
-last two: costs are linear in N or constant there. The end of an epoch is a constant, a part that N / W configurations
-cost and one that N do, fitted to one_of.json; so is its memory. What the GPUs and their network do is assumed
-(ASSUMED), not measured: there is none here.
+hold, and what is held for each configuration. Measured by benchmarks/records: saving and the report. The table has what
+was measured, straight lines between, and beyond 2 x 10^6 the slope of the last two: costs are linear in N or constant
+there. The end of an epoch is a constant, a part that N / W configurations cost and one that N do, fitted to
+one_of.json; so is its memory. What the GPUs and their network do is assumed (ASSUMED), not measured: none is here.
 """
 
 import json
