@@ -1,5 +1,9 @@
 """A small training that one process or several run alike, for tests of what they share; see test_distributed.py."""
 
+import os
+import time
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,12 +122,14 @@ def train(
     unpredicted: int | None = None,
     aside: bool = False,
     start: Outcome | None = None,
+    folder: Path | None = None,
 ) -> Outcome:
     """Train with `ranks` processes, of which this is one, to the end of so many epochs.
 
     `frozen`: hold the weights within an epoch, as LBFGS does; `failing`: the epoch whose fit raises in the first
     process, and in no other; `unpredicted`: a configuration whose prediction is NaN; `aside`: labels are judged beside
-    the validation, as of large data sets; `start`: what a training came to with which this one goes on.
+    the validation, as of large data sets; `start`: what a training came to with which this one goes on; `folder`: of
+    its results, and of a checkpoint after each epoch, in place of the one before.
     """
     training.MOST = 0 if aside else MOST
     made = items()
@@ -144,7 +150,8 @@ def train(
     validation = Provenance(HEADS, parts), Metadata(len(made))
     loader = Shard(made, rank, ranks)
     valid_loaders = [Shard(made[:GOOD], rank, ranks), Shard(made[GOOD:], rank, ranks)]
-    run.start(made, *rows, torch.device("cpu"), validation=validation)
+    prefix, known = None if folder is None else folder / "run", partial(has_checkpoint, folder)
+    run.start(made, *rows, torch.device("cpu"), prefix, validation=validation, has_checkpoint=known)
     losses, collectives, selected = [], [], []
     with run.tagging(loader, valid_loaders), counted_collectives() as calls:
         for epoch in range(start.epochs if start else 0, epochs):
@@ -166,9 +173,26 @@ def train(
             value, _ = run.select(loss, lambda: (evaluate(loss, model, valid_loaders[0]), None))
             loss.distribution.refit = fit
             selected.append(value)
+            if folder is not None and rank == 0:
+                so_far = Outcome(dict(model.named_parameters()), run.state_dict(), {}, [], [], [], epoch + 1)
+                for before in folder.glob("checkpoint-*.pt"):
+                    before.unlink()
+                run.checkpoint_made()
+                torch.save(so_far._asdict(), folder / f"checkpoint-{epoch}.pt")
     known = {"n_atoms": rows[1].n_atoms, "formula": rows[1].categories("formula")}
     parameters = {name: own.detach().clone() for name, own in model.named_parameters()}
     return Outcome(parameters, run.state_dict(), known, losses, collectives, selected, epochs)
+
+
+def has_checkpoint(folder: Path | None, epoch: int) -> bool:
+    """Whether there is one of an epoch."""
+    return folder is not None and (folder / f"checkpoint-{epoch}.pt").exists()
+
+
+def checkpoint(folder: Path) -> Outcome:
+    """The one that is there."""
+    [path] = folder.glob("checkpoint-*.pt")
+    return Outcome(**torch.load(path, weights_only=False))
 
 
 def evaluate(loss: nn.Module, model: nn.Module, loader: Shard) -> float:
@@ -224,6 +248,30 @@ def one_rank(rank: int, ranks: int, folder: Path) -> None:
     outcomes["stock"] = stock_and_ours()
     outcomes["rows"] = exchanged(rank, ranks)
     torch.save(outcomes, folder / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def in_parts(rank: int, ranks: int, folder: Path, epochs: int, killed: int | None) -> None:
+    """One process of several, which save in parts; the last one is killed while it writes that of an epoch."""
+    torch.set_num_threads(1)
+    torch.set_default_dtype(torch.float64)
+    distributed.LARGE = 100
+    save = torch.save
+
+    def deadly(state: Any, path: Any, **options: Any) -> None:
+        if f"epoch-{killed}-" in str(path) and rank == ranks - 1:
+            Path(path).write_bytes(b"half of it")
+            while not (Path(path).parent / "_state-00000.pt").exists():
+                time.sleep(0.01)
+            os._exit(9)
+        save(state, path, **options)
+
+    torch.save = deadly
+    timeout = timedelta(seconds=20)
+    store = f"file://{folder}/store-{epochs}-{killed}"
+    torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks, timeout=timeout)
+    start = checkpoint(folder) if any(folder.glob("checkpoint-*.pt")) else None
+    train(rank, ranks, "mixture", epochs, aside=True, start=start, folder=folder)
     torch.distributed.destroy_process_group()
 
 

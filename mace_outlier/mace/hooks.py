@@ -10,6 +10,7 @@ import copy
 import importlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,10 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 @seam(
     "mace.tools.train:train", "mace.tools:train", called_in=RUN_TRAIN,
-    needs=("model", "train_loader", "valid_loaders", "device", "log_wandb", "ema", "output_args", "logger", "rank"),
+    needs=(
+        "model", "train_loader", "valid_loaders", "device", "log_wandb", "ema", "output_args", "logger", "rank",
+        "checkpoint_handler",
+    ),
 )  # fmt: skip
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
@@ -102,11 +106,11 @@ def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     run.reading = counted()
     loader, heads, validation = given["train_loader"], list(given["valid_loaders"]), given["valid_loaders"].values()
     # <results_dir>/<tag>, as of MACE's own results
-    prefix = Path(given["logger"].path.removesuffix("_train.txt")) if given["rank"] == 0 else None
+    prefix = Path(given["logger"].path.removesuffix("_train.txt"))
     run.start(
         loader.dataset, *trace(loader.dataset.datasets, heads), given["device"], prefix, given["log_wandb"],
         validation=trace([of_head.dataset for of_head in validation], heads), scalars=scalar_columns(given["model"]),
-        fault_of=fault_of,
+        fault_of=fault_of, has_checkpoint=partial(has_checkpoint, given["checkpoint_handler"].io),
     )  # fmt: skip
     if given["rank"] == 0:
         first_look.look(run, given["model"], len(loader))
@@ -172,6 +176,12 @@ def load_checkpoint(original: Callable[..., Any], *args: Any, **kwargs: Any) -> 
 
 
 # --- details ---------------------------------------------------------------------------------------------------------
+
+
+def has_checkpoint(io: Any, epoch: int) -> bool:
+    """Whether MACE has one of an epoch, of stage one or two; `io`: its CheckpointIO."""
+    path = Path(io.directory, f"{io.tag}_epoch-{epoch}")
+    return any(path.with_name(path.name + ending).exists() for ending in (".pt", "_swa.pt"))
 
 
 def start_training(arguments: list[str]) -> None:

@@ -32,8 +32,6 @@ class Evidence:
     def add(self, rows: np.ndarray, found: dict[str, Array], share: slice) -> None:
         """Take in what was found of some rows of the share."""
         self.first, size = share.start, share.stop - share.start
-        for columns in (self.values, self.epochs):
-            columns.take(share)
         for name, new in found.items():
             values = self.values.own.get(name, np.full(size, np.nan)).copy()
             epochs = self.epochs.own.get(name, np.zeros(size, dtype=np.uint8)).copy()

@@ -57,7 +57,6 @@ class HeadJudge:
         self.unit, self.seen = epoch.unit, epoch.sample
         share = processes.share(size)
         self.evidence.add(epoch.rows, epoch.values, share)
-        self.looked.take(share)
         own = self.evidence.rows()
         judged = int(processes.sum(np.array([len(own)]))[0])
         if not judged:
@@ -80,8 +79,7 @@ class HeadJudge:
             weights = confirmed(weights, before, gross=looks if right is best else _weights(right, values))
         verdict = verdict_of(self.populations if too_many else best, values, weights)
         self.looked.own = {name: _placed(every, own, share) for name, every in looks.items()}
-        self.evidence.keep(processes, size)
-        self.looked.keep(processes, size)
+        self.keep(processes, size)
         return own, verdict.stored()
 
     def _sampled(self, own: np.ndarray, total: int, processes: Processes) -> dict[str, Array]:
@@ -131,10 +129,16 @@ class HeadJudge:
         return {"right": own.above, "wrong": float(np.exp(own.at - own.centre))}
 
     def carry(self, rows: np.ndarray, others: np.ndarray) -> None:
-        """Go on with other configurations and another validation set, see Shared."""
+        """Go on with other training and validation configurations of the share of this process, see Shared."""
         self.evidence.carry(rows)
         self.others.carry(others)
         self.looked.carry(rows)
+
+    def keep(self, processes: Processes, size: int) -> None:
+        """Tell whoever may save it what is known of all `size` training configurations, unless each saves its own."""
+        if not processes.in_parts(size):
+            self.evidence.keep(processes, size)
+            self.looked.keep(processes, size)
 
     # --- state -------------------------------------------------------------------------------------------------------
 

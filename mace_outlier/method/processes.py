@@ -1,5 +1,6 @@
 """The processes of a distributed run, as the judgement needs them: each does its share. Numpy only."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,6 +12,8 @@ T = TypeVar("T")
 
 class Processes:
     """A process that is alone. Of several, all call the same methods in the same order."""
+
+    fewest_in_parts = math.inf  # rows, see `in_parts`
 
     @property
     def rank(self) -> int:
@@ -61,6 +64,10 @@ class Processes:
     def owner(self, rows: NDArray[np.int64], size: int) -> NDArray[np.int64]:
         """In whose share each row (n,) of `size` ones is."""
         return np.searchsorted(self.ends(size)[:-1], rows, side="right") - 1
+
+    def in_parts(self, size: int) -> bool:
+        """Whether `size` rows are so many that each process saves those of its share, and none knows all of them."""
+        return size >= self.fewest_in_parts
 
     def kept(self, columns: Sequence[np.ndarray], size: int) -> list[np.ndarray]:
         """Columns (size, ...) of all, by those (n, ...) of the share of each process, in a process that may save them.

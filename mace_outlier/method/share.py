@@ -19,15 +19,8 @@ class Shared:
     """
 
     def __init__(self, unknown: float) -> None:
-        self.unknown, self.own = unknown, Columns()  # (n,) of the share; (N,) until it is taken
+        self.unknown, self.own = unknown, Columns()  # (n,) of the share
         self._all: Columns | None = None  # (N,) in the process that may save them; None: own are all
-        self._share: slice | None = None
-
-    def take(self, share: slice) -> None:
-        """Go on with the columns of a share, the same in every epoch."""
-        size = share.stop - share.start
-        self.own = {name: own if len(own) == size else own[share] for name, own in self.own.items()}
-        self._share = share
 
     def keep(self, processes: Processes, size: int) -> None:
         """Tell whoever may save them what the columns of all `size` rows are; all processes have to call this."""
@@ -35,22 +28,20 @@ class Shared:
             self._all = dict(zip(self.own, processes.kept(list(self.own.values()), size), strict=True))
 
     def carry(self, rows: np.ndarray) -> None:
-        """Go on with other rows (N,), by the places of those so far; -1: nothing is known of it.
+        """Go on with other rows (n,), by the places of those so far; -1: nothing is known of it.
 
-        Once a share is taken, rows can be forgotten, but they stay where they are.
+        After `load`, these are places among all rows, and the rows those of the share.
         """
-        if self._share is not None:
-            rows = np.where(rows[self._share] < 0, -1, np.arange(self._share.stop - self._share.start))
         self.own = {name: _carried(own, rows, self.unknown) for name, own in self.own.items()}
 
     def to_dict(self) -> Columns:
-        """The columns of all rows, in the process that may save them."""
+        """The columns of all rows, in the process that may save them; of the share, where they were not kept."""
         return dict(self.own if self._all is None else self._all)
 
     def load(self, columns: dict[str, Any], kind: Any) -> None:
         """Continue from `to_dict`, with columns of a type."""
         self.own = {name: np.array(own, dtype=kind) for name, own in columns.items()}
-        self._all, self._share = None, None
+        self._all = None
 
 
 def _carried(values: np.ndarray, rows: np.ndarray, unknown: float) -> np.ndarray:

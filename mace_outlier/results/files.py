@@ -4,6 +4,7 @@
     <tag>_outliers.json     options, versions, fitted loss distribution, history of the weights: "about"
     <tag>_outliers.xyz      the worst suspects and some others, with labels and predictions (extended XYZ)
     <tag>_outliers.html     the page, where the report wrote one
+    <tag>_outliers.parts    tables of very many configurations, while several processes are training: see `run.parts`
 
 Those of an earlier run of this tag are kept as <tag>.1_outliers.*: a tag of their own, by which they are read. Each
 file is replaced as a whole, so that a killed run leaves the last complete one.
@@ -33,7 +34,7 @@ COLUMNS = (
     "mean_weight", "zscore", "loss", "energy_error_per_atom", "force_rmse",
 )  # fmt: skip
 OPTIONAL_TEXT = ("state", "cause")  # see `states`; with cause_certainty, cause_value: see `causes.cause`, "": not known
-FILES = ("_outliers.csv", "_outliers.parquet", "_outliers.json", "_outliers.xyz", "_outliers.html")  # of a run
+FILES = ("_outliers.csv", "_outliers.parquet", "_outliers.json", "_outliers.xyz", "_outliers.html", "_outliers.parts")
 
 
 def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray) -> np.ndarray:
@@ -49,6 +50,11 @@ def worst_first(weights: np.ndarray, zscores: np.ndarray, nonfinite: np.ndarray)
 def table_path(prefix: Path, rows: int) -> Path:
     """Where a table of so many rows goes."""
     return prefix.with_name(prefix.name + "_outliers" + (".csv" if rows <= LARGEST_CSV else ".parquet"))
+
+
+def parts_path(prefix: Path) -> Path:
+    """Where the parts of very large tables go, in a folder of each epoch."""
+    return prefix.with_name(prefix.name + "_outliers.parts")
 
 
 def about_path(prefix: Path) -> Path:

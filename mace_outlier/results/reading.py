@@ -37,7 +37,7 @@ def read_results(run: str | Path) -> Results:
     prefix = find_prefix(Path(run))
     try:
         about = json.loads(about_path(prefix).read_text(encoding="utf-8"))
-        path = about_path(prefix).with_suffix(Path(about["table"]).suffix)  # it says the name that it had at first
+        path = _path_of_table(prefix, Path(about["table"]))
         table = _read_table(path)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"the results {prefix}_outliers.* can't be read: {error}") from error
@@ -52,9 +52,14 @@ def read_results(run: str | Path) -> Results:
     return Results(prefix, with_states(table), about)
 
 
+def _path_of_table(prefix: Path, told: Path) -> Path:
+    """Where a table is that was told to be there when the run had its first name: a file, or a folder in a folder."""
+    return about_path(prefix).with_suffix(Path(told.parts[0]).suffix) / "".join(told.parts[1:2])
+
+
 def find_prefix(run: Path) -> Path:
     """Return `<results_dir>/<tag>` for a file, a tag or a folder; raises ResultsError."""
-    if run.is_dir():
+    if run.is_dir() and run.suffix != ".parts":
         return _only_run(run)
     tag = next((run.name.removesuffix(suffix) for suffix in FILES if run.name.endswith(suffix)), run.name)
     for folder in (run.parent, run.parent / "results"):
@@ -79,7 +84,7 @@ def _only_run(folder: Path) -> Path:
 
 
 def _read_table(path: Path) -> pandas.DataFrame:
-    if path.suffix == ".parquet":
+    if path.suffix == ".parquet" or path.is_dir():
         from pyarrow import parquet
 
         return parquet.read_table(path).to_pandas(split_blocks=True, self_destruct=True)  # never all of it twice

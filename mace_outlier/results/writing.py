@@ -29,10 +29,21 @@ def write_parts(prefix: Path, parts: Iterable[Mapping[str, Any]], rows: int, abo
             _write_csv(pandas.DataFrame(dict(table), copy=False), temporary)
         else:
             _write_parquet(parts, temporary)
-    with replacing(about_path(prefix)) as temporary:
-        text = json.dumps({"format": FORMAT, "table": path.name, **about}, indent=1, default=str)
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_about(prefix, path.name, about)
     return path
+
+
+def write_about(prefix: Path, table: str, about: Mapping[str, Any]) -> None:
+    """Write the description; `table`: where that is, seen from the folder of the results."""
+    with replacing(about_path(prefix)) as temporary:
+        text = json.dumps({"format": FORMAT, "table": table, **about}, indent=1, default=str)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_parquet(parts: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Write a table in parts to a file of its own."""
+    with replacing(path) as temporary:
+        _write_parquet(parts, temporary)
 
 
 def _write_parquet(parts: Iterable[Mapping[str, Any]], path: Path) -> None:

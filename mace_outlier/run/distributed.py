@@ -15,6 +15,8 @@ from ..faults import faults_logged
 from ..method.processes import ALONE, Processes
 from ..weights.summed import Summed
 
+LARGE = 1e7  # configurations from which each process saves its own
+
 
 def active() -> bool:
     """True in a distributed run of more than one process."""
@@ -96,6 +98,7 @@ class Ranks(Summed):
         self._group = group
         self._place = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self._sends: bool | None = None  # whether the backend can, once that is known
+        self.fewest_in_parts = LARGE
 
     may_work_aside = property(lambda self: self._group is not None)
 

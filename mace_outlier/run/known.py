@@ -78,5 +78,7 @@ class Known:
         if rows:
             records = self.splits[0].records
             records.forget(torch.from_numpy(rows[0] < 0).to(records.table.device))
+            of_share = [own[records.processes.share(len(own))] for own in rows]
+            places = [np.where(own < 0, -1, np.arange(len(own))) for own in of_share]
             for distribution in distributions:
-                distribution.carry(*rows)
+                distribution.carry(*places)

@@ -25,7 +25,8 @@ from .causes import cause_columns, causes_of, in_another_order, in_words
 from .fit_in_log import log_small_heads, warn_of_doubts
 from .known import warn_of_shared
 from .options import LOSS_NAME, Options
-from .tables import PART, Columns, Split, columns_of, joined, parts_of_all
+from .parts import Parts
+from .tables import PART, Columns, Split, columns_of, joined, parts_of, parts_of_all
 from .weight_summary import in_words_of, summarise
 
 SUSPECTS_IN_SUMMARY = 5
@@ -41,6 +42,7 @@ class Logbook:
         arguments: the host's settings, for the report; numbers and texts.
         wandb: whether the host logs to Weights & Biases.
         reading: how many frames the host left out, or gave labels, by reason.
+        parts: in which the processes save very many configurations.
     """
 
     def __init__(
@@ -51,10 +53,11 @@ class Logbook:
         arguments: dict[str, Any] | None = None,
         wandb: bool = False,
         reading: dict[str, int] | None = None,
+        parts: Parts = Parts(),  # noqa: B008 (not in use)
     ) -> None:
         self.options, self.splits, self.prefix = options, splits, prefix
         self.rows = sum(split.records.size for split in splits)
-        self.arguments, self.wandb, self.reading = arguments or {}, wandb, reading or {}
+        self.arguments, self.wandb, self.reading, self.parts = arguments or {}, wandb, reading or {}, parts
         self.history: list[dict[str, Any]] = []
         self.distribution: list[dict[str, Any]] = []  # the latest, by head
         self.tallies: Sequence[Tally] = ()  # of the same
@@ -98,6 +101,7 @@ class Logbook:
         if self.wandb:
             sys.modules["wandb"].log(metrics, commit=False)  # joins the step that MACE logs after its validation
 
+    @faults_logged("The summary could not be logged")
     def log_summary(self) -> None:
         """Log what the run thinks of its configurations, and where to read more; where all of them are known."""
         records = [own for own in (split.records.everyone for split in self.splits) if own is not None]
@@ -135,14 +139,18 @@ class Logbook:
         if self.prefix is None:
             return
         with faults_logged(f"The table of configurations {self.prefix}_outliers.* could not be written"):
+            if self.parts.in_use and not finished:
+                self.parts.add(part for split in self.splits[1:] for part in parts_of(split))
+                writing.write_about(self.prefix, self.parts.name, self.about(finished))
+                return
             parts = [self.table()] if self.rows <= PART else parts_of_all(self.splits, self.causes)
             writing.write_parts(self.prefix, parts, self.rows, self.about(finished))
 
+    @faults_logged("Earlier results of this name could not be set aside")
     def set_earlier_results_aside(self) -> None:
         """Keep the results of an earlier run under the same name; a fault is logged."""
-        with faults_logged("Earlier results of this name could not be set aside"):
-            for path in writing.set_aside(self.prefix) if self.prefix is not None else ():
-                logging.info(f"The results of an earlier run of this name are now {path}")
+        for path in writing.set_aside(self.prefix) if self.prefix is not None else ():
+            logging.info(f"The results of an earlier run of this name are now {path}")
 
     def examine(
         self,
@@ -165,8 +173,7 @@ class Logbook:
             table, device = self.table(), self.splits[0].records.table.device
             heads = np.asarray(table["head"].codes)
             chosen = sample.choose(table["weight"], table["zscore"], table["n_atoms"], heads)
-            of = features or Features(0, None)
-            evaluated = sample.evaluate(model, batches_of(chosen.rows), device, output_args, of)
+            evaluated = sample.evaluate(model, batches_of(chosen.rows), device, output_args, features or Features(0))
             with faults_logged("The causes of suspects could not be found"):
                 causes = causes_of(evaluated, chosen, heads)
             sample.write_sample(sample_path(self.prefix), evaluated.frames, chosen, in_another_order(causes))

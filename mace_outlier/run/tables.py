@@ -31,12 +31,14 @@ def columns_of(split: Split) -> Columns:
     return next(parts_of(split, max(split.records.size, 1)))
 
 
-def parts_of(split: Split, size: int) -> Iterator[Columns]:
-    """Yield the same, so many rows at a time."""
-    known = identity(split.name, split.provenance, split.metadata)
-    records = split.records.everyone
+def parts_of(split: Split, size: int | None = None, of_share: bool = False) -> Iterator[Columns]:
+    """Yield the same, so many rows at a time, None: PART; `of_share`: those of the share of this process."""
+    size = PART if size is None else size
+    share = split.records.share if of_share else slice(None)
+    records: Rows | None = split.records if of_share else split.records.everyone
     if records is None:
         raise RuntimeError("only the first process knows the records of all configurations")
+    known = identity(split.name, split.provenance, split.metadata, share)
     codes, training = records.codes.cpu().numpy(), split.name == TRAIN
     for first in range(0, max(len(codes), 1), size):
         part = slice(first, first + size)
@@ -46,7 +48,7 @@ def parts_of(split: Split, size: int) -> Iterator[Columns]:
 def parts_of_all(splits: Sequence[Split], causes: Columns) -> Iterator[Columns]:
     """Yield the rows of all splits, one after the other, with `causes` of them all, PART rows at a time."""
     first = 0
-    for part in (part for split in splits for part in parts_of(split, PART)):
+    for part in (part for split in splits for part in parts_of(split)):
         own = slice(first, first + len(part["weight"]))
         yield part | {name: column[own] for name, column in causes.items()}
         first = own.stop
@@ -71,17 +73,17 @@ def _learnt(records: Rows, training: bool, codes: np.ndarray, part: slice) -> Co
     return columns | residuals | {"suspect_since": own["suspect_since"], "state": text_column(codes, list(STATES))}
 
 
-def identity(split: str, rows: Provenance, metadata: Metadata) -> Columns:
-    """Return the columns that say which configuration a row is."""
-    own = groups(rows, metadata)
+def identity(split: str, rows: Provenance, metadata: Metadata, share: slice = slice(None)) -> Columns:
+    """Return the columns that say which configuration a row is, of a share of the rows."""
+    own, frames = groups(rows, metadata, share), rows.frame[share]
     return {
         "head": own["head"],
-        "split": text_column(np.zeros(len(rows), dtype=np.int8), [split]),
+        "split": text_column(np.zeros(len(frames), dtype=np.int8), [split]),
         "source": own["source"],
-        "frame": rows.frame,
+        "frame": frames,
         "config_type": own["config_type"],
-        "formula": text_column(*metadata.categories("formula")),
-        "n_atoms": metadata.n_atoms.numpy(),
+        "formula": text_column(*metadata.categories("formula", share)),
+        "n_atoms": metadata.n_atoms.numpy()[share],
     }
 
 

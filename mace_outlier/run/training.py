@@ -22,17 +22,17 @@ from ..losses.robust import RobustLoss
 from ..method.sample import MOST
 from ..results.files import TRAIN, VALID
 from ..weights.distribution import Remembered
-from ..weights.features import Features
 from ..weights.records import Records
 from ..weights.weigher import Weigher
 from . import distributed
-from .checkpoint import restore, state_of
-from .distributions import new_distribution
+from .checkpoint import restore, save_part, state_of
+from .distributions import new_distribution, new_features
 from .fit_in_log import WholeGroups
 from .known import Known
 from .logbook import Logbook
 from .nonfinite import NonfiniteNames
 from .options import Options
+from .parts import Parts
 from .sample import batches_of_rows
 from .stages import Stages
 from .steps import Guard
@@ -47,11 +47,10 @@ class RobustTraining:
         self.options = options
         self.arguments: dict[str, Any] = {}  # the host's settings
         self.reading: dict[str, int] = {}  # what became of frames of the training files, by reason
-        self.stages = Stages()
+        self.stages, self.guard = Stages(), Guard()  # of the training, and of the optimiser's steps
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None  # what one says that was loaded; None: the run begins anew
         self._judging: RobustLoss | None = None  # what an epoch has shown of this loss is being judged
-        self.guard = Guard()  # of the optimiser's steps
         self.known: Known | None = None  # what a checkpoint knows
 
     def wrap(self, base: nn.Module, host: ModuleType, stage: str) -> RobustLoss:
@@ -60,8 +59,7 @@ class RobustTraining:
         return self.losses[stage]
 
     started = property(lambda self: self.dataset is not None)  # the training loop has been entered
-    losses = property(lambda self: self.stages.losses)
-    labels = property(lambda self: self.stages.labels)
+    losses, labels = property(lambda self: self.stages.losses), property(lambda self: self.stages.labels)
 
     # --- the course of a run -----------------------------------------------------------------------------------------
 
@@ -76,24 +74,27 @@ class RobustTraining:
         validation: tuple[Provenance, Metadata] | None = None,
         scalars: torch.Tensor | None = None,
         fault_of: FaultOf = no_fault,
+        has_checkpoint: Callable[[int], bool] = lambda epoch: True,
     ) -> None:
         """Size the statistics and the records, and continue from the checkpoint that was loaded, if any.
 
         `dataset` is the training set, `provenance` its rows, `validation` those of the validation sets; results go to
-        `prefix` (None: none are written). `scalars`: invariant columns of node features. `fault_of`: NumberedDataset.
+        `prefix` (None: none are written), alike in all processes. `scalars`: invariant columns of node features.
+        `fault_of`: see NumberedDataset. `has_checkpoint`: whether there may be one of an epoch.
         """
         self.dataset, self.provenance, self.metadata, self._fault_of = dataset, provenance, metadata, fault_of
         heads, labels = provenance.heads, self.labels
         rows, described = validation or (Provenance(heads, [[] for _ in heads]), Metadata(0))
         processes, by_property = distributed.processes(device), self.options.scope == "property"
         self.records = Records(len(provenance), device, provenance.head, labels, processes, by_property)
+        self.parts = Parts(prefix, processes, self.records.size, has_checkpoint)
         others = Records(len(rows), device, rows.head, labels)
         self.validation = Validation(rows, described, others)
-        judged = self.options.distribution == "mixture"  # by what the geometry doesn't explain
-        self.features = Features(len(provenance), scalars) if judged else None
+        self.features = new_features(self.options, len(provenance), scalars)
         self.splits = [Split(TRAIN, provenance, metadata, self.records), Split(VALID, rows, described, others)]
         of_table = self.splits[: 1 + bool(len(rows))]
-        self.logbook = Logbook(self.options, of_table, prefix, self.arguments, wandb, self.reading)
+        told = of_table, None if processes.rank else prefix, self.arguments, wandb, self.reading, self.parts
+        self.logbook = Logbook(self.options, *told)
         self._nonfinite, self._groups = NonfiniteNames(dataset, provenance, self.labels, fault_of), WholeGroups()
         known = (self.records, metadata, self.features, heads, distributed.shared_sum())
         for loss in self.losses.values():
@@ -138,9 +139,8 @@ class RobustTraining:
         if self._numbered.needs_tags:  # until all is known; the processes agree on when that is
             distributed.merge_metadata(self.metadata, self.records.table.device)
             self._numbered.needs_tags = not self.metadata.complete
-        many = self.records.size > MOST
-        self._judging = loss
-        loss.safety.begin(partial(self._remembered, loss), aside=many)
+        self._judging, many = loss, self.records.size > MOST
+        loss.safety.begin(partial(self._remembered, loss), many, then=partial(save_part, self))
         if not many:
             self.settle()
 
@@ -167,15 +167,16 @@ class RobustTraining:
 
     def select(self, loss: RobustLoss, evaluate: Callable[[], tuple[float, Any]]) -> tuple[float, Any]:
         """Run MACE's evaluation of a validation set; return its weighted loss in place of the stock one."""
-        robust = self.options.selection == "robust"
-        return self.validation.select(loss, evaluate, robust, settle=self.settle)
+        return self.validation.select(loss, evaluate, self.options.selection == "robust", settle=self.settle)
 
     def finish(self, model: Any, loader: Any, output_args: dict[str, bool], validation: Sequence[Any] = ()) -> None:
         """Log and save what the run thinks, and examine the suspects by the trained model; `validation`: data sets."""
         self.settle()
-        with faults_logged("The summary could not be logged"):
-            self.logbook.log_summary()
+        if self.parts.in_use:
+            self.records.processes.agree(partial(self.records.keep, however_many=True))
+        self.logbook.log_summary()
         self.logbook.save(finished=True)
+        self.parts.end()
         positions = self.provenance.position_of_row, self.validation.provenance.position_of_row
         batches = batches_of_rows(self.dataset, validation, *positions, loader)
         self.logbook.examine(model, batches, output_args, self.features)

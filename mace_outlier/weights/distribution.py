@@ -100,7 +100,13 @@ class LossDistribution(ABC):
         """Take over what holds in the next stage of a training as well, where losses have another scale."""
 
     def carry(self, rows: np.ndarray, others: np.ndarray) -> None:  # noqa: B027 (optional on purpose)
-        """Go on with other training (N,) and validation configurations (V,): the row so far of each, -1: new."""
+        """Go on with other training and validation configurations: the row so far of each (n,), -1: new.
+
+        They are those of the share of this process; after `load_state_dict`, rows are places among all.
+        """
+
+    def keep(self, processes: Processes, size: int, others: int) -> None:  # noqa: B027 (optional on purpose)
+        """Tell whoever may save it what is known of `size` training and `others` validation configurations."""
 
     @abstractmethod
     def describe(self) -> list[dict[str, Any]]:
@@ -117,6 +123,16 @@ class LossDistribution(ABC):
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next step depends on: tensors and builtins only."""
+
+    @staticmethod
+    def apart(state: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """A `state_dict` without what it has for each training configuration, and that: nested, columns (n, ...)."""
+        return state, []
+
+    @staticmethod
+    def together(state: dict[str, Any], rows: Any) -> dict[str, Any]:
+        """A `state_dict` of what is `apart`."""
+        return state
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from .distribution import LossDistribution, Remembered, Weighted, widest
 from .in_numbers import in_numbers, log_of
 from .running import GaussianDistribution
 
+OF_ROWS = "evidence", "looked"  # in the state of a judge, of the training configurations
 FIRST_THRESHOLD = 8.0  # until the first fit, in sigmas of the log loss: gross errors only
 
 
@@ -111,6 +112,12 @@ class MixtureDistribution(LossDistribution):
         for head in self.heads:
             head.carry(rows, others)
 
+    def keep(self, processes: Processes, size: int, others: int) -> None:
+        """See LossDistribution."""
+        for head in self.heads:
+            head.keep(processes, size)
+            head.others.keep(processes, others)
+
     def describe(self) -> list[dict[str, Any]]:
         """Return kind "mixture" and what `HeadJudge.describe` says for each head, "lognormal" until it is judged."""
         return [
@@ -139,6 +146,17 @@ class MixtureDistribution(LossDistribution):
             ],
             "described": [dict(of_head) for of_head in self._described],
         }
+
+    @staticmethod
+    def apart(state: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """See LossDistribution."""
+        judges = [{name: own for name, own in judge.items() if name not in OF_ROWS} for judge in state["judges"]]
+        return state | {"judges": judges}, [{name: judge[name] for name in OF_ROWS} for judge in state["judges"]]
+
+    @staticmethod
+    def together(state: dict[str, Any], rows: Any) -> dict[str, Any]:
+        """See LossDistribution."""
+        return state | {"judges": [judge | own for judge, own in zip(state.get("judges", ()), rows, strict=True)]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; raises ValueError where it is of another distribution or number of heads."""

@@ -161,9 +161,9 @@ class Records(Rows):
         """A column (N, ...), by those (n, ...) of all processes."""
         return own if self.alone else torch.from_numpy(self.processes.gather(own.cpu().numpy())).to(own.device)
 
-    def keep(self) -> None:
-        """Let the process that may save them know the columns of all configurations."""
-        if self.alone:
+    def keep(self, however_many: bool = False) -> None:
+        """Let the process that may save them know the columns of all configurations, unless each saves its own."""
+        if self.alone or (self.processes.in_parts(self.size) and not however_many):
             return
         others = (getattr(self, name) for name in NOT_IN_TABLE)
         own = [part.cpu().numpy() for part in (*self.table, *others)]
@@ -179,16 +179,16 @@ class Records(Rows):
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """That of Rows, of all configurations, in the process that may save them."""
+        """That of Rows, of all configurations, in the process that may save them; of the share, if not kept."""
         return super().state_dict() if self.alone or self._everyone is None else self._everyone.state_dict()
 
     def load_state_dict(self, state: dict[str, Any], rows: np.ndarray | None = None) -> None:
-        """Continue from `state`, see `continued`; `rows` (N,): None, they are the same.
+        """Continue from `state`, see `continued`; `rows` (n,) of the share: None, those of all are the same.
 
         Raises ValueError, with nothing changed, where it doesn't fit.
         """
         before = self.size if rows is None else len(state["weight"])
-        self.continue_from(state, (np.arange(self.size) if rows is None else rows)[self.share], before)
+        self.continue_from(state, np.arange(self.size)[self.share] if rows is None else rows, before)
         self.keep()
         self.look_for_newcomers()
         self.tell()

@@ -191,6 +191,9 @@ class RobustWeights:
         """Continue from `state`; raises ValueError where it is of another number of configurations or heads."""
         self.records.load_state_dict(state["records"])
         self.weigher.distribution.load_state_dict(state["distribution"])
+        rows, processes = np.arange(self.records.size)[self.records.share], self.records.processes
+        self.weigher.distribution.carry(rows, rows[:0])
+        self.weigher.distribution.keep(processes, self.records.size, 0)
         self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
         self.weigher.begin_epoch(state["epoch"], state["steps"])

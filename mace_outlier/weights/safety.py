@@ -65,9 +65,14 @@ class Safety:
         self.begin(remembered)
         self.settle()
 
-    def begin(self, remembered: Callable[[], Remembered], aside: bool = False) -> None:
-        """Begin to fit to what is `remembered`; `aside`: beside what follows, until `settle`, where that can be."""
-        self._begun = Aside(lambda: self._weigh(remembered), aside and self.processes.may_work_aside)
+    def begin(
+        self, remembered: Callable[[], Remembered], aside: bool = False, then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin to fit to what is `remembered`, and to do what is `then` to be done.
+
+        `aside`: beside what follows, until `settle`, where that can be.
+        """
+        self._begun = Aside(lambda: self._weigh(remembered, then), aside and self.processes.may_work_aside)
 
     def settle(self) -> bool:
         """Take what was begun for done; False: nothing was. No fit makes it raise; waits for it and for the device."""
@@ -79,7 +84,7 @@ class Safety:
         self.refused = refused
         return True
 
-    def _weigh(self, remembered: Callable[[], Remembered]) -> dict[int, str]:
+    def _weigh(self, remembered: Callable[[], Remembered], then: Callable[[], None]) -> dict[int, str]:
         """Fit, and weigh by what is not refused; return why what is was, by head."""
         self._before = self.distribution.snapshot()
         try:
@@ -95,6 +100,7 @@ class Safety:
             refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
         self.records.note_suspects()
         self.processes.agree(self._tell)
+        then()
         return refused
 
     def _fit(self, seen: Remembered) -> _Fit:

@@ -13,9 +13,9 @@ import pytest
 
 from mace_outlier.files import replacing
 from mace_outlier.results import files
-from mace_outlier.results.files import COLUMNS, TEXT, worst_first
+from mace_outlier.results.files import COLUMNS, TEXT, parts_path, worst_first
 from mace_outlier.results.reading import ResultsError, read_results
-from mace_outlier.results.writing import set_aside, write_results
+from mace_outlier.results.writing import set_aside, write_about, write_parquet, write_results
 from mace_outlier.states import LABEL
 
 ODD_TEXTS = ["NA", "001", "", "nan", 'a "quoted", text', "two\nlines", "<b>", "=1+1", "None", "1e5"]
@@ -47,6 +47,21 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
         else:
             np.testing.assert_array_equal(read.table[name].to_numpy().astype(np.asarray(values).dtype), values)
     assert (read.about["kind"], read.about["threshold"], read.prefix.name) == ("training", "inf", "x_run-1")
+
+
+def test_a_table_may_be_a_folder_of_parts_and_be_renamed_with_its_run(tmp_path):
+    prefix, whole = tmp_path / "x_run-1", pandas.DataFrame(table(rows=25))
+    for number, first in enumerate(range(0, 25, 10)):  # each with texts of its own
+        part = {name: column for name, column in whole[first : first + 10].reset_index(drop=True).items()}
+        part |= {name: pandas.Categorical(part[name].astype(str)) for name in TEXT}
+        write_parquet([part], parts_path(prefix) / "epoch-7-1" / f"table-{number:05}.parquet")
+    (parts_path(prefix) / "epoch-7-1" / "_state-00000.pt").write_bytes(b"is no table")
+    write_about(prefix, "x_run-1_outliers.parts/epoch-7-1", {"rows": 25})
+    found = [read_results(tmp_path), read_results(parts_path(prefix))]
+    assert all(own.name.startswith("x_run-1.1_outliers.") for own in set_aside(prefix))
+    for read in (*found, read_results(tmp_path)):
+        for name in whole:
+            assert read.table[name].tolist() == whole[name].tolist(), name
 
 
 @pytest.mark.parametrize("texts", [["NA", "001", "", "nan"], ["two, of them", 'a "quoted" one', "two\nlines", "b"]])
