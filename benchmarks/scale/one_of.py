@@ -3,14 +3,18 @@
     python benchmarks/scale/one_of.py     # a quarter of an hour on a quiet core, up to 17 GB; writes one_of.json
 
 As shared.py, whose processes have two cores between them and slow each other down. Here, one process has what the first
-one would have: what it saw itself, the records of its share of the rows, the weights of all, and what is to be saved.
-What others would send is made of what it has itself, as much as they would send; how long that is under way is counted
-in run.py.
+one would have: what it saw itself, the records of its share of the rows, the weights of all, and what is to be saved:
+of all, or, from 10^7 on, a part of the table and of the state, which it writes. What others would send is made of what
+it has itself, as much as they would send; how long that is under way is counted in run.py.
 """
 
+import math
 import time
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,15 +30,21 @@ from shared import (
     note,
     noted_of,
     peak,
+    reset_peak,
     shared,
     timed,
     write,
 )  # fmt: skip
 
+from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.method.processes import Processes
 from mace_outlier.results.files import TRAIN
+from mace_outlier.run import parts
+from mace_outlier.run.checkpoint import save_part
+from mace_outlier.run.distributed import LARGE
 from mace_outlier.run.fit_in_log import WholeGroups
 from mace_outlier.run.nonfinite import NonfiniteNames
+from mace_outlier.run.parts import Parts
 from mace_outlier.run.tables import Split
 from mace_outlier.run.weight_summary import summarise
 from mace_outlier.weights.safety import Safety
@@ -48,6 +58,7 @@ class Imagined(Processes):
 
     def __init__(self, number: int, size: int) -> None:
         self._number, self._size = number, size
+        self.fewest_in_parts = LARGE if number > 1 else math.inf
 
     number = property(lambda self: self._number)
 
@@ -100,16 +111,36 @@ def tell(weigher: Weigher, groups: NDArray[np.int64]) -> None:
 def measure(rank: int, _: int, size: int, folder: str, processes: int) -> None:
     """Three epochs; leaves what it measured of the last in the folder."""
     weigher, groups = begun(rank, 1, size, folder, Imagined(processes, size)), np.zeros(size, dtype=np.int64)
-    before, found = peak(), {}
+    run = run_of(weigher, Path(folder, "run"))
+    before, found = reset_peak(), {}
     for epoch in range(EPOCHS):
         see_part(weigher, epoch, processes)
-        aside, used = [0.0], time.process_time()
-        with timed(Safety, "_weigh", aside, time.process_time):
+        aside, writing, used = [0.0], [0.0], time.process_time()
+        with timed(Safety, "_weigh", aside, time.process_time), timed(Parts, "save", writing, time.process_time):
             weigher.end_epoch()
-            weigher.safety.refit(weigher.remembered)
+            weigher.safety.begin(weigher.remembered, then=partial(save_part, run))
+            weigher.safety.settle()
             tell(weigher, groups)
         found = {"cpu_seconds": time.process_time() - used, "cpu_seconds_aside": aside[0]}
-    leave(found | {"megabytes": peak() - before}, weigher, rank, folder)
+    found |= {"cpu_seconds_writing": writing[0], "bytes_written": written(folder), "megabytes": peak() - before}
+    leave(found, weigher, rank, folder)
+
+
+def run_of(weigher: Weigher, prefix: Path) -> Any:
+    """What of a run is asked for where a part is saved; those of the others are imagined."""
+    parts.is_complete = lambda folder, number: True
+    records, frames = weigher.records, np.arange(weigher.records.size)
+    rows = Provenance(["Default"], [[Part("shard.h5", frames)]])
+    saved = Parts(prefix, records.processes, records.size, lambda epoch: False)
+    losses = {"stage_one": SimpleNamespace(distribution=weigher.distribution)}
+    split = Split(TRAIN, rows, weigher.metadata, records)
+    return SimpleNamespace(records=records, parts=saved, losses=losses, splits=[split])
+
+
+def written(folder: str) -> int:
+    """Bytes of the part of an epoch."""
+    latest = sorted(Path(folder).glob(f"run_outliers.parts/epoch-{EPOCHS - 1}-*/*"))
+    return sum(path.stat().st_size for path in latest)
 
 
 def main() -> None:

@@ -8,8 +8,9 @@
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, and what is held for each configuration. Measured by benchmarks/records: saving and the report. The table has what
 was measured, straight lines between, and beyond 2 x 10^6 the slope of the last two: costs are linear in N or constant
-there. The end of an epoch is a constant, a part that N / W configurations cost and one that N do, fitted to
-one_of.json; so is its memory. What the GPUs and their network do is assumed (ASSUMED), not measured: none is here.
+there. The end of an epoch is a constant, what N / W configurations cost, and N, and what it costs to save them, all of
+them by one process or, from 10^7 on, by each its own, fitted to one_of.json; so is its memory. What the GPUs, their
+network and their file system do is assumed (ASSUMED), not measured: none is here.
 """
 
 import json
@@ -37,6 +38,7 @@ from source_commit import PACKAGE, commit_of
 from mace_outlier.data.dataset import NumberedDataset
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
+from mace_outlier.run.distributed import LARGE
 from mace_outlier.weights.features import EXTRA, WIDEST, Features
 from mace_outlier.weights.records import Records
 
@@ -45,14 +47,18 @@ GROWN = [10**4, 10**5, 10**6, 2 * 10**6, 10**7, 10**8]
 RANKS = [1, 8, 64, 1024]
 GATHERED, SAVED = 4, 82  # bytes a configuration: its weight, to all; its records and evidence, to the first one
 SENT = 32  # bytes of a visit, to the process whose share it is in
+VALIDATION = 0.05  # configurations of the validation set, of those of the training set
+TERMS = "constant", "own", "all", "written", "kept"  # what the end of an epoch costs: at all, for each
+# configuration of a process, for each of all of them, for each that a process writes, and that the first one keeps
 ASSUMED = {
     "configurations_a_second_of_a_gpu": 640,  # a step of 50 ms, 32 configurations
     "bytes_a_second_between_hosts": 1e9,  # what Gloo gets out of the network, without the GPUs
+    "bytes_a_second_of_the_file_system": 1e10,  # of all processes together
     "seconds_a_hop_of_a_collective": 5e-6,
     "processes_on_a_node": 8,
     "bytes_of_a_node": 5e11,
     "bytes_of_a_gpu": 8e10,
-    "validation_over_training": 0.05 / 3,  # in time: a twentieth as many configurations, a third of the time for each
+    "validation_over_training": VALIDATION / 3,  # in time: of each configuration, a third
     "share_of_an_epoch": 0.02,  # what all of this may cost
 }
 
@@ -98,26 +104,39 @@ def costs() -> dict[str, Any]:
     sizes = [row["configurations"] for row in earlier]
     names = ("save", "report")
     seconds = {name: {row["configurations"]: row[f"seconds_to_{name}"] for row in earlier} for name in names}
+    alone = measured_alone()
     saving = [row["peak_megabytes_saving"] - row["peak_megabytes_before"] for row in earlier]
     return {
         "step_microseconds": {size: round(step_microseconds(size), 1) for size in SIZES},
         "bytes_for_each_configuration": held(SIZES[0]),
         "bytes_of_the_first_process_when_saving": 1e6 * slope(sizes, saving),
         "seconds": seconds,
+        "bytes_written": max(row["bytes_written"] / row["configurations"] * row["processes"] for row in alone),
         "end_of_epoch": {name: parts_of(name) for name in ("cpu_seconds", "cpu_seconds_aside", "megabytes")},
     }
 
 
 def parts_of(name: str) -> dict[str, float]:
-    """What the end of an epoch costs at all, for each configuration of a process, and for each of all of them.
+    """What the end of an epoch costs, see TERMS.
 
     Least squares of the relative differences to what was measured; no part is negative.
     """
     rows = measured_alone()
-    terms = [[1.0, row["configurations"] / row["processes"], row["configurations"]] for row in rows]
+    terms = [terms_of(row["configurations"], row["processes"]) for row in rows]
     wanted = np.array([row[name] for row in rows])
     parts, _ = nnls(np.array(terms) / wanted[:, None], np.ones(len(rows)))
-    return dict(zip(("constant", "own", "all"), parts.tolist(), strict=True))
+    return dict(zip(TERMS, parts.tolist(), strict=True))
+
+
+def terms_of(size: int, ranks: int) -> list[float]:
+    """What each of TERMS is to be multiplied by."""
+    own, written = size / ranks, in_parts(size, ranks)
+    return [1.0, own, float(size), own * written, float(size * (ranks > 1 and not written))]
+
+
+def in_parts(size: int, ranks: int) -> bool:
+    """Whether each process saves its share of the configurations."""
+    return ranks > 1 and size >= LARGE
 
 
 def measured_alone() -> list[dict[str, Any]]:
@@ -127,7 +146,7 @@ def measured_alone() -> list[dict[str, Any]]:
 
 def of_parts(parts: dict[str, float], size: int, ranks: int) -> float:
     """The cost of `size` configurations on `ranks` processes."""
-    return parts["constant"] + parts["own"] * size / ranks + parts["all"] * size
+    return sum(part * term for part, term in zip(parts.values(), terms_of(size, ranks), strict=True))
 
 
 def at_size(measured: dict[int, float], size: int) -> float:
@@ -141,15 +160,17 @@ def at_size(measured: dict[int, float], size: int) -> float:
 def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
     """Costs of a training of `size` configurations on `ranks` processes."""
     held_ = measured["bytes_for_each_configuration"]
-    seconds = {name: at_size(own, size) for name, own in measured["seconds"].items()}
+    save = at_size(measured["seconds"]["save"], round(VALIDATION * size) if in_parts(size, ranks) else size)
     epoch = size / (ranks * ASSUMED["configurations_a_second_of_a_gpu"])
     hops = 2 * math.ceil(math.log2(ranks)) if ranks > 1 else 0
     steps = size / (32 * ranks)
     fused = steps * hops * ASSUMED["seconds_a_hop_of_a_collective"]
     on_a_node = min(ranks, ASSUMED["processes_on_a_node"])
     end = measured["end_of_epoch"]
-    sent = size * (GATHERED + SAVED + SENT / ranks)
+    saved, written = (0.0, measured["bytes_written"]) if in_parts(size, ranks) else (SAVED, 0.0)
+    sent = size * (GATHERED + saved + SENT / ranks)
     moved = sent / ASSUMED["bytes_a_second_between_hosts"] if ranks > 1 else 0.0
+    moved += size * written / ASSUMED["bytes_a_second_of_the_file_system"]
     fit, aside = (of_parts(end[name], size, ranks) for name in ("cpu_seconds", "cpu_seconds_aside"))
     hidden = min(aside + moved, ASSUMED["validation_over_training"] * epoch)
     held_at_the_end = 1e6 * of_parts(end["megabytes"], size, ranks)
@@ -163,7 +184,7 @@ def grown(measured: dict[str, Any], size: int, ranks: int) -> dict[str, float]:
         "collectives": fused / epoch,
         "fit": (fit + moved) / epoch,
         "waits": (fit - hidden + moved) / epoch,
-        "save": seconds["save"] / epoch,
+        "save": save / epoch,
     }
 
 

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import platform
-import resource
 import sys
 import tempfile
 import time
@@ -67,7 +66,7 @@ def metadata_of(size: int) -> Metadata:
 def measure(rank: int, processes: int, size: int, folder: str) -> None:
     """One process: three epochs; leaves what it measured in the folder."""
     weigher = begun(rank, processes, size, folder)
-    before, found = peak(), {}
+    before, found = reset_peak(), {}
     for epoch in range(EPOCHS):
         see(weigher, epoch, rank, processes)
         started, aside, exchanging = time.perf_counter(), [0.0], [0.0]
@@ -155,9 +154,20 @@ def noted_of(rows: torch.Tensor, force: torch.Tensor) -> torch.Tensor:
     return torch.cat((force[:, None], torch.full((len(rows), EXTRA - 1), torch.nan), features), dim=1)
 
 
+def reset_peak() -> float:
+    """The resident set of this process, MB, from which on `peak` counts."""
+    Path("/proc/self/clear_refs").write_text("5")
+    return _megabytes("VmRSS")
+
+
 def peak() -> float:
-    """Largest resident set of this process so far, MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    """Largest resident set of this process since `reset_peak`, MB; Linux."""
+    return _megabytes("VmHWM")
+
+
+def _megabytes(name: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) / 1e3 for line in lines if line.startswith(f"{name}:"))
 
 
 def shared(size: int, processes: int, measure: Callable[..., None] = measure, *more: Any) -> tuple[Row, np.ndarray]:

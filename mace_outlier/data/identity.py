@@ -40,11 +40,11 @@ class Identity(NamedTuple):
     content: np.ndarray  # (N,) of head, geometry and labels; 0: not known yet
 
     @classmethod
-    def of(cls, rows: Provenance, content: np.ndarray) -> "Identity":
-        """Of `rows` whose contents (N,) are as `content_of` says; 0: not known yet."""
-        heads = np.array([_code(name) for name in rows.heads], dtype=np.uint64)[rows.head]
-        files = np.array([_code(name) for name in map(file_name, rows.sources)], dtype=np.uint64)[rows.source]
-        names = heads * ODD + files + rows.frame.astype(np.uint64) * ODD
+    def of(cls, rows: Provenance, content: np.ndarray, share: slice = slice(None)) -> "Identity":
+        """Of a share of `rows`, whose contents (n,) are as `content_of` says; 0: not known yet."""
+        heads = np.array([_code(name) for name in rows.heads], dtype=np.uint64)[rows.head[share]]
+        files = np.array([_code(name) for name in map(file_name, rows.sources)], dtype=np.uint64)[rows.source[share]]
+        names = heads * ODD + files + rows.frame[share].astype(np.uint64) * ODD
         contents = np.where(content != 0, content.astype(np.uint64) ^ heads, np.uint64(0))
         return cls(names.view(np.int64), contents.view(np.int64))
 

@@ -44,7 +44,7 @@ def save_part(run: "RobustTraining") -> None:
 def _of_share(run: "RobustTraining") -> dict[str, Any]:
     share, distributions = run.records.share, {stage: loss.distribution for stage, loss in run.losses.items()}
     return {
-        "rows": {name: own[share].clone() for name, own in identities(run.splits[:1])[0].items()},
+        "rows": identities(run.splits[:1], share)[0],
         "records": run.records.state_dict(),
         "statistics": {stage: own.apart(own.state_dict())[1] for stage, own in distributions.items()},
     }

@@ -12,9 +12,10 @@ from ..weights.distribution import LossDistribution
 from .tables import Split
 
 
-def identities(splits: Sequence[Split]) -> list[dict[str, Any]]:
-    """By which the rows of each split are known again; for a checkpoint."""
-    return [{name: torch.from_numpy(own) for name, own in _identity(split)._asdict().items()} for split in splits]
+def identities(splits: Sequence[Split], share: slice = slice(None)) -> list[dict[str, Any]]:
+    """By which the rows of each split, of a share of them, are known again; for a checkpoint."""
+    found = (_identity(split, share)._asdict() for split in splits)
+    return [{name: torch.from_numpy(own) for name, own in identity.items()} for identity in found]
 
 
 def warn_of_shared(training: Split, validation: Split) -> None:
@@ -29,8 +30,8 @@ def warn_of_shared(training: Split, validation: Split) -> None:
         )
 
 
-def _identity(split: Split) -> Identity:
-    return Identity.of(split.provenance, split.metadata.content.numpy())
+def _identity(split: Split, share: slice = slice(None)) -> Identity:
+    return Identity.of(split.provenance, split.metadata.content.numpy()[share], share)
 
 
 class Known:
