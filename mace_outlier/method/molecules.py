@@ -31,9 +31,9 @@ def typical_of(values: Array, molecules: NDArray[np.int64], smallest: int, proce
     known = np.isfinite(values)
     values, molecules = values[known], molecules[known]
     if processes.number > 1:
-        table = np.column_stack((molecules.view(np.float64), values))
-        table = processes.exchange(table, (mixed(molecules) % np.uint64(processes.number)).astype(np.int64))
-        molecules, values = np.ascontiguousarray(table[:, 0]).view(np.int64), table[:, 1]
+        to = (mixed(molecules) % np.uint64(processes.number)).astype(np.int64)
+        numbers, table = processes.exchange_with(molecules[:, None], values[:, None], to)
+        molecules, values = numbers[:, 0], table[:, 0]
     names, number = np.unique(molecules, return_inverse=True)
     enough = np.bincount(number, minlength=len(names)) >= smallest
     there, compared = processes.sum(np.array([len(names), np.count_nonzero(enough)]))

@@ -45,6 +45,15 @@ class Processes:
         """
         return self.gather(rows)[self.gather(to) == self.rank]
 
+    def exchange_with(
+        self, numbers: NDArray[np.int64], rows: np.ndarray, to: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], np.ndarray]:
+        """The same of rows (n, k) to which whole numbers (n, m) belong, whose bits go among the floats of any size."""
+        width = numbers.shape[1] * numbers.itemsize // rows.itemsize
+        bits = np.ascontiguousarray(numbers).view(rows.dtype).reshape(len(numbers), width)
+        received = self.exchange(np.hstack((bits, rows)), to)
+        return np.ascontiguousarray(received[:, :width]).view(np.int64), received[:, width:]
+
     def agree(self, work: Callable[[], T]) -> T:
         """Do what may fail, exchanges among it; where it does in any process, raise in all: they would wait for ever.
 

@@ -99,8 +99,7 @@ def _at_their_owners(
     """Rows, ascending, their molecules and what was found: from those that saw them to those whose share they are."""
     if processes.number == 1:
         return rows, molecules, dict(found)
-    whole = np.column_stack((rows, molecules)).astype(np.int64).view(np.float64)  # they keep their bits
-    table = processes.exchange(np.column_stack((whole, *found.values())), processes.owner(rows, size))
-    rows, molecules = np.ascontiguousarray(table[:, :2].T).view(np.int64)
-    rows, first = np.unique(rows, return_index=True)  # some may have been seen by two
-    return rows, molecules[first], dict(zip(found, table[first, 2:].T, strict=True))
+    numbers, values = np.column_stack((rows, molecules)).astype(np.int64), np.column_stack(list(found.values()))
+    numbers, values = processes.exchange_with(numbers, values, processes.owner(rows, size))
+    rows, first = np.unique(numbers[:, 0], return_index=True)  # some may have been seen by two
+    return rows, numbers[first, 1], dict(zip(found, values[first].T, strict=True))

@@ -35,6 +35,7 @@ class Tally(NamedTuple):
         return self.low / max(self.usable, 1)
 
 
+COUNTED = Tally._fields[:7]
 NONE = Tally(0, 0, 0, 0, 0, 0, 0, 0.0, [0] * BINS, np.zeros(0))
 
 
@@ -57,14 +58,14 @@ def tallied(records: Records, heads: int) -> list[Tally]:
     samples = []
     for head, own in enumerate(every):
         here = ((records.head == head) & visited).cpu().numpy()
-        chosen = in_sample(rows[here], int(own[5]))
+        chosen = in_sample(rows[here], int(own[COUNTED.index("visited")]))
         samples.append(records.processes.gather(weights[head].cpu().numpy()[chosen]))
     return [_tally(own, sample) for own, sample in zip(every, samples, strict=True)]
 
 
 def _tally(numbers: np.ndarray, sample: np.ndarray) -> Tally:
-    counts, total, histogram = numbers[:7].astype(int).tolist(), float(numbers[7]), numbers[8:].astype(int).tolist()
-    return Tally._make([*counts, total, histogram, sample])
+    counts, total, histogram = np.split(numbers, [len(COUNTED), len(COUNTED) + 1])
+    return Tally._make([*counts.astype(int).tolist(), float(total[0]), histogram.astype(int).tolist(), sample])
 
 
 def judgement(tally: Tally, described: Mapping[str, Any], history: Iterable[Mapping[str, Any]] = ()) -> Judgement:

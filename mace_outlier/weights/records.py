@@ -16,8 +16,6 @@ from .noted import Noted
 from .rows import NOT_IN_TABLE, Rows
 from .whose_fault import broken_heads
 
-OF_A_ROW = 2  # numbers of single precision that hold the bits of a row, where visits are sent
-
 
 class Records(Rows):
     """Rows of N training configurations, of those in the share of this process: n, all where it is alone.
@@ -121,11 +119,9 @@ class Records(Rows):
 
     def _of_the_share(self, rows: NDArray[np.int64], visits: np.ndarray) -> tuple[NDArray[np.int64], np.ndarray]:
         """Rows (m,), ascending, and visits (m, C) of the share of this process, by whoever saw them."""
-        bits = rows.view(np.float32).reshape(-1, OF_A_ROW)
-        table = self.processes.exchange(np.hstack((bits, visits)), self.processes.owner(rows, self.size))
-        rows = np.ascontiguousarray(table[:, :OF_A_ROW]).view(np.int64).ravel()
-        order = rows.argsort(kind="stable")
-        rows, visits = rows[order], table[order, OF_A_ROW:]
+        numbers, visits = self.processes.exchange_with(rows[:, None], visits, self.processes.owner(rows, self.size))
+        order = numbers[:, 0].argsort(kind="stable")
+        rows, visits = numbers[order, 0], visits[order]
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         if len(first) < len(rows):
             times = np.diff(first, append=len(rows))[:, None]

@@ -74,15 +74,13 @@ class Safety:
         """
         self._begun = Aside(lambda: self._weigh(remembered, then), aside and self.processes.may_work_aside)
 
-    def settle(self) -> bool:
-        """Take what was begun for done; False: nothing was. No fit makes it raise; waits for it and for the device."""
+    def settle(self) -> None:
+        """Take what was begun, if anything was, for done. No fit makes it raise; waits for it and for the device."""
         begun, self._begun = self._begun, None
-        if begun is None:
-            return False
-        refused = begun.result()
-        self._warn_of_new(refused)
-        self.refused = refused
-        return True
+        if begun is not None:
+            refused = begun.result()
+            self._warn_of_new(refused)
+            self.refused = refused
 
     def _weigh(self, remembered: Callable[[], Remembered], then: Callable[[], None]) -> dict[int, str]:
         """Fit, and weigh by what is not refused; return why what is was, by head."""

@@ -52,7 +52,7 @@ def test_a_table_comes_back_as_it_was(tmp_path, monkeypatch, largest):
 def test_a_table_may_be_a_folder_of_parts_and_be_renamed_with_its_run(tmp_path):
     prefix, whole = tmp_path / "x_run-1", pandas.DataFrame(table(rows=25))
     for number, first in enumerate(range(0, 25, 10)):  # each with texts of its own
-        part = {name: column for name, column in whole[first : first + 10].reset_index(drop=True).items()}
+        part = dict(whole[first : first + 10].reset_index(drop=True).items())
         part |= {name: pandas.Categorical(part[name].astype(str)) for name in TEXT}
         write_parquet([part], parts_path(prefix) / "epoch-7-1" / f"table-{number:05}.parquet")
     (parts_path(prefix) / "epoch-7-1" / "_state-00000.pt").write_bytes(b"is no table")
