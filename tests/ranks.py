@@ -19,7 +19,7 @@ from mace_outlier.data.tagging import TAG_FIELD, Tag
 from mace_outlier.losses.probe import MadeUpBatch
 from mace_outlier.method.processes import Processes
 from mace_outlier.method.sample import MOST
-from mace_outlier.run import distributed, training
+from mace_outlier.run import distributed, parts, training
 from mace_outlier.run.options import Options
 from mace_outlier.run.training import RobustTraining
 
@@ -251,8 +251,12 @@ def one_rank(rank: int, ranks: int, folder: Path) -> None:
     torch.distributed.destroy_process_group()
 
 
-def in_parts(rank: int, ranks: int, folder: Path, epochs: int, killed: int | None) -> None:
-    """One process of several, which save in parts; the last one is killed while it writes that of an epoch."""
+def in_parts(rank: int, ranks: int, folder: Path, epochs: int, killed: int | None, lost: int | None) -> None:
+    """One process of several, which save in parts.
+
+    `killed`: an epoch while whose part is written the last process is killed; `lost`: one whose parts of others the
+    first process doesn't see.
+    """
     torch.set_num_threads(1)
     torch.set_default_dtype(torch.float64)
     distributed.LARGE = 100
@@ -267,6 +271,7 @@ def in_parts(rank: int, ranks: int, folder: Path, epochs: int, killed: int | Non
         save(state, path, **options)
 
     torch.save = deadly
+    parts.is_complete = lambda path, _: not path.name.startswith(f"epoch-{lost}-")
     timeout = timedelta(seconds=20)
     store = f"file://{folder}/store-{epochs}-{killed}"
     torch.distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=ranks, timeout=timeout)

@@ -39,6 +39,15 @@ def save_part(run: "RobustTraining") -> None:
     if run.parts.in_use:
         table = parts_of(run.splits[0], of_share=True)
         run.parts.save(run.records.epoch, table, lambda: _of_share(run))
+        if not run.parts.in_use:  # any more
+            run.records.processes.agree(lambda: _keep(run))
+
+
+def _keep(run: "RobustTraining") -> None:
+    """Let the first process know all that is to be saved."""
+    run.records.keep()
+    for loss in run.losses.values():
+        loss.distribution.keep(run.records.processes, *(split.records.size for split in run.splits))
 
 
 def _of_share(run: "RobustTraining") -> dict[str, Any]:

@@ -74,7 +74,8 @@ class Parts:
     def save(self, epoch: int, table: Iterable[Columns], state: Callable[[], dict[str, Any]]) -> None:
         """Write the part of this process; a fault in any is logged, and what the others wrote isn't used then.
 
-        All processes have to call it.
+        All processes have to call it. Where the first one doesn't see what the others wrote, parts are not `in_use` any
+        more: it has to save all.
         """
         assert self.root is not None
         first = self.processes.rank == 0
@@ -107,11 +108,10 @@ class Parts:
             self.clean()
 
     def _give_up(self) -> None:
-        """Let the first process save all from the next epoch on."""
         if self.processes.rank == 0:
             logging.error(
                 f"The first process does not see what others wrote to {self.folder}: is it on a file system that all "
-                "nodes share? From the next epoch on, the first process saves what is known of all configurations"
+                "nodes share? From now on, the first process saves what is known of all configurations"
             )
         self.processes.fewest_in_parts, self.folder = math.inf, None
 
@@ -127,7 +127,8 @@ class Parts:
 
 def is_complete(folder: Path, number: int) -> bool:
     """Whether all the parts of so many processes are there."""
-    return all((folder / name.format(rank)).is_file() for name in (STATE, TABLE) for rank in range(number))
+    there = {path.name for path in folder.glob("*")}
+    return there >= {name.format(rank) for name in (STATE, TABLE) for rank in range(number)}
 
 
 # --- read again ------------------------------------------------------------------------------------------------------

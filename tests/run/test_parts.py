@@ -23,15 +23,17 @@ TESTS = Path(__file__).parents[1]
 FORKED = """
 import sys; sys.path.insert(0, {tests!r})
 import pathlib, ranks, torch.multiprocessing
-rest = {number}, pathlib.Path({folder!r}), {epochs}, {killed}
+rest = {number}, pathlib.Path({folder!r}), {epochs}, {killed}, {lost}
 torch.multiprocessing.start_processes(ranks.in_parts, rest, {number}, start_method="fork")
 """
 EPOCHS = ranks.CASES["mixture"]["epochs"]
 
 
-def trained(folder, number, epochs, killed=None):
+def trained(folder, number, epochs, killed=None, lost=None):
     """Train with so many processes, from the checkpoint that is there, to the end of so many epochs."""
-    given = {"tests": str(TESTS), "number": number, "folder": str(folder), "epochs": epochs, "killed": killed}
+    given = {"tests": str(TESTS), "number": number, "folder": str(folder), "epochs": epochs, "killed": killed} | {
+        "lost": lost
+    }
     done = warm_python.run("-c", FORKED.format(**given))
     assert (done.returncode == 0) == (killed is None), done.stderr[-3000:]
     return done
@@ -183,6 +185,16 @@ def test_where_the_first_process_does_not_see_the_parts_of_others_it_saves_all(t
     assert first is not None
     assert second is third is None
     assert caplog.text.count("does not see what others wrote") == 1
+
+
+def test_from_then_on_its_checkpoints_have_all(tmp_path, expected):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    trained(folder, 3, 2, lost=0)
+    state = ranks.checkpoint(folder).state
+    assert len(state["records"]["weight"]) == len(state["rows"][0]["name"]) == ranks.GOOD + ranks.OTHER_HEAD
+    assert read_results(folder).about["table"] == "run_outliers.csv"
+    goes_on_as_if_nothing_had_been(folder, tmp_path / "one", expected)
 
 
 def test_what_a_checkpoint_names_may_be_gone(tmp_path, caplog):
