@@ -22,7 +22,7 @@ FAILING = {  # what raises, and what the log says of it
     "weights.records.Records.note_suspects": "The labels could not be judged",
     "run.validation.Validation._chosen_by": "The validation set could not be judged",
     "run.training.RobustTraining.state_dict": "A checkpoint lacks the loss statistics",
-    "run.logbook.Logbook.log_summary": "The summary could not be logged",
+    "run.logbook.in_words_of": "The summary could not be logged",
     "run.logbook.Logbook.table": "The table of configurations",
     "run.logbook.Logbook.examine": "What the run thinks of its configurations could not be saved",
 }
