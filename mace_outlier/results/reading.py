@@ -54,7 +54,7 @@ def read_results(run: str | Path) -> Results:
 
 def _path_of_table(prefix: Path, told: Path) -> Path:
     """Where a table is that was told to be there when the run had its first name: a file, or a folder in a folder."""
-    return about_path(prefix).with_suffix(Path(told.parts[0]).suffix) / "".join(told.parts[1:2])
+    return about_path(prefix).with_suffix(Path(*told.parts[:1]).suffix) / Path(*told.parts[1:2])
 
 
 def find_prefix(run: Path) -> Path:

@@ -96,12 +96,14 @@ def restore(run: "RobustTraining", state: dict[str, Any]) -> None:
     if state["options"]["distribution"] != run.options.distribution:
         logging.warning("The statistics of another distribution can't be continued: they start fresh")
         return
-    for stage in run.losses.keys() & state["statistics"].keys():
-        distribution = run.losses[stage].distribution
+    for stage, loss in run.losses.items():  # in the same order in all processes: they exchange what is kept
+        if stage not in state["statistics"]:
+            continue
+        distribution = loss.distribution
         distribution.load_state_dict(state["statistics"][stage])
         distribution.carry(rows, others)
         distribution.keep(run.records.processes, *map(len, run.known.rows))
-        run.losses[stage].safety.load_state_dict(state["safety"][stage])
+        loss.safety.load_state_dict(state["safety"][stage])
     run.stages.go_on(**state["stage"])
     if run.features is not None:
         run.features.load_state_dict(state["features"])

@@ -107,6 +107,14 @@ def without_table(path):
     (path / "x_outliers.json").write_text(json.dumps({"table": "x_outliers.csv"}))
 
 
+def no_name(path):
+    (path / "x_outliers.json").write_text(json.dumps({"table": ""}))
+
+
+def parts_that_are_gone(path):
+    (path / "x_outliers.json").write_text(json.dumps({"table": "x_outliers.parts/epoch-3-1"}))
+
+
 def no_object(path):
     (path / "x_outliers.json").write_text("[1]")
 
@@ -125,6 +133,8 @@ def cut(path):
         (foreign, "x", "x_outliers.csv has no column head, split, source, .*: it is no table of mace-outlier"),
         (broken, "x", "can't be read"),
         (without_table, "x", "can't be read: .*x_outliers.csv"),
+        (no_name, "x", "can't be read"),
+        (parts_that_are_gone, "x", "can't be read: .*x_outliers.parts/epoch-3-1"),
         (no_object, "x", "can't be read"),
         (cut, "x", r"x_outliers.csv has \d+ rows, but x_outliers.json says 15: one of them was cut"),
     ],
