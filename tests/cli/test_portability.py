@@ -13,7 +13,7 @@ from structures import molecules
 ROOT = Path(__file__).parents[2]
 WATER = "水, ünïcode"
 FILES = sorted(path for folder in ("mace_outlier", "scripts") for path in (ROOT / folder).rglob("*.py"))
-NO_FILES = ("Image", "os", "h5d", "tarfile", "webbrowser")  # whose `open` takes no encoding
+NO_FILES = ("Image", "os", "h5d", "tarfile", "webbrowser", "parts")  # whose `open` takes no encoding
 
 
 def of_locale(path: Path) -> list[int]:
