@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 VERSIONS = [path.stem.removeprefix("mace-torch-") for path in sorted((ROOT / "patches").glob("*.patch"))]
 JUDGED = "Validation: ema_robust loss="
 NEW = {"mace/plugins.py", "tests/test_plugins.py"}
+SAFELY = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Debian 12 has Python 3.11.2, which hasn't it
 ROBUST = ("--loss=ema_robust", "--max_num_epochs=4", "--swa", "--start_swa=2", "--ema_robust_threshold=1")
 
 
@@ -46,7 +47,7 @@ def sources(tmp_path_factory):
             [sys.executable, "-m", *command, f"mace-torch=={version}", "-d", folder], check=True, timeout=900
         )
         with tarfile.open(folder / f"mace_torch-{version}.tar.gz") as archive:
-            archive.extractall(folder, filter="data")
+            archive.extractall(folder, **SAFELY)
     return {version: folder / f"mace_torch-{version}" for version in VERSIONS}
 
 
