@@ -12,7 +12,8 @@ def measured(program, tmp_path, *processes):
     """Rows of a program for 6,000 configurations and so many processes."""
     out = tmp_path / "out.json"
     command = [sys.executable, SCALE / program, "--sizes", "6000", "--processes", *processes, "--out", out]
-    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(out.read_text())["results"]
 
 
