@@ -138,7 +138,7 @@ def leave(found: dict[str, Any], weigher: Weigher, rank: int, folder: str) -> No
         np.save(Path(folder, "weights.npy"), weights)
     Path(folder, f"{rank}.json").write_text(json.dumps(found))
     if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()  # left to the end of Python, its threads abort one run in a hundred
+        torch.distributed.destroy_process_group()  # left to the end of Python, its threads abort now and then
 
 
 def errors_of(size: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
