@@ -63,6 +63,17 @@ def cost() -> str:
     return "\n".join(lines)
 
 
+def cost_in_short() -> str:
+    """One sentence on the cost, of the same measurements."""
+    ratios = [numbers["median_of_ratios"] for numbers in load("overhead/results.json")["results"].values()]
+    of_size = {one["configurations"]: one["seconds"] for one in load("overhead/end_of_epoch.json")["results"]}
+    small, large = (f"{of_size[number]:.1g} s for {number:,}" for number in (1000, 100_000))
+    return (
+        f"A step takes up to {max(ratios):.2f} x as long as in stock MACE, "
+        f"the judgement at the end of an epoch {small}\nconfigurations and {large} ([costs](docs/pages/measured.md#what-it-costs))."
+    )
+
+
 def on_gpu() -> list[str]:
     """Time of a training step on a GPU."""
     gpu, lines = load("overhead/gpu.json"), []
@@ -91,7 +102,7 @@ def tables(document: Path) -> dict[str, str]:
         return {"version_matrix": stored("versions/matrix.md")}
     if document == MEASURED:
         return {"ablation shares": stored("ablation/shares.md"), "cost": cost()}
-    return {"demo_energy_weight_10": stored("demo_energy_weight_10/table.md")}
+    return {"demo_energy_weight_10": stored("demo_energy_weight_10/table.md"), "cost in short": cost_in_short()}
 
 
 def filled(document: Path) -> str:

@@ -18,6 +18,7 @@ from real_bars import bars, judgement
 from real_cells import SETS, TRAINED, WORK, Cell
 from real_figures import draw
 from real_measure import DETECTED, ENERGY, FORCES, STRESS, detection
+from real_scatter import number, scatter, with_scatter
 from real_sets import REPOSITORY
 
 HERE = Path(__file__).resolve().parent
@@ -126,7 +127,8 @@ def short_table(rows: pandas.DataFrame, shown: Sequence[tuple[str, str]] | None 
             continue
         wrong = f"{ours.touched_found.sum():.0f} of {ours.touched.sum():.0f}" if ours.touched.sum() else "-"
         lost = f"{100 * ours.false.mean():.1f} % ({100 * ours.largest_false.max():.1f} %)"
-        ratios = [ratio(own[(own.arm == arm) & own.seed.isin(ours.seed)]) for arm in ("weighted", "ema_robust")]
+        arms = [own[(own.arm == arm) & own.seed.isin(ours.seed)] for arm in ("weighted", "ema_robust")]
+        ratios = [ratio(of_arm, scatter=True) for of_arm in arms]
         name = name if shown is None else IN_FULL[name]
         lines.append([name, WHAT_IS_WRONG[fault], str(len(ours)), wrong, lost, *ratios])
     head = ["data", "wrong labels", "seeds", "found", "right ones lost (at most after an epoch)"]
@@ -148,18 +150,15 @@ def errors_table(rows: pandas.DataFrame) -> str:
     return markdown(["data", "fault", "trained on", "seeds", "oracle, meV/atom / meV/A", *arms], lines)
 
 
-def ratio(rows: pandas.DataFrame) -> str:
-    """Ratios of energy and force errors to the oracle's."""
+def ratio(rows: pandas.DataFrame, scatter: bool = False) -> str:
+    """Ratios of energy and force errors to the oracle's: means over the seeds, and standard deviations if wanted."""
     if not len(rows):
         return "-"
     failed = f" ({int(rows.failed.sum())} failed)" if rows.failed.any() else ""
     if rows.energy_ratio.isna().all() and rows.force_ratio.isna().all():
         return "-"  # its oracle isn't trained yet
-    return f"{number(rows.energy_ratio.mean())} / {number(rows.force_ratio.mean())}{failed}"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    return "-" if value is None or pandas.isna(value) else f"{value:.{digits}f}"
+    energy, force = (with_scatter(rows[name], scatter) for name in (RATIOS[ENERGY], RATIOS[FORCES]))
+    return f"{energy} / {force}{failed}"
 
 
 # --- files -----------------------------------------------------------------------------------------------------------
@@ -168,9 +167,9 @@ def number(value: float | None, digits: int = 2) -> str:
 def tables(rows: pandas.DataFrame) -> dict[str, str]:
     """The README's tables by name."""
     if not len(rows):
-        return dict.fromkeys(("bars", "found", "errors"), NOTHING)
-    judged_bars = bars(rows)
-    return {"bars": judgement(judged_bars), "found": found_table(rows), "errors": errors_table(rows)}
+        return dict.fromkeys(("bars", "found", "errors", "scatter"), NOTHING)
+    made = {"bars": judgement(bars(rows)), "found": found_table(rows), "errors": errors_table(rows)}
+    return made | {"scatter": scatter(rows)}
 
 
 def write(work: Path, table: Path) -> pandas.DataFrame:
