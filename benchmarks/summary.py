@@ -70,7 +70,8 @@ def cost_in_short() -> str:
     small, large = (f"{of_size[number]:.1g} s for {number:,}" for number in (1000, 100_000))
     return (
         f"A step takes up to {max(ratios):.2f} x as long as in stock MACE, "
-        f"the judgement at the end of an epoch {small}\nconfigurations and {large} ([costs](docs/pages/measured.md#what-it-costs))."
+        f"the judgement at the end of an epoch {small}\n"
+        f"configurations and {large} ([costs](docs/pages/measured.md#what-it-costs))."
     )
 
 
