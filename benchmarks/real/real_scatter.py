@@ -22,8 +22,9 @@ def scatter(rows: pandas.DataFrame) -> str:
 
 
 def with_scatter(ratios: pandas.Series, wanted: bool) -> str:
-    """The mean, and the standard deviation where there is one (not of what is 1 by definition)."""
-    return number(ratios.mean()) + (f" +- {number(ratios.std())}" if wanted and ratios.std() > 0 else "")
+    """The mean, and the standard deviation where it shows in so many digits."""
+    deviation = number(ratios.std())
+    return number(ratios.mean()) + (f" +- {deviation}" if wanted and deviation not in ("-", "0.00") else "")
 
 
 def number(value: float | None, digits: int = 2) -> str:
