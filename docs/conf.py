@@ -23,4 +23,5 @@ suppress_warnings = ["misc.highlighting_failure"]
 autodoc_member_order, autodoc_typehints = "bysource", "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 html_theme, html_title = "furo", f"mace-outlier {release}"
+html_static_path, html_css_files = ["static"], ["wide.css"]  # tables need the room
 html_show_sourcelink = False

@@ -128,11 +128,12 @@ def short_table(rows: pandas.DataFrame, shown: Sequence[tuple[str, str]] | None 
         wrong = f"{ours.touched_found.sum():.0f} of {ours.touched.sum():.0f}" if ours.touched.sum() else "-"
         lost = f"{100 * ours.false.mean():.1f} % ({100 * ours.largest_false.max():.1f} %)"
         arms = [own[(own.arm == arm) & own.seed.isin(ours.seed)] for arm in ("weighted", "ema_robust")]
-        ratios = [ratio(of_arm, scatter=True) for of_arm in arms]
+        ratios = [with_scatter(of_arm[RATIOS[metric]]) for metric in (ENERGY, FORCES) for of_arm in arms]
         name = name if shown is None else IN_FULL[name]
-        lines.append([name, WHAT_IS_WRONG[fault], str(len(ours)), wrong, lost, *ratios])
-    head = ["data", "wrong labels", "seeds", "found", "right ones lost (at most after an epoch)"]
-    return markdown([*head, "errors / oracle: stock", "**`ema_robust`**"], lines)
+        lines.append([name, WHAT_IS_WRONG[fault], wrong, lost, *ratios, str(len(ours))])
+    head = ["data", "wrong labels", "found", "right ones lost (at most after an epoch)"]
+    head += [f"{what}: {arm}" for what in ("energies", "forces") for arm in ("stock", NAMES["ema_robust"])]
+    return markdown([*head, "seeds"], lines)
 
 
 def errors_table(rows: pandas.DataFrame) -> str:
@@ -150,15 +151,14 @@ def errors_table(rows: pandas.DataFrame) -> str:
     return markdown(["data", "fault", "trained on", "seeds", "oracle, meV/atom / meV/A", *arms], lines)
 
 
-def ratio(rows: pandas.DataFrame, scatter: bool = False) -> str:
-    """Ratios of energy and force errors to the oracle's: means over the seeds, and standard deviations if wanted."""
+def ratio(rows: pandas.DataFrame) -> str:
+    """Ratios of energy and force errors to the oracle's."""
     if not len(rows):
         return "-"
     failed = f" ({int(rows.failed.sum())} failed)" if rows.failed.any() else ""
     if rows.energy_ratio.isna().all() and rows.force_ratio.isna().all():
         return "-"  # its oracle isn't trained yet
-    energy, force = (with_scatter(rows[name], scatter) for name in (RATIOS[ENERGY], RATIOS[FORCES]))
-    return f"{energy} / {force}{failed}"
+    return f"{number(rows.energy_ratio.mean())} / {number(rows.force_ratio.mean())}{failed}"
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -21,11 +21,12 @@ def scatter(rows: pandas.DataFrame) -> str:
     )
 
 
-def with_scatter(ratios: pandas.Series, wanted: bool) -> str:
+def with_scatter(ratios: pandas.Series) -> str:
     """The mean, and the standard deviation where it shows in so many digits."""
     deviation = number(ratios.std())
-    return number(ratios.mean()) + (f" +- {deviation}" if wanted and deviation not in ("-", "0.00") else "")
+    return number(ratios.mean()) + ("" if deviation in ("-", "0.00") else f"\N{PLUS-MINUS SIGN}{deviation}")
 
 
 def number(value: float | None, digits: int = 2) -> str:
+    """So many digits behind the point; "-" where there is no number."""
     return "-" if value is None or pandas.isna(value) else f"{value:.{digits}f}"

@@ -23,6 +23,7 @@ import real_bars  # noqa: E402
 import real_cells  # noqa: E402
 import real_measure  # noqa: E402
 import real_results  # noqa: E402
+import real_scatter  # noqa: E402
 import real_sets  # noqa: E402
 from faults import FAULTS, plant  # noqa: E402
 
@@ -324,6 +325,28 @@ def test_tables_and_figures_are_made_from_the_table_of_trainings(tmp_path):
     assert "| Si | clean | forces | 0.0 %, 1.0 % |" in tables["found"]
     real_results.draw(rows, tmp_path)
     assert all((tmp_path / name).stat().st_size > 10_000 for name in ("detection.png", "errors.png"))
+
+
+def test_the_scatter_of_errors_is_that_of_one_seeds_oracles():
+    errors = [(1, "flip", 9.0), (1, "pm60", 11.0), (2, "flip", 4.0), (2, "pm60", 4.0), (3, "flip", 100.0)]
+    rows = pandas.DataFrame(
+        {
+            "set": "Si",
+            "train": "forces",
+            "arm": "oracle",
+            "seed": seed,
+            "fault": fault,
+            real_measure.ENERGY: error,
+            real_measure.FORCES: 100.0,
+        }
+        for seed, fault, error in errors
+    )
+    others = rows.assign(arm="weighted", **{real_measure.ENERGY: 50.0})
+    said = real_scatter.scatter(pandas.concat([rows, others]))
+    assert said.endswith("Si 10 and 0 %.\n")  # squares of 14 % and 0, of two seeds
+    assert real_scatter.with_scatter(rows[real_measure.ENERGY][:2] / 10) == "1.00±0.14"
+    assert real_scatter.with_scatter(rows[real_measure.FORCES] / 100) == "1.00"
+    assert real_scatter.with_scatter(pandas.Series([np.nan])) == "-"
 
 
 def test_where_nothing_can_be_found_there_is_no_empty_figure_nor_one_of_before(tmp_path):
