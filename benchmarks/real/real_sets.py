@@ -5,6 +5,7 @@ from pathlib import Path
 import _real_paths  # noqa: F401 (first)
 import mini_spice
 import numpy as np
+from alloys import alloys
 from ase import Atoms
 from ase.io import read
 from faults import plant
@@ -16,6 +17,7 @@ from water_clusters import WaterSettings
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
 WATER = REPOSITORY / "build" / "demo" / "data"  # the demo's, made where it is missing: two minutes
+ALLOYS = REPOSITORY / "build" / "real" / "alloys.xyz"
 LABELS = {"energies": ("energy",), "forces": ("energy", "forces"), "stress": ("energy", "forces", "stress")}
 HELD_OUT = {"mlearn": 0.12, "wbe": 0.10}
 Splits = dict[str, list[Atoms]]
@@ -73,6 +75,17 @@ def spice(rng: np.random.Generator) -> Splits:
     return {split: list(map(converged, frames)) for split, frames in mini_spice.labelled().items()}
 
 
+def metals(rng: np.random.Generator) -> Splits:
+    """Alloys of five metals by effective medium theory."""
+    frames = alloys(ALLOYS)
+    order = rng.permutation(len(frames))
+    return {
+        "train": taken(frames, order[:400]),
+        "valid": taken(frames, order[400:460]),
+        "test": taken(frames, order[460:]),
+    }
+
+
 def taken(frames: list[Atoms], which: np.ndarray) -> list[Atoms]:
     return [frames[i] for i in sorted(which)]
 
@@ -101,6 +114,7 @@ SOURCES = {
     "water": (water, []),
     "dft_water": (dft_water, [SHARED / "water_pbe0ts.xyz"]),
     "spice": (spice, [mini_spice.SOURCE]),
+    "alloys": (metals, []),
 }
 
 
