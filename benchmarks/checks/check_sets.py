@@ -7,6 +7,7 @@ from typing import NamedTuple
 import _checks_paths  # noqa: F401 (first)
 import h5py
 import numpy as np
+from alloys import alloys
 from ase import Atoms, units
 from ase.io import read
 from mlearn import in_order_of_ase
@@ -15,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
 REAL = SHARED / "real"
 DEMO = REPOSITORY / "build" / "demo" / "data" / "labelled.xyz"
+ALLOYS = REPOSITORY / "build" / "real" / "alloys.xyz"  # made where it is missing
 
 Frames = list[Atoms]
 
@@ -62,8 +64,9 @@ CLEAN: dict[str, tuple[Callable[[], Frames], Path]] = {
     "water, PBE0-TS": (lambda: read(SHARED / "water_pbe0ts.xyz", ":"), SHARED / "water_pbe0ts.xyz"),
     "SPICE monomers, GFN2-xTB": (spice, SHARED / "spice_des_monomers_gfn2.hdf5"),
     "water clusters of the demo": (demo, DEMO),
+    "alloys, EMT": (lambda: alloys(ALLOYS), REPOSITORY),
 }
-PLANTED = ("silicon", "molybdenum", "acetylacetone", "water, PBE0-TS")
+PLANTED = ("silicon", "molybdenum", "acetylacetone", "water, PBE0-TS", "alloys, EMT")
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------
