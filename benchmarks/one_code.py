@@ -28,7 +28,7 @@ def of_packages(*names: str) -> Holds:
     return lambda commit: is_present(commit, *(PACKAGE / name for name in names))
 
 
-TRAININGS = ("ablation", "real", "spice", "water")  # each has a trainings.csv
+TRAININGS = ("ablation", "real", "spice", "water", "fine_tuning")  # each has a trainings.csv
 OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for the commit that made them
     "demo/results.json": (gives_these_weights,),
     "demo_energy_weight_10/results.json": (gives_these_weights,),
