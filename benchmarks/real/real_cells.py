@@ -43,8 +43,11 @@ SETS = {
     "spice": Settings(20, MOLECULES, 25),
     "alloys": Settings(24, SOLID, 6),
 }
-ARM_NAMES = ("oracle", "weighted", "universal", "published", "landed", "ema_robust")  # of clean data, no oracle
+KEPT = "kept"  # the moments of Adam, of which only OF_MOMENTS shows what they do: it has the largest gradients
+ARM_NAMES = ("oracle", "weighted", "universal", "published", "landed", "ema_robust", KEPT)  # of clean data, no oracle
 ARMS["landed"] = Arm("ema_robust")
+ARMS[KEPT] = Arm("ema_robust", flags=("--ema_robust_optimizer=kept",))
+OF_MOMENTS = "flip"
 OF_LANDED = ("published", "landed")  # trained by the code of LANDED_COMMIT, so that they are never trained again
 STAGE_TWO_FROM = 2 / 3  # of the epochs, so that eight of 24 have MACE's weights of stage two (energies 1,000)
 STRESS_WEIGHT = 1000  # ten times the forces', as MACE-MP's 10 and 100: at MACE's 1, a stress hardly counts in the loss
@@ -95,6 +98,7 @@ class Cell(NamedTuple):
         """The arms that make sense: of clean data, the oracle is the stock training."""
         without = {"oracle"} if self.fault == "clean" else set()
         without |= {"universal"} if self.train != "forces" else set()  # another base loss: once is enough
+        without |= {KEPT} if (self.fault, self.train) != (OF_MOMENTS, "forces") else set()
         return tuple(arm for arm in ARM_NAMES if arm not in without)
 
 

@@ -15,9 +15,10 @@ from demo_arms import RESULT_FILE
 from faults import FAULTS
 from readme_tables import markdown, write_tables
 from real_bars import bars, judgement
-from real_cells import SETS, TRAINED, WORK, Cell
+from real_cells import KEPT, SETS, TRAINED, WORK, Cell
 from real_figures import draw
 from real_measure import DETECTED, ENERGY, FORCES, STRESS, detection
+from real_moments import moments
 from real_scatter import number, scatter, with_scatter
 from real_sets import REPOSITORY
 
@@ -33,7 +34,7 @@ NAMES = {
     "landed": "landed before",
     "ema_robust": "**`ema_robust`**",
 }
-ORDER = {name: place for place, name in enumerate([*SETS, *FAULTS, "own", *TRAINED, *NAMES])}  # of rows
+ORDER = {name: place for place, name in enumerate([*SETS, *FAULTS, "own", *TRAINED, *NAMES, KEPT])}  # of rows
 FOUND = ("ema_robust", "landed", "published")
 NOTHING = "Nothing is trained yet.\n"
 WHAT_IS_WRONG = {  # of the faults that the short tables show
@@ -168,9 +169,9 @@ def ratio(rows: pandas.DataFrame) -> str:
 def tables(rows: pandas.DataFrame) -> dict[str, str]:
     """The README's tables by name."""
     if not len(rows):
-        return dict.fromkeys(("bars", "found", "errors", "scatter"), NOTHING)
+        return dict.fromkeys(("bars", "found", "errors", "scatter", "moments"), NOTHING)
     made = {"bars": judgement(bars(rows)), "found": found_table(rows), "errors": errors_table(rows)}
-    return made | {"scatter": scatter(rows)}
+    return made | {"scatter": scatter(rows), "moments": moments(rows)}
 
 
 def write(work: Path, table: Path) -> pandas.DataFrame:

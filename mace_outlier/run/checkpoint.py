@@ -70,6 +70,7 @@ def _of_run(run: "RobustTraining") -> dict[str, Any]:
         "safety": {stage: loss.safety.state_dict() for stage, loss in run.losses.items()},
         "features": None if run.features is None else run.features.state_dict(),
         "history": run.logbook.history,
+        "loss_left": run.guard.moments.left,
     }
 
 
@@ -105,6 +106,7 @@ def restore(run: "RobustTraining", state: dict[str, Any]) -> None:
         distribution.keep(run.records.processes, *map(len, run.known.rows))
         loss.safety.load_state_dict(state["safety"][stage])
     run.stages.go_on(**state["stage"])
+    run.guard.moments.left = state.get("loss_left", 1.0)  # version 0.1.0 knew of none
     if run.features is not None:
         run.features.load_state_dict(state["features"])
     logging.info("Continuing with the loss statistics of the checkpoint")

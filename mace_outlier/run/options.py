@@ -72,6 +72,12 @@ class Options:
         choice("robust", "stock"),
         "validation loss that chooses checkpoints, learning rate and early stopping: weighted as in training, or stock",
     )
+    optimizer: str = option(
+        "renewed",
+        choice("renewed", "kept"),
+        "what becomes of the moments of Adam, which count gradients of long ago, once labels that made up most of the "
+        "loss have lost their weight: they begin anew (renewed), or are kept, as in stock MACE",
+    )
     alpha: float = option(
         0.9,
         number(float, "in [0, 1)", lambda value: 0 <= value < 1),
@@ -120,7 +126,7 @@ class Options:
         return (
             f"base loss: {self.base_loss}, distribution: {self.distribution}, threshold: {sigmas}, "
             f"alpha: {self.alpha:g}, variance: {self.variance}, warm-up: {self.warmup} configurations, "
-            f"scope: {self.scope}, model selection: {self.selection}"
+            f"scope: {self.scope}, model selection: {self.selection}, moments of the optimiser: {self.optimizer}"
         )
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .moments import Moments
+
 
 class Kept:
     """What a step changes: parameters, the state of their optimiser, and their moving average `ema` (torch_ema; None).
@@ -148,9 +150,14 @@ def answers_at_once(norm: Tensor, arrived: Any) -> bool:
 
 
 class Guard:
-    """The steps of a training, epoch by epoch: `taken_back` are those of this epoch that were."""
+    """The steps of a training, epoch by epoch: `taken_back` are those of this epoch that were.
 
-    def __init__(self) -> None:
+    Args:
+        renewed: whether the moments of the optimiser may begin anew, see Moments.
+    """
+
+    def __init__(self, renewed: bool = True) -> None:
+        self.moments = Moments(renewed)
         self.taken_back: list[int] = []
         self.optimizer: GuardedOptimizer | None = None
 
@@ -164,6 +171,10 @@ class Guard:
         yield known
         known.settle()
         self.taken_back = known.taken_back
+
+    def outlive(self, left: float) -> None:
+        """Go on with so much of the loss, after labels have lost their weight, see `Moments`."""
+        self.moments.outlive(left, self.optimizer and self.optimizer.optimizer)
 
 
 @contextmanager

@@ -47,7 +47,7 @@ class RobustTraining:
         self.options = options
         self.arguments: dict[str, Any] = {}  # the host's settings
         self.reading: dict[str, int] = {}  # what became of frames of the training files, by reason
-        self.stages, self.guard = Stages(), Guard()  # of the training, and of the optimiser's steps
+        self.stages, self.guard = Stages(), Guard(options.optimizer == "renewed")  # its steps
         self.dataset: Any = None  # the training set: anything with a length and items
         self._checkpoint: dict[str, Any] | None = None  # what one says that was loaded; None: the run begins anew
         self._judging: RobustLoss | None = None  # what an epoch has shown of this loss is being judged
@@ -157,7 +157,7 @@ class RobustTraining:
         if loss is None:
             return
         with faults_logged("The labels could not be judged", passed_on=distributed.active()):
-            loss.safety.settle()
+            self.guard.outlive(loss.safety.settle())
             tallies, happened = loss.safety.tallies, self._nonfinite.look(self.records, self.guard.taken_back)
             whole = self._groups.look(self.splits[0], tallies)
             with faults_logged("What an epoch has shown could not be logged"):

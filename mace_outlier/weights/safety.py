@@ -13,6 +13,7 @@ from .aside import Aside
 from .by_head import NONE, tallied
 from .distribution import LossDistribution, Remembered, Weighted, bounded
 from .implausible import faults_of_fit, faults_of_validation
+from .loss_left import loss_left
 from .records import Records
 
 NOT_DESCRIBED = {"kind": "lognormal", "location": math.nan, "scale": math.nan, "threshold": math.nan}
@@ -56,6 +57,7 @@ class Safety:
         self._begun: Aside[dict[int, str]] | None = None
         self._warned: set[int] = set()  # heads whose validation set was not judged
         self._before: Any = None  # how the distribution was before the fit
+        self._left = 1.0  # of the loss, since that fit
         self.tallies = [NONE] * len(self.heads)  # since the last fit
 
     processes = property(lambda self: self.records.processes)
@@ -74,22 +76,29 @@ class Safety:
         """
         self._begun = Aside(lambda: self._weigh(remembered, then), aside and self.processes.may_work_aside)
 
-    def settle(self) -> None:
-        """Take what was begun, if anything was, for done. No fit makes it raise; waits for it and for the device."""
+    def settle(self) -> float:
+        """Take what was begun, if anything was, for done; return what is left of the loss then, see `loss_left`.
+
+        No fit makes it raise; waits for it and for the device.
+        """
         begun, self._begun = self._begun, None
-        if begun is not None:
-            refused = begun.result()
-            self._warn_of_new(refused)
-            self.refused = refused
+        if begun is None:
+            return 1.0
+        refused = begun.result()
+        self._warn_of_new(refused)
+        self.refused = refused
+        return self._left
 
     def _weigh(self, remembered: Callable[[], Remembered], then: Callable[[], None]) -> dict[int, str]:
         """Fit, and weigh by what is not refused; return why what is was, by head."""
-        self._before = self.distribution.snapshot()
+        self._before, losses = self.distribution.snapshot(), torch.zeros_like(self.records.weight)
+        before = losses  # weights of the epoch
         try:
             self._described = self._described or self.distribution.describe()
             seen, judged, refused, described = self.processes.agree(lambda: self._fit(remembered()))
             self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
             if judged is not None:
+                losses, before = seen.losses * (seen.usable & seen.latest), self.records.weight.clone()
                 self.records.judge(seen.usable & ~self._are_of(refused, seen.heads), *judged)
         except Exception as error:
             log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
@@ -97,7 +106,7 @@ class Safety:
             self._described = self._described or [NOT_DESCRIBED] * len(self.heads)
             refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
         self.records.note_suspects()
-        self.processes.agree(self._tell)
+        self.processes.agree(lambda: self._tell(losses, before))
         then()
         return refused
 
@@ -109,8 +118,9 @@ class Safety:
             refused = faults_of_fit(judged.weight, judged.zscore, *of_heads, self.processes)
         return _Fit(seen, judged, refused, self.distribution.describe())
 
-    def _tell(self) -> None:
-        """Let all processes know what is thought now."""
+    def _tell(self, losses: Tensor, before: Tensor) -> None:
+        """Let all processes know what is thought now, and what is left of losses (n,) that had weights (n,) before."""
+        self._left = loss_left(losses, before, self.records.weight, self.processes)
         self.records.tell()
         self.records.keep()
         self.count()
