@@ -81,7 +81,7 @@ class JudgeEachEpoch(pytorch_lightning.Callback):
 
     def on_train_epoch_end(self, trainer: Any, module: Any) -> None:
         """For the epoch that follows."""
-        self.weights.end_epoch()
+        self.weights.end_epoch(trainer.optimizers[0])
 
 
 def typical_energy(frames: Sequence[Atoms]) -> float:

@@ -68,7 +68,7 @@ def train(data: tuple[Tensor, Tensor, Tensor], weights: RobustWeights | None) ->
             loss.mean().backward()
             optimiser.step()
         if weights is not None:
-            weights.end_epoch()
+            weights.end_epoch(optimiser)
     return model
 
 

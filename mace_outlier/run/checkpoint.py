@@ -118,7 +118,7 @@ def _parts(run: "RobustTraining", state: dict[str, Any]) -> tuple[Saved | None, 
         return None, ""
     name = state["parts"]
     try:
-        return run.records.processes.agree(lambda: run.parts.open(name, state["processes"])), ""
+        return run.records.processes.agree(lambda: run.parts.read(name, state["processes"])), ""
     except Exception as error:
         return None, f"The checkpoint needs {name} in the folder of the results ({in_one_line(error)})"
 

@@ -65,7 +65,7 @@ class Parts:
             raise RuntimeError("not all processes have written their parts")
         return f"{self.folder.parent.name}/{self.folder.name}"
 
-    def open(self, name: str, number: int) -> "Saved":
+    def read(self, name: str, number: int) -> "Saved":
         """What a folder of that name holds, of so many processes; raises what Saved does, or FileNotFoundError."""
         if self.root is None:
             raise FileNotFoundError("the run has no folder of results")

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .moments import Moments
+from ..weights.moments import Moments
 
 
 class Kept:

@@ -13,6 +13,7 @@ from ..method.settings import Settings
 from .distribution import Remembered
 from .features import Features
 from .mixture import MixtureDistribution
+from .moments import Moments
 from .records import Records
 from .summed import processes_of
 from .told import table_of, text_of
@@ -35,7 +36,7 @@ class RobustWeights:
                 out = model(batch)
                 loss = (weights(ids, energy_error=..., force_error=..., features=...) * per_configuration_loss).mean()
                 ...
-            weights.end_epoch()
+            weights.end_epoch(optimizer)
 
     What a call returns is w^2 (B,), without gradient; w: the probability that all labels of a configuration are right,
     judged at the end of each epoch for the next one, see `mace_outlier.method`. Within the first epoch, only gross
@@ -78,13 +79,13 @@ class RobustWeights:
         number = int(self.heads.max()) + 1 if size else 1
         processes = processes_of(sum_over_ranks, place)
         self.records = Records(size, place, heads, ARGUMENTS.values(), processes)
-        self.features = Features(size)
+        self.features, self.moments = Features(size), Moments()
         distribution = MixtureDistribution(number, settings=settings).to(place)
         metadata = Metadata.of_formulas(size, formulas or ())
         if label_forces is not None:
             metadata.force = torch.as_tensor(np.asarray(label_forces), dtype=torch.float32).nan_to_num(0.0)
-        names = [str(head) for head in range(number)]
-        self.weigher = Weigher(distribution, self.records, metadata, self.features, names, sum_over_ranks)
+        known = self.records, metadata, self.features, [str(head) for head in range(number)]
+        self.weigher = Weigher(distribution, *known, sum_over_ranks)
         self.records.keep()
         self.weigher.begin_epoch(0, STEPS)
         self._given: tuple[str, ...] = ()  # arguments of the calls so far
@@ -144,10 +145,10 @@ class RobustWeights:
                 raise ValueError(f"{name} has shape {tuple(value.shape)}, ids {tuple(ids.shape)}: one for each row")
         self._given = tuple(given)
 
-    def end_epoch(self) -> None:
-        """Judge what was seen in this epoch; the weights hold for the next. Waits for the device."""
+    def end_epoch(self, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Judge what was seen in this epoch, for the next one; waits. What `optimizer` forgets then: see `moments`."""
         self.weigher.end_epoch()
-        self.weigher.safety.refit(self._remembered)
+        self.moments.outlive(self.weigher.safety.refit(self._remembered), optimizer)
         self.weigher.begin_epoch(self.records.epoch + 1, self.records.step)  # of about as many steps
 
     def _remembered(self) -> Remembered:
@@ -163,9 +164,7 @@ class RobustWeights:
     # --- what it thinks ----------------------------------------------------------------------------------------------
 
     def table(self, ids: Sequence[Any] | None = None) -> "pandas.DataFrame":
-        """Return a row for each configuration, by the caller's own `ids` (N,) or by number, as of the last epoch's end.
-
-        The worst come first.
+        """Return a row for each configuration, by the caller's own `ids` (N,) or by number; the worst come first.
 
         Columns: weight, zscore, loss, the errors that were given (as arguments are called), times_seen (epochs).
         """
@@ -185,6 +184,7 @@ class RobustWeights:
             "safety": self.weigher.safety.state_dict(),
             "records": self.records.state_dict(),
             "features": self.features.state_dict(),
+            "loss_left": self.moments.left,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -196,4 +196,5 @@ class RobustWeights:
         self.weigher.distribution.keep(processes, self.records.size, 0)
         self.weigher.safety.load_state_dict(state["safety"])
         self.features.load_state_dict(state["features"])
+        self.moments.left = state.get("loss_left", 1.0)
         self.weigher.begin_epoch(state["epoch"], state["steps"])

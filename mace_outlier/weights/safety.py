@@ -62,10 +62,10 @@ class Safety:
 
     processes = property(lambda self: self.records.processes)
 
-    def refit(self, remembered: Callable[[], Remembered]) -> None:
-        """Fit to what was seen in an epoch, and weigh by what is not refused; waits for the device."""
+    def refit(self, remembered: Callable[[], Remembered]) -> float:
+        """Fit to what was seen in an epoch, and weigh by what is not refused; waits for the device. See `settle`."""
         self.begin(remembered)
-        self.settle()
+        return self.settle()
 
     def begin(
         self, remembered: Callable[[], Remembered], aside: bool = False, then: Callable[[], None] = lambda: None

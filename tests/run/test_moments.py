@@ -8,9 +8,10 @@ import torch
 from conftest import load_checkpoint
 from threads import in_threads
 
+from mace_outlier import RobustWeights
 from mace_outlier.method.processes import ALONE
-from mace_outlier.run.moments import Moments, forget_gradients
 from mace_outlier.weights.loss_left import loss_left
+from mace_outlier.weights.moments import Moments, forget_gradients
 
 OPTIMIZERS = {
     "amsgrad": lambda parameters: torch.optim.Adam(parameters, lr=0.01, amsgrad=True, weight_decay=1e-3),
@@ -106,6 +107,30 @@ def test_several_judgements_add_up(caplog):
     assert moments.left == 1.0
     moments.outlive(0.6, optimizer)  # of what is left now
     assert len(caplog.messages) == 1
+
+
+def test_a_loop_of_ones_own_gives_its_optimiser(caplog):
+    """Energies of a fifth are off by 1 eV/atom."""
+    caplog.set_level(logging.INFO)
+    rng, size = np.random.default_rng(0), 200
+    wrong, ids = np.arange(size) % 5 == 0, torch.arange(size)
+    counts, states = [], []
+    for given in (True, False):
+        weights, parameter = RobustWeights(size), torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.Adam([parameter])
+        for _ in range(4):
+            weights(ids, energy_error=torch.from_numpy(rng.normal(0, 0.01, size) + wrong))
+            parameter.grad = torch.ones(1)
+            optimizer.step()
+            weights.end_epoch(*([optimizer] if given else []))
+            states.append(weights.state_dict()["loss_left"])
+        counts.append(int(optimizer.state[parameter]["step"]))
+    assert counts == [3, 4]  # such errors are known after the first epoch
+    assert len(caplog.messages) == 1
+    assert states[0] == 1.0
+    other = RobustWeights(size)
+    other.load_state_dict(weights.state_dict())
+    assert other.state_dict()["loss_left"] == states[-1]
 
 
 # --- a training ------------------------------------------------------------------------------------------------------
