@@ -133,7 +133,7 @@ def short_table(rows: pandas.DataFrame, shown: Sequence[tuple[str, str]] | None 
         ratios = [with_scatter(of_arm[RATIOS[metric]]) for metric in (ENERGY, FORCES) for of_arm in arms]
         name = name if shown is None else IN_FULL[name]
         lines.append([name, WHAT_IS_WRONG[fault], wrong, lost, *ratios, str(len(ours))])
-    head = ["data", "wrong labels", "found", "right ones lost (at most after an epoch)"]
+    head = ["data", "wrong labels", "found", "right ones lost (worst epoch)"]
     head += [f"{what}: {arm}" for what in ("energies", "forces") for arm in ("stock", NAMES["ema_robust"])]
     return markdown([*head, "seeds"], lines)
 
