@@ -23,9 +23,10 @@ TEMPERATURES = (300.0, 1500.0)  # K
 STEPS, TIME_STEP, FRICTION = 40, 4.0, 0.02  # fs; 1/fs: thermalised, more or less, from the lattice
 STRAIN, SHEAR = 0.02, 0.03  # standard deviations
 NUMBER, SEED = 600, 0
+MADE = Path(__file__).resolve().parent.parent / "build" / "real" / "alloys.xyz"
 
 
-def alloys(path: Path) -> list[Atoms]:
+def alloys(path: Path = MADE) -> list[Atoms]:
     """All configurations, made where the file isn't there: four minutes."""
     if not path.exists():
         rng = np.random.default_rng(SEED)

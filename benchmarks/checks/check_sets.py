@@ -16,7 +16,6 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
 REAL = SHARED / "real"
 DEMO = REPOSITORY / "build" / "demo" / "data" / "labelled.xyz"
-ALLOYS = REPOSITORY / "build" / "real" / "alloys.xyz"  # made where it is missing
 
 Frames = list[Atoms]
 
@@ -64,7 +63,7 @@ CLEAN: dict[str, tuple[Callable[[], Frames], Path]] = {
     "water, PBE0-TS": (lambda: read(SHARED / "water_pbe0ts.xyz", ":"), SHARED / "water_pbe0ts.xyz"),
     "SPICE monomers, GFN2-xTB": (spice, SHARED / "spice_des_monomers_gfn2.hdf5"),
     "water clusters of the demo": (demo, DEMO),
-    "alloys, EMT": (lambda: alloys(ALLOYS), REPOSITORY),
+    "alloys, EMT": (alloys, REPOSITORY),
 }
 PLANTED = ("silicon", "molybdenum", "acetylacetone", "water, PBE0-TS", "alloys, EMT")
 

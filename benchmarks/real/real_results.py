@@ -52,8 +52,14 @@ WHAT_IS_WRONG = {  # of the faults that the short tables show
     "charge": "another charge state, 15 %",
     "own": "as published",
 }
-IN_FULL = {"Si": "silicon", "Mo": "molybdenum", "acac": "acetylacetone", "water": "water clusters", "wbe": "W-Be"}
-IN_FULL |= {"alloys": "alloys of Ni, Cu, Pd, Ag, Au"}
+IN_FULL = {
+    "Si": "silicon",
+    "Mo": "molybdenum",
+    "acac": "acetylacetone",
+    "water": "water clusters",
+    "wbe": "W-Be",
+    "alloys": "alloys of Ni, Cu, Pd, Ag, Au",
+}
 FACE = [*product(("Si", "Mo", "acac", "alloys"), ("clean", "flip", "pm60"))]  # of the table on the project's first page
 FACE += [("water", "scf_30"), ("water", "scf_43"), ("wbe", "own")]
 ELSEWHERE: dict[str, tuple[Path, list | None]] = {  # tables in other documents, by name: where, and what they show

@@ -17,7 +17,6 @@ from water_clusters import WaterSettings
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 SHARED = REPOSITORY.parent / "shared" / "data"
 WATER = REPOSITORY / "build" / "demo" / "data"  # the demo's, made where it is missing: two minutes
-ALLOYS = REPOSITORY / "build" / "real" / "alloys.xyz"
 LABELS = {"energies": ("energy",), "forces": ("energy", "forces"), "stress": ("energy", "forces", "stress")}
 HELD_OUT = {"mlearn": 0.12, "wbe": 0.10}
 Splits = dict[str, list[Atoms]]
@@ -61,13 +60,7 @@ def water(rng: np.random.Generator) -> Splits:
 
 def dft_water(rng: np.random.Generator) -> Splits:
     """Liquid water, PBE0-TS."""
-    frames = read(SOURCES["dft_water"][1][0], ":")
-    order = rng.permutation(len(frames))
-    return {
-        "train": taken(frames, order[:120]),
-        "valid": taken(frames, order[120:140]),
-        "test": taken(frames, order[140:180]),
-    }
+    return in_three(read(SOURCES["dft_water"][1][0], ":"), (120, 140, 180), rng)
 
 
 def spice(rng: np.random.Generator) -> Splits:
@@ -77,13 +70,13 @@ def spice(rng: np.random.Generator) -> Splits:
 
 def metals(rng: np.random.Generator) -> Splits:
     """Alloys of five metals by effective medium theory."""
-    frames = alloys(ALLOYS)
-    order = rng.permutation(len(frames))
-    return {
-        "train": taken(frames, order[:400]),
-        "valid": taken(frames, order[400:460]),
-        "test": taken(frames, order[460:]),
-    }
+    return in_three(alloys(), (400, 460, 600), rng)
+
+
+def in_three(frames: list[Atoms], ends: tuple[int, int, int], rng: np.random.Generator) -> Splits:
+    """Training, validation and test frames, at random; `ends`: where each ends among all."""
+    parts = np.split(rng.permutation(len(frames)), ends)
+    return {split: taken(frames, part) for split, part in zip(("train", "valid", "test"), parts, strict=False)}
 
 
 def taken(frames: list[Atoms], which: np.ndarray) -> list[Atoms]:
