@@ -36,6 +36,13 @@ class _Fit(NamedTuple):
     described: list[dict[str, Any]]
 
 
+class _Weighed(NamedTuple):
+    """What became of the weights, alike in all processes."""
+
+    refused: dict[int, str]  # heads whose fit was, and why
+    left: float  # of the loss, see loss_left
+
+
 class Safety:
     """Stands between a loss distribution and the records: refuses a fit, head by head, that can't be right.
 
@@ -54,10 +61,9 @@ class Safety:
         self.distribution, self.records, self.heads = distribution, records, list(heads)
         self.refused: dict[int, str] = {}  # heads whose last fit was, and why
         self._described: list[dict[str, Any]] = []  # the last good description, by head
-        self._begun: Aside[dict[int, str]] | None = None
+        self._begun: Aside[_Weighed] | None = None
         self._warned: set[int] = set()  # heads whose validation set was not judged
         self._before: Any = None  # how the distribution was before the fit
-        self._left = 1.0  # of the loss, since that fit
         self.tallies = [NONE] * len(self.heads)  # since the last fit
 
     processes = property(lambda self: self.records.processes)
@@ -84,21 +90,21 @@ class Safety:
         begun, self._begun = self._begun, None
         if begun is None:
             return 1.0
-        refused = begun.result()
+        refused, left = begun.result()
         self._warn_of_new(refused)
         self.refused = refused
-        return self._left
+        return left
 
-    def _weigh(self, remembered: Callable[[], Remembered], then: Callable[[], None]) -> dict[int, str]:
-        """Fit, and weigh by what is not refused; return why what is was, by head."""
-        self._before, losses = self.distribution.snapshot(), torch.zeros_like(self.records.weight)
-        before = losses  # weights of the epoch
+    def _weigh(self, remembered: Callable[[], Remembered], then: Callable[[], None]) -> _Weighed:
+        """Fit, and weigh by what is not refused."""
+        self._before = self.distribution.snapshot()
+        losses = weight = torch.zeros_like(self.records.weight)  # of a fit that fails: no loss, none of it lost
         try:
             self._described = self._described or self.distribution.describe()
             seen, judged, refused, described = self.processes.agree(lambda: self._fit(remembered()))
             self._described = [self._described[head] if head in refused else now for head, now in enumerate(described)]
             if judged is not None:
-                losses, before = seen.losses * (seen.usable & seen.latest), self.records.weight.clone()
+                losses, weight = seen.losses * (seen.usable & seen.latest), self.records.weight.clone()
                 self.records.judge(seen.usable & ~self._are_of(refused, seen.heads), *judged)
         except Exception as error:
             log_fault("The fit to the losses failed", error, "it is refused, the training goes on")
@@ -106,9 +112,9 @@ class Safety:
             self._described = self._described or [NOT_DESCRIBED] * len(self.heads)
             refused = dict.fromkeys(range(len(self.heads)), f"the fit failed ({in_one_line(error)})")
         self.records.note_suspects()
-        self.processes.agree(lambda: self._tell(losses, before))
+        left = self.processes.agree(lambda: self._tell(losses, weight))
         then()
-        return refused
+        return _Weighed(refused, left)
 
     def _fit(self, seen: Remembered) -> _Fit:
         self._before = self.distribution.snapshot()  # to remember may be to begin anew with some
@@ -118,12 +124,13 @@ class Safety:
             refused = faults_of_fit(judged.weight, judged.zscore, *of_heads, self.processes)
         return _Fit(seen, judged, refused, self.distribution.describe())
 
-    def _tell(self, losses: Tensor, before: Tensor) -> None:
-        """Let all processes know what is thought now, and what is left of losses (n,) that had weights (n,) before."""
-        self._left = loss_left(losses, before, self.records.weight, self.processes)
+    def _tell(self, losses: Tensor, before: Tensor) -> float:
+        """Let all processes know what is thought now; return what is left of losses (n,) with weights (n,) before."""
+        left = loss_left(losses, before, self.records.weight, self.processes)
         self.records.tell()
         self.records.keep()
         self.count()
+        return left
 
     def count(self) -> None:
         """Count what the records say of each head now; in all processes."""
