@@ -60,6 +60,8 @@ def main() -> None:
 def repeated(run: Path, folder: Path) -> Path:
     """Run the command of a training once more, by the code that is here, in a folder; return that."""
     command = json.loads((run / KEY_FILE).read_text(encoding="utf-8"))["command"]
+    if not any(str(run) in word for word in command):  # else it would be trained where it was, over what is there
+        raise SystemExit(f"{run} was trained in another folder: {' '.join(command)}")
     root = git("rev-parse", "--show-toplevel", of=run)
     ours = [word.replace(str(run), str(folder)) for word in command]
     ours = [word.replace(root, str(REPOSITORY), 1) if word.endswith(".py") else word for word in ours]

@@ -103,6 +103,7 @@ class Cell(NamedTuple):
 
 
 FOUR = ("Si", "Mo", "acac", "water")
+PLANTED = (*FOUR, "alloys")
 CLEAN = (*FOUR, "dft_water", "spice")
 STAGES = ("forces", "energies", "stage_two")
 OF_ENERGY = tuple(name for name, fault in FAULTS.items() if fault.labels == ("energy",))

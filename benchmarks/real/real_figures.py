@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas
 from figures import STYLES as OTHERS  # of the ablation
 from matplotlib.ticker import NullFormatter
-from real_cells import FOUR
+from real_cells import PLANTED
 
 STYLES = {arm: OTHERS[arm] for arm in ("weighted", "universal", "published")}
 STYLES |= {"landed": ("ema_robust, landed before", "#56B4E9", "v"), "ema_robust": OTHERS["default"]}  # Okabe and Ito
@@ -20,7 +20,7 @@ SMALLEST, LARGEST = 0.3, 10.0  # ratios that are drawn; others lie on the edge
 
 def draw(rows: pandas.DataFrame, folder: Path) -> None:
     """detection.png and errors.png: a column for each set, faults down, of trainings on energies and forces."""
-    rows = rows[(rows.train == "forces") & rows.set.isin(FOUR)]
+    rows = rows[(rows.train == "forces") & rows.set.isin(PLANTED)]
     if not len(rows):
         return
     draw_panels(
@@ -34,7 +34,7 @@ def draw(rows: pandas.DataFrame, folder: Path) -> None:
 def draw_panels(rows: pandas.DataFrame, columns: dict[str, str], path: Path) -> None:
     """One row of panels for each column; marks are single trainings. What has no figure to draw gets no panel."""
     rows = rows[rows.reindex(columns=list(columns)).notna().any(axis=1)]
-    sets, faults = [name for name in FOUR if name in set(rows.set)], list(dict.fromkeys(rows.fault))[::-1]
+    sets, faults = [name for name in PLANTED if name in set(rows.set)], list(dict.fromkeys(rows.fault))[::-1]
     if not sets:
         path.unlink(missing_ok=True)  # else a figure of earlier results would stay
         return

@@ -21,6 +21,7 @@ from real_measure import DETECTED, ENERGY, FORCES, STRESS, detection
 from real_moments import moments
 from real_scatter import number, scatter, with_scatter
 from real_sets import REPOSITORY
+from real_unmet import unmet
 
 HERE = Path(__file__).resolve().parent
 TRAININGS, README = HERE / "trainings.csv", HERE / "README.md"
@@ -175,9 +176,9 @@ def ratio(rows: pandas.DataFrame) -> str:
 def tables(rows: pandas.DataFrame) -> dict[str, str]:
     """The README's tables by name."""
     if not len(rows):
-        return dict.fromkeys(("bars", "found", "errors", "scatter", "moments"), NOTHING)
+        return dict.fromkeys(("bars", "unmet", "found", "errors", "scatter", "moments"), NOTHING)
     made = {"bars": judgement(bars(rows)), "found": found_table(rows), "errors": errors_table(rows)}
-    return made | {"scatter": scatter(rows), "moments": moments(rows)}
+    return made | {"unmet": unmet(rows), "scatter": scatter(rows), "moments": moments(rows)}
 
 
 def write(work: Path, table: Path) -> pandas.DataFrame:

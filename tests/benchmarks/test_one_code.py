@@ -160,3 +160,9 @@ def test_commits_of_the_same_weights_hold_as_the_present_one(tmp_path, monkeypat
 
 
 SAME = [{"after", "now"}, {"before"}, {"before", "earlier"}]
+
+
+def test_a_training_that_was_made_in_another_folder_is_not_repeated_over_it(tmp_path):
+    (tmp_path / "key.json").write_text('{"command": ["mace_run_train", "--work_dir=/elsewhere/run"]}')
+    with pytest.raises(SystemExit, match="was trained in another folder"):
+        same_weights.repeated(tmp_path, tmp_path)

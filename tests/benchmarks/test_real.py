@@ -25,6 +25,7 @@ import real_measure  # noqa: E402
 import real_results  # noqa: E402
 import real_scatter  # noqa: E402
 import real_sets  # noqa: E402
+import real_unmet  # noqa: E402
 from faults import FAULTS, plant  # noqa: E402
 
 
@@ -317,6 +318,18 @@ def test_where_no_label_is_off_by_enough_the_errors_alone_decide(tmp_path):
     rows = made_up().drop(columns=["recall", "precision", "touched_found_by_epoch"])
     bar = next(bar for bar in real_bars.bars(results_of(rows, tmp_path)) if bar.title.startswith("pm60, forces"))
     assert (bar.met, bar.reached["ema_robust"]) == (True, "-, -, 1.00 (Si energies)")
+
+
+def test_what_misses_a_bar_is_named_with_its_figure_and_nothing_else_is(tmp_path):
+    assert real_unmet.unmet(results_of(made_up(), tmp_path)).count("\n") == 2  # the head alone
+    worse = made_up(precision=0.9, recall=0.5, energy_rmse_meV_per_atom=5.3)
+    assert "| Si | pm60 | forces | recall 0.50, precision 0.90, energies 1.06 x | 1 |" in real_unmet.unmet(
+        results_of(worse, tmp_path)
+    )
+    of_clean = (worse.fault == "clean") & (worse.arm == "ema_robust")
+    worse.loc[of_clean, ["false", "largest_false", real_measure.FORCES]] = [np.nan, 0.021, 106.0]
+    said = real_unmet.unmet(results_of(worse, tmp_path))
+    assert "right labels lost (end) 100.0 %, right labels lost (worst epoch) 2.1 %, forces 1.06 x" in said
 
 
 def test_tables_and_figures_are_made_from_the_table_of_trainings(tmp_path):
