@@ -105,6 +105,44 @@ def test_forces_of_the_wrong_sign_are_named_and_repaired_on_demand(tmp_path, mod
         assert np.allclose(frame.arrays["REF_forces"], frames[frame.info["outlier_frame"]].arrays["REF_forces"])
 
 
+def write_strained(path, model, wrong):
+    """Crystals whose labels are the model's own predictions and a little noise, every third stress `wrong`."""
+    from ase.stress import full_3x3_to_voigt_6_stress
+
+    from mace_outlier.mace.models import Predictor
+
+    frames, rng = molecules(120, seed=9, cell=6.0), np.random.default_rng(0)
+    write(path / "data.xyz", frames)
+    predictor = Predictor(model, "cpu")
+    file = predictor.read(path / "data.xyz", {})
+    for i, frame in enumerate(frames):
+        batch = predictor.batch([predictor.sample(file, i)])
+        output = predictor.model(batch.to_dict(), training=False, compute_stress=True)
+        frame.info["REF_energy"] = output["energy"].item() + rng.normal(0, 1e-3)
+        frame.arrays["REF_forces"] = output["forces"].numpy() + rng.normal(0, 1e-2, (len(frame), 3))
+        stress = full_3x3_to_voigt_6_stress(output["stress"][0].numpy())
+        stress = stress + rng.normal(0, 0.01 * np.abs(stress).max(), 6)
+        frame.info["REF_stress"] = stress if i % 3 else wrong(stress)
+        del frame.info["REF_virials"]
+    write(path / "data.xyz", frames)
+
+
+def test_stresses_are_audited_on_demand_and_counted_otherwise(tmp_path, model, capsys):
+    write_strained(tmp_path, model, np.negative)
+    without = audit(tmp_path, model).table
+    assert "120 frames: stress not audited (--stress_weight=1 does)" in capsys.readouterr().out
+    assert "stress_rmse" not in without
+    assert (without.weight > 0.5).all()
+    table = audit(tmp_path, model, "--stress_weight=1").table
+    assert "not audited" not in capsys.readouterr().out
+    suspects = table.weight < 0.5
+    assert suspects[::3].sum() >= 38  # of 40
+    assert suspects.sum() <= suspects[::3].sum() + 2
+    assert (table.cause[suspects] == "stress of the wrong sign").mean() > 0.9
+    added = table.loss - without.loss
+    assert added.to_numpy() == pytest.approx(table.stress_rmse.to_numpy() ** 2, rel=1e-4, abs=1e-12)
+
+
 def test_losses_are_those_of_mace(tmp_path, model):
     """Each frame alone, by MACE's own loss and model."""
     from mace import modules
@@ -346,6 +384,11 @@ def test_a_file_that_is_named_twice_is_read_once(tmp_path, model):
         (None, ["--model=nowhere"], "--model nowhere is not a model saved by MACE's training"),
         (None, ["--batch_size=0"], "--batch_size: '0' is not 1 or more"),
         (None, ["--energy_weight=0", "--forces_weight=0"], "are both 0"),
+        (
+            None,
+            ["--stress_weight=1", "--stress_key=dft_stress"],
+            "--stress_weight: no configuration has a label under dft_stress: set --stress_key",
+        ),
         (None, ["--energy_weight=nan"], "--energy_weight: 'nan' is not a number"),
         (None, ["--device=foo"], "--device foo: "),
         (None, ["--device=cuda:77"], "--device cuda:77: "),

@@ -29,10 +29,10 @@ def made_up(count=300, energy=0.0, force=1.0, seed=0):
     errors = np.array([0.0, 0.02, -0.03])[kind] + rng.normal(0, 0.001, count)
     forces = np.array([0.01, 0.04, 0.2])[kind] * rng.lognormal(0, 0.15, count)
     rows = Provenance(["Default"], [[Part("data.xyz", np.arange(count))]])
-    where = (np.where(bad, errors + energy, errors), np.where(bad, force * forces, forces))
+    off = {"energy": np.where(bad, errors + energy, errors), "forces": np.where(bad, force * forces, forces)}
     features = torch.empty(count, 0)
     states = np.full(count, JUDGED, dtype=object)
-    return Scores(rows, metadata, *where, states, np.ones((2, count)), features, {}), bad
+    return Scores(rows, metadata, off, {label: np.ones(count) for label in off}, states, features, {}, {}), bad
 
 
 def judged(scores):
@@ -69,9 +69,9 @@ def test_right_labels_are_one_population():
 
 def test_labels_that_are_missing_or_not_finite():
     scores, bad = made_up(energy=-0.012)
-    scores.energy_error[[1, 2]] = np.nan  # right labels, without an energy
-    scores.force_rmse[[2, 5]] = np.nan  # neither; an energy that is wrong
-    scores.states[3], scores.energy_error[3] = LABEL, np.nan
+    scores.errors["energy"][[1, 2]] = np.nan  # right labels, without an energy
+    scores.errors["forces"][[2, 5]] = np.nan  # neither; an energy that is wrong
+    scores.states[3], scores.errors["energy"][3] = LABEL, np.nan
     table = judged(scores).table
     assert table["weight"][1] > 0.5
     assert (table["weight"][2], table["state"][2]) == (1.0, "nothing to judge by")
@@ -85,7 +85,7 @@ def test_labels_that_are_missing_or_not_finite():
 
 def test_few_configurations_are_one_normal_distribution():
     scores, _ = made_up(count=7)
-    scores.force_rmse[6] *= 1000.0
+    scores.errors["forces"][6] *= 1000.0
     verdict = judged(scores)
     assert verdict.distribution["kind"] == "normal"
     assert verdict.table["weight"][6] < 0.6

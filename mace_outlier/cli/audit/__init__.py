@@ -4,6 +4,7 @@
 
 The loss of a configuration is that of MACE's `weighted`: energy_weight (dE / n)^2 + forces_weight mean |dF|^2, where dE
 is taken after a constant shift for each element (another code is not an error; --e0_shift=none leaves it in).
+Stresses and virials are audited on demand (--stress_weight=1), and count as in MACE's losses of these names.
 z-scores and weights are those of a training's default: the part of the errors that no function of the geometry (the
 model's own features) explains, in units of what is expected of such a configuration. Fewer than 8 configurations are
 taken for one normal distribution of losses, with half the weight at 2 standard deviations.
@@ -18,9 +19,11 @@ import math
 from pathlib import Path
 from typing import Any
 
+from ...data.labels import ALWAYS
 from ...run.options import number
 
-KEYS = {"energy_key": "REF_energy", "forces_key": "REF_forces"} | {
+WEIGHTS = {"energy": 1.0, "forces": 100.0, "stress": 0.0, "virials": 0.0}  # those of MACE's `weighted`
+KEYS = {f"{label}_key": f"REF_{label}" for label in WEIGHTS} | {
     f"{name}_key": name for name in ("total_charge", "total_spin", "elec_temp")
 }  # where labels and conditions are; MACE's names and defaults
 
@@ -40,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--head", default="", help="head of the model, if it has several")
     for name, key in KEYS.items():
         parser.add_argument(f"--{name}", default=key, help="default: %(default)s")
-    parser.add_argument("--energy_weight", type=weight, default=1.0, help="default: %(default)s")
-    parser.add_argument("--forces_weight", type=weight, default=100.0, help="default: %(default)s")
+    for label, default in WEIGHTS.items():
+        parser.add_argument(f"--{label}_weight", type=weight, default=default, help="default: %(default)s")
     parser.add_argument("--e0_shift", choices=("fit", "none"), default="fit", help="default: %(default)s")
     parser.add_argument("--batch_size", type=size, default=10, help="default: %(default)s")
     parser.add_argument("--device", default="auto", help="cpu, cuda ... (default: cuda where there is one)")
@@ -51,7 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluate, write the results, and show the report; raises ValueError where something doesn't fit."""
-    if arguments.energy_weight == arguments.forces_weight == 0:
+    weights = {label: getattr(arguments, f"{label}_weight") for label in WEIGHTS}
+    if not any(weights.values()):
         raise ValueError("--energy_weight and --forces_weight are both 0: nothing is left to score")
     sources = sources_of(arguments.data)
     prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
@@ -64,10 +68,14 @@ def run(arguments: argparse.Namespace) -> None:
     for source in sources:
         find_source(source)  # all of them, before the first is read
     keys = {name: getattr(arguments, name) for name in KEYS}
-    evaluation = Evaluation(load(arguments), sources, keys, arguments.batch_size)
+    labels = tuple(label for label in WEIGHTS if label in ALWAYS or weights[label])
+    evaluation = Evaluation(load(arguments), sources, keys, labels, arguments.batch_size)
     scores = evaluation.score()
     for reason, frames in scores.reading.items():
         print(f"{frames} frames: {reason}")
+    for label, frames in scores.left_out.items():
+        if frames:
+            print(f"{frames} frames: {label} not audited (--{label}_weight=1 does)")
     verdict = judge(scores, arguments)
     for path in set_aside(prefix):
         print(f"The results of an earlier audit are now {path}")

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from ...data.dataset import nonfinite_labels
-from ...data.labels import RESIDUALS
+from ...data.labels import LABELS, RESIDUALS
 from ...data.metadata import Metadata
 from ...data.provenance import Part, Provenance, by_file_name
 from ...data.sources import find_source
@@ -25,8 +25,7 @@ from ...run.causes import cause_columns, causes_of, in_another_order
 from ...states import GEOMETRY, JUDGED, LABEL, LOSS, STATES
 from ...weights.features import Features
 
-LABELS = ("energy", "forces")
-COLUMNS = tuple(RESIDUALS[label].column for label in LABELS)
+STRAINED = ("stress", "virials")  # audited on demand
 MOST_FEATURES = 100_000  # all: nothing is known of them before the last batch
 
 
@@ -35,12 +34,12 @@ class Scores(NamedTuple):
 
     provenance: Provenance
     metadata: Metadata
-    energy_error: np.ndarray  # (N,) prediction - label, eV/atom; NaN without a label
-    force_rmse: np.ndarray  # (N,) eV/A; NaN without a label
+    errors: dict[str, np.ndarray]  # (N,) by label, in the units of RESIDUALS; NaN without a label
+    weights: dict[str, np.ndarray]  # (N,) of these labels in the loss, as the file has them; 0: no label
     states: np.ndarray  # (N,) see `states`
-    weights: np.ndarray  # (2, N) of the energy and the forces in the loss, as the file has them; 0: no label
     features: torch.Tensor  # (N, F) see Features
     reading: dict[str, int]  # frames that are left out, or have labels of MACE's, by reason
+    left_out: dict[str, int]  # frames with a label that isn't audited, by label
 
 
 class Evaluation:
@@ -50,11 +49,16 @@ class Evaluation:
         predictor: see `mace.models.Predictor`.
         sources: training files.
         keys: where their labels and conditions are, by MACE's options.
+        labels: of RESIDUALS, those that are audited.
         batch_size: configurations that are evaluated together.
     """
 
-    def __init__(self, predictor: Any, sources: list[str], keys: dict[str, str], batch_size: int) -> None:
-        self.predictor, self.keys, self.batch_size = predictor, keys, batch_size
+    def __init__(
+        self, predictor: Any, sources: list[str], keys: dict[str, str], labels: tuple[str, ...], batch_size: int
+    ) -> None:
+        self.predictor, self.keys, self.labels, self.batch_size = predictor, keys, labels, batch_size
+        self.columns = [RESIDUALS[label].column for label in labels]
+        self.left_out = dict.fromkeys((label for label in STRAINED if label not in labels), 0)  # how many have it
         self.sources = sorted(sources, key=by_file_name)  # so that samples are read in the order of rows
         self.features = Features(0, predictor.scalars, most=MOST_FEATURES)
         self._latest: tuple[str, Any] = "", None
@@ -74,18 +78,28 @@ class Evaluation:
             features.append(batch_features)
         if not tags:
             raise ValueError(f"--data {' '.join(self.sources)}: no configuration in it")
-        energy, force, codes, *weights = np.concatenate(values, axis=1)
+        codes, *by_label = np.concatenate(values, axis=1)
         states = np.array(STATES)[codes.astype(int)]
+        errors = dict(zip(self.labels, by_label[: len(self.labels)], strict=True))
+        weights = dict(zip(self.labels, by_label[len(self.labels) :], strict=True))
         if LOSS in states and JUDGED not in states:
             raise ValueError("the model predicts nothing finite for any configuration: no label can be judged by it")
-        if np.isnan(energy).all() and np.isnan(force).all() and (states == JUDGED).all():
-            names = " or ".join(self.keys[f"{label}_key"] for label in LABELS)
-            raise ValueError(f"no configuration has a label under {names}: set --energy_key and --forces_key")
+        self._refuse_without_labels(errors, weights, states)
         metadata = Metadata(len(tags))
         metadata.note_all(list(enumerate(tags)))
         rows = Provenance([self.predictor.head], [[Part(source, np.array(own)) for source, own in frames.items()]])
-        seen = np.array(weights), torch.cat(features)
-        return Scores(rows, metadata, energy, force, states, *seen, counted())
+        return Scores(rows, metadata, errors, weights, states, torch.cat(features), counted(), self.left_out)
+
+    def _refuse_without_labels(
+        self, errors: dict[str, np.ndarray], weights: dict[str, np.ndarray], states: np.ndarray
+    ) -> None:
+        if all(np.isnan(own).all() for own in errors.values()) and (states == JUDGED).all():
+            names = " or ".join(self.keys[f"{label}_key"] for label in errors)
+            raise ValueError(f"no configuration has a label under {names}: set --energy_key and --forces_key")
+        for label in STRAINED:
+            if label in self.labels and not weights[label].any():
+                key = self.keys[f"{label}_key"]
+                raise ValueError(f"--{label}_weight: no configuration has a label under {key}: set --{label}_key")
 
     def examine(self, prefix: Path, table: dict[str, Any]) -> dict[str, Any]:
         """Evaluate suspects and others again, write them with labels and predictions, and return columns of causes."""
@@ -101,7 +115,7 @@ class Evaluation:
             for first in range(0, len(rows), self.batch_size)
         )
         model, device = self.predictor.model, self.predictor.device
-        evaluated = sample.evaluate(model, batches, device, {"forces": True}, self.features)
+        evaluated = sample.evaluate(model, batches, device, dict.fromkeys(self.labels, True), self.features)
         causes = causes_of(evaluated, chosen, heads)
         sample.write_sample(sample_path(prefix), evaluated.frames, chosen, in_another_order(causes))
         return cause_columns(causes, chosen.suspects, len(heads))
@@ -129,18 +143,23 @@ class Evaluation:
                     yield source, one
 
     def _evaluated(self, samples: list[Any]) -> tuple[np.ndarray, torch.Tensor]:
-        """Energy error (eV/atom), force RMSE (eV/A), state (place in STATES), two weights (5, B); and features."""
+        """State (place in STATES), errors and weights of the L labels (1 + 2 L, B); and features."""
         batch = self.predictor.batch(samples).to(self.predictor.device)
-        output = self.predictor.model(batch.to_dict(), training=False, compute_force=True)
-        errors = torch.stack(residuals(batch, output, COLUMNS, LABELS)).detach()
-        weights = torch.stack((batch["energy_weight"], batch["forces_weight"])) * batch["weight"]
+        strained = any(label in self.labels for label in STRAINED)
+        output = self.predictor.model(
+            batch.to_dict(), training=False, compute_force=True, compute_virials=strained, compute_stress=strained
+        )
+        errors = torch.stack(residuals(batch, output, self.columns, self.labels)).detach()
+        weights = torch.stack([batch[LABELS[label]] for label in self.labels]) * batch["weight"]
+        for label in self.left_out:
+            self.left_out[label] += int((batch[LABELS[label]] != 0).sum())
         labelled, finite = weights != 0, torch.isfinite(errors)
         codes = torch.zeros(len(samples), device=errors.device)
         codes[(labelled & ~finite).any(0)] = STATES.index(LOSS)
-        codes[[bool(nonfinite_labels(sample, LABELS)) for sample in samples]] = STATES.index(LABEL)
+        codes[[bool(nonfinite_labels(sample, self.labels)) for sample in samples]] = STATES.index(LABEL)
         codes[[bool(fault_of(sample)) for sample in samples]] = STATES.index(GEOMETRY)
         errors = errors.masked_fill(~labelled | (codes != 0), torch.nan)  # as in a training, all of a configuration
-        values = torch.cat((errors, codes[None], weights)).cpu().double().numpy()
+        values = torch.cat((codes[None], errors, weights)).cpu().double().numpy()
         return values, self.features.measure(batch, output).cpu()
 
 

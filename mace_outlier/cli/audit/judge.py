@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ...data.labels import LABELS, RESIDUALS
 from ...data.shift import fit_shifts
 from ...results.files import AUDIT
 from ...run.about import plain, stamp
@@ -30,19 +31,20 @@ class Verdict(NamedTuple):
 
 def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
     """Return loss, z-score and weight of every configuration, with its residuals after the shift."""
-    force_rmse, bad = scores.force_rmse, np.isin(scores.states, SET_ASIDE)
-    composition = scores.metadata.composition
+    bad, composition = np.isin(scores.states, SET_ASIDE), scores.metadata.composition
     shifts = shift(scores, composition) if arguments.e0_shift == "fit" else {}
-    energy_error = scores.energy_error - sum(energy * composition[symbol] for symbol, energy in shifts.items())
-    loss = arguments.energy_weight * scores.weights[0] * np.nan_to_num(energy_error) ** 2
-    loss += arguments.forces_weight * scores.weights[1] * np.nan_to_num(force_rmse) ** 2
+    shifted = scores.errors["energy"] - sum(energy * composition[symbol] for symbol, energy in shifts.items())
+    errors = scores.errors | {"energy": shifted}
+    squares = {label: scores.weights[label] * np.nan_to_num(own) ** 2 for label, own in errors.items()}
+    loss = sum(getattr(arguments, LABELS[label]) * own for label, own in squares.items())
+    columns = {RESIDUALS[label].column: own for label, own in errors.items()}
     unknown = (loss == 0) & ~bad  # no label, or a weight of 0 in the file
     distribution, weighted = fit(
         of_one_model(
             torch.from_numpy(loss),
             torch.zeros(len(loss), dtype=torch.long),
             torch.from_numpy(~unknown & ~bad),
-            {"energy_error_per_atom": torch.from_numpy(energy_error), "force_rmse": torch.from_numpy(force_rmse)},
+            {name: torch.from_numpy(own) for name, own in columns.items()},
             scores.features,
             scores.metadata,
         )
@@ -56,8 +58,7 @@ def judge(scores: Scores, arguments: argparse.Namespace) -> Verdict:
         "mean_weight": weight,
         "zscore": np.where(bad | unknown, np.nan, weighted.zscore.numpy()),
         "loss": np.where(bad, np.nan, loss),
-        "energy_error_per_atom": energy_error,
-        "force_rmse": force_rmse,
+        **columns,
         "state": np.where(unknown, UNUSED, scores.states),
     }
     return Verdict(table, distribution.describe()[0], shifts)
@@ -68,11 +69,12 @@ def shift(scores: Scores, composition: dict[str, np.ndarray]) -> dict[str, float
 
     `composition`: share of each element among the atoms of the configurations (N,).
     """
-    known = np.isfinite(scores.energy_error)
+    error = scores.errors["energy"]
+    known = np.isfinite(error)
     atoms = scores.metadata.n_atoms.numpy()[known]
     counts = {symbol: share[known] * atoms for symbol, share in composition.items() if share[known].any()}
     columns = np.array(list(counts.values())).reshape(len(counts), len(atoms)).T
-    shifts = fit_shifts(scores.energy_error[known] * atoms, columns)
+    shifts = fit_shifts(error[known] * atoms, columns)
     return {symbol: energy for symbol, energy in zip(counts, shifts.tolist(), strict=True) if energy}
 
 
@@ -92,7 +94,8 @@ def fit(seen: Remembered) -> tuple[LossDistribution, Weighted]:
 
 def about(prefix: Path, scores: Scores, verdict: Verdict, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the report says of the audit; see `results`."""
-    options = {name: getattr(arguments, name) for name in ("energy_weight", "forces_weight", "e0_shift")}
+    names = (*(LABELS[label] for label in scores.errors), "e0_shift")
+    options = {name: getattr(arguments, name) for name in names}
     options |= {f"e0_shift_{symbol}_eV": round(value, 6) for symbol, value in verdict.shifts.items()}
     distribution = {"head": scores.provenance.heads[0]} | verdict.distribution
     return stamp("audit", prefix, len(scores.provenance)) | {
