@@ -57,8 +57,9 @@ def committed_trainings(committed: Path, which: list[str] = WHICH, by_any_code: 
 
 def holding(rows: pandas.DataFrame) -> pandas.Series:
     """Mask of the trainings that hold: by code that weighs as that here, by none of ours, or by what was BEFORE."""
-    present = {commit: commit == BEFORE or gives_these_weights(str(commit)) for commit in rows["commit"].unique()}
-    return rows["arm"].str.match(UNTOUCHED) | rows["commit"].map(present)
+    which = list(rows[["commit", "arm"]].itertuples(index=False, name=None))
+    present = {(commit, arm): commit == BEFORE or gives_these_weights(str(commit), arm) for commit, arm in set(which)}
+    return rows["arm"].str.match(UNTOUCHED) | pandas.Series([present[one] for one in which], rows.index, dtype=bool)
 
 
 def over_the_oracle(rows: pandas.DataFrame, same: str | None, ratios: dict[str, str]) -> pandas.DataFrame:

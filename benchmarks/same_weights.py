@@ -1,6 +1,7 @@
 """Does the code that is here come to the very same weights as that of an earlier commit? Trainings run once more.
 
     python benchmarks/same_weights.py RUN ...     # folders of finished trainings, with result.json and key.json
+    python benchmarks/same_weights.py --arm published RUN ...     # which says nothing of other arms
 
 Where code is only put in another order, hours of trainings need not be made again to be believed: some of them are
 repeated by the present code, with the same command and data, and what they leave is compared bit for bit: the table of
@@ -38,6 +39,7 @@ NOT_COMPARED = ("source",)  # columns of tables: paths
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--arm", default="", help="note it for this arm and its variants only (default: for all)")
     parser.add_argument("--out", type=Path, default=SAME_WEIGHTS)
     options = parser.parse_args()
     now = commit_of()
@@ -46,6 +48,8 @@ def main() -> None:
     found: dict[str, dict[str, Any]] = {}
     for run in options.runs:
         result, started = json.loads((run / RESULT_FILE).read_text(encoding="utf-8")), time.time()
+        if not result["arm"].startswith(options.arm):
+            parser.error(f"{run} is a training of {result['arm']}, not of {options.arm}")
         with tempfile.TemporaryDirectory() as folder:
             differ, numbers = differences(run.resolve(), repeated(run.resolve(), Path(folder)))
         print(f"{run}: {', '.join(differ) or 'the same'} ({time.time() - started:.0f} s)", flush=True)
@@ -54,7 +58,7 @@ def main() -> None:
     for before, runs in found.items():
         if any("differ" in numbers for numbers in runs.values()):
             raise SystemExit(f"{now} doesn't come to the weights of {before}: nothing is noted")
-        note(options.out, before, now, runs)
+        note(options.out, before, now, runs, options.arm)
 
 
 def repeated(run: Path, folder: Path) -> Path:
@@ -114,14 +118,15 @@ KINDS = (
 )
 
 
-def note(path: Path, before: str, now: str, runs: dict[str, Any]) -> None:
-    """Add to what is known that two commits come to the same weights, and by which trainings."""
+def note(path: Path, before: str, now: str, runs: dict[str, Any], arm: str = "") -> None:
+    """Add to what is known that two commits come to the same weights (of an arm), and by which trainings."""
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    known = [one for one in known if (one["before"], one["after"]) != (before, now)]
+    known = [one for one in known if (one["before"], one["after"], one.get("arm", "")) != (before, now, arm)]
     versions = {name: version(name) for name in ("torch", "mace-torch", "numpy")} | {
         "python": platform.python_version()
     }
-    known.append({"before": before, "after": now, "versions": versions, "numbers_compared": runs})
+    of = {"arm": arm} if arm else {}
+    known.append({"before": before, "after": now} | of | {"versions": versions, "numbers_compared": runs})
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 

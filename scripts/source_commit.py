@@ -31,10 +31,13 @@ def commit_of(*paths: Path) -> str:
     return f"{commit}-dirty" if commit and changes else commit
 
 
-def gives_these_weights(commit: str) -> bool:
-    """Whether labels are weighed as they were at a commit: by the same code, or by one that was seen to do the same."""
+def gives_these_weights(commit: str, arm: str = "") -> bool:
+    """Whether labels are weighed as they were at a commit: by the same code, or by one that was seen to do the same.
+
+    Some code was seen to do the same in the trainings of one arm only: for others, that says nothing.
+    """
     known = json.loads(SAME_WEIGHTS.read_text(encoding="utf-8")) if SAME_WEIGHTS.exists() else []
-    befores = [one["before"] for one in known if is_present(one["after"])]
+    befores = [one["before"] for one in known if arm.startswith(one.get("arm", "")) and is_present(one["after"])]
     return is_present(commit) or any(do_the_same(TRAINING, commit, before) for before in befores)
 
 

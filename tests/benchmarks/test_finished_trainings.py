@@ -88,7 +88,7 @@ def test_nothing_but_the_table_or_no_table(tmp_path, committed):
 )
 def test_what_of_a_table_holds(monkeypatch, committed, arm, seed, as_arm, is_there):
     """Stock trainings of any code, ours of the code that is here."""
-    monkeypatch.setattr(finished_trainings, "gives_these_weights", lambda commit: commit == "89abcde")
+    monkeypatch.setattr(finished_trainings, "gives_these_weights", lambda commit, arm: commit == "89abcde")
     training = SimpleNamespace(arm=arm, seed=seed, data=Path(f"data/unconverged-0.3-seed-{seed}"))
     assert finished_trainings.is_committed(training, committed, as_arm) == is_there
     assert not finished_trainings.is_committed(training, committed.with_name("none.csv"), as_arm)
@@ -110,7 +110,7 @@ def test_mini_spice_trains_what_the_table_lacks(monkeypatch, committed):
     spec = importlib.util.spec_from_file_location("spice_run", ROOT / "benchmarks" / "spice" / "run.py")
     run = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(run)
-    monkeypatch.setattr(finished_trainings, "gives_these_weights", lambda commit: True)
+    monkeypatch.setattr(finished_trainings, "gives_these_weights", lambda commit, arm: True)
     ran, refined = [], []
     for name, value in {
         "training": Wanted,

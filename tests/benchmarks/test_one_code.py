@@ -20,7 +20,7 @@ import same_weights  # noqa: E402
 import source_commit  # noqa: E402
 
 
-def is_new(commit):
+def is_new(commit, arm=""):
     return commit == "new"
 
 
@@ -107,7 +107,7 @@ def finished(folder, weight=0.25, parameter=1.0):
     model = torch.nn.Linear(1, 1)
     torch.nn.init.constant_(model.weight, parameter), torch.nn.init.constant_(model.bias, parameter)
     torch.save(model, folder / "run.model")
-    (folder / "result.json").write_text(json.dumps({"commit": "before"}))
+    (folder / "result.json").write_text(json.dumps({"commit": "before", "arm": "published, clean validation"}))
     (folder / "key.json").write_text(json.dumps({"command": [f"{folder}"]}))
     return folder
 
@@ -157,6 +157,26 @@ def test_commits_of_the_same_weights_hold_as_the_present_one(tmp_path, monkeypat
     for commit, holds in [("after", True), ("before", True), ("earlier", True), ("oldest", False)]:
         assert source_commit.gives_these_weights(commit) == holds, commit
     assert not source_commit.is_present("before")
+
+
+def test_what_is_the_same_in_one_arm_says_nothing_of_others(tmp_path, monkeypatch):
+    """As where the judgement is not that of before, and the published scheme is."""
+    noted = tmp_path / "same_weights.json"
+    monkeypatch.setattr(source_commit, "SAME_WEIGHTS", noted)
+    monkeypatch.setattr(source_commit, "do_the_same", lambda paths, one, two: {one, two or "now"} in SAME)
+    monkeypatch.setattr(same_weights, "commit_of", lambda: "after")
+    monkeypatch.setattr(same_weights, "repeated", lambda run, folder: finished(folder / "again"))
+    run = str(finished(tmp_path / "run"))
+    monkeypatch.setattr(sys, "argv", ["same_weights.py", run, "--arm=default", "--out", str(noted)])
+    with pytest.raises(SystemExit):
+        same_weights.main()
+    monkeypatch.setattr(sys, "argv", ["same_weights.py", run, "--arm=published", "--out", str(noted)])
+    same_weights.main()
+    arms = ["published", "published, clean validation", "default", "default", "weighted"]
+    rows = pandas.DataFrame({"arm": arms, "commit": ["before", "earlier", "before", "now", "before"]})
+    assert finished_trainings.holding(rows).tolist() == [True, True, False, False, True]
+    rows.loc[3, "commit"] = "after"
+    assert finished_trainings.holding(rows)[3]
 
 
 SAME = [{"after", "now"}, {"before"}, {"before", "earlier"}]

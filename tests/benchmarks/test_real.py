@@ -420,7 +420,7 @@ def test_a_cell_is_trained_measured_and_reused(tmp_path, monkeypatch, capsys):
     assert "2 trainings to run, 0 finished" in capsys.readouterr().out
     run.run(wanted, tmp_path, table, 2, None)
     assert "0 trainings to run, 2 finished" in capsys.readouterr().out
-    monkeypatch.setattr(finished_trainings, "gives_these_weights", lambda commit: True)
+    monkeypatch.setattr(finished_trainings, "gives_these_weights", lambda commit, arm: True)
     assert (*cell, "ema_robust") in finished_trainings.committed_trainings(table, real_results.WHICH)
     # what is not here any more counts as the table has it
     assert len(real_results.finished(tmp_path / "elsewhere", table)) == 2
