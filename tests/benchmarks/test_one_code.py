@@ -127,6 +127,14 @@ def test_trainings_are_compared_to_the_last_bit(tmp_path, other, differ):
     assert numbers == {"table": 2, "epochs": 1, "model": 2}
 
 
+def test_a_column_that_is_new_makes_no_difference_and_one_that_is_missing_does(tmp_path):
+    one, other = finished(tmp_path / "one"), finished(tmp_path / "other")
+    table = pandas.read_csv(other / "results" / "run_outliers.csv").assign(cause="")
+    table.to_csv(other / "results" / "run_outliers.csv", index=False)
+    assert same_weights.differences(one, other)[0] == []
+    assert same_weights.differences(other, one)[0] == ["results/run_outliers.csv"]
+
+
 def test_a_training_that_left_nothing_is_not_the_same(tmp_path):
     (tmp_path / "one").mkdir()
     found, _ = same_weights.differences(tmp_path / "one", tmp_path / "one")
