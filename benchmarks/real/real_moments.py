@@ -2,11 +2,12 @@
 
 import pandas
 from readme_tables import markdown
+from real_bars import RATIOS
 from real_cells import KEPT, OF_MOMENTS
 from real_scatter import with_scatter
 
 ARMS = {KEPT: "kept", "ema_robust": "renewed"}
-RATIOS = {"energy_ratio": "energies", "force_ratio": "forces"}
+SHOWN = ("energy_ratio", "force_ratio")
 
 
 def moments(rows: pandas.DataFrame) -> str:
@@ -16,7 +17,7 @@ def moments(rows: pandas.DataFrame) -> str:
         of_arm = {arm: own[own.arm == arm].set_index("seed") for arm in ARMS}
         seeds = of_arm[KEPT].index.intersection(of_arm["ema_robust"].index)
         if len(seeds):
-            cells = [with_scatter(of_arm[arm].loc[seeds, ratio]) for ratio in RATIOS for arm in ARMS]
+            cells = [with_scatter(of_arm[arm].loc[seeds, ratio]) for ratio in SHOWN for arm in ARMS]
             lines.append([str(name), *cells, str(len(seeds))])
-    head = [f"{what}: {arm}" for what in RATIOS.values() for arm in ARMS.values()]
+    head = [f"{RATIOS[ratio]}: {arm}" for ratio in SHOWN for arm in ARMS.values()]
     return markdown(["data", *head, "seeds"], lines)
