@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pandas
 from readme_tables import markdown
-from real_bars import AFTER_ANY_EPOCH, AT_THE_END, NO_BAR, OURS, WBE_PRECISION, WBE_RECALL, WORST, ratios_of, wanted_of
+from real_bars import COHERENT, LOST, NO_BAR, OURS, WBE_PRECISION, WBE_RECALL, WORST, ratios_of, wanted_of
 from real_cells import PLANTED
 
 
@@ -21,9 +21,9 @@ def unmet(rows: pandas.DataFrame) -> str:
 def lost(own: pandas.DataFrame, fault: str) -> Iterator[str]:
     """Right labels where nothing was planted; the worst training counts."""
     if fault in ("clean", "own"):
-        for column, when, most in (("false", "end", AT_THE_END), ("largest_false", "worst epoch", AFTER_ANY_EPOCH)):
+        for column, when, most in LOST:
             if (worst := own[column].fillna(1.0).max()) > most:
-                yield f"right labels lost ({when}) {100 * worst:.1f} %"
+                yield f"right labels lost {when} {100 * worst:.1f} %"
 
 
 def overlooked(own: pandas.DataFrame, fault: str) -> Iterator[str]:
@@ -38,7 +38,7 @@ def overlooked(own: pandas.DataFrame, fault: str) -> Iterator[str]:
 
 def too_large(own: pandas.DataFrame, fault: str) -> Iterator[str]:
     """Errors over the oracle's, of clean data over the stock training's."""
-    if fault in ("own", "p60_43"):  # as published with wrong labels; a bar of its own kind
+    if fault in ("own", COHERENT):  # as published with wrong labels; a bar of its own
         return
     for (_, what), ratio in ratios_of(own).items():
         if ratio > WORST:

@@ -329,7 +329,7 @@ def test_what_misses_a_bar_is_named_with_its_figure_and_nothing_else_is(tmp_path
     of_clean = (worse.fault == "clean") & (worse.arm == "ema_robust")
     worse.loc[of_clean, ["false", "largest_false", real_measure.FORCES]] = [np.nan, 0.021, 106.0]
     said = real_unmet.unmet(results_of(worse, tmp_path))
-    assert "right labels lost (end) 100.0 %, right labels lost (worst epoch) 2.1 %, forces 1.06 x" in said
+    assert "right labels lost at the end 100.0 %, right labels lost after any epoch 2.1 %, forces 1.06 x" in said
 
 
 def test_tables_and_figures_are_made_from_the_table_of_trainings(tmp_path):

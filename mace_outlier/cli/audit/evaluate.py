@@ -58,7 +58,7 @@ class Evaluation:
     ) -> None:
         self.predictor, self.keys, self.labels, self.batch_size = predictor, keys, labels, batch_size
         self.columns = [RESIDUALS[label].column for label in labels]
-        self.left_out = dict.fromkeys((label for label in STRAINED if label not in labels), 0)  # how many have it
+        self.left_out = [label for label in STRAINED if label not in labels]
         self.sources = sorted(sources, key=by_file_name)  # so that samples are read in the order of rows
         self.features = Features(0, predictor.scalars, most=MOST_FEATURES)
         self._latest: tuple[str, Any] = "", None
@@ -78,17 +78,20 @@ class Evaluation:
             features.append(batch_features)
         if not tags:
             raise ValueError(f"--data {' '.join(self.sources)}: no configuration in it")
-        codes, *by_label = np.concatenate(values, axis=1)
+        codes, *columns = np.concatenate(values, axis=1)
         states = np.array(STATES)[codes.astype(int)]
-        errors = dict(zip(self.labels, by_label[: len(self.labels)], strict=True))
-        weights = dict(zip(self.labels, by_label[len(self.labels) :], strict=True))
+        by_label = iter(columns)
+        errors, weights, left_out = (
+            {label: next(by_label) for label in own} for own in (self.labels, self.labels, self.left_out)
+        )
         if LOSS in states and JUDGED not in states:
             raise ValueError("the model predicts nothing finite for any configuration: no label can be judged by it")
         self._refuse_without_labels(errors, weights, states)
         metadata = Metadata(len(tags))
         metadata.note_all(list(enumerate(tags)))
         rows = Provenance([self.predictor.head], [[Part(source, np.array(own)) for source, own in frames.items()]])
-        return Scores(rows, metadata, errors, weights, states, torch.cat(features), counted(), self.left_out)
+        having = {label: int((own != 0).sum()) for label, own in left_out.items()}
+        return Scores(rows, metadata, errors, weights, states, torch.cat(features), counted(), having)
 
     def _refuse_without_labels(
         self, errors: dict[str, np.ndarray], weights: dict[str, np.ndarray], states: np.ndarray
@@ -143,7 +146,7 @@ class Evaluation:
                     yield source, one
 
     def _evaluated(self, samples: list[Any]) -> tuple[np.ndarray, torch.Tensor]:
-        """State (place in STATES), errors and weights of the L labels (1 + 2 L, B); and features."""
+        """States (in STATES), errors and weights of L labels, weights of M left out (1 + 2 L + M, B); and features."""
         batch = self.predictor.batch(samples).to(self.predictor.device)
         strained = any(label in self.labels for label in STRAINED)
         output = self.predictor.model(
@@ -151,15 +154,14 @@ class Evaluation:
         )
         errors = torch.stack(residuals(batch, output, self.columns, self.labels)).detach()
         weights = torch.stack([batch[LABELS[label]] for label in self.labels]) * batch["weight"]
-        for label in self.left_out:
-            self.left_out[label] += int((batch[LABELS[label]] != 0).sum())
         labelled, finite = weights != 0, torch.isfinite(errors)
         codes = torch.zeros(len(samples), device=errors.device)
         codes[(labelled & ~finite).any(0)] = STATES.index(LOSS)
         codes[[bool(nonfinite_labels(sample, self.labels)) for sample in samples]] = STATES.index(LABEL)
         codes[[bool(fault_of(sample)) for sample in samples]] = STATES.index(GEOMETRY)
         errors = errors.masked_fill(~labelled | (codes != 0), torch.nan)  # as in a training, all of a configuration
-        values = torch.cat((codes[None], errors, weights)).cpu().double().numpy()
+        left_out = [batch[LABELS[label]][None] for label in self.left_out]
+        values = torch.cat((codes[None], errors, weights, *left_out)).cpu().double().numpy()
         return values, self.features.measure(batch, output).cpu()
 
 
