@@ -15,6 +15,7 @@ include_patterns = ["docs/pages/*.md", "README.md", "CONTRIBUTING.md", "CHANGELO
 include_patterns += [
     "benchmarks/README.md",
     "benchmarks/**/README.md",
+    "benchmarks/real/replays.md",
     "benchmarks/versions/mace_tests.md",
     "scripts/*/README.md",
 ]

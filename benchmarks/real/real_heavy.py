@@ -1,6 +1,6 @@
 """Right labels whose errors have heavy tails: one difficulty that nobody knows multiplies them all. How many are lost?
 
-    python benchmarks/real/real_heavy.py    # some minutes; writes heavy.csv and the README's table
+    python benchmarks/real/real_heavy.py    # some minutes; writes heavy.csv and a table of replays.md
 
     energies  s d N(0, 1),    forces  s' d sqrt(chi2_60 / 60),    d = exp(sd N(0, 1)),    s = 10 meV/atom, s' = 0.1 eV/A
 
@@ -70,7 +70,7 @@ def main() -> None:
         writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    write_tables(HERE / "README.md", "real", {"heavy": table(rows)})
+    write_tables(HERE / "replays.md", "real", {"heavy": table(rows)})
 
 
 def table(rows: list[dict[str, Any]]) -> str:

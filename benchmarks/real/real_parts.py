@@ -1,6 +1,6 @@
 """What each part of the method is good for: the replays, judged without it.
 
-    python benchmarks/real/real_parts.py                 # some 10 minutes; writes parts.csv and the README's table
+    python benchmarks/real/real_parts.py                 # some 10 minutes; writes parts.csv and a table of replays.md
     python benchmarks/real/real_parts.py "no memory"     # only that one; what is known of the others stays
 
 A part is left out by exchanging one constant or function of `mace_outlier.method` for the time of its replays.
@@ -118,7 +118,7 @@ def main() -> None:
     commits = [{"commit": row["commit"]} if "commit" in row else {} for row in found]
     cells = [{name: row.get(name, "") for name in names if name != "commit"} for row in found]
     write(HERE / "parts.csv", [own | commit for own, commit in zip(cells, commits, strict=True)])
-    write_tables(HERE / "README.md", "real", {"parts": table()})
+    write_tables(HERE / "replays.md", "real", {"parts": table()})
 
 
 if __name__ == "__main__":

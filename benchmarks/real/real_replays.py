@@ -3,7 +3,7 @@
     python benchmarks/real/real_replays.py capture Si pm60 1     # trains with all weights 1, keeps what is judged
     python benchmarks/real/real_replays.py judge                 # replays.csv: when it acts, what it finds
     python benchmarks/real/real_replays.py settings              # settings.csv: a factor of 1.5 in each setting
-    python benchmarks/real/real_replays.py tables                # tables of the README only, from both files
+    python benchmarks/real/real_replays.py tables                # tables of replays.md only, from both files
 
 What is kept lies in build/real/replays/<set>-<fault>-<seed>/seen, one .npz an epoch, with the truth beside it.
 """
@@ -158,7 +158,7 @@ def rows_of(name: str) -> list[dict[str, str]]:
 
 
 def tables() -> dict[str, str]:
-    """The tables of the README, out of both files."""
+    """The tables of replays.md, out of both files."""
     head = ["replay", "AUROC after the first epoch: of z, of weights held back", "acts from epoch", "found at the end"]
     head += ["right labels lost at the end", "at most after an epoch"]
     lines = [
@@ -201,7 +201,7 @@ def main() -> None:
     elif options.what == "settings":
         rows = [{"setting": name} | summary(folder, own) for folder in folders for name, own in variants()]
         write(HERE / "settings.csv", rows)
-    write_tables(HERE / "README.md", "real", tables())
+    write_tables(HERE / "replays.md", "real", tables())
 
 
 if __name__ == "__main__":
