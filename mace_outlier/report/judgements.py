@@ -62,10 +62,7 @@ def _judged(judgement: Judgement, how: WrongLabels, trained: str) -> str:
         each = "; ".join(map(_how_far_off, how.believed))
         rest = [prop.labels for prop in how.properties if not prop.share]
         others = f" No wrong {' or '.join(rest)} stand out." if rest else ""
-        return (
-            f"of {labels}, wrong ones stand out by errors that the geometry doesn't explain: {each}.{others} "
-            f"{who[0].upper()}{who[1:]}. {_evidence(how)}"
-        )
+        return f"of {labels}, wrong ones stand out: {each}.{others} {who[0].upper()}{who[1:]}. {_evidence(how)}"
     if judgement.found == UNDECIDED:
         return f"none of {labels} was taken for wrong, because it is undecided which are: see above."
     gross = f"{lost}, by gross errors as no right label has them{_since(judgement.suspected.in_words)}. "

@@ -23,7 +23,7 @@ class WrongProperty(NamedTuple):
     name: str  # a key of PLURALS
     share: float  # of wrong labels; 0: none are believed in
     right: float  # width of right labels
-    wrong: float  # typical size of wrong ones; others than energies: the factor itself
+    wrong: float  # typical size of wrong ones, smaller than their offset; others than energies: the factor itself
     too_low: float = math.nan  # energies: share of the wrong ones whose label is too low
 
     @property
@@ -45,7 +45,7 @@ class WrongProperty(NamedTuple):
     def size(self) -> str:
         """How far wrong labels are off."""
         if self.name == "energy":
-            return f"{in_milli(self.wrong)} meV/atom"
+            return f"{in_milli(self.wrong)} meV/atom more than geometry explains"
         return f"{self.wrong:,.{int(self.wrong < 10)}f} x what is expected"
 
     @property

@@ -68,7 +68,8 @@ def test_which_properties_have_wrong_labels(fit, believed):
     ],
 )  # fmt: skip
 def test_the_side_of_wrong_energies(too_low, side):
-    assert WrongProperty("energy", 0.1, 0.003, 0.06, too_low).off == f"off by some 60 meV/atom, {side}"
+    off = WrongProperty("energy", 0.1, 0.003, 0.06, too_low).off
+    assert off == f"off by some 60 meV/atom more than geometry explains, {side}"
 
 
 @pytest.mark.parametrize(("wrong", "size"), [(2.44, "2.4"), (9.6, "9.6"), (1234.0, "1,234")])

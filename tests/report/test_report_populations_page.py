@@ -36,7 +36,8 @@ def test_tiles_of_wrong_labels():
     table = made_up_populations(400, BOTH)
     expected = summarised(table, about_populations(BOTH)).heads[0].expected
     shown = numbers(table, about_populations(BOTH))
-    assert shown["meV/atom: typical wrong energies, 14.9 %, too high and too low alike"] == "60"
+    energies = "meV/atom more than geometry explains: typical wrong energies, 14.9 %, too high and too low alike"
+    assert shown[energies] == "60"
     assert shown["x what is expected: typical wrong forces, 3.0 %"] == "2.4"
     missed = f"expected false alarms; {expected.missed:.1f} wrong labels missed"
     assert float(shown[missed]) == pytest.approx(expected.false_alarms, abs=0.05)

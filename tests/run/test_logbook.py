@@ -181,7 +181,7 @@ def test_the_summary_names_the_worst(caplog, monkeypatch):
     ]
 
 
-OFF = "energies off by some 60 meV/atom, too high and too low alike (an estimated 14.9 %)"
+OFF = "energies off by some 60 meV/atom more than geometry explains, too high and too low alike (an estimated 14.9 %)"
 
 
 @pytest.mark.parametrize(
