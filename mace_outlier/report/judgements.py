@@ -79,7 +79,8 @@ def _no_others(judgement: Judgement, how: WrongLabels, labels: str) -> str:
         return f"Of the others, none stands out ({how.evidence if not judgement.few else _of_the_few(judgement)})."
     if judgement.few:
         return f"no gross errors among {labels} ({_of_the_few(judgement)})."
-    return f"no wrong labels stand out among {labels} ({how.evidence}): errors are as expected of their geometries."
+    as_expected = "" if how.too_close else ": errors are as expected of their geometries"
+    return f"no wrong labels stand out among {labels} ({how.evidence}){as_expected}."
 
 
 def _of_the_few(judgement: Judgement) -> str:

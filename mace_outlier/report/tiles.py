@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from ..results.judgement import NONE, WRONG
-from ..results.wrong_labels import NEEDED
+from ..results.wrong_labels import NEEDED, TOO_CLOSE
 from ..states import JUDGED
 from .groups import Groups
 from .heads import Head, by_chance, judged_by_threshold, total_expected
@@ -65,8 +65,9 @@ def _wrong_labels(heads: list[Head]) -> list[Tile]:
     elif believed:
         tiles = [Tile(f"{len(believed):,}", f"of {of_many(len(heads), 'head')} have wrong labels")]
     elif judged and all(own.found == NONE for own in judged):
-        evidence = math.floor(max(own.how.gain for own in judged if own.how))
-        tiles = [Tile(f"{evidence:,}", f"evidence for wrong labels, of the {NEEDED:g} that are needed")]
+        most = max((own.how for own in judged if own.how), key=lambda how: how.gain)
+        what = TOO_CLOSE if most.too_close else f"wrong labels, of the {NEEDED:g} that are needed"
+        tiles = [Tile(f"{math.floor(most.gain):,}", f"evidence for {what}")]
     if undecided:
         where = f", in {of_many(len(undecided), 'head')}" if len(heads) > 1 else ""
         tiles.append(Tile(percent(max(undecided)), f"look wrong, but undecided{where}", True))

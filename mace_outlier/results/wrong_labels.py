@@ -11,6 +11,7 @@ from ..method.settings import Settings
 NEEDED = Settings().gain  # evidence from which wrong labels are believed in
 MOST = Settings().most  # share of a head beyond which nobody can say which are the wrong ones
 ONE_SIDE, ALIKE = 0.9, 0.65  # share of wrong energies on the larger side: from here nearly all; up to here as many
+TOO_CLOSE = "errors of two sizes, too close to tell wrong labels from hard geometries"  # see Decision.apart
 PLURALS = {"energy": "energies", "forces": "forces", "stress": "stresses", "virials": "virials", "loss": "losses"}
 
 
@@ -72,9 +73,14 @@ class WrongLabels(NamedTuple):
         return self.undecided > MOST
 
     @property
+    def too_close(self) -> bool:
+        """Whether nothing is believed although the evidence would do."""
+        return not self.believed and not self.undecided and self.gain > NEEDED
+
+    @property
     def evidence(self) -> str:
-        """The evidence, for where nothing is believed; never rounded up to what is needed."""
-        return f"evidence {math.floor(self.gain)} of the {NEEDED:g} that are needed"
+        """Why nothing is believed; evidence is never rounded up to what is needed."""
+        return TOO_CLOSE if self.too_close else f"evidence {math.floor(self.gain)} of the {NEEDED:g} that are needed"
 
 
 def read_wrong_labels(entry: Mapping[str, Any]) -> WrongLabels | None:

@@ -60,6 +60,12 @@ def test_tiles_where_nothing_was_found_or_decided():
     assert not [what for what in undecided if "evidence" in what]
 
 
+def test_the_tile_of_wrong_labels_that_are_too_close():
+    close = NONE | {"gain": 113.4}
+    shown = numbers(made_up_populations(400, close), about_populations(close))
+    assert shown["evidence for errors of two sizes, too close to tell wrong labels from hard geometries"] == "113"
+
+
 def test_tiles_of_several_heads_with_wrong_labels():
     table, about = made_up_heads()
     about["distribution"][1] = population_entry(ENERGIES, "r2scan")
