@@ -25,6 +25,7 @@ from real_unmet import unmet
 
 HERE = Path(__file__).resolve().parent
 TRAININGS, README = HERE / "trainings.csv", HERE / "README.md"
+DIGITS = "%.6g"  # of what is measured
 WHICH = [*Cell._fields, "arm"]
 RATIOS = {ENERGY: "energy_ratio", FORCES: "force_ratio", STRESS: "stress_ratio"}
 NAMES = {
@@ -79,6 +80,8 @@ def finished(work: Path = WORK, table: Path = TRAININGS) -> pandas.DataFrame:
     rows = finished_trainings.finished_trainings(work / "runs", table, WHICH)
     rows = judged(rows, work)
     rows = rows.reindex(columns=list(dict.fromkeys([*rows.columns, *RATIOS, *DETECTED])))  # "" where none has it
+    numbers = rows.select_dtypes("float").columns  # as the table has them, so that it gives the same tables again
+    rows[numbers] = rows[numbers].map(lambda value: float(DIGITS % value))
     rows["data"] = [f"{row.set} {row.fault} {row.train}" for row in rows.itertuples()]
     rows = finished_trainings.over_the_oracle(rows, "data", RATIOS).drop(columns="data")
     for metric in (ENERGY, FORCES):
@@ -185,7 +188,7 @@ def write(work: Path, table: Path) -> pandas.DataFrame:
     """Write the table of all trainings, and say how the bars fare."""
     rows = finished(work, table)
     if len(rows):
-        rows.to_csv(table, index=False, float_format="%.6g")
+        rows.to_csv(table, index=False, float_format=DIGITS)
         print("\n".join(tables(rows).values()), flush=True)
     return rows
 
