@@ -34,7 +34,8 @@ def test_wrong_labels_in_words():
         (ENERGIES, "No wrong forces stand out. 60 of 400 labels (15.0 %) lost weight. The evidence"),
         (FORCES, "stand out: forces of an estimated 3.0 % are off by some 2.4 x what is expected (right ones vary by a "
          "factor of 1.3). No wrong energies stand out."),
-        (BOTH | {"properties": {"energy": WRONG_ENERGIES | {"too_low": 0.95}}}, "geometry explains, too low (right"),
+        (BOTH | {"properties": {"energy": WRONG_ENERGIES | {"too_low": 0.95}}},
+         "60 meV/atom more than geometry explains, too low (right"),
         (BOTH | {"gain": 4.2}, "The evidence for them is weak by now (4; they were believed in at 6)."),
     ],
 )  # fmt: skip
