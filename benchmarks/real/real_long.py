@@ -3,8 +3,8 @@
     python benchmarks/real/real_long.py     # an hour on two cores; long.csv, long.png and a table of README.md
 
 Si and acac, clean, with flipped forces and with energies off by 60 meV/atom, with EMA and stage two, as run.py trains
-them but for the number of epochs; the learning rate falls to the same at the end. After each epoch: how many wrong
-labels have lost their weight, and how many right ones.
+them but for the number of epochs; the learning rate falls to the same at the end. After each epoch: how many of the
+labels that were changed have lost their weight, and how many of the others.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas
 from demo_arms import MACE_SETTINGS, finished_result, run_all
+from finished_trainings import committed_trainings
 from readme_tables import markdown, write_tables
 from real_cells import SETS, STAGE_TWO_FROM, WORK, Cell, ObservedTraining
 from real_measure import BY_EPOCH, ENERGY, FORCES, collect, detection
@@ -26,7 +27,7 @@ from real_results import IN_FULL, WHAT_IS_WRONG, WHICH
 
 HERE = WORK.parents[1] / "benchmarks" / "real"
 TABLE, FIGURE = HERE / "long.csv", HERE / "long.png"
-EPOCHS, SEED = 300, 1
+EPOCHS, SEED, ARM = 300, 1, "ema_robust"
 LATE = 100  # epochs, the last ones: nothing should move any more
 CELLS = [Cell(*which, "stage_two", SEED) for which in itertools.product(("Si", "acac"), ("clean", "flip", "pm60"))]
 COLOURS = {"clean": "#999999", "flip": "#D55E00", "pm60": "#0072B2"}
@@ -34,23 +35,15 @@ COLOURS = {"clean": "#999999", "flip": "#D55E00", "pm60": "#0072B2"}
 
 def training(cell: Cell) -> ObservedTraining:
     """That of run.py, longer."""
-    longer, gamma = cell.training("ema_robust", WORK / "long", EPOCHS), MACE_SETTINGS["lr_scheduler_gamma"]
+    longer, gamma = cell.training(ARM, WORK / "long", EPOCHS), MACE_SETTINGS["lr_scheduler_gamma"]
     slower = gamma ** (SETS[cell.set].epochs / EPOCHS)
     return replace(longer, flags=(*longer.flags, f"--lr_scheduler_gamma={slower:.6f}"))
 
 
-def measured(cell: Cell, result: dict) -> dict:
-    """What a finished training says, epoch by epoch; what is wrong is decided by the errors of run.py's oracle."""
-    of_training = training(cell)
-    row = {name: value for name, value in result.items() if name != "key"}
-    return row | detection(of_training.folder, of_training.data, errors_of_oracle(cell))
-
-
-def errors_of_oracle(cell: Cell) -> dict[str, float]:
-    """Those on the test set, of the oracle of the same data that trained on energies and forces."""
-    rows = pandas.read_csv(HERE / "trainings.csv").set_index([*WHICH])
-    arm = "weighted" if cell.fault == "clean" else "oracle"
-    return rows.loc[(cell.set, cell.fault, "forces", cell.seed, arm), [ENERGY, FORCES]].to_dict()
+def measured(cell: Cell, one: ObservedTraining) -> dict:
+    """What a finished training says, epoch by epoch."""
+    row = {name: value for name, value in finished_result(one).items() if name != "key"}
+    return row | detection(one.folder, one.data, oracle={})
 
 
 def course(row: pandas.Series, name: str) -> np.ndarray:
@@ -67,8 +60,8 @@ def lines_of(rows: pandas.DataFrame) -> list[list[str]]:
         if row.fault == "clean":
             cells += ["-", "-"]
         else:
-            found = course(row, "recall") * row.wrong
-            cells += [f"{found[-1]:.0f} of {row.wrong}", f"{found[-LATE:].min():.0f} to {found[-LATE:].max():.0f}"]
+            found = course(row, "touched_found")
+            cells += [f"{found[-1]:.0f} of {row.touched}", f"{found[-LATE:].min():.0f} to {found[-LATE:].max():.0f}"]
         cells += [f"{100 * value:.1f} %" for value in (lost[-1], lost[-LATE:].max(), lost.max())]
         lines.append([*cells, f"{row[ENERGY]:.2f} / {row[FORCES]:.1f}"])
     return lines
@@ -83,7 +76,7 @@ def draw(rows: pandas.DataFrame) -> None:
             style = {"color": COLOURS[row.fault], "label": WHAT_IS_WRONG[row.fault]}
             below.plot(100 * course(row, "false"), **style)
             if row.fault != "clean":
-                above.plot(100 * course(row, "recall"), **style)
+                above.plot(100 * course(row, "touched_found") / row.touched, **style)
         above.set(title=IN_FULL[name], ylabel="wrong labels found, %", ylim=(0, 103))
         below.set(xlabel="epoch", ylabel="right labels lost, %", ylim=(0, None))
         for axes in (above, below):
@@ -98,9 +91,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    trainings = {cell: training(cell) for cell in CELLS}
+    known = committed_trainings(TABLE, WHICH)
+    trainings = {cell: training(cell) for cell in CELLS if (*cell, ARM) not in known}
     run_all([one for one in trainings.values() if finished_result(one) is None], options.processes, collect)
-    rows = pandas.DataFrame([measured(cell, finished_result(one)) for cell, one in trainings.items()])
+    rows = pandas.DataFrame([measured(cell, one) for cell, one in trainings.items()])
+    if known:
+        rows = pandas.concat([pandas.read_csv(TABLE, dtype={"commit": str}), rows]).drop_duplicates(WHICH, keep="last")
     rows.to_csv(TABLE, index=False)
     head = ["data", "wrong labels", "found", f"in the last {LATE} epochs"]
     head += ["right ones lost", f"most in the last {LATE} epochs", "most after any epoch", "meV/atom / meV/A"]

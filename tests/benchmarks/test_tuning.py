@@ -102,10 +102,10 @@ def test_long_trainings_differ_in_their_epochs_alone(tmp_path, monkeypatch):
 
 def test_what_moves_late_is_shown():
     epochs = 300
-    recall, lost = np.full(epochs, 1.0), np.zeros(epochs)
-    recall[:5], recall[250], lost[3], lost[260] = 0.0, 0.5, 0.08, 0.02
-    row = {"set": "Si", "fault": "flip", "wrong": 10, real_long.ENERGY: 3.0, real_long.FORCES: 90.0}
-    row |= {"recall_by_epoch": " ".join(map(str, recall)), "false_by_epoch": " ".join(map(str, lost))}
+    found, lost = np.full(epochs, 10), np.zeros(epochs)
+    found[:5], found[250], lost[3], lost[260] = 0, 5, 0.08, 0.02
+    row = {"set": "Si", "fault": "flip", "touched": 10, real_long.ENERGY: 3.0, real_long.FORCES: 90.0}
+    row |= {"touched_found_by_epoch": " ".join(map(str, found)), "false_by_epoch": " ".join(map(str, lost))}
     [line] = real_long.lines_of(pandas.DataFrame([row]))
     assert line == [
         "silicon",
