@@ -18,7 +18,7 @@ NAMES = {  # of the arms in tables; each benchmark names its oracle
     "weighted": "stock `weighted`",
     "universal": "stock `universal`",
     "published": "`ema_robust`, as published",
-    "landed": "`ema_robust`, the default before",
+    "landed": "`ema_robust` of 0.1.0",
     "default": "**`ema_robust`**",
     **{f"{REFINED}{number}": f"refinement, {number + 1} trainings" for number in (1, 2, 3)},
 }

@@ -69,10 +69,20 @@ def cost_in_short() -> str:
     of_size = {one["configurations"]: one["seconds"] for one in load("overhead/end_of_epoch.json")["results"]}
     small, large = (f"{of_size[number]:.1g} s for {number:,}" for number in (1000, 100_000))
     return (
-        f"A step takes up to {max(ratios):.2f} x as long as in stock MACE, "
+        f"On a CPU, a step takes up to {max(ratios):.2f} x as long as in stock MACE, "
         f"the judgement at the end of an epoch {small}\n"
         f"configurations and {large} ([costs](docs/pages/measured.md#what-it-costs))."
     )
+
+
+def launches() -> str:
+    """What a step of the default launches beside that of stock MACE, and how long that takes."""
+    rows, said = load("overhead/launches.json")["rows"], []
+    for phase, when in (("settled", "once the weights are those of a fit"), ("first epoch", "in the first epoch")):
+        alone, together = ([row for row in rows if (row["phase"], row["distributed"]) == (phase, x)] for x in (0, 1))
+        number, shared = (" to ".join(str(row["kernels_added"]) for row in own) for own in (alone, together))
+        said.append(f"{number} kernels more than in stock MACE {when} ({shared} in a distributed run)")
+    return f"A step launches {', and '.join(said)}. None of them waits for the device."
 
 
 def on_gpu() -> list[str]:
@@ -98,7 +108,7 @@ def tables(document: Path) -> dict[str, str]:
         names = ("noise", "detection", "breakdown", "rare", "hard", "refinement", "selection", "settings")
         return {f"ablation {name}": stored(f"ablation/{name}.md") for name in names}
     if document == BENCHMARKS:
-        return {"demo": stored("demo/table.md"), "dft_water": dft_water()}
+        return {"demo": stored("demo/table.md"), "dft_water": dft_water(), "launches": launches()}
     if document == CLUSTER:
         return {"version_matrix": stored("versions/matrix.md")}
     if document == MEASURED:
