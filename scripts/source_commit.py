@@ -5,6 +5,7 @@ import json
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGE = REPOSITORY / "mace_outlier"
@@ -34,11 +35,19 @@ def commit_of(*paths: Path) -> str:
 def gives_these_weights(commit: str, arm: str = "") -> bool:
     """Whether labels are weighed as they were at a commit: by the same code, or by one that was seen to do the same.
 
-    Some code was seen to do the same in the trainings of one arm only: for others, that says nothing.
+    Some code was seen to do the same in the trainings of one arm only: for others, that says nothing. What code did that
+    was seen to do the same as another one, which does what is done here, was done here as well.
     """
     known = json.loads(SAME_WEIGHTS.read_text(encoding="utf-8")) if SAME_WEIGHTS.exists() else []
-    befores = [one["before"] for one in known if arm.startswith(one.get("arm", "")) and is_present(one["after"])]
-    return is_present(commit) or any(do_the_same(TRAINING, commit, before) for before in befores)
+    return _leads_here(commit, [one for one in known if arm.startswith(one.get("arm", ""))])
+
+
+def _leads_here(commit: str, known: list[dict[str, Any]]) -> bool:
+    """Whether a commit does what is done here, or what a `before` did whose `after` leads here."""
+    return is_present(commit) or any(
+        do_the_same(TRAINING, commit, one["before"]) and _leads_here(one["after"], [*known[:i], *known[i + 1 :]])
+        for i, one in enumerate(known)
+    )
 
 
 def is_present(commit: str, *paths: Path) -> bool:

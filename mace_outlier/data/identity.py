@@ -1,10 +1,12 @@
 """How a configuration is known again at a restart: by its content, wherever it is, or by its name. No torch."""
 
 import hashlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .provenance import Provenance
 
@@ -36,14 +38,14 @@ def _bytes(value: Any) -> bytes:
 class Identity(NamedTuple):
     """The rows of a training or validation set, in two ways."""
 
-    name: np.ndarray  # (N,) of head, file (its folder doesn't count: data may be moved) and frame
+    name: np.ndarray  # (N,) of head, file (see `told_apart`: data may be moved) and frame
     content: np.ndarray  # (N,) of head, geometry and labels; 0: not known yet
 
     @classmethod
     def of(cls, rows: Provenance, content: np.ndarray, share: slice = slice(None)) -> "Identity":
         """Of a share of `rows`, whose contents (n,) are as `content_of` says; 0: not known yet."""
         heads = np.array([_code(name) for name in rows.heads], dtype=np.uint64)[rows.head[share]]
-        files = np.array([_code(name) for name in map(file_name, rows.sources)], dtype=np.uint64)[rows.source[share]]
+        files = _codes_of_files(rows)[rows.head[share], rows.source[share]]
         names = heads * ODD + files + rows.frame[share].astype(np.uint64) * ODD
         contents = np.where(content != 0, content.astype(np.uint64) ^ heads, np.uint64(0))
         return cls(names.view(np.int64), contents.view(np.int64))
@@ -59,9 +61,28 @@ class Identity(NamedTuple):
         return row
 
 
-def file_name(path: str) -> str:
-    """The name of a file without its folder."""
-    return path.replace("\\", "/").rpartition("/")[2]
+def told_apart(paths: Sequence[str]) -> list[str]:
+    """The name of each file without its folder, or with as many folders as tell it from the others."""
+    parts, lengths = [path.replace("\\", "/").split("/") for path in paths], [1] * len(paths)
+    while True:
+        names = ["/".join(own[-length:]) for own, length in zip(parts, lengths, strict=True)]
+        found = Counter(names)
+        longer = [i for i, name in enumerate(names) if found[name] > 1 and lengths[i] < len(parts[i])]
+        if not longer:
+            return names
+        for i in longer:
+            lengths[i] += 1
+
+
+def _codes_of_files(rows: Provenance) -> NDArray[np.uint64]:
+    """A number for the name of each file, among those of each head (H, files)."""
+    shape = len(rows.heads), len(rows.sources)
+    there = np.bincount(rows.head * shape[1] + rows.source, minlength=shape[0] * shape[1]).reshape(shape) > 0
+    codes = np.zeros(shape, dtype=np.uint64)
+    for own, of_head in zip(codes, there, strict=True):
+        files = np.flatnonzero(of_head)
+        own[files] = [_code(name) for name in told_apart([rows.sources[i] for i in files])]
+    return codes
 
 
 def _code(text: str) -> int:

@@ -81,11 +81,11 @@ class RobustLoss(nn.Module):
         with torch.no_grad():
             atoms = ref["ptr"].diff()
             weight = weigher.weigh(ids.rows, heads, judged, bad, sums, self._errors(ref, pred, ids, atoms))
-            factor = _no_wider(weight.square(), contribution)
+            factor = self._factor(weight, contribution, ids.rows, bool(factors))
             if weigher.features is not None:
                 weigher.features.observe(ids.rows, ref, pred, atoms)
         contribution = contribution.masked_fill(bad, 0.0)
-        return contribution.mean() if factors else (factor * contribution).mean()
+        return contribution.mean() if factor is None else (factor * contribution).mean()
 
     def _losses(
         self, ref: Any, pred: dict[str, Tensor], factors: dict[str, Tensor] | None = None
@@ -94,6 +94,15 @@ class RobustLoss(nn.Module):
         losses = self.per_configuration(ref, pred, factors, distributed=self.weigher.sum_over_ranks is not None)
         with torch.no_grad():
             return losses, ~(losses.judged + losses.contribution < LARGEST_LOSS)  # positive; NaN is not below anything
+
+    def _factor(self, weight: Tensor, contribution: Tensor, rows: Tensor, by_property: bool) -> Tensor | None:
+        """w^2 (B,); None: 1, weights of labels are in the contributions. What is new has none of these yet."""
+        newcomers = self.records.newcomers
+        if by_property and newcomers is None:
+            return None
+        if by_property:
+            weight = weight.masked_fill(~newcomers[rows], 1.0)
+        return _no_wider(weight.square(), contribution)
 
     def _errors(self, ref: Any, pred: dict[str, Tensor], ids: Ids, atoms: Tensor) -> list[Tensor]:
         """Residuals (B,) for the columns of the records."""

@@ -94,8 +94,22 @@ class BestSoFar:
 
     def __init__(self) -> None:
         self._value, self._scale = 0.0, 1.0
-        self._rows: Tensor | None = None
+        self._rows: Tensor | None = None  # None: there is none yet
         self._shares, self._weights = Tensor(), Tensor()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is known of the best model: tensors and numbers."""
+        tensors = {"rows": self._rows, "shares": self._shares, "weights": self._weights}
+        return {"value": self._value, "scale": self._scale} | {
+            name: None if own is None else own.cpu() for name, own in tensors.items()
+        }
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on with what `state_dict` returned, for the same configurations."""
+        self._value, self._scale = state["value"], state["scale"]
+        rows, self._shares, self._weights = (state[name] for name in ("rows", "shares", "weights"))
+        self._rows = None if rows is None else rows.to(device)
+        self._shares, self._weights = self._shares.to(device), self._weights.to(device)
 
     def compare(
         self, rows: Tensor, shares: Tensor, weights: Tensor, some_are_wrong: bool = False

@@ -102,6 +102,13 @@ def get_swa(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 )  # fmt: skip
 def train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Tag the training samples, and only them, for the time of the training; report at its end."""
+    try:
+        return _train(original, *args, **kwargs)
+    finally:
+        CONTEXT.begin(None)  # what a program does afterwards with MACE's functions is no robust training
+
+
+def _train(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     run, given = CONTEXT.current, seams.arguments_of(original, args, kwargs)
     run.reading = counted()
     loader, heads, validation = given["train_loader"], list(given["valid_loaders"]), given["valid_loaders"].values()

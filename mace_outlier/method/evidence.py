@@ -1,5 +1,6 @@
 """What is remembered from epoch to epoch of the configurations of one head. Numpy only."""
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ class Evidence:
             return np.zeros(0, dtype=np.int64)
         found = np.logical_or.reduce([np.isfinite(own) for own in self.values.own.values()])
         return self.first + np.flatnonzero(found)
+
+    def forget_all_but(self, properties: Container[str]) -> None:
+        """Forget what was found of other properties."""
+        for columns in (self.values, self.epochs):
+            columns.own = {name: own for name, own in columns.own.items() if name in properties}
 
     def keep(self, processes: Processes, size: int) -> None:
         """Tell whoever may save it what is known of all `size` rows."""

@@ -1,5 +1,6 @@
 """One head: evidence gathers over epochs; a label is taken for wrong once two epochs agree. Numpy only."""
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -43,13 +44,14 @@ class HeadJudge:
         return self.populations is not None and len(self.populations.shares) > 1
 
     def refit(
-        self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE
+        self, rows: np.ndarray, seen: Seen, size: int, processes: Processes = ALONE, at_once: bool = False
     ) -> tuple[np.ndarray, Verdict] | None:
         """Judge by an epoch in which these rows, of `size` ones, were seen; return the rows that are judged.
 
         Of several processes, each gives the rows that it has seen, and gets those of its share. None: too few to be
-        compared.
+        compared. `at_once`: nothing will change, so that a second look would be the same.
         """
+        self._forget_all_but(seen.errors)
         look = look_at(rows, seen, self.settings, processes)
         if look is None:
             return None
@@ -64,7 +66,6 @@ class HeadJudge:
         self.sampled = self._sampled(own, judged, processes)
         centre = centres(self.sampled)
         right, best, gain, apart = decide(centred(self.sampled, centre), self.settings)
-        at_once = bool(np.ptp(epoch.sample.times) == 0)  # by one model: nothing changes
         self.gain, self._last_gain = gain if at_once else min(gain, (gain + self._last_gain) / 2), gain
         values = centred(self.evidence.of(own), centre)
         looks, twice = _weights(best, values), at_once or bool(self.looked.own)
@@ -81,6 +82,14 @@ class HeadJudge:
         self.looked.own = {name: _placed(every, own, share) for name, every in looks.items()}
         self.keep(processes, size)
         return own, verdict.stored()
+
+    def _forget_all_but(self, properties: Container[str]) -> None:
+        """Forget labels that aren't trained on: a checkpoint may be of another loss."""
+        for own in (self.evidence, self.others):
+            own.forget_all_but(properties)
+        self.looked.own = {name: own for name, own in self.looked.own.items() if name == WHOLE or name in properties}
+        if self.populations is not None and not all(name in properties for name in self.populations.by_name):
+            self.populations = None
 
     def _sampled(self, own: np.ndarray, total: int, processes: Processes) -> dict[str, Array]:
         """Evidence of the rows by which populations are fitted, of `total` ones, of which each process has its own."""
@@ -144,7 +153,8 @@ class HeadJudge:
 
     def snapshot(self) -> list[dict[str, Any]]:
         """How it is now, for `put_back`: nothing that is remembered is changed in place."""
-        return [{name: part for name, part in vars(own).items() if not _changes(part)} for own in self._parts()]
+        changes = Evidence | Shared  # by themselves
+        return [{k: part for k, part in vars(own).items() if not isinstance(part, changes)} for own in self._parts()]
 
     def put_back(self, snapshot: list[dict[str, Any]]) -> None:
         """Make all as it was, or as it is in another one."""
@@ -175,10 +185,6 @@ class HeadJudge:
         self.evidence.load(state["evidence"])
         self.others.load(state["others"])
         self.looked.load(state["looked"], STORED)
-
-
-def _changes(part: Any) -> bool:
-    return isinstance(part, Evidence | Shared)
 
 
 def _weights(populations: Populations, values: dict[str, Array]) -> Weights:

@@ -25,7 +25,7 @@ class Seen:
     predicted_force: Array  # (N,) RMS of the predicted forces, eV/A; NaN: none
     label_force: Array  # (N,) RMS of the force labels, eV/A; 0: none
     conditions: Array  # (N, C) what else determines a label: total charge, spin, electronic temperature; NaN: not known
-    times: Array  # (N,) in epochs; all equal: seen by the same model
+    times: Array  # (N,) in epochs
     molecules: NDArray[np.int64]  # (N,) equal for configurations of the same molecule
 
     @property

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..faults import in_one_line
+from ..faults import faults_logged, in_one_line
+from . import distributed
 from .known import Known, identities
 from .options import LOSS_NAME
 from .parts import Saved
@@ -71,6 +72,7 @@ def _of_run(run: "RobustTraining") -> dict[str, Any]:
         "features": None if run.features is None else run.features.state_dict(),
         "history": run.logbook.history,
         "loss_left": run.guard.moments.left,
+        "best_models": run.validation.state_dict(run.losses),
     }
 
 
@@ -79,6 +81,11 @@ def restore(run: "RobustTraining", state: dict[str, Any]) -> None:
 
     {}: the checkpoint comes from a run without us.
     """
+    with faults_logged("The statistics of the checkpoint could not be continued", passed_on=distributed.active()):
+        _restore(run, state)
+
+
+def _restore(run: "RobustTraining", state: dict[str, Any]) -> None:
     why_not = _why_not(run, state)
     parts, why_not = (None, why_not) if why_not else _parts(run, state)
     if why_not:
@@ -107,6 +114,8 @@ def restore(run: "RobustTraining", state: dict[str, Any]) -> None:
         loss.safety.load_state_dict(state["safety"][stage])
     run.stages.go_on(**state["stage"])
     run.guard.moments.left = state.get("loss_left", 1.0)  # version 0.1.0 knew of none
+    if run.known.same[-1]:  # the validation sets
+        run.validation.load_state_dict(run.losses, state.get("best_models", {}))
     if run.features is not None:
         run.features.load_state_dict(state["features"])
     logging.info("Continuing with the loss statistics of the checkpoint")

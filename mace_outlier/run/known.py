@@ -47,11 +47,13 @@ class Known:
     def __init__(self, splits: Sequence[Split], before: Sequence[dict[str, Any]]) -> None:
         self.splits = splits
         self.rows: list[np.ndarray] = []  # (N,) of each split: the row of the checkpoint, -1: none
+        self.same: list[bool] = []  # of each split: whether it has the same rows as the checkpoint
         self._expected: list[np.ndarray] = []  # (N,) of each split: content that is to be compared; 0: none
         for split, own in zip(splits, before, strict=True):
             now, then = _identity(split), Identity(*(part.numpy() for part in own.values()))
             rows = now.rows_in(then)
             self.rows.append(rows)
+            self.same.append(np.array_equal(rows, np.arange(len(then.name))))
             self._expected.append(np.where((rows >= 0) & (now.content == 0), np.append(then.content, 0)[rows], 0))
         size, new, others = len(self.rows[0]), int((self.rows[0] < 0).sum()), len(before[0]["name"])
         if new or size != others:

@@ -7,7 +7,7 @@ reproduces these has the lower stock loss.
 import logging
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -41,6 +41,20 @@ class Validation:
         self._datasets: list[NumberedDataset] = []
         self._best: dict[tuple[RobustLoss, int], BestSoFar] = {}
         self.kept: set[RobustLoss] = set()  # stages that have a checkpoint
+
+    def state_dict(self, losses: Mapping[str, RobustLoss]) -> dict[str, Any]:
+        """Return the best model so far of each stage, by its loss, and head: hosts remember its value as well."""
+        return {
+            stage: {head: best.state_dict() for (of, head), best in self._best.items() if of is loss}
+            for stage, loss in losses.items()
+        }
+
+    def load_state_dict(self, losses: Mapping[str, RobustLoss], state: Mapping[str, Any]) -> None:
+        """Go on with these, of the same validation sets."""
+        for stage in losses.keys() & state.keys():
+            for head, known in state[stage].items():
+                best = self._best[losses[stage], head] = BestSoFar()
+                best.load_state_dict(known, self.records.table.device)
 
     def tag(self, loaders: Sequence[Any], labels: Sequence[str], fault_of: FaultOf, stack: ExitStack) -> None:
         """Make the batches of the loaders, one for each head, say which configurations they hold, within a context."""

@@ -9,6 +9,7 @@ import torch
 from ..method.sample import in_sample
 from ..results.judgement import Judgement, judgement_by
 from ..states import JUDGED, MODEL, STATES
+from .distribution import widest
 from .records import Records
 from .whose_fault import are_set_aside
 
@@ -51,7 +52,7 @@ def tallied(records: Records, heads: int) -> list[Tally]:
         here = records.head == head
         weights.append(records.weight[here & visited])
         histogram = torch.histc(weights[-1], BINS, 0.0, 1.0)
-        numbers = (masks & here).sum(1), weights[-1].sum(dtype=torch.float64)[None], histogram
+        numbers = (masks & here).sum(1), weights[-1].sum(dtype=widest(weights[-1].device))[None], histogram
         counts.append(np.concatenate([part.cpu().double().numpy() for part in numbers]))
     every = records.processes.sum(np.array(counts))
     rows = records.share.start + np.arange(len(records))

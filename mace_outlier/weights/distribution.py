@@ -50,6 +50,7 @@ class Remembered(NamedTuple):
     size: int  # N
     first: int = 0  # row of the share
     of: NDArray[np.int64] | None = None  # (n,) of a validation set, which all know: the rows in any order
+    at_once: bool = False  # seen by a model that isn't trained any more: there won't be another look
 
 
 class LossDistribution(ABC):

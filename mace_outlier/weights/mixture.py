@@ -75,7 +75,7 @@ class MixtureDistribution(LossDistribution):
         result = _untouched(seen)
         for number, head in enumerate(self.heads):
             own = seen.head_of == number
-            judged = head.refit(seen.rows[own], seen.seen.part(own), seen.size, processes)
+            judged = head.refit(seen.rows[own], seen.seen.part(own), seen.size, processes, seen.at_once)
             if judged is not None:
                 rows, verdict = judged
                 _put(result, rows - seen.first, verdict)

@@ -34,7 +34,8 @@ class Noted:
         if self.count + len(rows) > len(self._rows):
             if self.count >= self.size:
                 self._keep_latest()
-            self._grow(self.count + len(rows), columns)
+            if self.count + len(rows) > len(self._rows):
+                self._grow(self.count + len(rows), columns)
         place = slice(self.count, self.count + len(rows))
         self._rows[place], self._columns[place] = rows, columns
         self.count, self._latest = self.count + len(rows), None
@@ -61,8 +62,12 @@ class Noted:
         self.count, self._latest = len(rows), None
 
     def _grow(self, needed: int, columns: Tensor) -> None:
-        """Make room, as little as there are configurations, if that is enough."""
-        capacity = max(needed, min(2 * len(self._rows), self.size))
+        """Make room for as many as there are, if that is enough; some that are repeated take a quarter more.
+
+        So that what was noted before is forgotten every so many of them, not with each batch.
+        """
+        repeated = max(self.size // 4, len(columns)) if needed > self.size else 0
+        capacity = max(needed, min(2 * len(self._rows), self.size) + repeated)
         rows, kept = self._rows[: self.count], self._columns[: self.count]
         self._rows = torch.empty(capacity, dtype=torch.long, device=columns.device)
         self._columns = columns.new_empty(capacity, columns.shape[1])

@@ -63,7 +63,7 @@ def of_one_model(
     seen = seen_of(residuals, torch.zeros_like(losses), features, None, metadata, numbers)
     head_of = np.where(_host(usable), _host(heads), -1)
     finite = losses.nan_to_num(0.0, 0.0, 0.0)
-    return Remembered(finite, heads, usable, usable, seen, numbers, head_of, len(metadata.n_atoms))
+    return Remembered(finite, heads, usable, usable, seen, numbers, head_of, len(metadata.n_atoms), at_once=True)
 
 
 def _host(values: Tensor) -> np.ndarray:

@@ -167,6 +167,17 @@ def test_commits_of_the_same_weights_hold_as_the_present_one(tmp_path, monkeypat
     assert not source_commit.is_present("before")
 
 
+def test_what_is_known_of_code_holds_for_what_was_the_same_before_it(tmp_path, monkeypatch):
+    noted = tmp_path / "same_weights.json"
+    steps = [("oldest", "older"), ("older", "before"), ("before", "after"), ("before", "oldest"), ("lost", "gone")]
+    noted.write_text(json.dumps([{"before": before, "after": after} for before, after in steps]))
+    monkeypatch.setattr(source_commit, "SAME_WEIGHTS", noted)
+    same = [*SAME, {"oldest"}, {"older"}, {"lost"}]
+    monkeypatch.setattr(source_commit, "do_the_same", lambda paths, one, two: {one, two or "now"} in same)
+    for commit, holds in [("oldest", True), ("older", True), ("earlier", True), ("lost", False), ("gone", False)]:
+        assert source_commit.gives_these_weights(commit) == holds, commit
+
+
 def test_what_is_the_same_in_one_arm_says_nothing_of_others(tmp_path, monkeypatch):
     """As where the judgement is not that of before, and the published scheme is."""
     noted = tmp_path / "same_weights.json"

@@ -13,6 +13,7 @@ from mace_outlier.losses.probe import made_up_batch
 from mace_outlier.losses.reduction import PerConfigurationLoss
 from mace_outlier.losses.robust import RobustLoss
 from mace_outlier.losses.selection import weighted_validation_loss
+from mace_outlier.weights.distribution import Weighted
 from mace_outlier.weights.features import Features
 from mace_outlier.weights.records import Records
 from mace_outlier.weights.running import GaussianDistribution
@@ -284,6 +285,17 @@ def test_each_label_is_weighed_by_its_own_property_if_asked():
     assert loss.records.weight[:3].tolist() == pytest.approx([0.4, 0.1, 0.5])
     loss.by_property = False
     assert loss(ref=batch, pred=output).item() != pytest.approx(expected.item(), rel=1e-3)
+
+
+def test_what_is_not_judged_yet_is_weighed_as_a_whole_where_properties_are():
+    """A configuration that is seen for the first time after a judgement: it has no weights of its labels yet."""
+    loss = settled_loss()
+    loss.by_property, loss.records.newcomers = True, torch.arange(10) == 1
+    loss.distribution.weigh = lambda losses, heads: Weighted(torch.zeros_like(losses), torch.zeros_like(losses))
+    batch, output = training_batch()
+    contribution = loss.per_configuration(batch, output).contribution
+    expected = (contribution * torch.tensor([1.0, 0.0, 1.0])).mean()
+    assert loss(ref=batch, pred=output).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_a_label_without_a_residual_of_its_own_is_weighed_by_the_configuration():

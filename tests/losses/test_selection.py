@@ -131,6 +131,26 @@ def test_a_run_compares_its_models_with_the_best_one():
     assert typical == pytest.approx(1.0 * (2 * 2 / 2) ** (1 / 3))
 
 
+@pytest.mark.parametrize("some_are_wrong", [True, False])
+def test_a_restart_goes_on_with_the_best_model(some_are_wrong, tmp_path):
+    """A host remembers the value of the best model: in other units, its learning rate would fall for nothing."""
+    third, epochs = weights(1, 1, 1, 0), [shares(2, 2, 2, 10), shares(2.1, 2, 1, 10), shares(1, 2, 1.5, 11)]
+    values = {}
+    for restarted in (False, True):
+        loss = Judged((epochs[0], ALL), *((own, third) for own in epochs[1:]))
+        loss.some_are_wrong, values[restarted] = some_are_wrong, []
+        validation = Validation(Provenance(["Default"], [[]]), Metadata(4), Records(4))
+        for epoch in range(3):
+            values[restarted].append(validation.select(loss, lambda: (7.0, "metrics"), robust=True)[0])
+            if restarted and epoch == 1:
+                torch.save(validation.state_dict({"stage_one": loss}), tmp_path / "state.pt")
+                validation = Validation(validation.provenance, validation.metadata, validation.records)
+                state = torch.load(tmp_path / "state.pt", weights_only=True)
+                validation.load_state_dict({"stage_one": loss, "stage_two": None}, state)
+    assert values[True] == values[False]
+    assert values[True][2] < values[True][0]
+
+
 @pytest.mark.parametrize("robust", [True, False])
 def test_what_is_not_finite_does_not_choose_a_model(robust):
     """A NaN as the validation loss would make MACE take every later model for the best one."""

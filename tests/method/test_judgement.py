@@ -33,11 +33,11 @@ def seen_of(errors, features=None, **known):
     return Seen(errors=errors, **given | known)
 
 
-def judged(epochs):
+def judged(epochs, at_once=False):
     """The verdict after epochs of all configurations."""
     judge = HeadJudge(Settings())
     for number, seen in enumerate(epochs):
-        _, verdict = judge.refit(np.arange(seen.number), seen, seen.number)
+        _, verdict = judge.refit(np.arange(seen.number), seen, seen.number, at_once=at_once)
         assert seen.times.min() >= 0, number
     return judge, verdict
 
@@ -62,7 +62,7 @@ def test_heavy_tailed_errors_of_right_labels_cost_no_weight(sd, size, forces):
 def test_without_anything_that_tells_how_hard_it_is_no_label_explains_its_own_error(seed):
     """By one model, as in an audit: not even the time is a column. What the others say of a label tells what it was."""
     epoch = next(real_heavy.heavy_tailed(1000, 0.8, False, seed))
-    _, verdict = judged([dataclasses.replace(epoch, times=np.zeros(1000))])
+    _, verdict = judged([dataclasses.replace(epoch, times=np.zeros(1000))], at_once=True)
     assert not suspects(verdict).any()
 
 
@@ -98,6 +98,32 @@ def assert_found(found, wrong):
     recall, precision = (found & wrong).sum() / wrong.sum(), (found & wrong).sum() / max(found.sum(), 1)
     assert recall >= 0.95, (recall, precision)
     assert precision >= 0.95, (recall, precision)
+
+
+def test_two_epochs_have_to_agree_however_few_steps_they_have():
+    """Of one step, as of LBFGS, all have the same time; one look is enough only where there won't be another."""
+    planted = Planted()
+    wrong = planted.some(0.15)
+    planted.off = 20.0 * wrong * planted.rng.choice([-1, 1], planted.size)
+    epochs = [dataclasses.replace(epoch, times=np.full(planted.size, 0.999)) for epoch in planted.epochs()]
+    _, verdict = judged(epochs[:1])
+    assert not suspects(verdict).any()
+    for found in (judged(epochs), judged(epochs[:1], at_once=True)):
+        assert_found(suspects(found[1]), wrong)
+
+
+def test_labels_that_are_not_trained_on_any_more_are_forgotten():
+    """As after a restart with another base loss; what is known of the others goes on."""
+    planted = Planted()
+    planted.off = 20.0 * planted.some(0.15)
+    *before, last = planted.epochs(4)
+    judge, _ = judged(before)
+    assert judge.some_are_wrong
+    forces = {"forces": last.errors["forces"]}
+    _, verdict = judge.refit(np.arange(planted.size), dataclasses.replace(last, errors=forces), planted.size)
+    assert list(verdict.by_property) == list(judge.evidence.values.own) == list(judge.populations.by_name) == ["forces"]
+    assert (judge.evidence.epochs.own["forces"] == 4).all()
+    assert not suspects(verdict).any()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,8 @@
 """Of many configurations, most of the judgement is done beside the validation: the training is the same."""
 
+import os
 import threading
+import time
 
 import pandas
 import pytest
@@ -80,3 +82,19 @@ def test_work_is_done_once_it_is_waited_for_and_raises_what_it_raised(threaded):
     assert done == [True]
     with pytest.raises(KeyError, match="'missing'"):
         Aside(lambda: {}["missing"], threaded).result()
+
+
+def test_a_fork_waits_for_it():
+    """OpenBLAS that is asked to fork amid a matrix product of several threads never ends it."""
+    done = []
+
+    def multiply():
+        time.sleep(0.2)  # long enough to be amid it
+        done.append(True)
+
+    work = Aside(multiply, threaded=True)
+    child = os.fork()
+    if not child:
+        os._exit(len(done))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    work.result()

@@ -11,7 +11,7 @@ from conftest import Mace
 from made_up_seen import visited
 from structures import molecules, write_hdf5, write_xyz
 
-from mace_outlier.data.identity import content_of
+from mace_outlier.data.identity import content_of, told_apart
 from mace_outlier.data.metadata import Metadata
 from mace_outlier.data.provenance import Part, Provenance
 from mace_outlier.results.reading import read_results
@@ -53,6 +53,24 @@ def test_stage_two_entered_by_a_restart_keeps_the_weights_of_stage_one(stopped):
     history = read_results(stopped.folder).about["history"]
     assert [entry["stage"] for entry in history] == ["stage_one"] * 5 + ["stage_two"]
     assert "Epoch 5: head: Default, ema_robust: mean_weight=0.66" in run.log
+    assert (table(stopped).weight < 0.5).tolist() == WRONG
+
+
+def test_the_models_of_a_restart_are_compared_with_the_best_one_of_before(stopped):
+    """MACE's scheduler remembers its value: the loss that it sees has to go on from there."""
+    run = stopped.train("run", *FLAGS, "--max_num_epochs=6", "--restart_latest")
+    before, of_restart = run.validations[:7], run.validations[7:]
+    assert of_restart[0][0] == pytest.approx(before[-1][0], rel=1e-3)  # the same model
+    assert of_restart[0][0] != pytest.approx(of_restart[0][1], rel=0.01)  # the stock loss
+
+
+def test_what_cannot_be_continued_is_said_and_the_training_goes_on(stopped, monkeypatch):
+    def fail(*arguments, **others):
+        raise ZeroDivisionError("as a test")
+
+    monkeypatch.setattr(Stages, "go_on", fail)
+    run = stopped.train("run", *FLAGS, "--max_num_epochs=8", "--restart_latest")
+    assert "The statistics of the checkpoint could not be continued (ZeroDivisionError: as a test)" in run.log
     assert (table(stopped).weight < 0.5).tolist() == WRONG
 
 
@@ -131,6 +149,27 @@ def test_rows_are_known_by_content_or_else_by_name(now, rows, caplog):
     assert known(now, split(*BEFORE)).rows[0].tolist() == rows
     assert ("has changed" in caplog.text) == (len(rows) != 4 or -1 in rows)
     assert known(split(*BEFORE), now).rows[1].tolist() == []
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders():
+    """As the shards of several folders are; data may be moved as a whole, and other heads don't matter."""
+
+    def of(folder):
+        files = [[f"{folder}/a/train_0.h5", f"{folder}/b/train_0.h5"], [f"{folder}/c/train_0.h5"]]
+        rows = Provenance(["one", "two"], [[Part(file, np.arange(2)) for file in own] for own in files])
+        metadata = Metadata(len(rows))  # nothing is read yet
+        return Split("train", rows, metadata, Records(len(rows)))
+
+    before, moved = of("/old"), of("/new/place")
+    assert before.provenance.head.tolist() == [0, 0, 0, 0, 1, 1]
+    assert known(moved, before).rows[0].tolist() == list(range(6))
+    assert told_apart(["/x/a/t.h5", "/x/b/t.h5", "s.h5", "t.h5", "/y/s.h5"]) == [
+        "a/t.h5",
+        "b/t.h5",
+        "s.h5",
+        "t.h5",
+        "y/s.h5",
+    ]
 
 
 def test_labels_that_turn_out_to_be_others_are_told_once_they_are_read(caplog):

@@ -11,6 +11,7 @@ from mace import __version__ as mace_version
 from packaging.version import Version
 from structures import molecules, spoil, write_xyz
 
+from mace_outlier.mace.context import CONTEXT
 from mace_outlier.results.reading import read_results
 
 
@@ -250,6 +251,7 @@ def test_a_restart_judges_as_the_uninterrupted_run(mace, scope):
         same(judge["evidence"][kind], reference["evidence"][kind], rtol=1e-4, atol=1e-4)
     same(judge["looked"], reference["looked"], rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(parts.state["records"]["weight"], whole.state["records"]["weight"], rtol=1e-3, atol=1e-4)
+    assert parts.validations[-1][0] == pytest.approx(whole.validations[-1][0], rel=1e-3)  # in the units of before
 
 
 def test_stock_mace_continues_our_checkpoint(mace, mace_run_train):
@@ -310,6 +312,12 @@ def test_another_distribution_and_base_loss_at_a_restart(mace):
     assert "Continuing with the loss statistics" not in run.log
     assert run.state["records"]["times_seen"].max() > 3
     assert "first" in run.state["statistics"]["stage_one"]
+
+
+def test_what_a_program_does_after_a_training_is_plain_mace(mace):
+    write_xyz(mace.folder, molecules(8), molecules(4, seed=1))
+    mace.train("run", "--loss=ema_robust", "--max_num_epochs=1")
+    assert CONTEXT.run is None
 
 
 def test_several_runs_in_one_process_don_t_mix(mace):

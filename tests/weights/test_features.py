@@ -120,6 +120,19 @@ def test_what_a_process_sees_is_noted_whatever_the_order_and_of_repeated_rows_th
     assert noted.latest()[0].tolist() == [4]
 
 
+def test_what_is_repeated_is_put_in_order_every_so_many_batches(monkeypatch):
+    """Else each batch would sort all rows, as LBFGS evaluates all of them in each closure."""
+    noted, sorted_out, keep_latest = Noted(1000), [], Noted._keep_latest
+    monkeypatch.setattr(Noted, "_keep_latest", lambda self: sorted_out.append(self.count) or keep_latest(self))
+    for step in range(500):  # five passes
+        noted.add(torch.arange(1000)[10 * (step % 100) :][:10], torch.full((10, 2), float(step)))
+    assert 0 < len(sorted_out) <= 20
+    assert len(noted._rows) <= 1260
+    rows, places = noted.latest()
+    assert rows.tolist() == list(range(1000))
+    assert noted.columns[places, 0].tolist() == [400 + i // 10 for i in range(1000)]
+
+
 def model_of(irreps, layers):
     from e3nn import o3  # once MACE is there, which tells torch how to read its constants
 

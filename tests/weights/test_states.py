@@ -134,3 +134,4 @@ def test_no_double_precision_is_asked_of_a_device_that_may_have_none():
         for path in (package / folder).glob("*.py"):
             before = re.findall(r"(.{6})\.double\(\)", path.read_text())
             assert set(before) <= {".cpu()"}, path
+            assert "sum(dtype=torch.float64)" not in path.read_text(), path
