@@ -35,8 +35,8 @@ def commit_of(*paths: Path) -> str:
 def gives_these_weights(commit: str, arm: str = "") -> bool:
     """Whether labels are weighed as they were at a commit: by the same code, or by one that was seen to do the same.
 
-    Some code was seen to do the same in the trainings of one arm only: for others, that says nothing. What code did that
-    was seen to do the same as another one, which does what is done here, was done here as well.
+    Some code was seen to do the same in the trainings of one arm only: for others, that says nothing. Several steps of
+    this kind may lead here.
     """
     known = json.loads(SAME_WEIGHTS.read_text(encoding="utf-8")) if SAME_WEIGHTS.exists() else []
     return _leads_here(commit, [one for one in known if arm.startswith(one.get("arm", ""))])
