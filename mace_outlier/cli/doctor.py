@@ -6,6 +6,7 @@ Versions, how the plugin is activated, which of MACE's functions ("seams") it ha
 """
 
 import argparse
+import filecmp
 import importlib
 import os
 import platform
@@ -25,6 +26,7 @@ from .._boot import PLUGINS
 
 HOOK = "mace_outlier.pth"  # runs at every start of Python
 COMMAND = "mace_run_train"
+PATHS = re.compile(r"""(?<=["'])/[^"']+(?=["'])|(?<=[!\s])/[^"'\s]+""")  # in a line of shell: in quotes, or a word
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +111,17 @@ def is_of_this_python(script: Path) -> bool:
         return False
     with script.open(encoding="utf-8", errors="replace") as file:
         first, second = file.readline(), file.readline()
-    return any(re.search(rf"[!\s'\"]{re.escape(sys.executable)}['\"\s]", line) for line in (first, second))
+    return any(is_this_python(path) for line in (first, second) for path in PATHS.findall(line))
+
+
+def is_this_python(path: str) -> bool:
+    """Whether a file is this Python under any name of its folder: python, python3 ..., but not another version's.
+
+    Its folder has to be the same one: links of all environments of a Python lead to the same file.
+    """
+    if not os.path.exists(path) or not os.path.samefile(os.path.dirname(path), os.path.dirname(sys.executable)):
+        return False
+    return filecmp.cmp(path, sys.executable)
 
 
 def check_host() -> list[str]:

@@ -29,11 +29,11 @@ import argparse
 import itertools
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import pandas
 
-from ..checks.inputs import read_literal
+from ..checks.inputs import keys_of, read_literal
 from ..data.clean import clean
 from ..data.sources import find_source
 from ..files import replacing
@@ -88,15 +88,11 @@ def repairs_to(file: TextIO, results: Results) -> Repairs:
     """Return where repaired suspects go, and what is known of their labels."""
     arguments = results.about.get("arguments", {})
     of_heads = read_literal("heads", arguments.get("heads")) or {}  # MACE takes a text, in YAML files as well
-    keys = {head: _keys(arguments | of_heads.get(head, {})) for head in results.table["head"].unique()}
+    places = results.table[["head", "source"]].drop_duplicates().itertuples(index=False, name=None)
+    keys = {(head, source): keys_of(arguments | of_heads.get(head, {}), source) for head, source in places}
     frames = read_sample(results).frames
     predicted = {row: f.arrays["predicted_forces"] for row, f in frames.items() if f.has("predicted_forces")}
     return Repairs(file, keys, predicted)
-
-
-def _keys(arguments: dict[str, Any]) -> dict[str, str]:
-    """Where labels are, by MACE's arguments, which a head may have of its own."""
-    return {label: str(arguments.get(f"{label}_key") or f"REF_{label}") for label in ("energy", "forces", "stress")}
 
 
 # --- checks before anything is read ----------------------------------------------------------------------------------
@@ -105,10 +101,10 @@ def _keys(arguments: dict[str, Any]) -> dict[str, str]:
 def check_outputs(outputs: dict[str, Path], force: bool) -> None:
     """Raise ValueError unless these are two files of extended XYZ that may be written."""
     for flag, path in outputs.items():
-        if path.suffix not in SUFFIXES:
-            raise ValueError(f"{flag} {path}: only extended XYZ is written; name it {path.with_suffix('.xyz')}")
         if path.is_dir():
             raise ValueError(f"{flag} {path} is a folder: name a file")
+        if path.suffix not in SUFFIXES:
+            raise ValueError(f"{flag} {path}: only extended XYZ is written; name it {path.with_suffix('.xyz')}")
         if path.exists() and not force:
             raise ValueError(f"{flag} {path} exists: name another file, or give --force to replace it")
     for (flag, path), (other, another) in itertools.combinations(outputs.items(), 2):

@@ -28,11 +28,12 @@ KEYS = {f"outlier_{name}" for name in (*NUMBERS, *CAUSE, "split", "source", "fra
 class Repairs:
     """Where suspects go whose labels can be repaired.
 
-    `keys`: where labels are, by head, and by energy, forces and stress; `predicted_forces`: by row, where known.
+    `keys`: where labels are, by head and source, and by energy, forces and stress; `predicted_forces`: by number of the
+    row, where known.
     """
 
     file: TextIO
-    keys: dict[str, dict[str, str]]
+    keys: dict[tuple[str, str], dict[str, str]]
     predicted_forces: dict[int, Any]
 
     def add(self, atoms: Atoms, row: Any, cause: str) -> bool:
@@ -50,15 +51,14 @@ class Repairs:
 
     def _repaired(self, atoms: Atoms, row: Any, repair: Repair) -> tuple[dict[str, Any], str, Any] | None:
         """Where a label is, its key, and what it ought to be."""
-        key = self.keys[row.head][repair.label]
+        key = self.keys[row.head, row.source][repair.label]
         results = atoms.calc.results if atoms.calc else {}
         place = next((own for own in (atoms.info, atoms.arrays, results) if key in own), None)
         if place is None:
             return None
         volume = atoms.get_volume() if repair.volume else 1.0
-        label = repaired(
-            np.asarray(place[key], dtype=float), repair, len(atoms), volume, self.predicted_forces.get(row)
-        )
+        predicted_forces = self.predicted_forces.get(row.Index)
+        label = repaired(np.asarray(place[key], dtype=float), repair, len(atoms), volume, predicted_forces)
         return None if label is None else (place, key, label)
 
 

@@ -6,6 +6,7 @@ Prints the worst suspects, and writes a page with figures, structures and number
 import argparse
 from pathlib import Path
 
+from ..data.clean import clean
 from ..run.options import number
 from .output import may_be_unread
 
@@ -39,6 +40,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("--out and --no-page contradict each other: leave one of them out")
     if arguments.out and arguments.out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")
+    if arguments.out and arguments.out.is_dir():
+        raise ValueError(f"--out {arguments.out} is a folder: name a file")
+    if arguments.figures and arguments.figures.exists() and not arguments.figures.is_dir():
+        raise ValueError(f"--figures {arguments.figures} is a file: name a folder")
     from ..report.causes import find_causes
     from ..report.groups import find_groups
     from ..report.summary import MOST_LISTED, summarise, with_categories, worst
@@ -72,4 +77,4 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.no_page:
         page = arguments.out or results.prefix.with_name(results.prefix.name + PAGE)
         write_page(Report(results, summary, groups, causes, suspects, listed, truth, sample, figures), page)
-        print(f"page: {page}")
+        print(f"page: {clean(page, 400)}")  # its folder may be one that others made

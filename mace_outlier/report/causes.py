@@ -20,7 +20,7 @@ IN_EV_PER_ATOM = (WORDS[OFFSET], UNCONVERGED, WORDS[OTHER])  # begin the words o
 class CauseGroup(NamedTuple):
     """The suspects that have the same cause."""
 
-    words: str  # see causes.cause; "": not examined
+    words: str  # see causes.cause; untrusted
     suspects: int
     certainty: float  # median; NaN: nothing is certain
     value: str  # the factor, or by how much labels are too high
@@ -75,7 +75,7 @@ def _where(suspects: pandas.DataFrame, folder: str) -> str:
 
 
 COLUMNS = (
-    Column("cause", lambda group: group.words, "name"),
+    Column("cause", lambda group: clean(group.words, 200), "name"),
     Column("suspects", lambda group: f"{group.suspects:,}"),
     Column("certainty", lambda group: percent(group.certainty) if group.certainty == group.certainty else DASH),
     Column("how far", lambda group: group.value or DASH, "name"),

@@ -40,7 +40,7 @@ def suspect_columns(summary: Summary, truth: Truth | None) -> list[Column]:
         *([Column("suspect\nsince", lambda suspect: _shown_epoch(suspect.suspect_since))] if summary.since else []),
         Column("epochs\nseen", lambda suspect: DASH if suspect.validation else str(suspect.times_seen)),
         Column("verdict", lambda suspect: suspect.verdict, ""),
-        *([Column("cause", lambda suspect: suspect.cause or DASH, "name")] if summary.examined else []),
+        *([Column("cause", lambda suspect: clean(suspect.cause or DASH, 200), "name")] if summary.examined else []),
         *([Column("truth", lambda suspect: "wrong" if truth.labels[suspect.row] else "right", "")] if truth else []),
     ]
 

@@ -133,7 +133,7 @@ def read_losses(entry: Mapping[str, Any], options: Mapping[str, Any]) -> Losses:
         threshold = math.nan  # of the first epoch only
     wrong = read_wrong_labels(entry)
     location, scale = (location, scale) if wrong else (math.nan, math.nan)
-    return Losses(kind, location, scale, threshold, wrong)
+    return Losses(MIXTURE, location, scale, threshold, wrong)  # any other kind is untrusted text
 
 
 def _expected(weight: NDArray[np.float64], suspect: NDArray[np.bool_]) -> Expected:

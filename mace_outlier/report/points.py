@@ -60,6 +60,6 @@ def _said(row: Any, summary: Summary) -> str:
         f"{clean(row.formula, 24)}{kind}",
         f"{clean(str(row.source).removeprefix(summary.folder), 40)}, frame {row.frame}",
         *(f"{RESIDUALS[of].name} {shown_residual(of, row)} {shown_unit(of)}" for of in summary.residuals),
-        f"weight {fixed(row.weight, 3)}" + (f", {cause}" if cause else ""),
+        f"weight {fixed(row.weight, 3)}" + (f", {clean(cause, 200)}" if cause else ""),
     ]
     return "\n".join(lines)

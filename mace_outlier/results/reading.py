@@ -59,6 +59,8 @@ def _path_of_table(prefix: Path, told: Path) -> Path:
 
 def find_prefix(run: Path) -> Path:
     """Return `<results_dir>/<tag>` for a file, a tag or a folder; raises ResultsError."""
+    if run.name and about_path(run).exists():
+        return run  # beside a folder of the same name, too
     if run.is_dir() and run.suffix != ".parts":
         return _only_run(run)
     tag = next((run.name.removesuffix(suffix) for suffix in FILES if run.name.endswith(suffix)), run.name)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -252,6 +253,18 @@ def test_kinds_of_data(tmp_path, model):
         )
     write(tmp_path / "data.xyz", frames)
     assert top(audit(tmp_path, model, "--energy_key=energy", "--forces_key=forces"), 1) == [5]
+
+
+@pytest.mark.parametrize("out", [".", "there/", "there"])
+def test_results_go_into_a_folder_that_there_is(tmp_path, model, out):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "data_audit").mkdir()  # of something else
+    write_planted(tmp_path, [], count=3)
+    with within(tmp_path):
+        main(["audit", f"--model={model}", "--data", "data.xyz", f"--out={out}"])
+    written = {path.relative_to(tmp_path) for path in tmp_path.rglob("*_outliers*")}
+    assert written == {Path(out) / f"data_audit_outliers.{suffix}" for suffix in ("csv", "json", "xyz", "html")}
+    assert len(read_results(tmp_path / out / "data_audit").table) == 3
 
 
 # --- the same file, by a training and by an audit -------------------------------------------------------------------

@@ -80,6 +80,39 @@ def test_a_command_is_of_the_python_that_it_starts(tmp_path):
     assert not is_of_this_python(tmp_path / "nothing")
 
 
+def test_names_of_a_python_are_those_in_its_own_folder(tmp_path, monkeypatch):
+    """All environments of a Python link to the same file."""
+    from mace_outlier.cli.doctor import is_of_this_python
+
+    folders = [tmp_path / name for name in ("real", "mine", "o'ther")]
+    for folder in folders:
+        folder.mkdir()
+    real, mine, other = folders
+    for version in ("3.11", "3.12"):
+        (real / f"python{version}").write_text(f"it is {version}")
+    for folder, version in ((mine, "3.11"), (other, "3.11")):
+        (folder / "python").symlink_to(real / f"python{version}")
+        (folder / "python3").symlink_to("python")
+    (mine / "python3.11").write_text("it is 3.11")  # a copy
+    (mine / "python3.12").symlink_to(real / "python3.12")
+    (tmp_path / "link").symlink_to(mine)
+    monkeypatch.setattr(sys, "executable", str(mine / "python3"))
+    script = tmp_path / "x"
+    for python, same in (
+        (mine / "python", True),
+        (mine / "python3", True),
+        (mine / "python3.11", True),
+        (mine / "python3.12", False),
+        (mine / "python4", False),
+        (tmp_path / "link" / "python", True),
+        (real / "python3.11", False),
+        (other / "python", False),
+    ):
+        for line in (f"#!{python}\n", f"#!{python} -E\n", f'#!/bin/sh\n\'\'\'exec\' "{python}" "$0" "$@"\n'):
+            script.write_text(line)
+            assert is_of_this_python(script) == same, line
+
+
 def test_the_command_of_another_python(tmp_path):
     other = tmp_path / "mace_run_train"
     other.write_text("#!/bin/sh\n")

@@ -36,6 +36,8 @@ REFUSED = {
     "one file": (None, ["--trusted", "../{folder}/s.xyz"], "same file"),
     "format": (None, ["--suspects", "s.db"], "--suspects s.db: only extended XYZ is written; name it s.xyz"),
     "folder": (lambda path: (path / "d.xyz").mkdir(), ["--suspects", "d.xyz", "--force"], "is a folder"),
+    "this folder": (None, ["--trusted", "."], "--trusted . is a folder: name a file"),
+    "folder without suffix": (lambda path: (path / "d").mkdir(), ["--trusted", "d"], "--trusted d is a folder"),
     "source": (None, ["--trusted", "train.xyz", "--force"], "train.xyz is a file of the training"),
     "link": (
         lambda path: (path / "t.xyz").hardlink_to(path / "train.xyz"), ["--force"], "t.xyz is a file of the training"

@@ -34,7 +34,7 @@ def test_a_judgement_is_read_as_the_training_describes_it():
     errors = {"energy": energies, "forces": forces}
     seen = Seen(errors=errors, **of_geometry, **others, molecules=np.zeros(size, dtype=np.int64))
     head = HeadJudge(Settings())
-    head.refit(np.arange(size), seen, size)
+    head.refit(np.arange(size), seen, size, at_once=True)
     more = {"location": -1.0, "scale": 0.4, "share": 0.15, "certainty": 0.99, "judged": size}
     wrong = heads.read_losses({"kind": "mixture"} | head.describe() | more, {}).wrong
     assert wrong.undecided == 0.0

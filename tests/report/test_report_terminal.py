@@ -5,8 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from made_up_fits import BOTH, population_entry
 from made_up_results import (
     HOSTILE,
+    made_up_about,
+    made_up_sample,
     made_up_table,
     results_of,
     slab_among_clusters,
@@ -108,6 +111,26 @@ def test_hostile_strings_reach_the_terminal_as_they_are(tmp_path, capsys):
     assert r"\x1b[31mred" in out
 
 
+def test_hostile_words_of_a_training_are_spelled_out(tmp_path, capsys):
+    """A cause that takes the form of one that there is, and how labels were judged; the same ones on the page."""
+    hostile = "\x1b[31mred\u202e"
+    table = made_up_table(60, range(20)).assign(cause_certainty=0.99, cause_value=23.0)
+    table["head"] = ["pbe", "r2scan"] * 30
+    table["cause"] = np.where(table["weight"] < 0.5, f"energy in {hostile}", "")
+    about = made_up_about(("pbe", "r2scan"), epochs=3)
+    about["distribution"] = [population_entry(BOTH, "pbe"), population_entry(BOTH, "r2scan") | {"kind": hostile}]
+    (tmp_path / hostile).mkdir()
+    run = write_run(tmp_path / hostile, table, about, made_up_sample(table, 10))
+    out = printed(capsys, run)
+    for line in out.splitlines():
+        assert line.isprintable(), line
+    assert out.count(r"energy in \x1b[31mred\u202e") == 1 + 20  # causes, suspects
+    page = run.with_name("demo_run-1_outliers.html").read_text(encoding="utf-8")
+    assert not {"\x1b", "\u202e"} & set(page)
+    assert r"\u001b" not in page  # in data for the script
+    assert r"energy in \x1b[31mred\u202e" in page
+
+
 # --- refused ---------------------------------------------------------------------------------------------------------
 
 
@@ -119,13 +142,20 @@ def test_hostile_strings_reach_the_terminal_as_they_are(tmp_path, capsys):
         (["--top", "0"], "--top: '0' is not at least 1"),
         (["--out", "train.xyz"], "has to end in .html"),
         (["--out", "a.html", "--no-page"], "contradict"),
+        (["--out", "folder.html"], "--out folder.html is a folder: name a file"),
+        (["--figures", "demo_run-1_outliers.json"], "--figures demo_run-1_outliers.json is a file: name a folder"),
     ],
 )
-def test_wrong_arguments_are_refused(tmp_path, capsys, arguments, message):
+def test_wrong_arguments_are_refused(tmp_path, capsys, monkeypatch, arguments, message):
+    """Before anything is printed."""
+    monkeypatch.chdir(tmp_path)
     write_run(tmp_path, made_up_table(5))
+    (tmp_path / "folder.html").mkdir()
     with pytest.raises(SystemExit) as refused:
-        main(["report", str(tmp_path), *arguments])
-    assert message in f"{refused.value} {capsys.readouterr().err}"
+        main(["report", ".", *arguments])
+    out, err = capsys.readouterr()
+    assert message in f"{refused.value} {err}"
+    assert not out
 
 
 def test_a_table_without_rows_is_refused(tmp_path):

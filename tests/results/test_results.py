@@ -94,6 +94,17 @@ def test_a_run_is_found_by_folder_tag_and_file(tmp_path):
         read_results(tmp_path)
 
 
+def test_a_run_is_found_beside_a_folder_of_its_name(tmp_path, monkeypatch):
+    """Which holds another run; the folder of a run may be named by a dot."""
+    write_results(tmp_path / "res", table(), {})
+    write_results(tmp_path / "res" / "inner", table(), {})
+    for name in ("res", "res_outliers.json"):
+        assert read_results(tmp_path / name).prefix == tmp_path / "res"
+    monkeypatch.chdir(tmp_path / "res")
+    assert read_results(".").prefix.resolve() == tmp_path / "res" / "inner"
+    assert read_results("inner").prefix.resolve() == tmp_path / "res" / "inner"
+
+
 def foreign(path):
     write_results(path / "x", table(), {})
     pandas.DataFrame({"a": [1]}).to_csv(path / "x_outliers.csv")

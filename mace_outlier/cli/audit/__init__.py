@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trained model, <name>.model; loading it runs code in it: only from whom you trust",
     )
     parser.add_argument("--data", nargs="+", required=True, help="files that MACE trains on (a folder: its shards)")
-    parser.add_argument("--out", type=Path, help="prefix of the results (default: <data>_audit in this folder)")
+    parser.add_argument("--out", type=Path, help="prefix of the results, or a folder for <data>_audit (default: this)")
     parser.add_argument("--head", default="", help="head of the model, if it has several")
     for name, key in KEYS.items():
         parser.add_argument(f"--{name}", default=key, help="default: %(default)s")
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not any(weights.values()):
         raise ValueError("--energy_weight and --forces_weight are both 0: nothing is left to score")
     sources = sources_of(arguments.data)
-    prefix = arguments.out or Path(f"{Path(arguments.data[0]).stem}_audit")
+    prefix = prefix_of(arguments.out, arguments.data[0])
     from ...__main__ import main
     from ...data.sources import find_source
     from ...results.writing import set_aside, write_results
@@ -92,6 +92,14 @@ def sources_of(names: list[str]) -> list[str]:
         return list(dict.fromkeys(source for name in names for source in shards(name)))
     except ValueError as error:
         raise ValueError(f"--data {error}") from error
+
+
+def prefix_of(out: Path | None, data: str) -> Path:
+    """Return the prefix of the results: --out, or a name after the data in the folder that --out is."""
+    name = f"{Path(data).stem}_audit"
+    if out is None:
+        return Path(name)
+    return out / name if out.is_dir() else out
 
 
 def load(arguments: argparse.Namespace) -> Any:
