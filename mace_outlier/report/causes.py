@@ -14,6 +14,7 @@ from .summary import Summary
 from .text import DASH, clean, milli, of_many, percent, significant
 
 MOST_PLACES = 3
+NOT_EXAMINED = "not examined"
 IN_EV_PER_ATOM = (WORDS[OFFSET], UNCONVERGED, WORDS[OTHER])  # begin the words of causes whose value is an offset
 
 
@@ -34,12 +35,12 @@ def find_causes(table: pandas.DataFrame, summary: Summary) -> list[CauseGroup]:
         return []
     suspects = table.iloc[summary.order]
     groups = [_group(str(words), own, summary) for words, own in suspects.groupby("cause", observed=True)]
-    return sorted(groups, key=lambda group: (group.words in ("", UNKNOWN, RARE), -group.suspects))
+    return sorted(groups, key=lambda group: (group.words in (NOT_EXAMINED, UNKNOWN, RARE), -group.suspects))
 
 
 def _group(words: str, suspects: pandas.DataFrame, summary: Summary) -> CauseGroup:
     return CauseGroup(
-        words=words or "not examined",
+        words=words or NOT_EXAMINED,
         suspects=len(suspects),
         certainty=float(suspects["cause_certainty"].median()),
         value=_value(words, suspects["cause_value"].dropna().to_numpy()),

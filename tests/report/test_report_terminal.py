@@ -162,3 +162,13 @@ def test_a_table_without_rows_is_refused(tmp_path):
     write_run(tmp_path, made_up_table(0))
     with pytest.raises(SystemExit, match="holds no configuration"):
         main(["report", str(tmp_path)])
+
+
+def test_what_was_not_examined_comes_last_of_the_causes(tmp_path, capsys):
+    """However many these are; the others by their number."""
+    table = made_up_table(60, range(20)).assign(cause_certainty=0.99, cause_value=np.nan)
+    causes = np.array(["forces all zero", "noise in energy", "noise in energy"] + [""] * 17)
+    table["cause"] = np.where(table["weight"] < 0.5, causes[np.arange(60) % 20], "")
+    out = printed(capsys, write_run(tmp_path, table, made_up_about(), made_up_sample(table, 10)), "--no-page")
+    places = [out.index(words) for words in ("noise in energy", "forces all zero", "not examined")]
+    assert places == sorted(places)
