@@ -32,8 +32,24 @@ def look(run: RobustTraining, model: Any, steps: int) -> None:
         model: MACE's, for its elements and energies of isolated atoms.
         steps: of an epoch.
     """
+    with faults_logged("The heads could not be checked"):
+        warn_of_other_heads(run)
     with faults_logged("The labels could not be checked"):
         _look(run, model, steps)
+
+
+def warn_of_other_heads(run: RobustTraining) -> None:
+    """Say where MACE trains a head's configurations as those of another one: its HDF5 files know of no heads."""
+    rows = run.provenance
+    for head, first in zip(*np.unique(rows.head, return_index=True), strict=True):
+        sample = run.dataset[int(rows.position_of_row[first])]
+        trained_as = None if sample is None else getattr(sample, "head", None)
+        if trained_as is not None and int(trained_as) != head:
+            logging.warning(
+                f"head {rows.heads[head]}: MACE trains the configurations of {clean(rows.sources[rows.source[first]])} "
+                f"as those of head {rows.heads[int(trained_as)]}: its reader of HDF5 files ignores heads. Give this head "
+                "extended XYZ or LMDB"
+            )
 
 
 def _look(run: RobustTraining, model: Any, steps: int) -> None:

@@ -7,7 +7,9 @@ import pytest
 import torch
 from ase.io import write
 from conftest import load_checkpoint
+from mace import __version__ as mace_version
 from made_up_checks import series
+from packaging.version import Version
 from structures import molecules, write_hdf5, write_xyz
 
 from mace_outlier.mace import first_look
@@ -136,3 +138,23 @@ def test_energies_of_isolated_atoms_of_another_code(mace):
     write_xyz(mace.folder, molecules(20), molecules(5, seed=1))
     log = mace.train("E0s", *ROBUST, "--E0s={1: -13.6, 8: -2041.0}").log
     assert any("no binding energy is like that" in line for line in said(log))
+
+
+HEADS = "heads:\n" + "".join(
+    f"  {name}: {{train_file: {name}.{kind}, valid_file: valid.{kind}, E0s: '{{1: 0.0, 8: 0.0}}'}}\n"
+    for name, kind in (("one", "h5"), ("two", "xyz"))
+)
+
+
+@pytest.mark.skipif(Version(mace_version) < Version("0.3.14"), reason="0.3.13 doesn't read this")
+def test_a_head_that_mace_trains_as_another_one_is_named(mace):
+    train = molecules(20)
+    write_hdf5(mace.folder / "one.h5", train[:10])
+    write(mace.folder / "two.xyz", train[10:])
+    valid = molecules(5, seed=1)
+    write_hdf5(mace.folder / "valid.h5", valid), write(mace.folder / "valid.xyz", valid)
+    (mace.folder / "heads.yaml").write_text(HEADS)
+    log = mace.train("heads", *ROBUST, "--config=heads.yaml", "--atomic_numbers=[1,8]").log
+    named = [line for line in log.splitlines() if "MACE trains the configurations of" in line]
+    assert len(named) == 1
+    assert "head one: MACE trains the configurations of one.h5 as those of head two" in named[0]
