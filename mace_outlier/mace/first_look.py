@@ -47,7 +47,7 @@ def warn_of_other_heads(run: RobustTraining) -> None:
         if trained_as is not None and int(trained_as) != head:
             logging.warning(
                 f"head {rows.heads[head]}: MACE trains the configurations of {clean(rows.sources[rows.source[first]])} "
-                f"as those of head {rows.heads[int(trained_as)]}: its reader of HDF5 files ignores heads. Give this head "
+                f"as those of head {rows.heads[int(trained_as)]}: its reader of HDF5 files ignores heads. Give it "
                 "extended XYZ or LMDB"
             )
 
