@@ -160,8 +160,8 @@ def alone() -> list[dict[str, Any]]:
         common = Counter(atoms.get_chemical_formula() for atoms in frames).most_common(1)[0][0]
         places = [i for i, atoms in enumerate(frames) if atoms.get_chemical_formula() == common]
         for factor in CHANGES:
-            row = {"data": name, "factor": factor, "changed": CHANGED, "named": 0, "others": 0}
-            for place in places[:: len(places) // CHANGED][:CHANGED]:
+            row = {"data": name, "factor": factor, "changed": min(CHANGED, len(places)), "named": 0, "others": 0}
+            for place in places[:: max(1, len(places) // CHANGED)][:CHANGED]:
                 changed = [*frames[:place], scaled(frames[place], factor), *frames[place + 1 :]]
                 found = [f for f in findings_of(changed, only=("geometry",)) if "outside of all others" in f.what]
                 named = {row for f in found for row in f.rows.tolist()}

@@ -1,7 +1,10 @@
 """Check `duplicates`: the same geometry twice, with other labels, or in training and validation.
 
-Geometries are compared by a fingerprint that knows no order of atoms, no origin and no rotation (`shape`).
+Geometries are compared by a fingerprint that knows no order of atoms, no origin and no rotation (`shape`), and labels
+by numbers that don't either (`marks`).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -10,8 +13,20 @@ from scipy.sparse.csgraph import connected_components
 from .evidence import Evidence
 from .finding import CERTAIN, LIKELY, LOOK, Finding
 from .inputs import TRAIN
+from .settings import Settings
 
 NEXT = 4  # frames that follow in the order of the first numbers of the fingerprint, to which each is compared
+
+
+class Differences(NamedTuple):
+    """What labels of pairs (P,) differ by; nan where one of them has none."""
+
+    energy: np.ndarray  # eV/atom
+    force: np.ndarray  # eV/A, root mean square
+    stress: np.ndarray  # eV/A^3
+    other: np.ndarray  # one of these is larger than between two right calculations
+    uneven: np.ndarray  # one frame has a label that the other hasn't
+    known: np.ndarray  # there is a label that both have
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -19,21 +34,49 @@ def check(evidence: Evidence) -> list[Finding]:
     one, two = same_geometry(evidence)
     if not len(one):
         return []
-    survey, s = evidence.survey, evidence.settings
-    frames = survey.frames
-    energy = np.abs(frames["energy"][one] - frames["energy"][two]) / frames["atoms"][one]
-    force = np.abs(frames["rms_force"][one] - frames["rms_force"][two])
-    larger = np.maximum(frames["rms_force"][one], frames["rms_force"][two])
-    other = (energy > s.same_energy) | (force > s.same_force + 0.05 * larger)
-    train = np.array([source.role == TRAIN for source in survey.sources])[frames["source"]]
-    found = _contradictions(one[other], two[other], energy[other], force[other], _known_wrong(evidence))
-    found += _leak(one, two, train, s.leak)
-    twice = ~other & (train[one] == train[two])
-    if twice.any():
-        rows = np.unique([one[twice], two[twice]])
-        what = f"{len(rows)} frames stand there more than once, with the same labels: they count double"
-        found.append(Finding("duplicates", LOOK, what, "keep one of each", rows))
+    survey = evidence.survey
+    differences = compared(survey.frames, one, two, evidence.settings)
+    train = np.array([source.role == TRAIN for source in survey.sources])[survey.frames["source"]]
+    found = _contradictions(one, two, differences, _known_wrong(evidence))
+    found += _leak(one, two, train, evidence.settings.leak)
+    twice = ~differences.other & (train[one] == train[two])
+    for chosen, how, fix in (
+        (differences.known & ~differences.uneven, "with the same labels: they count double", "keep one of each"),
+        (differences.uneven, "with labels that only one of them has", "keep those that have all labels"),
+    ):
+        if (chosen & twice).any():
+            rows = np.unique([one[chosen & twice], two[chosen & twice]])
+            what = f"{len(rows)} frames stand there more than once, {how}"
+            found.append(Finding("duplicates", LOOK, what, fix, rows))
     return found
+
+
+def compared(frames: np.ndarray, one: np.ndarray, two: np.ndarray, settings: Settings) -> Differences:
+    """Compare the labels of pairs of rows (P,)."""
+    first, second = frames[one], frames[two]
+    energy = np.abs(first["energy"] - second["energy"]) / first["atoms"]
+    force = np.abs(first["rms_force"] - second["rms_force"])
+    larger = np.maximum(first["rms_force"], second["rms_force"])
+    turned = _rms(first["force_marks"] - second["force_marks"])
+    marks = np.maximum(_rms(first["force_marks"]), _rms(second["force_marks"]))  # of many atoms, some are far larger
+    stress = np.abs(first["stress_marks"] - second["stress_marks"]).max(axis=1)
+    size = np.maximum(np.abs(first["stress_marks"]), np.abs(second["stress_marks"])).max(axis=1)
+    share = settings.same_share
+    other = (energy > settings.same_energy) | (force > settings.same_force + share * larger)
+    other |= turned > settings.same_blur * (settings.same_force + share * np.maximum(larger, marks))
+    other |= stress > settings.same_stress + share * size
+    one_has, two_has = _labels_there(first), _labels_there(second)
+    uneven, known = (one_has != two_has).any(axis=0), (one_has & two_has).any(axis=0)
+    return Differences(energy, np.maximum(force, turned), stress, other, uneven, known)
+
+
+def _labels_there(frames: np.ndarray) -> np.ndarray:
+    """Tell which frames (P,) have a usable energy, forces and stress, (3, P)."""
+    return np.isfinite([frames["energy"], frames["rms_force"], frames["stress_marks"][:, 0]])
+
+
+def _rms(values: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sqrt((values**2).mean(axis=1)))
 
 
 def same_geometry(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
@@ -62,10 +105,9 @@ def _known_wrong(evidence: Evidence) -> np.ndarray:
     return evidence.verdicts.rows[evidence.verdicts.wrong]
 
 
-def _contradictions(
-    one: np.ndarray, two: np.ndarray, energy: np.ndarray, force: np.ndarray, wrong: np.ndarray
-) -> list[Finding]:
+def _contradictions(one: np.ndarray, two: np.ndarray, differences: Differences, wrong: np.ndarray) -> list[Finding]:
     """One geometry with two labels: both frames are named, unless near frames say which of them is wrong."""
+    one, two = one[differences.other], two[differences.other]
     if not len(one):
         return []
     rows, inverse = np.unique([one, two], return_inverse=True)
@@ -74,13 +116,26 @@ def _contradictions(
     count = connected_components(graph, directed=False)[0]
     first, second = np.isin(one, wrong), np.isin(two, wrong)
     named = np.unique([*one[~second | first], *two[~first | second]])
-    what = (
-        f"{count} geometr{'ies have' if count > 1 else 'y has'} different labels in {len(rows)} frames: energies "
-        f"differ by up to {1000 * np.nanmax(energy):.3g} meV/atom, forces by up to {np.nanmax(force):.2g} eV/A"
-    )
+    numbers, sizes = _largest(differences)
+    what = f"{count} geometr{'ies have' if count > 1 else 'y has'} different labels in {len(rows)} frames: {sizes}"
     fix = "recompute them: at least one label of each is wrong, or of another method"
-    numbers = {"geometries": count, "energy": float(np.nanmax(energy)), "unit": "eV/atom"}
-    return [Finding("duplicates", CERTAIN, what, fix, named, numbers=numbers)]
+    return [Finding("duplicates", CERTAIN, what, fix, named, numbers={"geometries": count} | numbers)]
+
+
+def _largest(differences: Differences) -> tuple[dict[str, float | str], str]:
+    """The largest difference of each label that two frames have, as numbers and in words."""
+    numbers, words = dict[str, float | str](), list[str]()
+    for name, differ, also, scale, unit in (
+        ("energy", "energies differ", "energies", 1000, "meV/atom"),
+        ("force", "forces differ", "forces", 1, "eV/A"),
+        ("stress", "stress differs", "stress", 1, "eV/A^3"),
+    ):
+        values = getattr(differences, name)[differences.other]
+        if np.isfinite(values).any():
+            largest = round(float(np.nanmax(values)), 6)  # records have seven digits
+            numbers |= {name: largest} | ({"unit": "eV/atom"} if name == "energy" else {})
+            words.append(f"{also if words else differ} by up to {scale * largest:.3g} {unit}")
+    return numbers, ", ".join(words)
 
 
 def _leak(one: np.ndarray, two: np.ndarray, train: np.ndarray, share: float) -> list[Finding]:

@@ -10,6 +10,7 @@ import numpy as np
 from ase import Atoms
 
 from .frame import Flag, Labels, elsewhere, labels_of, matrix_of
+from .marks import force_marks, stress_marks
 from .probes import Nearness, Probe, nearness_of
 from .reading import Chunk
 from .settings import Settings
@@ -26,6 +27,7 @@ FRAME = np.dtype(
         ("nearest", "f4"), ("ratio", "f4"), ("volume", "f4"),  # see Shape
         ("alone", "f4"), ("alone_force", "f4"),  # A, eV/A: see `loneliest`
         ("fingerprint", "f4", (5,)),
+        ("force_marks", "f4", (4,)), ("stress_marks", "f4", (3,)),  # eV/A, eV/A^3: see `marks`
     ]
 )  # fmt: skip
 LINK = np.dtype(
@@ -128,14 +130,16 @@ def _record(atoms: Atoms, labels: Labels, code: int, settings: Settings) -> tupl
     """Flags and numbers of a frame, in the order of FRAME."""
     flags, forces = labels.flags, labels.forces
     if flags & UNUSABLE:
-        return (int(flags), code, labels.energy, *[np.nan] * 9, (np.nan,) * 5)
+        return (int(flags), code, labels.energy, *[np.nan] * 9, *((np.nan,) * count for count in (5, 4, 3)))
     shape = shape_of(atoms, settings, symmetry=bool(flags & (Flag.ZERO_FORCES)))
     if shape.symmetric:
         flags &= ~Flag.ZERO_FORCES
     net = torque = rms = largest = lonely = lonely_force = np.nan
+    marks, stress = np.full(4, np.nan), matrix_of(labels.stress)
     if forces is not None and len(atoms) > 1:
         squares = (forces**2).sum(axis=1)
         net = float(np.linalg.norm(forces.sum(axis=0))) / np.sqrt(len(atoms))
+        marks = force_marks(atoms.numbers, shape.pairs, forces)
         rms, largest = float(np.sqrt(squares.mean() / 3)), float(np.sqrt(squares.max()))
         lonely, lonely_force = loneliest(atoms, shape.pairs, np.sqrt(squares), settings)
         if not atoms.pbc.any():
@@ -143,8 +147,9 @@ def _record(atoms: Atoms, labels: Labels, code: int, settings: Settings) -> tupl
             torque = float(np.linalg.norm(np.cross(arm, forces).sum(axis=0))) / np.sqrt(max((arm**2).sum(), 1e-12))
         if flags & Flag.SOME_ZERO and net < settings.drift:
             flags &= ~Flag.SOME_ZERO  # by symmetry
+    of_stress = stress_marks(atoms.numbers, shape.pairs, stress) if stress is not None else np.full(3, np.nan)
     numbers = (net, torque, rms, largest, shape.nearest, shape.ratio, shape.volume, lonely, lonely_force)
-    return (int(flags), code, labels.energy, *numbers, tuple(shape.fingerprint))
+    return (int(flags), code, labels.energy, *numbers, *map(tuple, (shape.fingerprint, marks, of_stress)))
 
 
 def _links(now: _Recent, recent: deque[_Recent], settings: Settings) -> list[tuple]:

@@ -26,7 +26,8 @@ def expected(survey: Survey, fewest: int) -> Expected:
     fitted = ~enough[frames["formula"]] & (atoms > 0)
     if fitted.any():
         known = enough[frames["formula"]] | (atoms > 1)
-        fit = fit_elements(survey, np.flatnonzero(known & np.isfinite(energy)))[frames["formula"]]
+        shifts = fit_elements(survey, np.flatnonzero(known & np.isfinite(energy)))
+        fit = of_formulas(survey, shifts)[frames["formula"]]
         value = np.where(fitted, fit, value)
         rest = (each - fit)[known & np.isfinite(each) & np.isfinite(fit)]
         width = MAD_TO_SIGMA * float(np.median(np.abs(rest - np.median(rest)))) if len(rest) else np.nan
@@ -41,7 +42,7 @@ def medians(
     middle, spread, enough = np.full(count, np.nan), np.full(count, np.nan), np.zeros(count, dtype=bool)
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(count + 1))
-    for code in range(count):
+    for code in np.flatnonzero(np.diff(starts) >= fewest):
         own = values[order[starts[code] : starts[code + 1]]]
         own = own[np.isfinite(own)]
         if len(own) >= fewest:
@@ -52,18 +53,24 @@ def medians(
 
 
 def fit_elements(survey: Survey, rows: np.ndarray) -> np.ndarray:
-    """Energy for each atom of each formula (F,), eV: a sum over elements, fitted to rows; nan where it isn't known."""
-    frames, (_, table) = survey.frames, survey.composition
+    """Energy of each element (Z,), eV, fitted to rows; nan where it isn't known."""
+    frames, (numbers, table) = survey.frames, survey.composition
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(0).choice(rows, SAMPLE, replace=False))
     counts = table[frames["formula"][rows]]
     used = counts.any(axis=0)
     shifts = fit_shifts(frames["energy"][rows], counts[:, used]) if len(rows) else np.zeros(0)
-    if not shifts.any():  # too few frames to tell
-        return np.full(len(table), np.nan)
-    totals = table[:, used] @ shifts / table.sum(axis=1)
-    totals[table[:, ~used].any(axis=1)] = np.nan
-    return np.asarray(totals)
+    found = np.full(len(numbers), np.nan)
+    if shifts.any():  # else there are too few frames to tell
+        found[used] = shifts
+    return found
+
+
+def of_formulas(survey: Survey, elements: np.ndarray) -> np.ndarray:
+    """Energy for each atom of each formula (F,), eV: a sum over elements (Z,); nan where one of them isn't known."""
+    table = survey.composition[1]
+    totals = table @ np.nan_to_num(elements) / table.sum(axis=1)
+    return np.where(table[:, np.isnan(elements)].any(axis=1), np.nan, totals)
 
 
 def free_atoms(survey: Survey) -> np.ndarray:

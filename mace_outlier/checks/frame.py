@@ -34,6 +34,7 @@ class Flag(IntFlag):
     HAS_SPIN = auto()
     ODD = auto()  # number of electrons, with the charge
     PARITY = auto()  # the spin multiplicity contradicts the number of electrons
+    BAD_CONDITIONS = auto()  # charge or spin is NaN or infinite
 
 
 class Labels(NamedTuple):
@@ -161,8 +162,11 @@ def _surroundings(atoms: Atoms) -> Flag:
 
 def _electrons(atoms: Atoms, keys: Mapping[str, str]) -> Flag:
     """Whether the multiplicity 2 S + 1 goes with the number of electrons: odd with even."""
-    charge, spin = (_whole(atoms.info.get(keys[name])) for name in ("total_charge", "total_spin"))
+    given = [_scalar(atoms.info.get(keys[name])) for name in ("total_charge", "total_spin")]
+    charge, spin = (int(number) if number is not None and number.is_integer() else None for number in given)
     flags = (Flag(0) if charge is None else Flag.HAS_CHARGE) | (Flag(0) if spin is None else Flag.HAS_SPIN)
+    if any(number is not None and not np.isfinite(number) for number in given):
+        flags |= Flag.BAD_CONDITIONS
     odd = (int(atoms.numbers.sum()) - (charge or 0)) % 2 == 1
     flags |= Flag.ODD if odd else Flag(0)
     if spin is not None and charge is not None and (spin % 2 == 1) == odd:
@@ -170,17 +174,20 @@ def _electrons(atoms: Atoms, keys: Mapping[str, str]) -> Flag:
     return flags
 
 
-def _whole(value: Any) -> int | None:
+def _scalar(value: Any) -> float | None:
     try:
-        number = float(np.asarray(value).reshape(()))
+        return float(np.asarray(value).reshape(()))
     except (TypeError, ValueError):
         return None
-    return int(number) if number == round(number) else None
 
 
 def elsewhere(atoms: Atoms) -> Iterator[tuple[str, str]]:
-    """Yield ("energy" or "forces", key) for everything in a frame that may be such a label."""
+    """Yield ("energy" or "forces", key) for everything in a frame that may be such a label, and that MACE would find.
+
+    Of a calculator's results it takes those of its own names alone: no free_energy.
+    """
     results = atoms.calc.results if atoms.calc is not None else {}
+    results = {name: value for name, value in results.items() if name in ("energy", "forces")}
     for key, value in {**results, **atoms.info}.items():
         if "energy" in str(key).lower() and isinstance(value, (int, float, np.number)) and np.isfinite(value):
             yield "energy", str(key)

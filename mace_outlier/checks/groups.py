@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from .by_elements import ByElements
 from .evidence import Evidence
-from .expected import Expected, fit_elements, free_atoms, medians
+from .expected import Expected, free_atoms, medians
 from .finding import CERTAIN, LIKELY, Finding
 from .units import unit_of_ratio
 
@@ -15,12 +16,12 @@ def groups(evidence: Evidence, known: Expected, taken: np.ndarray) -> list[Findi
     frames, s = evidence.survey.frames, evidence.settings
     codes, names = evidence.kinds
     finite = np.isfinite(frames["energy"]) & (frames["atoms"] > 1)
-    found = []
+    found, by_elements = [], ByElements(evidence.survey, finite, len(names))
     for code in range(len(names)) if len(names) > 1 else []:
         own, others = finite & (codes == code), finite & (codes != code)
         if own.sum() < s.fewest or own.sum() > others.sum():
             continue
-        predicted = from_others(evidence, np.flatnonzero(own), others)
+        predicted = from_others(evidence, own, others, by_elements)
         each = frames["energy"][own] / frames["atoms"][own]
         use = np.isfinite(predicted)
         if use.sum() < s.many * own.sum():
@@ -43,14 +44,25 @@ def _finding(offset: float, ratio: float, rows: np.ndarray, where: str, gross: f
     return Finding("energies", certainty, what, "convert them to eV" if unit else REFERENCE, rows, where, numbers)
 
 
-def from_others(evidence: Evidence, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Energy for each atom of these rows, by the median of the same formula in other groups, or by their elements."""
+def from_others(evidence: Evidence, own: np.ndarray, others: np.ndarray, by_elements: ByElements) -> np.ndarray:
+    """Energy for each atom of a group's rows, by the median of the formula in other groups, or by its elements.
+
+    Args:
+        evidence: of all frames.
+        own: which frames are of the group, (N,) boolean.
+        others: which frames it is compared with, (N,) boolean.
+        by_elements: of the frames of both.
+    """
     survey = evidence.survey
-    frames, other = survey.frames, np.flatnonzero(others)
+    frames, formula = survey.frames, survey.frames["formula"][own]
+    alike = np.zeros(len(survey.formulas), dtype=bool)
+    alike[formula] = True
+    other = np.flatnonzero(others & alike[frames["formula"]])
     each = frames["energy"][other] / frames["atoms"][other]
     middle, _, enough = medians(each, frames["formula"][other], len(survey.formulas), evidence.settings.fewest)
-    formula = frames["formula"][rows]
-    return np.where(enough[formula], middle[formula], fit_elements(survey, other)[formula])
+    if not enough[formula].all():
+        middle = np.where(enough, middle, by_elements.without(own, alike & ~enough))
+    return np.asarray(middle[formula])
 
 
 def all_electron(evidence: Evidence) -> list[Finding]:

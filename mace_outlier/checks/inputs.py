@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ TRAIN, VALID, TEST = "train", "valid", "test"
 KEYS = {name: LABEL_KEYS[name] for name in ("energy", "forces", "stress", "virials")}  # MACE's defaults
 KEYS |= {name: name for name in ("total_charge", "total_spin", "head")}
 FILES = {TRAIN: "train_file", VALID: "valid_file", TEST: "test_file"}
+E0S_WORDS = ("average", "estimated", "foundation", "isolated")  # MACE's; "isolated": from the data
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Inputs:
     scale: dict[str, float] = field(default_factory=dict)  # head -> scale of the model, where it is given
     r_max: float | None = None
     training: bool = False  # whether these are the options of a training, or only files
+    read: list[Path] = field(default_factory=list)  # files that the options name: data, statistics, E0s
 
 
 def files_behind(name: str) -> list[str]:
@@ -56,14 +58,12 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
         ValueError: nothing to check, a file that is missing, or options that can't be read.
     """
     options = {**config, **given}
-    sources = [Source(path, TRAIN, keys=keys_of(options, path)) for name in data for path in files_behind(name)]
-    heads = options.get("heads") or {}
-    heads = read_literal("heads", heads)
+    heads = heads_of(options)
+    sources = []
     for head, own in (heads or {"Default": {}}).items():
-        if not isinstance(own, Mapping):
-            raise ValueError(f"heads: {head} should hold options (train_file ...), and is {own!r}")
         merged = {**options, **own} if not heads else {**{k: v for k, v in options.items() if k[-5:] != "_file"}, **own}
         sources += files_of(merged, head)
+    sources = named_alone(data, options, sources) + sources
     if not sources:
         raise ValueError("nothing to check: name files, or --train_file, or --config with MACE's YAML file")
     e0s, scale = dict[str, Any](), dict[str, float]()
@@ -75,7 +75,39 @@ def gather(data: list[str], given: Mapping[str, Any], config: Mapping[str, Any])
             scale[head] = float(statistics.get("std", options["std"]))
     training = bool(config) or bool(options.get("train_file"))
     r_max = options.get("r_max")
-    return Inputs(sources, e0s, scale, r_max and float(r_max), training)
+    read = [find_source(source.path) for source in sources]
+    read += [path for own in (options, *heads.values()) for path in beside_data(own)]
+    return Inputs(sources, e0s, scale, r_max and float(r_max), training, read)
+
+
+def heads_of(options: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the options of each head, by its name; none without heads."""
+    heads = read_literal("heads", options.get("heads") or {})
+    if not isinstance(heads, Mapping):
+        raise ValueError(f"--heads: a dictionary from names to options (train_file ...) is needed, not {heads!r}")
+    for head, own in heads.items():
+        if not isinstance(own, Mapping):
+            raise ValueError(f"heads: {head} should hold options (train_file ...), and is {own!r}")
+    return dict(heads)
+
+
+def named_alone(data: list[str], options: Mapping[str, Any], others: Sequence[Source]) -> list[Source]:
+    """Return files that are named without a role, once each, but those that the options name for training as well."""
+    known = {find_source(other.path).resolve() for other in others if (other.role, other.head) == (TRAIN, Source.head)}
+    found = []
+    for path in (path for name in data for path in files_behind(name)):
+        file = find_source(path).resolve()
+        if file not in known:
+            known.add(file)
+            found.append(Source(path, TRAIN, keys=keys_of(options, path)))
+    return found
+
+
+def beside_data(options: Mapping[str, Any]) -> list[Path]:
+    """Return the files that options name, other than data."""
+    e0s = options.get("E0s")
+    names = [options.get("statistics_file"), e0s if str(e0s).endswith(".json") else None]
+    return [Path(name) for name in names if name]
 
 
 def read_statistics(path: str | None) -> dict[str, Any]:
@@ -114,11 +146,14 @@ def read_literal(name: str, value: Any) -> Any:
 
 
 def read_E0s(value: Any) -> Any:  # noqa: N802, MACE's name
-    """Return E0s as a dictionary of numbers, or a word ("average", "estimated") as it is."""
+    """Return E0s as a dictionary of numbers, or as one of MACE's words; raises ValueError for anything else."""
     if isinstance(value, str) and value.endswith(".json"):
         value = json.loads(Path(value).read_text(encoding="utf-8"))
     if isinstance(value, str) and not value.lstrip().startswith("{"):
-        return value
+        word = "isolated" if value.lower().startswith("isolated") else value.lower()  # IsolatedAtom
+        if word not in E0S_WORDS:
+            raise ValueError(f"--E0s={value}: a dictionary, a .json file, or one of {', '.join(E0S_WORDS)}")
+        return word
     numbers = read_literal("E0s", value)
     try:
         return {int(z): float(energy) for z, energy in numbers.items()}

@@ -13,6 +13,10 @@ TABLE = {
     Flag.BAD_STRESS: (CERTAIN, "the stress is NaN or infinite", "leave these labels out, or recompute them"),
     Flag.TEXT: (CERTAIN, "a text stands where a number belongs", "write numbers, or leave the entry out"),
     Flag.SHAPE: (CERTAIN, "a label has the wrong shape", "one energy, three forces for each atom, 6 or 9 of a stress"),
+    Flag.BAD_CONDITIONS: (
+        LIKELY, "the total charge or spin is NaN or infinite",
+        "give a number, or leave the entry out: MACE has a default",
+    ),
     Flag.ZERO_FORCES: (
         LIKELY, "all forces are exactly 0, in geometries that aren't symmetric: 0 seems to mean that there are none",
         "leave the forces out of these frames: MACE then takes the energy alone",
@@ -38,6 +42,10 @@ def check(evidence: Evidence) -> list[Finding]:
     for number, source in enumerate(survey.sources):
         rows = np.arange(len(survey.frames))[survey.of_source(number)]
         flags = survey.frames["flags"][rows]
+        if line := survey.unread.get(number):
+            what = f"the file goes on after a blank line (line {line}), where MACE stops: it reads {len(rows)} frames"
+            fix, numbers = "remove the blank line", {"line": line, "frames": len(rows)}
+            found.append(Finding("labels", CERTAIN, what, fix, where=source.path, numbers=numbers))
         if not len(rows):
             found.append(Finding("labels", CERTAIN, "the file holds no frame", "name another file", where=source.path))
             continue
@@ -57,8 +65,9 @@ def _missing(evidence: Evidence, number: int, rows: np.ndarray, flags: np.ndarra
     without["forces"] &= (flags & int(Flag.ISOLATED_ATOM)) == 0  # which feels no force
     for label, missing in without.items():
         key = source.keys[label]
-        others = [(n, k) for (kind, k), n in evidence.survey.elsewhere[number].items() if kind == label and k != key]
-        count, other = max(others, default=(0, ""))
+        others = {k: n for (kind, k), n in evidence.survey.elsewhere[number].items() if kind == label and k != key}
+        other = min(others, key=lambda k: (-others[k], k != label, len(k), k), default="")
+        count = others.get(other, 0)
         none = bool(missing.all())
         if not missing.any():
             continue

@@ -3,8 +3,11 @@
 import io
 import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import ase.io
 from ase import Atoms
@@ -53,14 +56,16 @@ class Chunk:
         return read_hdf5(self.path, first, self.stop)
 
 
-def chunks(source: int, name: str, size: int, back: int) -> Iterator[Chunk]:
+def chunks(source: int, name: str, size: int, back: int, unread: dict[int, int] | None = None) -> Iterator[Chunk]:
     """Cut a file into chunks of `size` frames, each with the `back` frames before it.
 
     The first sixteen are sampled, and those whose number is a power of two: enough of any file, little of a large one.
+    Where a file goes on after a blank line, which ends it for ASE, `unread` gets the number of that line.
     """
     path = find_source(name)
     suffix = path.suffix.lower()
-    cut = _of_text if suffix in XYZ else _of_hdf5 if suffix in HDF5 else _of_frames
+    unread = unread if unread is not None else {}
+    cut = partial(_of_text, unread=unread) if suffix in XYZ else _of_hdf5 if suffix in HDF5 else _of_frames
     for number, chunk in enumerate(cut(source, path, size, back)):
         chunk.sampled = number < 16 or number & (number - 1) == 0
         yield chunk
@@ -72,7 +77,7 @@ def pick(name: str, numbers: Sequence[int]) -> dict[int, Atoms]:
     if path.suffix.lower() in HDF5:
         return {number: next(read_hdf5(path, number, number + 1)) for number in numbers}
     if path.suffix.lower() in XYZ:
-        with path.open(encoding="utf-8") as file:
+        with _opened(path) as file:
             texts = itertools.islice(_frames_of_text(file, path), max(numbers, default=-1) + 1)
             wanted = {number: text for number, text in enumerate(texts) if number in numbers}
         return {number: next(iter(ase.io.iread(io.StringIO(text), format="extxyz"))) for number, text in wanted.items()}
@@ -100,24 +105,49 @@ def _of_frames(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]
         kept = (kept + own)[-back:]
 
 
-def _of_text(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:
+def _of_text(source: int, path: Path, size: int, back: int, unread: dict[int, int]) -> Iterator[Chunk]:
     """Workers parse: that is what takes the time."""
-    with path.open(encoding="utf-8") as file:
-        texts, start = _frames_of_text(file, path), 0
+    with _opened(path) as file:
+        texts, start, lines = _frames_of_text(file, path), 0, 0
         kept: list[str] = []
         while own := list(itertools.islice(texts, size)):
             yield Chunk(source, path, start, len(kept), text="".join(kept + own))
             start += len(own)
+            lines += sum(text.count("\n") for text in own)
             kept = (kept + own)[-back:]
+        if any(line.strip() for line in file):
+            unread[source] = lines + 1
 
 
-def _frames_of_text(file: io.TextIOWrapper, path: Path) -> Iterator[str]:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """Open a file of text; reading it raises ValueError where it is none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            yield file
+    except UnicodeDecodeError as error:
+        line = _first_that_is_no_text(path)
+        raise ValueError(f"{path}: line {line} is no UTF-8: save it as that (iconv -f latin1 -t utf-8)") from error
+
+
+def _first_that_is_no_text(path: Path) -> int:
+    """Number of the first such line; where reading fails, it is one of a block of many lines."""
+    number = 0
+    with path.open("rb") as file, suppress(UnicodeDecodeError):
+        for number, line in enumerate(file, 1):  # noqa: B007, of the last one
+            line.decode()
+    return number
+
+
+def _frames_of_text(file: TextIO, path: Path) -> Iterator[str]:
     for number in itertools.count():
         line = file.readline()
         if not line.strip():  # the end, for ASE as well
             return
         try:
             lines = [line, *itertools.islice(file, int(line) + 1)]
+        except UnicodeDecodeError:
+            raise
         except ValueError:
             raise ValueError(
                 f"{path}: frame {number} begins with {line.strip()[:40]!r}, not with a number of atoms"

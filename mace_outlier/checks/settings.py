@@ -90,6 +90,9 @@ class Settings:
     same: float = 2e-6  # relative difference of fingerprints: positions with six decimals
     same_energy: float = 0.001  # eV/atom: what calculations are converged to
     same_force: float = 0.02  # eV/A, of the root mean square force; twice the usual threshold of a relaxation
+    same_stress: float = 0.002  # eV/A^3, 3 kbar: what another cut-off leaves
+    same_share: float = 0.05  # of the larger force or stress, beside that
+    same_blur: float = 2.0  # four projections differ by more than twice what the forces do in one case of 300
     leak: float = 0.01  # share of the validation frames that are in the training set, for "certain"
 
     # --- energies --------------------------------------------------------------------------------------------------
@@ -101,6 +104,8 @@ class Settings:
     short: float = 0.8  # of the sum of covalent radii: a frame with such distances may have any high energy
     gross: float = 10.0  # eV/atom: more than the strongest binding energy there is
     reference: float = 2.0  # eV/atom between groups of different formulas, after a fit of E0s: another reference
+    own_fits: int = 10  # groups, of which each is compared by a fit of E0s to the others: one may take seconds
+    small: float = 0.4  # of the frames of an element: such a part moves a robust fit by one standard deviation at most
     free_atom: float = 0.1  # eV between E0s and an isolated atom of the data
     scale: float = 30.0  # of the model, over the root mean square of most forces
     cohesion: tuple[float, float] = (-15.0, 5.0)  # eV/atom, energy without E0s: median of any sensible data set

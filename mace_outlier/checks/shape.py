@@ -16,10 +16,11 @@ class Pairs(NamedTuple):
     one: np.ndarray  # (P,) index of an atom
     other: np.ndarray  # (P,) index of its neighbour, or of the atom whose image that is
     distance: np.ndarray  # (P,) Angstrom
+    vector: np.ndarray  # (P, 3) Angstrom, from the atom to its neighbour
     cutoff: float  # Angstrom
 
 
-NO_PAIRS = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0), 0.0)
+NO_PAIRS = Pairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0), np.zeros((0, 3)), 0.0)
 
 
 class Shape(NamedTuple):
@@ -55,7 +56,8 @@ def pairs_within(atoms: Atoms, settings: Settings) -> Pairs:
     here = cKDTree(positions[: len(atoms)])
     found = here.sparse_distance_matrix(cKDTree(positions), cutoff, output_type="ndarray")
     found = found[found["i"] != found["j"]]  # an atom is no neighbour of itself, its image is
-    return Pairs(found["i"], image_of[found["j"]], found["v"], cutoff)
+    vector = positions[found["j"]] - positions[found["i"]]
+    return Pairs(found["i"], image_of[found["j"]], found["v"], vector, cutoff)
 
 
 def with_images(atoms: Atoms, cutoff: float) -> tuple[np.ndarray, np.ndarray]:

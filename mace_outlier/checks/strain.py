@@ -28,6 +28,7 @@ class Strained(NamedTuple):
 
 
 SHEARS = ((1, 2), (0, 2), (0, 1))  # yz, xz, xy
+FLAT = 0.1  # volume of the cell between two, over that of the larger one: 1 where the strain is small
 
 
 class _Kind(NamedTuple):
@@ -69,28 +70,39 @@ def _of_kind(sample: Sequence[Sampled], alike: np.ndarray, settings: Settings) -
 
 def _near(kind: _Kind, one: int, places: np.ndarray, settings: Settings) -> Strained:
     """A frame, and those after it that are near: strained by little, and with the atoms where the strain moves them."""
-    cells = kind.cells
-    middle = (cells[one] + cells[one + 1 :]) / 2
-    gradient = np.linalg.solve(middle, cells[one + 1 :] - cells[one])
-    strain = (gradient + gradient.transpose(0, 2, 1)) / 2
+    two, middle, strain = _strains(kind, one)
     size = np.abs(strain).max(axis=(1, 2))
-    near = np.flatnonzero((size >= settings.strain_least) & (size <= settings.strain_most))
-    moved = kind.inside[one + 1 + near] - kind.inside[one]
+    near = (size >= settings.strain_least) & (size <= settings.strain_most)
+    two, middle, strain = two[near], middle[near], strain[near]
+    moved = kind.inside[two] - kind.inside[one]
     moved -= np.round(moved)
-    moved = (moved - moved.mean(axis=1, keepdims=True)) @ middle[near]
+    moved = (moved - moved.mean(axis=1, keepdims=True)) @ middle
     still = np.linalg.norm(moved, axis=2).max(axis=1, initial=0.0) <= settings.strain_step
-    near, moved = near[still], moved[still]
-    two, volumes = one + 1 + near, kind.volumes
+    two, strain, moved, volumes = two[still], strain[still], moved[still], kind.volumes
     stress = (volumes[one] * kind.stress[one] + volumes[two, None, None] * kind.stress[two]) / 2
     return Strained(
         np.full(len(two), places[one]),
         places[two],
         kind.energies[two] - kind.energies[one],
         -0.5 * np.einsum("mai,mai->m", kind.forces[one] + kind.forces[two], moved),
-        np.einsum("mii,mii->m", strain[near], stress),
-        2 * _shears(strain[near])[:, :, None] * _shears(stress)[:, None, :],
+        np.einsum("mii,mii->m", strain, stress),
+        2 * _shears(strain)[:, :, None] * _shears(stress)[:, None, :],
         (volumes[one] + volumes[two]) / 2,
     )
+
+
+def _strains(kind: _Kind, one: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frames after this one (M,), the cells between (M, 3, 3) and the strains; not of cells with other vectors.
+
+    Where two vectors are exchanged, or one points the other way, the cell between has no volume.
+    """
+    two = np.arange(one + 1, len(kind.cells))
+    middle = (kind.cells[one] + kind.cells[two]) / 2
+    larger = np.maximum(kind.volumes[one], kind.volumes[two])
+    alike = np.abs(np.linalg.det(middle)) > FLAT * larger
+    two, middle = two[alike], middle[alike]
+    gradient = np.linalg.solve(middle, kind.cells[two] - kind.cells[one])
+    return two, middle, (gradient + gradient.transpose(0, 2, 1)) / 2
 
 
 def _shears(matrices: np.ndarray) -> np.ndarray:

@@ -31,6 +31,7 @@ class Survey:
     sample: list[Sampled] = field(default_factory=list)
     first_row: list[int] = field(default_factory=list)  # of each source
     whole: bool = True  # whether all frames were read
+    unread: dict[int, int] = field(default_factory=dict)  # source -> blank line after which its file goes on
     probes: list[Probe] = field(default_factory=list)
     nearness: Nearness = field(default_factory=lambda: Nearness.nothing(0, Settings()))  # of the probes
 
@@ -54,7 +55,7 @@ class Survey:
         parsed = [Formula(text).count() for text in self.formulas]
         numbers = sorted({atomic_numbers[symbol] for counts in parsed for symbol in counts})
         table = [[counts.get(chemical_symbols[number], 0) for number in numbers] for counts in parsed]
-        return numbers, np.array(table, dtype=float).reshape(-1, len(numbers))
+        return numbers, np.array(table, dtype=float).reshape(len(parsed), len(numbers))
 
     def kinds(self) -> tuple[np.ndarray, list[str]]:
         """Code of file and config_type of each row (N,), and their names; where these are many, of files or heads."""

@@ -4,7 +4,7 @@ import itertools
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -13,8 +13,8 @@ from multiprocessing import get_context
 from tqdm import tqdm
 
 from .examine import Examined, examine
-from .inputs import Inputs, Source
-from .probes import Probe, probes_for, probes_of
+from .inputs import Inputs
+from .probes import probes_for, probes_of
 from .reading import Chunk, chunks
 from .settings import Settings
 from .survey import Survey, assemble
@@ -24,25 +24,27 @@ ALONE = 6  # chunks that are examined here, before workers are started, which ta
 
 def survey(inputs: Inputs, settings: Settings, workers: int | None = None) -> Survey:
     """Read all files once, after a few validation frames; raises ValueError for what can't be read."""
-    probes = probes_of(inputs, settings)
+    probes, unread = probes_of(inputs, settings), dict[int, int]()
     with tqdm(unit=" frames", disable=not sys.stderr.isatty(), leave=False) as bar:
 
         def parts() -> Iterator[tuple[int, Examined]]:
             for number, source in enumerate(inputs.sources):
-                for part in _examined(source, number, probes, settings, workers):
+                own = [probes[i] for i in probes_for(source, probes)]
+                work = partial(examine, keys=dict(source.keys), settings=settings, probes=own)
+                tasks = chunks(number, source.path, settings.chunk, settings.back, unread)
+                for part in _examined(tasks, work, source.path, workers):
                     bar.update(len(part.frames))
                     yield number, part
 
-        return assemble(inputs, settings, parts(), probes)
+        result = assemble(inputs, settings, parts(), probes)
+    result.unread = unread
+    return result
 
 
 def _examined(
-    source: Source, number: int, probes: Sequence[Probe], settings: Settings, workers: int | None
+    tasks: Iterator[Chunk], work: Callable[[Chunk], Examined], path: str, workers: int | None
 ) -> Iterator[Examined]:
     """Examine the chunks of a file in order; large files by several processes, of which few chunks wait at a time."""
-    own = [probes[i] for i in probes_for(source, probes)]
-    work = partial(examine, keys=dict(source.keys), settings=settings, probes=own)
-    tasks = chunks(number, source.path, settings.chunk, settings.back)
     yield from map(work, itertools.islice(tasks, ALONE))
     workers = workers if workers is not None else min(os.cpu_count() or 1, 8)
     if workers < 2:
@@ -55,7 +57,7 @@ def _examined(
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             yield from _in_order(pool, work, itertools.chain([following], tasks), 2 * workers)
     except BrokenProcessPool as error:
-        raise ValueError(f"{source.path}: a worker ended without a word (no memory?): try --workers 1") from error
+        raise ValueError(f"{path}: a worker ended without a word (no memory?): try --workers 1") from error
 
 
 def _in_order(

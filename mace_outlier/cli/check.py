@@ -77,6 +77,9 @@ def _run(arguments: argparse.Namespace) -> bool:
     config = read_config(arguments.config) if arguments.config else {}
     given: dict[str, Any] = {name: getattr(arguments, name) for name in (*OPTIONS, "r_max")}
     inputs = gather(arguments.data, {name: value for name, value in given.items() if value is not None}, config)
+    outputs = {"--json": arguments.json, "--html": arguments.html}
+    read = [*inputs.read, *([arguments.config] if arguments.config else [])]
+    checked.check_outputs({flag: path for flag, path in outputs.items() if path}, read)
     known = survey(inputs, Settings(), arguments.workers)
     findings = catalogue.run(known, names)
     if arguments.json:

@@ -36,7 +36,7 @@ import pandas
 from ..checks.inputs import keys_of, read_literal
 from ..data.clean import clean
 from ..data.sources import find_source
-from ..files import replacing
+from ..files import replacing, same_file
 from ..report.sample import read_sample
 from ..results.files import VALID
 from ..results.reading import Results, read_results
@@ -108,19 +108,15 @@ def check_outputs(outputs: dict[str, Path], force: bool) -> None:
         if path.exists() and not force:
             raise ValueError(f"{flag} {path} exists: name another file, or give --force to replace it")
     for (flag, path), (other, another) in itertools.combinations(outputs.items(), 2):
-        if _same(path, another):
+        if same_file(path, another):
             raise ValueError(f"{flag} and {other} are the same file, {path}: name two")
 
 
 def keep_inputs(outputs: dict[str, Path], inputs: list[Path]) -> None:
     """Raise ValueError where an output would replace what the export or the report is made of."""
     for flag, path in outputs.items():
-        if any(_same(path, other) for other in inputs):
+        if any(same_file(path, other) for other in inputs):
             raise ValueError(f"{flag} {path} is a file of the training, which is never replaced: name another one")
-
-
-def _same(path: Path, other: Path) -> bool:
-    return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
 
 
 def rows_of_head(table: pandas.DataFrame, head: str | None) -> pandas.DataFrame:

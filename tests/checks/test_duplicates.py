@@ -103,3 +103,106 @@ def test_charges_are_another_calculation(tmp_path):
     copy.info.update(total_charge=1, REF_energy=5.0)
     assert not found(tmp_path, "duplicates", [*frames, copy])
     assert len(surveyed(tmp_path, [*frames, copy]).frames) == 7
+
+
+def of_another_sign(atoms):
+    atoms.arrays["REF_forces"] = -atoms.arrays["REF_forces"]
+    return atoms
+
+
+def in_another_order(atoms):
+    atoms.arrays["REF_forces"] = atoms.arrays["REF_forces"][::-1].copy()
+    return atoms
+
+
+@pytest.mark.parametrize("make", [series, molecules])
+@pytest.mark.parametrize("spoil", [of_another_sign, in_another_order])
+def test_forces_of_the_same_sizes_are_not_the_same_labels(tmp_path, make, spoil):
+    frames = make(60)
+    copies = [spoil(permuted(frames[i])) if i < 40 else frames[i].copy() for i in (5, 20, 31, 40)]
+    wrong, twice = found(tmp_path, "duplicates", frames + copies)
+    assert wrong.certainty == "certain"
+    assert {60, 61, 62} <= set(wrong.rows) <= {5, 20, 31, 60, 61, 62}
+    assert "3 geometries have different labels in 6 frames: energies differ by up to 0 meV/atom, forces" in wrong.what
+    assert (twice.certainty, list(twice.rows)) == ("look", [40, 63])
+
+
+def test_forces_of_another_convergence_are_the_same_labels(tmp_path):
+    rng, frames = np.random.default_rng(0), series(40)
+    for change in (lambda forces: 1.03 * forces, lambda forces: forces + rng.normal(0, 0.01, forces.shape)):
+        copies = [rotated_crystal(permuted(atoms)) for atoms in frames]
+        for copy in copies:
+            copy.arrays["REF_forces"] = change(copy.arrays["REF_forces"])
+        (finding,) = found(tmp_path, "duplicates", frames + copies)
+        assert "80 frames stand there more than once, with the same labels" in finding.what
+
+
+def rotated_crystal(atoms):
+    """Turned and mirrored, with its cell and its stress."""
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]
+    copy = atoms.copy()
+    copy.set_cell(atoms.cell.array @ turn)
+    copy.positions, copy.arrays["REF_forces"] = atoms.positions @ turn, atoms.arrays["REF_forces"] @ turn
+    if "REF_stress" in atoms.info:
+        copy.info["REF_stress"] = (turn.T @ atoms.info["REF_stress"].reshape(3, 3) @ turn).ravel()
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("change", "certainty"),
+    [
+        (lambda stress: stress, "look"),
+        (lambda stress: stress + 0.0005 * np.eye(3), "look"),
+        (lambda stress: -stress, "certain"),
+        (lambda stress: stress + 0.01 * np.eye(3), "certain"),
+        (lambda stress: stress[[1, 0, 2]][:, [1, 0, 2]], "certain"),  # the same trace
+    ],
+)
+def test_another_stress_is_another_label(tmp_path, change, certainty):
+    rng, frames = np.random.default_rng(0), series(8)
+    for atoms in frames:
+        stress = rng.normal(0, 0.02, (3, 3))
+        atoms.info["REF_stress"] = (stress + stress.T).ravel()
+    copy = frames[3].copy()
+    copy.info["REF_stress"] = change(copy.info["REF_stress"].reshape(3, 3)).ravel()
+    (finding,) = found(tmp_path, "duplicates", [*frames, rotated_crystal(permuted(copy))])
+    assert (finding.certainty, list(finding.rows)) == (certainty, [3, 8])
+    assert ("stress by up to" in finding.what) == (certainty == "certain")
+
+
+@pytest.mark.parametrize("label", ["REF_energy", "REF_forces", "REF_stress"])
+def test_a_label_that_only_one_of_both_has_is_not_the_same(tmp_path, label):
+    frames = series(8)
+    for atoms in frames:
+        atoms.info["REF_stress"] = np.arange(6) * 0.01
+    copies = [frames[3].copy(), frames[5].copy()]
+    for place in (copies[0].info, copies[0].arrays):
+        place.pop(label, None)
+    same, uneven = found(tmp_path, "duplicates", frames + copies)
+    assert (same.certainty, list(same.rows)) == ("look", [5, 9])
+    assert (uneven.certainty, list(uneven.rows)) == ("look", [3, 8])
+    assert uneven.what == "2 frames stand there more than once, with labels that only one of them has"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("missing", "change", "said"),
+    [
+        (["REF_energy"], of_another_sign, "1 geometry has different labels in 2 frames: forces differ by up to"),
+        (["REF_forces"], None, "energies differ by up to 250 meV/atom"),
+        (["REF_energy", "REF_forces"], None, None),
+    ],
+)
+def test_only_what_is_there_is_said_to_differ(tmp_path, missing, change, said):
+    frames = series(8)
+    frames.append((change or (lambda atoms: atoms))(frames[3].copy()))
+    frames[8].info["REF_energy"] += 1.0
+    for atoms in frames:
+        for name in missing:
+            (atoms.arrays if name == "REF_forces" else atoms.info).pop(name)
+    findings = found(tmp_path, "duplicates", frames)
+    assert len(findings) == (said is not None)
+    for finding in findings:
+        assert said in finding.what
+        assert "nan" not in finding.what
+        assert "nan" not in str(finding.numbers)

@@ -43,6 +43,14 @@ def test_what_is_wrong_with_one_label(tmp_path, spoil, text, certainty):
     assert [(finding.certainty, list(finding.rows)) for finding in matching] == [(certainty, [0])]
 
 
+@pytest.mark.parametrize("key", ["total_charge", "total_spin"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_charge_or_spin_that_is_no_number(tmp_path, key, value):
+    (finding,) = found(tmp_path, "labels", first(series(6), **{key: value}))
+    assert finding.what.startswith("the total charge or spin is NaN or infinite")
+    assert (finding.certainty, list(finding.rows)) == ("likely", [0])
+
+
 def test_right_labels_are_no_finding(tmp_path):
     perfect = label(bulk("Cu", "fcc", a=3.7, cubic=True))
     perfect.arrays["REF_forces"][:] = 0.0  # by symmetry
@@ -58,6 +66,29 @@ def test_energies_under_another_name(tmp_path):
     assert finding.certainty == "certain"
     assert "'dft_energy'" in finding.what
     assert finding.fix == "--energy_key=dft_energy"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["free_energy"], "energy"),  # of a calculator's results, MACE finds no other
+        (["formation_energy"], "energy"),
+        (["energy_of_formation", "dft_energy"], "energy"),
+        (["energy"], "dft_energy"),
+    ],
+)
+def test_of_several_energies_one_is_named_that_mace_would_find(tmp_path, names, said):
+    frames = series(4)
+    for atoms in frames:
+        energy = atoms.info.pop("REF_energy")
+        results = {"energy": energy, "free_energy": energy} if said == "energy" else {"free_energy": energy}
+        atoms.calc = SinglePointCalculator(atoms, **results)
+        atoms.info |= dict.fromkeys({*names, said} - {"energy", "free_energy"}, energy)
+    path = tmp_path / "file.xyz"
+    write(path, frames)
+    (finding,) = catalogue.run(survey(Inputs([Source(str(path), keys=dict(KEYS))]), Settings(), workers=1), ["labels"])
+    assert finding.numbers == {"key": said}
+    assert f"--energy_key={said}" in finding.fix
 
 
 def test_no_label_at_all_and_no_frame(tmp_path):

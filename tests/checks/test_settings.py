@@ -82,12 +82,40 @@ def test_preprocessed_files_have_keys_of_their_own_and_E0s_may_be_a_file(tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("word", "read"), [("Average", "average"), ("IsolatedAtom", "isolated"), ("foundation", "foundation")]
+)
+def test_words_that_MACE_takes_for_E0s(tmp_path, word, read):  # noqa: N802
+    (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n")
+    assert gather([str(tmp_path / "a.xyz")], {"E0s": word}, {}).E0s == {"Default": read}
+
+
+def test_a_file_is_read_once_that_is_named_and_in_the_options(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.xyz", "b.xyz"):
+        (tmp_path / name).write_text("1\n\nH 0 0 0\n")
+    (tmp_path / "link.xyz").symlink_to("b.xyz")
+    named = ["./a.xyz", "b.xyz", "link.xyz", str(tmp_path / "b.xyz")]
+
+    def roles(**options):
+        return [(source.path, source.role) for source in gather(named, {}, options).sources]
+
+    assert roles() == [("./a.xyz", "train"), ("b.xyz", "train")]
+    assert roles(train_file="a.xyz") == [("b.xyz", "train"), ("a.xyz", "train")]
+    assert roles(train_file="a.xyz", valid_file="b.xyz")[::2] == [("b.xyz", "train"), ("b.xyz", "valid")]
+    twice = gather([], {}, {"train_file": ["a.xyz", "a.xyz"]}).sources
+    assert len(twice) == 2  # MACE reads it twice
+
+
+@pytest.mark.parametrize(
     ("given", "match"),
     [
         ({}, "nothing to check"),
         ({"train_file": "missing.xyz"}, "no training file missing.xyz"),
         ({"train_file": "a.xyz", "E0s": "{1: x}"}, "E0s"),
         ({"heads": "[1"}, "heads"),
+        ({"heads": "['a']"}, r"--heads: a dictionary from names to options .* not \['a'\]"),
+        ({"heads": "{'a': 'b'}"}, "heads: a should hold options"),
+        ({"train_file": "a.xyz", "E0s": "averge"}, "--E0s=averge: a dictionary, a .json file, or one of average, est"),
     ],
 )
 def test_inputs_that_are_refused(tmp_path, monkeypatch, given, match):

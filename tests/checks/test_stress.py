@@ -130,3 +130,23 @@ def test_only_the_config_type_is_named_whose_stress_is_wrong(tmp_path):
     assert finding.where.endswith("config_type new")
     assert list(finding.rows) == list(range(30, 60))
     assert "frames without strained cells" in finding.fix
+
+
+def exchanged(cell):
+    return cell[[1, 0, 2]]
+
+
+def turned_over(cell):
+    return cell * [[1], [1], [-1]]
+
+
+@pytest.mark.parametrize("other", [exchanged, turned_over])
+def test_cells_with_other_vectors_are_no_strain(tmp_path, other):
+    """The cell in the middle between the two has no volume."""
+    frames = changed(FAULTS["the stress has the wrong sign"])
+    copies = [atoms.copy() for atoms in frames[::3]]
+    for atoms in copies:
+        atoms.set_cell(other(atoms.cell.array))
+    (finding,) = found(tmp_path, "stress", frames + copies)
+    assert "the stress has the wrong sign" in finding.what
+    assert finding.numbers["pairs"] == 30 * 29 // 2 + 10 * 9 // 2

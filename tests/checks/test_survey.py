@@ -3,11 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 from ase.db import connect
+from ase.io import read as ase_read
 from ase.io import write
 from made_up_checks import KEYS, series
 from structures import molecules, write_hdf5
 
+from mace_outlier.checks import catalogue
 from mace_outlier.checks.inputs import Inputs, Source
+from mace_outlier.checks.reading import pick
 from mace_outlier.checks.settings import Settings
 from mace_outlier.checks.shape import is_symmetric, shape_of
 from mace_outlier.checks.survey_files import survey
@@ -68,6 +71,35 @@ def test_a_file_that_is_cut_short_or_none(tmp_path, text):
     (tmp_path / "a.xyz").write_text("1\n\nH 0 0 0\n" + text)
     with pytest.raises(ValueError, match="frame 1"):
         read(tmp_path / "a.xyz")
+
+
+def test_text_that_is_no_utf8_is_named_by_its_line(tmp_path, frames):
+    path = tmp_path / "a.xyz"
+    write(path, frames)
+    lines = path.read_bytes().splitlines(keepends=True)
+    lines[7] = lines[7].replace(b"\n", b" method=M\xfcller\n")  # the comment of the second frame
+    path.write_bytes(b"".join(lines))
+    for reader in (read, lambda path: pick(str(path), [18])):
+        with pytest.raises(ValueError, match=r"a\.xyz: line 8 is no UTF-8"):
+            reader(path)
+
+
+@pytest.mark.parametrize(("before", "size"), [(4, 2), (3, 2), (4, 100)])
+def test_a_file_that_goes_on_after_a_blank_line(tmp_path, frames, before, size):
+    """As `cat` makes it of two files; a chunk may end there."""
+    write(tmp_path / "a.xyz", frames[:before])
+    write(tmp_path / "b.xyz", frames)
+    first, second = (tmp_path / "a.xyz").read_text(), (tmp_path / "b.xyz").read_text()
+    (tmp_path / "c.xyz").write_text(first + "\n" + second)
+    settings = dataclasses.replace(SMALL, chunk=size)
+    known = read(tmp_path / "b.xyz", tmp_path / "c.xyz", settings=settings)
+    assert len(known.frames) == 19 + before == 19 + len(ase_read(tmp_path / "c.xyz", ":"))
+    assert known.unread == {1: 6 * before + 1}
+    (finding,) = catalogue.run(known, ["labels"])
+    assert (finding.certainty, finding.where) == ("certain", str(tmp_path / "c.xyz"))
+    assert f"after a blank line (line {6 * before + 1}), where MACE stops: it reads {before} frames" in finding.what
+    (tmp_path / "c.xyz").write_text(first + "\n \n\n")
+    assert not read(tmp_path / "c.xyz", settings=settings).unread
 
 
 def test_the_sample_holds_something_of_every_kind(tmp_path, frames):

@@ -49,6 +49,12 @@ def test_nothing_found(folder, capsys):
     assert "nothing found" in capsys.readouterr().out
 
 
+def test_an_empty_file_and_nothing_else(folder, capsys):
+    (folder / "empty.xyz").write_text("")
+    assert check(folder / "empty.xyz") == 1
+    assert "the file holds no frame" in capsys.readouterr().out
+
+
 def test_only_and_skip(folder, capsys):
     assert check(folder / "train.xyz", "--skip", "work") == 0
     assert check(folder / "train.xyz", "--only", "labels", "geometry") == 0
