@@ -125,8 +125,8 @@ def test_a_loop_of_ones_own_gives_its_optimiser(caplog):
             weights.end_epoch(*([optimizer] if given else []))
             states.append(weights.state_dict()["loss_left"])
         counts.append(int(optimizer.state[parameter]["step"]))
-    assert counts == [3, 4]  # such errors are known after the first epoch
-    assert len(caplog.messages) == 1
+    assert counts == [2, 4]  # most are gross errors, known after the first epoch; of the others, two have to agree
+    assert len(caplog.messages) == 2
     assert states[0] == 1.0
     other = RobustWeights(size)
     other.load_state_dict(weights.state_dict())
