@@ -9,6 +9,7 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import write
 
+from mace_outlier.__main__ import main
 from mace_outlier.checks import catalogue
 from mace_outlier.checks.finding import Finding
 from mace_outlier.checks.inputs import KEYS, Inputs, Source
@@ -68,3 +69,12 @@ def found(folder: Path, check: str, *files: list[Atoms], roles: tuple[str, ...] 
 def sure(findings: list[Finding]) -> list[Finding]:
     """Those that are certain or likely."""
     return [finding for finding in findings if finding.certainty != "look"]
+
+
+def check(*arguments: object) -> int:
+    """The exit code of `mace_outlier check`, in this process."""
+    try:
+        main(["check", *map(str, arguments)])
+    except SystemExit as stop:
+        return int(stop.code)
+    return 0

@@ -6,21 +6,10 @@ from pathlib import Path
 import pytest
 from ase.io import write
 from conftest import within
-from made_up_checks import series
+from made_up_checks import check, series
 from structures import molecules, spoil
 
-from mace_outlier.__main__ import main
-
 PAGE = Path(__file__).parents[2] / "docs" / "pages" / "checks.md"
-
-
-def check(*arguments: object) -> int:
-    """The exit code of the command, in this process."""
-    try:
-        main(["check", *map(str, arguments)])
-    except SystemExit as stop:
-        return int(stop.code)
-    return 0
 
 
 @pytest.fixture
