@@ -33,7 +33,7 @@ from typing import TextIO
 
 import pandas
 
-from ..checks.inputs import keys_of, read_literal
+from ..checks.inputs import heads_of, keys_of
 from ..data.clean import clean
 from ..data.sources import find_source
 from ..files import replacing, same_file
@@ -87,9 +87,9 @@ def run(arguments: argparse.Namespace) -> None:
 def repairs_to(file: TextIO, results: Results) -> Repairs:
     """Return where repaired suspects go, and what is known of their labels."""
     arguments = results.about.get("arguments", {})
-    of_heads = read_literal("heads", arguments.get("heads")) or {}  # MACE takes a text, in YAML files as well
+    of_heads = heads_of(arguments)  # MACE takes a text, in YAML files as well
     places = results.table[["head", "source"]].drop_duplicates().itertuples(index=False, name=None)
-    keys = {(head, source): keys_of(arguments | of_heads.get(head, {}), source) for head, source in places}
+    keys = {(head, source): keys_of(arguments | dict(of_heads.get(head, {})), source) for head, source in places}
     frames = read_sample(results).frames
     predicted = {row: f.arrays["predicted_forces"] for row, f in frames.items() if f.has("predicted_forces")}
     return Repairs(file, keys, predicted)

@@ -101,3 +101,10 @@ def test_each_head_has_keys_of_its_own(tmp_path):
         key = {"dft": "dft_energy", "cc": "REF_energy"}[atoms.info["outlier_head"]]
         old = frames[atoms.info["outlier_frame"]].info[key]
         assert atoms.info[key] == pytest.approx(KCAL * old)
+
+
+def test_heads_that_are_no_dictionary_are_refused(tmp_path):
+    frames = molecules(4)
+    ase.io.write(tmp_path / "train.xyz", frames)
+    with pytest.raises(SystemExit, match="--heads: a dictionary from names to options"):
+        repaired(tmp_path, rows_of(["train.xyz"], frames, "energy in kcal/mol"), heads="['a']")
