@@ -76,7 +76,7 @@ def cost_in_short() -> str:
 
 
 def launches() -> str:
-    """What a step of the default launches beside that of stock MACE, and how long that takes."""
+    """What a step of the default launches beside that of stock MACE."""
     rows, said = load("overhead/launches.json")["rows"], []
     for phase, when in (("settled", "once the weights are those of a fit"), ("first epoch", "in the first epoch")):
         alone, together = ([row for row in rows if (row["phase"], row["distributed"]) == (phase, x)] for x in (0, 1))

@@ -75,8 +75,7 @@ STUDIES: dict[str, list[Cell]] = {
     "noise": product(NOISE, [0.15], ["default", "weighted"]) + product(["gross"], [0.02], ["default", "weighted"]),
     "property": product(["energy_only", "forces_only"], [0.15], ["default, by property"]),
     "breakdown": product(["unconverged", "random_sign"], [0.5, 0.6, 0.7], ["default"])
-    + product(["random_sign"], [0.3, 0.43], ["default"])  # of unconverged labels: "shares"
-    + product(["random_sign"], [0.3, 0.43], ["weighted"])
+    + product(["random_sign"], [0.3, 0.43], ["default", "weighted"])  # of unconverged labels: "core"
     + product(["unconverged", "random_sign"], [0.5, 0.6, 0.7], ["weighted"]),
     "selection": product(["unconverged"], [0.3], ["default, stock selection", "published, robust selection"]),
     "validation": product(

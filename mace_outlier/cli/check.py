@@ -65,6 +65,7 @@ def _run(arguments: argparse.Namespace) -> bool:
     from ..checks.survey_files import survey
     from . import checked
     from .output import may_be_unread
+    from .outputs import keep_inputs, refuse_folders, refuse_twins
 
     if arguments.list:
         print("\n".join(f"{name:12}{what}" for name, (_, what) in catalogue.CHECKS.items()))
@@ -77,9 +78,11 @@ def _run(arguments: argparse.Namespace) -> bool:
     config = read_config(arguments.config) if arguments.config else {}
     given: dict[str, Any] = {name: getattr(arguments, name) for name in (*OPTIONS, "r_max")}
     inputs = gather(arguments.data, {name: value for name, value in given.items() if value is not None}, config)
-    outputs = {"--json": arguments.json, "--html": arguments.html}
-    read = [*inputs.read, *([arguments.config] if arguments.config else [])]
-    checked.check_outputs({flag: path for flag, path in outputs.items() if path}, read)
+    given_outputs = {"--json": arguments.json, "--html": arguments.html}
+    outputs = {flag: path for flag, path in given_outputs.items() if path}
+    refuse_folders(outputs)
+    keep_inputs(outputs, [*inputs.read, *([arguments.config] if arguments.config else [])], "that is checked")
+    refuse_twins(outputs)
     known = survey(inputs, Settings(), arguments.workers)
     findings = catalogue.run(known, names)
     if arguments.json:

@@ -1,9 +1,8 @@
 """What `mace_outlier check` shows and writes. Nothing out of a data file reaches the terminal unseen."""
 
-import itertools
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,12 @@ from rich.text import Text
 from ..checks.finding import CERTAIN, LIKELY, LOOK, Finding
 from ..checks.naming import by_file, frames_of
 from ..checks.survey import Survey
-from ..files import replacing, same_file
+from ..files import replacing
 from ..report.text import clean, of_many
 from .console import console
 
 STYLES = {CERTAIN: "bold red", LIKELY: "bold yellow", LOOK: "dim"}
 MOST = 40  # findings that are shown; the JSON file has all
-
-
-def check_outputs(outputs: Mapping[str, Path], read: Sequence[Path]) -> None:
-    """Raise ValueError for an output that is a folder, another output, or a file that is read."""
-    for flag, path in outputs.items():
-        if path.is_dir():
-            raise ValueError(f"{flag} {path} is a folder: name a file")
-        if any(same_file(path, other) for other in read):
-            raise ValueError(f"{flag} {path} is a file that is checked, which is never replaced: name another one")
-    for (flag, path), (other, another) in itertools.combinations(outputs.items(), 2):
-        if same_file(path, another):
-            raise ValueError(f"{flag} and {other} are the same file, {path}: name two")
 
 
 def show(survey: Survey, findings: Sequence[Finding], names: Sequence[str]) -> None:

@@ -26,7 +26,6 @@ databases, and neither does this command.
 """
 
 import argparse
-import itertools
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TextIO
@@ -36,12 +35,13 @@ import pandas
 from ..checks.inputs import heads_of, keys_of
 from ..data.clean import clean
 from ..data.sources import find_source
-from ..files import replacing, same_file
+from ..files import replacing
 from ..report.sample import read_sample
 from ..results.files import VALID
 from ..results.reading import Results, read_results
 from ..run.options import number
 from .exported import Export, Repairs, export_table
+from .outputs import keep_inputs, refuse_folders, refuse_twins
 
 SUFFIXES = (".xyz", ".extxyz")
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     table = rows_of_head(results.table, arguments.head)
     directory = results.about.get("directory")
     sources = [find_source(source, directory) for source in table["source"].unique()]
-    keep_inputs(outputs, [*sources, results.sample])
+    keep_inputs(outputs, [*sources, results.sample], "of the training")
     if arguments.repaired and "cause" not in results.table:
         raise ValueError(f"--repaired: {results.prefix}_outliers.* says no causes: the training was not finished")
     with ExitStack() as stack:
@@ -100,23 +100,13 @@ def repairs_to(file: TextIO, results: Results) -> Repairs:
 
 def check_outputs(outputs: dict[str, Path], force: bool) -> None:
     """Raise ValueError unless these are two files of extended XYZ that may be written."""
+    refuse_folders(outputs)
     for flag, path in outputs.items():
-        if path.is_dir():
-            raise ValueError(f"{flag} {path} is a folder: name a file")
         if path.suffix not in SUFFIXES:
             raise ValueError(f"{flag} {path}: only extended XYZ is written; name it {path.with_suffix('.xyz')}")
         if path.exists() and not force:
             raise ValueError(f"{flag} {path} exists: name another file, or give --force to replace it")
-    for (flag, path), (other, another) in itertools.combinations(outputs.items(), 2):
-        if same_file(path, another):
-            raise ValueError(f"{flag} and {other} are the same file, {path}: name two")
-
-
-def keep_inputs(outputs: dict[str, Path], inputs: list[Path]) -> None:
-    """Raise ValueError where an output would replace what the export or the report is made of."""
-    for flag, path in outputs.items():
-        if any(same_file(path, other) for other in inputs):
-            raise ValueError(f"{flag} {path} is a file of the training, which is never replaced: name another one")
+    refuse_twins(outputs)
 
 
 def rows_of_head(table: pandas.DataFrame, head: str | None) -> pandas.DataFrame:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..data.clean import clean
 from ..run.options import number
 from .output import may_be_unread
+from .outputs import refuse_folders
 
 PAGE = "_outliers.html"  # after the prefix of the run's files
 
@@ -40,8 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError("--out and --no-page contradict each other: leave one of them out")
     if arguments.out and arguments.out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"--out {arguments.out}: the name of the page has to end in .html")
-    if arguments.out and arguments.out.is_dir():
-        raise ValueError(f"--out {arguments.out} is a folder: name a file")
+    refuse_folders({"--out": arguments.out} if arguments.out else {})
     if arguments.figures and arguments.figures.exists() and not arguments.figures.is_dir():
         raise ValueError(f"--figures {arguments.figures} is a file: name a folder")
     from ..report.causes import find_causes
