@@ -49,6 +49,7 @@ WHAT_IS_WRONG = {  # of the faults that the short tables show
     "p60_30": "energies +60 meV/atom, 30 %",
     "block": "energies +60 meV/atom in one block, 20 %",
     "mild": "noise: 15 meV/atom, 0.1 eV/A, 20 %",
+    "scf_15": "unconverged, 15 %",
     "scf_30": "unconverged, 30 %",
     "scf_43": "unconverged, 43 %",
     "charge": "another charge state, 15 %",
@@ -60,6 +61,7 @@ IN_FULL = {
     "acac": "acetylacetone",
     "water": "water clusters",
     "wbe": "W-Be",
+    "dft_water": "liquid water, PBE0-TS",
     "alloys": "alloys of Ni, Cu, Pd, Ag, Au",
 }
 FACE = [*product(("Si", "Mo", "acac", "alloys"), ("clean", "flip", "pm60"))]  # of the table on the project's first page

@@ -26,7 +26,9 @@ import real_results  # noqa: E402
 import real_scatter  # noqa: E402
 import real_sets  # noqa: E402
 import real_unmet  # noqa: E402
-from faults import FAULTS, plant  # noqa: E402
+from faults import FAULTS, Fault, plant  # noqa: E402
+from liquid_boxes import random_box  # noqa: E402
+from water_clusters import single_point  # noqa: E402
 
 
 def crystals(count=100, stress=6):
@@ -134,6 +136,17 @@ def test_molecules_get_what_another_charge_or_a_loose_scf_changes(name, least):
     assert not again
 
 
+def test_a_box_gets_what_a_loose_scf_of_the_periodic_system_changes():
+    box = random_box(4, 1.0, np.random.default_rng(1))
+    right = single_point(box, 0.1, "GFN1-xTB")
+    loose = single_point(box, 1e8, "GFN1-xTB")
+    box.info["REF_energy"], box.arrays["REF_forces"] = -100.0, np.ones((12, 3))
+    plant([box], Fault(faults.scf, 1.0), seed=1)
+    assert box.info["REF_energy"] + 100 == pytest.approx(loose[0] - right[0], abs=1e-8)
+    assert loose[0] - right[0] > 12 * 0.01  # eV, from above
+    np.testing.assert_allclose(box.arrays["REF_forces"] - 1, loose[1] - right[1], atol=1e-8)
+
+
 # --- cells and data --------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +162,7 @@ def test_every_cell_makes_sense_and_has_the_seeds_and_arms_that_it_should():
         assert ("oracle" in cell.arms) == (cell.fault != "clean")
         assert cell.train != "stress" or cell.set in ("Si", "Mo")
         three = cell.fault in ("clean", "own") or (cell.fault in ("flip", "pm60", "mild") and cell.train == "forces")
-        assert seeds[cell[:3]] == (3 if three else 1)
+        assert seeds[cell[:3]] == (3 if three or cell.set == "dft_water" else 1)
     forces = {(cell.set, cell.fault) for cell in cells if cell.train == "forces"}
     of_all = set(FAULTS) - {"stress_sign", "stress_kbar", "charge", "scf_15", "scf_30", "scf_43"}
     assert forces >= {(name, fault) for name in ("Si", "Mo", "acac", "water") for fault in of_all}
