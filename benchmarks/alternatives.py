@@ -9,8 +9,6 @@ the right labels only, means over the seeds; of what tells wrong labels from rig
 """
 
 import argparse
-import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ import pandas
 from finished_trainings import NAMES, REFINED
 from one_code import by_other_code
 from readme_tables import markdown, write_tables
+from real_refinement import PUBLIC
 from real_results import IN_FULL, WHAT_IS_WRONG
 
 PAGES = HERE.parent / "docs" / "pages"
@@ -36,9 +35,9 @@ METHODS = {  # ours first: a page shows some columns only
     "published": "the published scheme",
     REFINEMENT: NAMES[REFINEMENT],
 }
-OTHER_NAMES = {"default": OURS, "mixture": OURS, "gaussian": "published"}  # of arms, in some benchmarks
+OTHER_NAMES = {"default": OURS}  # of arms, in some benchmarks
 FINDING = (OURS, "published", REFINEMENT)
-READ = ("ablation", "water/", "spice", "dft_water", "real")  # what the table is made of
+READ = ("ablation", "water", "spice", "real")  # what the table is made of
 CLEAR = 1.1  # times the smallest error, from which another one is said to win: trainings differ by some 10 %
 
 
@@ -81,23 +80,10 @@ def cases() -> Iterator[Case]:
         for kind, share in which:
             wrong = f"{KINDS.get(kind, 'unconverged')}, {100 * share:.0f} %"
             yield Case(what, wrong, rows[(rows.kind == kind) & (rows.share == share)])
-    yield dft_water()
     rows = pandas.read_csv(HERE / "real" / "trainings.csv")
     rows = rows[rows.train == "forces"]
-    for name, fault in (*itertools.product(("Si", "Mo", "acac"), ("flip", "pm60")), ("wbe", "own")):
+    for name, fault in PUBLIC:
         yield Case(IN_FULL[name], WHAT_IS_WRONG[fault], rows[(rows.set == name) & (rows.fault == fault)])
-
-
-def dft_water() -> Case:
-    """Liquid water, PBE0-TS, with made-up noise."""
-    arms = json.loads((HERE / "dft_water" / "results.json").read_text())["arms"]
-    oracle, rows = arms["oracle"], []
-    for name, own in arms.items():
-        data, _, arm = name.partition("_")
-        if data == "corrupted":
-            ratios = {"energy_ratio": own["rmse_e"] / oracle["rmse_e"], "force_ratio": own["rmse_f"] / oracle["rmse_f"]}
-            rows.append({"arm": arm} | ratios)
-    return Case("liquid water, PBE0-TS", "noise, 15 %", pandas.DataFrame(rows))
 
 
 def ratios(case: Case, method: str) -> str:

@@ -32,7 +32,6 @@ TRAININGS = ("ablation", "real", "spice", "water", "fine_tuning")  # each has a 
 OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for the commit that made them
     "demo/results.json": (gives_these_weights,),
     "demo_energy_weight_10/results.json": (gives_these_weights,),
-    "dft_water/results.json": (gives_these_weights,),
     "graph_pes/results.csv": (gives_these_weights,),
     "causes/results.csv": (gives_these_weights, of_packages("causes")),
     "checks/results.json": (of_packages("checks"),),

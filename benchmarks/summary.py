@@ -20,27 +20,6 @@ def load(path: str) -> dict[str, Any]:
     return json.loads((HERE / path).read_text())
 
 
-def dft_water() -> str:
-    """Liquid water from DFT, with and without corrupted labels."""
-    lines = [
-        "| training data | loss | energy RMSE, meV/atom | force RMSE, meV/A | mean weight, good | mean weight, bad |",
-        "|---|---|---|---|---|---|",
-    ]
-    names = {"clean": "as they are", "corrupted": "15 % corrupted", "oracle": "15 % corrupted, good frames only"}
-    losses = {
-        "": "`weighted`",
-        "weighted": "`weighted`",
-        "gaussian": "`ema_robust`, gaussian",
-        "mixture": "`ema_robust`",
-    }
-    for arm, numbers in load("dft_water/results.json")["arms"].items():
-        data, _, loss = arm.partition("_")
-        cells = [f"{numbers['rmse_e']:.2f}", f"{numbers['rmse_f']:.1f}"]
-        cells += [f"{numbers[key]:.3f}" if key in numbers else "-" for key in ("mean_weight_good", "mean_weight_bad")]
-        lines.append(f"| {names[data]} | {losses[loss]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def cost() -> str:
     """Time of a training step, and of a Python start."""
     overhead, startup = load("overhead/results.json"), load("overhead/startup.json")
@@ -108,7 +87,7 @@ def tables(document: Path) -> dict[str, str]:
         names = ("noise", "detection", "breakdown", "rare", "hard", "refinement", "selection", "settings")
         return {f"ablation {name}": stored(f"ablation/{name}.md") for name in names}
     if document == BENCHMARKS:
-        return {"demo": stored("demo/table.md"), "dft_water": dft_water(), "launches": launches()}
+        return {"demo": stored("demo/table.md"), "launches": launches()}
     if document == CLUSTER:
         return {"version_matrix": stored("versions/matrix.md")}
     if document == MEASURED:

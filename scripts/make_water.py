@@ -88,24 +88,34 @@ def make_labelled(settings: WaterSettings | LiquidSettings, folder: Path, proces
     folder.mkdir(parents=True, exist_ok=True)
     description.unlink(missing_ok=True)
     e0s = system.isolated_atom_energies()
-    splits = system.splits(settings, folder, processes)
+    write_labelled(settings, system.splits(settings, folder, processes), e0s, system.wrong, folder)
+    return split_by_info(read(labelled_path, ":"))  # as a later run reads them: the same digits
+
+
+def write_labelled(
+    settings: WaterSettings | LiquidSettings,
+    splits: dict[str, list[Atoms]],
+    e0s: dict[int, float],
+    wrong: tuple[str, ...],
+    folder: Path,
+) -> None:
+    """Write frames with all their labels, and what describes them; `wrong`: the labels beside the converged ones."""
     for split, frames in splits.items():
         for atoms in frames:
             atoms.info["split"] = split
     frames = [atoms for split in SPLITS for atoms in splits[split]]
-    write_atomically(labelled_path, frames)
-    wrong = {name: severity(frames, name) for name in system.wrong}
+    write_atomically(folder / LABELLED_FILE, frames)
+    sizes = {name: severity(frames, name) for name in wrong}
     # Written last: a folder with this file is complete.
     write_json_atomically(
-        description,
+        folder / DESCRIPTION_FILE,
         {
             "settings": asdict(settings),
             "versions": versions(),
             "E0s_eV": e0s,
-            "severity": wrong.get("unconverged", wrong),
+            "severity": sizes.get("unconverged", sizes),
         },
     )
-    return split_by_info(read(labelled_path, ":"))  # as a later run reads them: the same digits
 
 
 def split_by_info(frames: list[Atoms]) -> dict[str, list[Atoms]]:

@@ -25,8 +25,8 @@ from refinement import kept, losses
 from training_files import write_atomically, write_json_atomically
 
 SEED, SIGMA, ROUND = 1, 2.0, 1
-CELLS = [Cell(*which, "forces", SEED) for which in itertools.product(("Si", "Mo", "acac"), ("flip", "pm60"))]
-CELLS.append(Cell("wbe", "own", "forces", SEED))
+PUBLIC = [*itertools.product(("Si", "Mo", "acac"), ("flip", "pm60")), ("wbe", "own"), ("dft_water", "scf_15")]
+CELLS = [Cell(*which, "forces", SEED) for which in PUBLIC]
 
 
 def second(stock: ObservedTraining) -> ObservedTraining:

@@ -14,14 +14,13 @@ from liquid_boxes import DEUTERIUM
 from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
 from make_water import DESCRIPTION_FILE, make_labelled
 from training_files import write_training_files
-from water_dft import SOURCE, dft_with_scc_noise
+from water_frames import label_kept
 from water_md import Protocol, Replica
 
 ENERGY_WEIGHT, SIGMA = 10.0, 2.0  # the latter: of iterative refinement
 FLAGS = ("--batch_size=5", "--lr_scheduler_gamma=0.88")
 ARMS = ("oracle", "weighted", "universal", "published", "default")
 FURTHER = 6  # the first of the further trajectories of an arm, after those of all seeds
-DFT = "dft"  # the second source: labels of PBE0-TS
 Cell = tuple[str, float, str]  # kind of wrong labels, their share, arm
 
 
@@ -99,11 +98,10 @@ class Benchmark:
         numbers = [first + i for first in firsts for i in range(self.trajectories)]
         return [Replica(folder / "demo.model", starts, number, own, self.protocol) for number in numbers]
 
-    def labelled(self, kind: str) -> tuple[dict[str, list], dict[int, float] | None]:
-        """Frames of each split with all their labels, and the energies of the free atoms if they are known."""
-        if kind == DFT:
-            return dft_with_scc_noise(self.work / "dft", self.processes), None
+    def labelled(self) -> tuple[dict[str, list], dict[int, float]]:
+        """Frames of each split with all their labels, and the energies of the free atoms."""
         folder = self.work / "liquid"
+        label_kept(self.liquid, folder, self.processes)
         splits = make_labelled(self.liquid, folder, self.processes)
         return splits, json.loads((folder / DESCRIPTION_FILE).read_text())["E0s_eV"]
 
@@ -112,11 +110,10 @@ class Benchmark:
         folder = self.data(kind, share, seed)
         settings = folder / "settings.json"
         if not settings.exists():
-            splits, e0s = self.labelled(kind)
-            if kind != DFT:
-                choose_severity(splits, kind, seed)
+            splits, e0s = self.labelled()
+            choose_severity(splits, kind, seed)
             write_training_files(splits, folder, share, seed)
-            e0s = "average" if e0s is None else str({int(number): energy for number, energy in e0s.items()})
+            e0s = str({int(number): energy for number, energy in e0s.items()})
             settings.write_text(json.dumps({"E0s": e0s}) + "\n")  # last: the folder is complete
         return json.loads(settings.read_text())
 
@@ -126,10 +123,6 @@ FOLLOWED = ((MIXED, 0.4, "weighted"), (MIXED, 0.4, "default"))
 CLEAN = (MIXED, 0.0, "weighted")
 LIQUID = tuple((MIXED, share, arm) for share in SHARES for arm in ARMS)
 BY_SEVERITY = tuple((kind, 0.4, arm) for kind in SEVERITIES for arm in ("weighted", "default"))
-OF_DFT = (
-    (DFT, 0.0, "weighted"),
-    *((DFT, 0.4, arm) for arm in ("oracle", "weighted", "default")),
-)
 HEAVY = {"timestep": 1.0, "hydrogen": DEUTERIUM}  # heavy water: structure and diffusion are compared at half the cost
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
@@ -144,7 +137,7 @@ FULL = Benchmark(
         steps_between_frames=100,
     ),
     epochs=30,
-    trained=(CLEAN, *LIQUID, *BY_SEVERITY, *(OF_DFT if SOURCE.exists() else ())),
+    trained=(CLEAN, *LIQUID, *BY_SEVERITY),
     refined=tuple((MIXED, share) for share in SHARES[1:]),
     rounds=3,
     followed=FOLLOWED,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import _water_paths  # noqa: F401 (first)
+import numpy as np
 import pandas
 from demo_arms import ARMS as FLAGS_OF_ARMS
 from demo_arms import MACE_SETTINGS, REPOSITORY, RESULT_FILE, finished_result
@@ -22,7 +23,7 @@ from learning_curves import curve
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
 from training_files import write_json_atomically
-from water_cells import CLEAN, DFT, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark, Cell
+from water_cells import CLEAN, ENERGY_WEIGHT, FLAGS, FULL, SIGMA, Benchmark, Cell
 from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
@@ -32,7 +33,6 @@ from water_tables import ENERGY, FORCES, errors, frames, liquid, short, tables
 HERE = Path(__file__).resolve().parent
 OTHER_FRAMES = HERE / "other_frames"  # made on another machine
 DATA_FILE = "results.json"
-FRAMES = ("settings", "E0s_eV", "severity")  # what a description of the data says of the frames, to the last digit
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
 SOME = 100  # configurations of each kind, for the learning curves
 
@@ -43,10 +43,9 @@ def trainings(benchmark: Benchmark) -> pandas.DataFrame:
     From the digits that are written, so that a checkout that has only these says the same.
     """
     rows = finished_trainings(benchmark.work / "runs", benchmark.out / "trainings.csv").round(4)
-    rows["source"] = ["DFT" if kind == DFT else "GFN1-xTB" for kind in rows.kind]
-    # the bad frames are the same for every kind of one source
-    rows = over_the_oracle(rows, "source", {ENERGY: "energy_ratio", FORCES: "force_ratio"})
-    return rows.sort_values(["source", "kind", "share", "arm", "seed"])
+    # the bad frames are the same for every kind
+    rows = over_the_oracle(rows, None, {ENERGY: "energy_ratio", FORCES: "force_ratio"})
+    return rows.sort_values(["kind", "share", "arm", "seed"])
 
 
 def earlier(out: Path, name: str, of: str) -> Any:
@@ -65,14 +64,21 @@ def refuse_other_frames(benchmark: Benchmark) -> None:
     """Raise SystemExit if the results that are there are of other frames than those made here.
 
     The same settings and seed gave the same frames on one machine, and others on the next: where the last digit of a
-    force differs, so does all of a trajectory after a picosecond, but for its averages.
+    force differs, so does all of a trajectory after a picosecond, but for its averages. Labels of the same frames
+    differ in last digits only.
     """
     there, here = earlier(benchmark.out, DATA_FILE, "data"), described_here(benchmark)
-    if there and here and any(there[name] != here[name] for name in FRAMES):
+    if there and here and not (there["settings"] == here["settings"] and np.allclose(numbers(there), numbers(here))):
         raise SystemExit(
             f"The results in {benchmark.out} are of other frames than those in {benchmark.work / 'liquid'} (another "
             "machine may make others): models of both can't be compared. Give an empty folder (--out), all are run anew"
         )
+
+
+def numbers(described: dict) -> list[float]:
+    """What a description of the data says of the frames, to all its digits: energies of free atoms, sizes of errors."""
+    sizes = [value for kind in described["severity"].values() for value in kind.values()]
+    return [*described["E0s_eV"].values(), *sizes]
 
 
 def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:

@@ -3,7 +3,7 @@
 import finished_trainings
 import pandas
 from readme_tables import markdown
-from water_cells import DFT, MIXED, REFINED
+from water_cells import MIXED, REFINED
 from water_summary import PEAKS, difference, errors_off, mean_and_error, of_cell, peaks_off, together, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
@@ -18,7 +18,6 @@ def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict
         "liquid": liquid(liquids),
         "differences": differences(liquids),
         "severity": severities(rows, liquids, severity),
-        "dft": errors(rows[rows.kind == DFT]),
         "found": found(rows),
         "refinement": refinement(rows),
     }

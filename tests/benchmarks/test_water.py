@@ -25,7 +25,7 @@ import liquid_contacts  # noqa: E402
 import liquid_water  # noqa: E402
 import observe  # noqa: E402
 import water_cells  # noqa: E402
-import water_dft  # noqa: E402
+import water_frames  # noqa: E402
 import water_observables as observables  # noqa: E402
 import water_results  # noqa: E402
 import water_summary  # noqa: E402
@@ -33,6 +33,7 @@ import water_tables  # noqa: E402
 from liquid_boxes import NoLiquidError, check_liquid, random_box  # noqa: E402
 from liquid_contacts import push_together  # noqa: E402
 from liquid_water import LiquidSettings  # noqa: E402
+from make_water import make_labelled  # noqa: E402
 from water_md import Protocol, Recorder, Replica, simulate, start  # noqa: E402
 
 REPLICA = Replica(Path("model"), Path("starts"), 0, Path("folder"), Protocol())
@@ -92,41 +93,33 @@ def test_severities_differ_and_the_converged_label_is_lowest():
     assert all(shift > 0.01 for shift in off)
 
 
-def test_dft_labels_get_the_difference_of_two_calculations():
-    [atoms] = labelled(1)
-    atoms.info["REF_energy"], atoms.arrays["REF_forces"] = -100.0, np.full((3, 3), 7.0)
-    water_dft.put_on_dft_labels(atoms, "gross")
-    assert atoms.info["converged_energy"] == -100.0
-    assert atoms.info["unconverged_energy"] == -70.0
-    assert (atoms.arrays["unconverged_forces"] == 37.0).all()
-    assert (atoms.arrays["converged_forces"] == 7.0).all()
-
-
-def test_dft_frames_of_the_splits_are_labelled_in_parts_that_are_kept(tmp_path, monkeypatch):
-    from ase.io import write
-
-    frames = [random_box(1, 0.1, np.random.default_rng(i)) for i in range(12)]
+def test_kept_configurations_are_labelled_in_parts_wherever_they_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(water_frames, "PART", 2)
+    monkeypatch.setattr(water_frames, "run_missing", lambda function, tasks, *rest: list(map(function, tasks)))
+    frames = [random_box(2, 0.3, np.random.default_rng(i)) for i in range(5)]
     for i, atoms in enumerate(frames):
-        atoms.info["REF_energy"], atoms.arrays["REF_forces"] = float(i), np.full((3, 3), float(i))
-    write(tmp_path / "source.xyz", frames)
-    monkeypatch.setattr(water_dft, "SOURCE", tmp_path / "source.xyz")
-    monkeypatch.setattr(water_dft, "SIZES", {"train": 5, "valid": 3, "test": 2})
-    monkeypatch.setattr(water_dft, "PART", 2)
-    monkeypatch.setattr(water_dft, "run_missing", lambda function, tasks, *rest: list(map(function, tasks)))
-    splits = water_dft.dft_with_scc_noise(tmp_path / "dft")
-    assert {split: len(own) for split, own in splits.items()} == {"train": 5, "valid": 3, "test": 2}
-    energies = [atoms.info["converged_energy"] for own in splits.values() for atoms in own]
-    assert len(set(energies)) == 10
-    for atoms in splits["train"] + splits["valid"]:
-        assert (atoms.arrays["converged_forces"] == atoms.info["converged_energy"]).all()
-        assert 0.01 < atoms.info["unconverged_energy"] - atoms.info["converged_energy"] < 3
-        assert np.abs(atoms.arrays["unconverged_forces"] - atoms.arrays["converged_forces"]).max() > 1e-3
-    assert len({atoms.info["severity"] for atoms in splits["train"] + splits["valid"]}) > 1
-    assert "unconverged_energy" not in splits["test"][0].info
-    again = water_dft.dft_with_scc_noise(tmp_path / "dft")
-    assert [atoms.info["unconverged_energy"] for atoms in again["train"]] == [
-        atoms.info["unconverged_energy"] for atoms in splits["train"]
-    ]
+        atoms.info.update(split=["train", "valid", "test"][i // 2], trajectory=i)
+    settings, path = LiquidSettings(n_molecules=2), tmp_path / "frames.npz"
+    water_frames.keep(frames, settings, path)
+    water_frames.label_kept(replace(settings, seed=2), tmp_path / "liquid", 1, path)
+    assert not (tmp_path / "liquid").exists(), "others are made anew"
+    water_frames.label_kept(settings, tmp_path / "liquid", 1, path)
+    splits = make_labelled(settings, tmp_path / "liquid")
+    found = [atoms for own in splits.values() for atoms in own]
+    assert [len(own) for own in splits.values()] == [2, 2, 1]
+    assert [atoms.info["trajectory"] for atoms in found] == list(range(5))
+    for atoms, before in zip(found, frames, strict=True):
+        np.testing.assert_allclose(atoms.positions, before.positions, atol=1e-5)
+        np.testing.assert_allclose(atoms.cell, before.cell, atol=1e-5)
+        assert atoms.get_chemical_symbols() == before.get_chemical_symbols()
+        assert atoms.pbc.all()
+        liquid_water.label(before, tuple(liquid_water.SEVERITIES))
+        for name in ("converged", *liquid_water.SEVERITIES):
+            assert atoms.info[f"{name}_energy"] == pytest.approx(before.info[f"{name}_energy"], abs=1e-3)
+            np.testing.assert_allclose(atoms.arrays[f"{name}_forces"], before.arrays[f"{name}_forces"], atol=1e-2)
+    written = (tmp_path / "liquid" / "labelled.xyz").read_bytes()
+    water_frames.label_kept(settings, tmp_path / "liquid", 1, path)
+    assert (tmp_path / "liquid" / "labelled.xyz").read_bytes() == written
 
 
 class Uncoupled(Calculator):
@@ -432,14 +425,21 @@ def test_results_of_seeds_that_are_not_run_now_are_kept(tmp_path):
 @pytest.mark.parametrize("name", ["settings", "E0s_eV", "severity"])
 def test_results_of_other_frames_are_not_mixed_with_those_of_these(name, tmp_path):
     benchmark = replace(water_cells.QUICK, work=tmp_path, out=tmp_path / "results")
-    data = {"settings": {"seed": 1}, "E0s_eV": {"1": -10.0}, "severity": {"mild": 58.1}, "versions": {"ase": "1"}}
+    data = {
+        "settings": {"seed": 1},
+        "E0s_eV": {"1": -10.0},
+        "severity": {"mild": {"std": 58.1}},
+        "versions": {"ase": "1"},
+    }
+    rounded = {"versions": {"ase": "2"}, "E0s_eV": {"1": -10.0 + 1e-9}}
     for folder, file, content in (
-        ("liquid", "data.json", data), ("results", "results.json", {"data": data | {"versions": {"ase": "2"}}})
+        ("liquid", "data.json", data), ("results", "results.json", {"data": data | rounded})
     ):  # fmt: skip
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).write_text(json.dumps(content))
     water_results.refuse_other_frames(benchmark)
-    (tmp_path / "liquid" / "data.json").write_text(json.dumps(data | {name: {"other": 1}}))
+    other = {"settings": {"seed": 2}, "E0s_eV": {"1": -10.1}, "severity": {"mild": {"std": 58.2}}}
+    (tmp_path / "liquid" / "data.json").write_text(json.dumps(data | {name: other[name]}))
     with pytest.raises(SystemExit, match=f"{benchmark.out} are of other frames than those in .*--out"):
         water_results.write_results(benchmark)
     assert sorted(path.name for path in benchmark.out.iterdir()) == ["results.json"]
