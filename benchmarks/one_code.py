@@ -18,14 +18,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "scripts")]
 
 import pandas
 from finished_trainings import holding
-from source_commit import PACKAGE, gives_these_weights, is_present
+from source_commit import PACKAGE, PREPARING, gives_these_weights, is_present
 
 Holds = Callable[[str], bool]  # for a commit
 
 
-def of_packages(*names: str) -> Holds:
-    """Whether packages are as they were."""
-    return lambda commit: is_present(commit, *(PACKAGE / name for name in names))
+def of(*paths: Path) -> Holds:
+    """Whether what is there is as it was."""
+    return lambda commit: is_present(commit, *paths)
 
 
 TRAININGS = ("ablation", "real", "spice", "water", "fine_tuning")  # each has a trainings.csv
@@ -33,8 +33,16 @@ OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for th
     "demo/results.json": (gives_these_weights,),
     "demo_energy_weight_10/results.json": (gives_these_weights,),
     "graph_pes/results.csv": (gives_these_weights,),
-    "causes/results.csv": (gives_these_weights, of_packages("causes")),
-    "checks/results.json": (of_packages("checks"),),
+    "causes/results.csv": (gives_these_weights, of(PACKAGE / "causes")),
+    "checks/results.json": (of(PACKAGE / "checks"),),
+    "real/replays.csv": (gives_these_weights,),
+    "real/settings.csv": (gives_these_weights,),
+    "real/parts.csv": (gives_these_weights,),
+    "real/heavy.csv": (gives_these_weights,),
+    "real/long.csv": (gives_these_weights,),
+    "spice/learning.json": (gives_these_weights,),
+    "spice/throughput.json": (of(*PREPARING),),
+    "ablation/selection.json": (gives_these_weights,),
     "kills/kills.json": (is_present,),
     "overhead/results.json": (is_present,),  # this one and those that follow say what it costs
     "overhead/end_of_epoch.json": (is_present,),
@@ -51,7 +59,9 @@ def commits(file: Path) -> list[str]:
     """Those of a file of results; "" where it doesn't say."""
     if file.suffix == ".csv":
         return sorted(pandas.read_csv(file, dtype={"commit": str})["commit"].unique())
-    return [str(json.loads(file.read_text()).get("commit") or "")]
+    content = json.loads(file.read_text())
+    rows = content if isinstance(content, list) else [content]
+    return sorted({str(row.get("commit") or "") for row in rows})
 
 
 def by_other_code() -> Iterator[str]:

@@ -12,6 +12,7 @@ PACKAGE = REPOSITORY / "mace_outlier"
 WEIGHING = ("data", "losses", "mace", "method", "run", "states.py", "weights")
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 TRAINING = tuple(PACKAGE / name for name in WEIGHING)  # all that weighs labels
+PREPARING = sorted((REPOSITORY / "scripts").glob("*spice*.py"))  # all that prepares SPICE
 SAME_WEIGHTS = (
     REPOSITORY / "benchmarks" / "same_weights.json"
 )  # commits that come to the same weights, and how one knows

@@ -15,6 +15,7 @@ import _spice_paths  # noqa: F401 (first)
 from demo_arms import finished_result, run_all
 from learning_curves import curve, draw, keeping_all
 from mini_spice import WORK
+from source_commit import PACKAGE, commit_of
 from spice_cells import training
 from spice_errors import collect
 from training_files import write_json_atomically
@@ -31,7 +32,10 @@ def main() -> None:
     trainings = [keeping_all(training(options.share, arm, options.seed), WORK / "learning") for arm in ARMS]
     run_all([one for one in trainings if finished_result(one) is None], 2, collect)
     rows = [row for one in trainings for row in curve(one, SOME)]
-    about = {"command": f"python benchmarks/spice/learning.py --share {options.share:g} --seed {options.seed}"}
+    about = {
+        "command": f"python benchmarks/spice/learning.py --share {options.share:g} --seed {options.seed}",
+        "commit": commit_of(PACKAGE),
+    }
     write_json_atomically(HERE / "learning.json", about | {"configurations": SOME, "rows": rows})
     rows = json.loads((HERE / "learning.json").read_text())["rows"]
     draw(rows, ARMS, f"{100 * options.share:g} % wrong labels", HERE / "learning.png")

@@ -22,6 +22,7 @@ import _spice_paths  # noqa: F401 (first)
 import h5py
 import numpy as np
 from readme_tables import write_tables
+from source_commit import PREPARING, commit_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -123,6 +124,7 @@ def main() -> None:
     packages = {name: version(name) for name in ("mace-torch", "mace-outlier", "h5py", "numpy")}
     about = {
         "command": "python benchmarks/spice/throughput.py",
+        "commit": commit_of(*PREPARING),
         "versions": packages | {"python": platform.python_version()},
     }
     (options.out / "throughput.json").write_text(json.dumps(about | {"rows": rows}, indent=1) + "\n")
