@@ -1,13 +1,16 @@
 """Files in chunks of frames that workers can read for themselves; order and frame numbers are those of MACE."""
 
+import bz2
+import gzip
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+import lzma
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import IO, Any, TextIO
 
 import ase.io
 from ase import Atoms
@@ -15,6 +18,7 @@ from ase import Atoms
 from ..data.sources import HDF5, find_source, hdf5_size, read_frames, read_hdf5
 
 XYZ = (".xyz", ".extxyz")
+COMPRESSED: dict[str, Callable[..., IO[Any]]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}  # as ASE reads
 
 
 @dataclass
@@ -65,7 +69,7 @@ def chunks(source: int, name: str, size: int, back: int, unread: dict[int, int] 
     path = find_source(name)
     suffix = path.suffix.lower()
     unread = unread if unread is not None else {}
-    cut = partial(_of_text, unread=unread) if suffix in XYZ else _of_hdf5 if suffix in HDF5 else _of_frames
+    cut = partial(_of_text, unread=unread) if _is_xyz(path) else _of_hdf5 if suffix in HDF5 else _of_frames
     for number, chunk in enumerate(cut(source, path, size, back)):
         chunk.sampled = number < 16 or number & (number - 1) == 0
         yield chunk
@@ -76,7 +80,7 @@ def pick(name: str, numbers: Sequence[int]) -> dict[int, Atoms]:
     path, found = find_source(name), dict[int, Atoms]()
     if path.suffix.lower() in HDF5:
         return {number: next(read_hdf5(path, number, number + 1)) for number in numbers}
-    if path.suffix.lower() in XYZ:
+    if _is_xyz(path):
         with _opened(path) as file:
             texts = itertools.islice(_frames_of_text(file, path), max(numbers, default=-1) + 1)
             wanted = {number: text for number, text in enumerate(texts) if number in numbers}
@@ -85,6 +89,12 @@ def pick(name: str, numbers: Sequence[int]) -> dict[int, Atoms]:
         if number in numbers:
             found[number] = atoms
     return found
+
+
+def _is_xyz(path: Path) -> bool:
+    """Whether a file is extended XYZ, compressed or not."""
+    plain = path.with_suffix("") if path.suffix in COMPRESSED else path
+    return plain.suffix.lower() in XYZ
 
 
 def _of_hdf5(source: int, path: Path, size: int, back: int) -> Iterator[Chunk]:
@@ -123,7 +133,7 @@ def _of_text(source: int, path: Path, size: int, back: int, unread: dict[int, in
 def _opened(path: Path) -> Iterator[TextIO]:
     """Open a file of text; reading it raises ValueError where it is none."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with COMPRESSED.get(path.suffix, open)(path, "rt", encoding="utf-8") as file:
             yield file
     except UnicodeDecodeError as error:
         line = _first_that_is_no_text(path)
@@ -133,7 +143,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
 def _first_that_is_no_text(path: Path) -> int:
     """Number of the first such line; where reading fails, it is one of a block of many lines."""
     number = 0
-    with path.open("rb") as file, suppress(UnicodeDecodeError):
+    with COMPRESSED.get(path.suffix, open)(path, "rb") as file, suppress(UnicodeDecodeError):
         for number, line in enumerate(file, 1):  # noqa: B007, of the last one
             line.decode()
     return number

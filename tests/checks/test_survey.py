@@ -1,4 +1,7 @@
+import bz2
 import dataclasses
+import gzip
+import lzma
 
 import numpy as np
 import pytest
@@ -79,9 +82,11 @@ def test_text_that_is_no_utf8_is_named_by_its_line(tmp_path, frames):
     lines = path.read_bytes().splitlines(keepends=True)
     lines[7] = lines[7].replace(b"\n", b" method=M\xfcller\n")  # the comment of the second frame
     path.write_bytes(b"".join(lines))
+    (tmp_path / "a.xyz.gz").write_bytes(gzip.compress(path.read_bytes()))
     for reader in (read, lambda path: pick(str(path), [18])):
-        with pytest.raises(ValueError, match=r"a\.xyz: line 8 is no UTF-8"):
-            reader(path)
+        for name in ("a.xyz", "a.xyz.gz"):
+            with pytest.raises(ValueError, match=rf"{name}: line 8 is no UTF-8"):
+                reader(tmp_path / name)
 
 
 @pytest.mark.parametrize(("before", "size"), [(4, 2), (3, 2), (4, 100)])
@@ -100,6 +105,22 @@ def test_a_file_that_goes_on_after_a_blank_line(tmp_path, frames, before, size):
     assert f"after a blank line (line {6 * before + 1}), where MACE stops: it reads {before} frames" in finding.what
     (tmp_path / "c.xyz").write_text(first + "\n \n\n")
     assert not read(tmp_path / "c.xyz", settings=settings).unread
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)]
+)
+def test_compressed_text_is_read_as_text(tmp_path, frames, suffix, compress):
+    """In chunks, by workers; MACE reads it by the same reader."""
+    write(tmp_path / "a.xyz", frames)
+    text = (tmp_path / "a.xyz").read_bytes()
+    (tmp_path / f"a.xyz{suffix}").write_bytes(compress(text + b"\n" + text))
+    known, plain = read(tmp_path / f"a.xyz{suffix}"), read(tmp_path / "a.xyz")
+    np.testing.assert_array_equal(known.frames["energy"], plain.frames["energy"])
+    assert known.unread == {0: text.count(b"\n") + 1}
+    np.testing.assert_allclose(
+        pick(str(tmp_path / f"a.xyz{suffix}"), [18])[18].positions, frames[18].positions, atol=1e-7
+    )
 
 
 def test_the_sample_holds_something_of_every_kind(tmp_path, frames):
