@@ -33,7 +33,8 @@ OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for th
     "demo/results.json": (gives_these_weights,),
     "demo_energy_weight_10/results.json": (gives_these_weights,),
     "graph_pes/results.csv": (gives_these_weights,),
-    "causes/results.csv": (gives_these_weights, of(PACKAGE / "causes")),
+    "causes/planted.csv": (of(PACKAGE / "causes"),),  # beside predictions of any model
+    "causes/trained.csv": (gives_these_weights, of(PACKAGE / "causes")),
     "checks/results.json": (of(PACKAGE / "checks"),),
     "real/replays.csv": (gives_these_weights,),
     "real/settings.csv": (gives_these_weights,),

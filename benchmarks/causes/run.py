@@ -1,6 +1,6 @@
 """Is the cause right that is said of suspects? On finished trainings of benchmarks/real; nothing is trained here.
 
-    python benchmarks/causes/run.py             # some ten minutes; writes results.csv and the tables in README.md
+    python benchmarks/causes/run.py             # some ten minutes; writes planted.csv, trained.csv, tables in README.md
     python benchmarks/causes/run.py --sets Si acac --seeds 1 --faults flip     # what is known of the others stays
 
 Planted: models that `ema_robust` trained on clean data predict their training and validation frames; each fault is
@@ -28,7 +28,7 @@ from more_faults import LIBRARY, MORE, WANTED
 from predictions import predictions
 from readme_tables import markdown, write_tables
 from real_cells import WORK, Cell
-from source_commit import commit_of
+from source_commit import PACKAGE, commit_of
 
 from mace_outlier.causes.cause import UNKNOWN, Cause
 from mace_outlier.causes.expected import rms
@@ -38,7 +38,7 @@ from mace_outlier.run.causes import causes_of
 from mace_outlier.run.sample import Chosen, Evaluated
 
 HERE = Path(__file__).resolve().parent
-CAUSES = HERE.parent.parent / "mace_outlier" / "causes"
+KINDS = ("planted", "trained")  # beside the predictions of a model, found by a training
 SETS = ("Si", "Mo", "acac", "water")
 HELD_OUT = ("spice", "dft_water", "alloys")  # of which nobody had seen a cause when the method was made
 SPICE = HERE.parent.parent / "build" / "spice"  # trainings of benchmarks/spice
@@ -200,7 +200,7 @@ def trained_rows(name: str, seeds: list[int], faults: list[str]) -> Iterator[dic
 def tables(results: list[dict[str, Any]]) -> dict[str, str]:
     """A table for each kind: suspects, and how many per cent of them have the right and a wrong cause."""
     found = {}
-    for kind in ("planted", "trained"):
+    for kind in KINDS:
         own = [row for row in results if row["kind"] == kind]
         sets = [name for name in (*SETS, *HELD_OUT, "wbe") if any(row["set"] == name for row in own)]
         faults = [name for name in ("clean", *WANTED, "own") if any(row["fault"] == name for row in own)]
@@ -226,20 +226,24 @@ def key_of(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(row[name]) for name in ("kind", "set", "fault", "seed"))
 
 
-def known_before() -> dict[tuple[str, ...], dict[str, Any]]:
+def known_before(folder: Path = HERE) -> dict[tuple[str, ...], dict[str, Any]]:
     """What was found before, which stays unless it is found anew."""
-    with (HERE / "results.csv").open(newline="") as file:
-        return {key_of(row): row for row in csv.DictReader(file)}
+    known = {}
+    for kind in KINDS:
+        with (folder / f"{kind}.csv").open(newline="") as file:
+            known |= {key_of(row): row for row in csv.DictReader(file)}
+    return known
 
 
-def write_rows(results: list[dict[str, Any]]) -> None:
-    """Write all that is known so far, or leave what was there."""
-    path = HERE / "results.csv"
-    with path.with_suffix(".tmp").open("w", newline="") as file:
-        writer = csv.DictWriter(file, results[0])
-        writer.writeheader()
-        writer.writerows(results)
-    path.with_suffix(".tmp").replace(path)
+def write_rows(results: list[dict[str, Any]], folder: Path = HERE) -> None:
+    """Write all that is known so far, each kind into its file, or leave what was there."""
+    for kind in KINDS:
+        own, path = [row for row in results if row["kind"] == kind], folder / f"{kind}.csv"
+        with path.with_suffix(".tmp").open("w", newline="") as file:
+            writer = csv.DictWriter(file, results[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(own)
+        path.with_suffix(".tmp").replace(path)
 
 
 def main() -> None:
@@ -250,7 +254,7 @@ def main() -> None:
     parser.add_argument("--faults", nargs="+", default=names, choices=names)
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", message=".*requires_grad.*")
-    code = {"commit": commit_of(CAUSES), "python": platform.python_version(), "torch": torch.__version__}
+    code = {"commit": commit_of(PACKAGE), "python": platform.python_version(), "torch": torch.__version__}
     results = known_before()
     for row in rows(arguments.sets, arguments.seeds, arguments.faults):
         results[key_of(row)] = row | code

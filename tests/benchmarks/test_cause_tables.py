@@ -22,3 +22,16 @@ def test_the_frames_of_a_training_are_predicted_and_faults_planted_into_their_la
     found, chosen = causes_run.planted(predicted, predicted.frames, causes_run.LIBRARY["hartree"], seed=1)
     assert len(found) == len(chosen.suspects) > 0
     assert not set(chosen.suspects) & set(chosen.others)
+
+
+def test_each_kind_has_a_file_and_what_is_not_found_anew_stays(tmp_path):
+    about = {"set": "Si", "seed": 1, "suspects": 3}
+    rows = [about | {"kind": kind, "fault": fault} for kind in ("planted", "trained") for fault in ("flip", "kcal")]
+    causes_run.write_rows(rows, tmp_path)
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["planted.csv", "trained.csv"]
+    known = causes_run.known_before(tmp_path)
+    assert [(row["kind"], row["fault"]) for row in known.values()] == [(row["kind"], row["fault"]) for row in rows]
+    again = rows[2] | {"suspects": 5}
+    known[causes_run.key_of(again)] = again
+    causes_run.write_rows(list(known.values()), tmp_path)
+    assert [row["suspects"] for row in causes_run.known_before(tmp_path).values()] == ["3", "3", "5", "3"]
