@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas
 import pytest
 
@@ -15,9 +16,9 @@ def case(name="made up", **ratios):
     """A case in which a method has these energy ratios, seed by seed, and force ratios of 1."""
     arms = {"ours": "default", "refinement": "refinement, round 1"}
     rows = [
-        {"arm": arms.get(arm, arm), "energy_ratio": ratio, "force_ratio": 1.0, "share": 0.2}
+        {"arm": arms.get(arm, arm), "seed": seed, "energy_ratio": ratio, "force_ratio": 1.0, "share": 0.2}
         for arm, own in ratios.items()
-        for ratio in own
+        for seed, ratio in enumerate(own)
     ]
     return table.Case(name, "some", pandas.DataFrame(rows))
 
@@ -28,9 +29,10 @@ ALL = {"weighted": [4.0], "universal": [1.0], "published": [2.0], "refinement": 
 def test_means_are_taken_over_the_seeds_and_over_what_every_method_has():
     of = [case(**ALL), case(weighted=[100.0], ours=[1.0]), case(**ALL | {"weighted": [9.0]})]
     lines = table.errors_table(of).splitlines()
-    assert lines[2] == "| made up: some | 1.00 / 1.00 | 4.00 / 1.00 | 1.00 / 1.00 | 2.00 / 1.00 | 1.50 / 1.00 | 2 |"
+    others = "4.00 / 1.00 (1) | 1.00 / 1.00 (1) | 2.00 / 1.00 (1) | 1.50 / 1.00 (1)"
+    assert lines[2] == f"| made up: some | 1.00 / 1.00 | {others} | 2 |"
     assert lines[3] == "| made up: some | 1.00 / 1.00 | 100.00 / 1.00 | - | - | - | 1 |"
-    assert "mean of the 2 that all have** | 1.00 / 1.00 | 6.00 / 1.00 | 1.00 / 1.00" in lines[5]
+    assert "mean of the 2 that all have** | 0.90 / 1.00 | 6.00 / 1.00 | 1.00 / 1.00" in lines[5], "of the first seed"
 
 
 def test_what_is_lost_is_counted_in_each_way_that_tables_have():
@@ -42,9 +44,25 @@ def test_what_is_lost_is_counted_in_each_way_that_tables_have():
     dropped.rows[["kept_bad", "kept_good"]] = 0.25, 0.9
     assert table.found(dropped, "refinement, round 1") == "75 / 10.0"
     counted = case(ours=[1.0])
-    counted.rows[["recall", "precision", "false"]] = 0.5, 0.1, 0.03
-    assert table.found(counted, table.OURS) == "50 / 3.0"
+    counted.rows[["recall", "touched_found", "touched", "false"]] = 0.9, 5, 10, 0.03
+    assert table.found(counted, table.OURS) == "50 / 3.0", "of all that were touched"
     assert table.found(counted, "published") == "-"
+
+
+def test_what_is_lost_is_counted_training_by_training():
+    """Precision of a training that found nothing but right ones says nothing of the others' precision."""
+    rows = case(ours=[1.0, 1.0, 1.0])
+    rows.rows[["recall", "precision", "share_found"]] = [(0.4, 0.8, 0.1), (0.0, 0.0, 0.04), (0.0, np.nan, 0.0)]
+    assert table.found(rows, table.OURS) == "13 / 2.5"  # 2.5, 5 and 0 %
+
+
+def test_two_are_compared_by_the_seeds_that_both_have():
+    """The second seed is easier for every method; that ours had it too is no merit of ours."""
+    [line] = table.won_by_others([case(weighted=[1.0], ours=[1.2, 0.4])])
+    assert "stock `weighted` has the smaller energy errors (1.00 x the oracle's instead of 1.20 x)" in line
+    without = case(weighted=[1.0], ours=[np.nan, 0.4])  # the oracle of the first seed isn't trained
+    assert table.won_by_others([without]) == []
+    assert without.seeds() == 1
 
 
 def test_others_win_where_their_errors_are_clearly_smaller():
