@@ -41,6 +41,7 @@ OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for th
     "real/parts.csv": (gives_these_weights,),
     "real/heavy.csv": (gives_these_weights,),
     "real/long.csv": (gives_these_weights,),
+    "real/stress.csv": (bool,),  # predictions of a model that was trained on right labels: by any code that is known
     "spice/learning.json": (gives_these_weights,),
     "spice/throughput.json": (of(*PREPARING),),
     "ablation/selection.json": (gives_these_weights,),
@@ -49,6 +50,7 @@ OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for th
     "overhead/end_of_epoch.json": (is_present,),
     "overhead/launches.json": (is_present,),
     "records/results.json": (is_present,),
+    "records/very_large.json": (is_present,),
     "scale/hidden.json": (is_present,),
     "scale/shared.json": (is_present,),
     "scale/one_of.json": (is_present,),

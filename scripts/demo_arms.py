@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from source_commit import TRAINING
+from source_commit import PACKAGE, TRAINING, commit_of
 from tqdm import tqdm
 from training_files import digest_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 RESULT_FILE = "result.json"
 KEY_FILE = "key.json"
+COMMIT_FILE = "commit.txt"  # of the plugin when the training began: a commit amid it says nothing of it
 LOG_FILE = "mace.log"
 EPOCH_LINE = re.compile(r"Epoch (\d+): .*RMSE_E_per_atom=\s*([\d.]+) meV, RMSE_F=\s*([\d.]+|None) meV")
 
@@ -136,6 +137,7 @@ def start(training: Training) -> subprocess.Popen:
     (training.folder / KEY_FILE).write_text(
         json.dumps(training.key(), indent=2) + "\n", encoding="utf-8"
     )  # of now: files may change
+    (training.folder / COMMIT_FILE).write_text(commit_of(PACKAGE), encoding="utf-8")
     with (training.folder / LOG_FILE).open("w", encoding="utf-8") as log:
         return launch(training.command(), log)
 

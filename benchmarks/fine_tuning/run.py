@@ -22,14 +22,14 @@ import real_sets
 import spice_cells
 from ase import Atoms
 from ase.io import read
-from demo_arms import ARMS, REPOSITORY, RESULT_FILE, Training, finished_result, run_all
+from demo_arms import ARMS, COMMIT_FILE, REPOSITORY, RESULT_FILE, Training, finished_result, run_all
 from demo_results import errors_on_test_set
+from faults import FAULTS as LIBRARY
 from faults import plant
 from finished_trainings import finished_trainings, over_the_oracle
 from readme_tables import markdown, write_tables
 from real_measure import versions
 from real_results import IN_FULL, WHAT_IS_WRONG
-from source_commit import commit_of
 from training_files import digest_of, write_atomically, write_json_atomically, write_training_files
 
 from mace_outlier.results.reading import read_results
@@ -45,6 +45,7 @@ SETS = {
     "molecules": "unconverged, 15 %",
     **{name: WHAT_IS_WRONG[fault] for name, fault in FAULTS.items()},
 }
+SHARES = {name: LIBRARY[FAULTS[name]].share if name in FAULTS else SHARE for name in SETS}
 WAYS = ("naive", "multihead")
 ARM_NAMES = ("oracle", "weighted", "ema_robust")
 COMMON = ("--lr=0.002", "--lr_scheduler_gamma=0.9", "--batch_size=5", "--r_max=4.5")
@@ -160,7 +161,8 @@ def collect(training: Tuning, seconds: float) -> dict:
     """Measure a finished fine-tuning; kept in its folder, which marks it as finished."""
     name, way = training.of
     result = {"set": name, "way": way, "arm": training.arm, "seed": training.seed, "seconds": round(seconds, 1)}
-    result |= {"commit": commit_of(REPOSITORY / "mace_outlier"), "versions": versions(), "key": training.key()}
+    result |= {"commit": (training.folder / COMMIT_FILE).read_text(), "versions": versions()}
+    result |= {"key": training.key()}
     result |= errors_on_test_set(training.folder / "demo.model", read(training.data / "test.xyz", ":"))
     if ARMS[training.arm].loss == "ema_robust":
         result |= found(training)
@@ -215,7 +217,8 @@ def main() -> None:
         run_all([foundation()], 1, collect_foundation)
     wanted = [tuning(*which) for which in itertools.product(SETS, WAYS, ARM_NAMES)]
     run_all([one for one in wanted if finished_result(one) is None], options.processes, collect)
-    rows = finished_trainings(WORK / "runs", TRAININGS, WHICH).assign(share=SHARE)
+    rows = finished_trainings(WORK / "runs", TRAININGS, WHICH)
+    rows["share"] = rows.set.map(SHARES)
     rows = over_the_oracle(
         rows.assign(which=rows.set + rows.way), "which", {ENERGY: "energy_ratio", FORCES: "force_ratio"}
     )

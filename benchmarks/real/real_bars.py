@@ -136,10 +136,10 @@ def found_at_the_end(recall: float, precision: float, most: float = WORST) -> Me
     """Recall, precision and errors of the worst set; where no label counts as wrong, there is no recall."""
 
     def measure(own: Rows) -> Measured:
-        by_set = own.groupby("set")[["recall", "precision"]].mean().dropna(subset="recall").fillna(0.0)
+        by_set = own.groupby("set")[["recall", "precision"]].mean().dropna(subset="recall")
         parts, met = [], []
         for column, least in (("recall", recall), ("precision", precision)):
-            worst = by_set[column]
+            worst = by_set[column].dropna()  # where nothing was found there is no precision
             parts.append(f"{worst.min():.2f} ({worst.idxmin()})" if len(worst) else "-")
             met += [worst.min() >= least] if len(worst) else []
         worst = ratios_of(own)

@@ -129,13 +129,8 @@ FIRST_ARMS = ("oracle", "weighted", "ema_robust")
 
 def importance(cell: "Cell", arm: str) -> tuple[bool, bool, int, int]:
     """What is trained first: ours and what it is compared with; what the bars are about; seed by seed, set by set."""
-    later = not has_three_seeds(cell.set, cell.fault, cell.train) or cell.train != "forces"
+    later = (cell.fault, cell.train) not in THREE_SEEDS or cell.train != "forces"
     return arm not in FIRST_ARMS, later, cell.seed, list(SETS).index(cell.set)
-
-
-def has_three_seeds(name: str, fault: str, train: str) -> bool:
-    """Whether a cell is trained with all SEEDS, not with the first one alone."""
-    return (fault, train) in THREE_SEEDS or name in THREE_SEEDS_OF
 
 
 def cells_of_table() -> list[Cell]:
@@ -145,7 +140,7 @@ def cells_of_table() -> list[Cell]:
         for seed in SEEDS
         for sets, faults, trains in TABLE
         for which in product(sets, faults, trains)
-        if seed == 1 or has_three_seeds(*which)
+        if seed == 1 or which[1:] in THREE_SEEDS or which[0] in THREE_SEEDS_OF
     ]
     return list(dict.fromkeys(found))
 

@@ -125,7 +125,7 @@ def found(rows: pandas.DataFrame) -> str:
     if not len(rows) or rows.false.isna().all():
         return "-"
     mean = rows.mean(numeric_only=True)
-    false = f"{100 * mean.false:.1f} %, {100 * mean.largest_false:.1f} %"
+    false = f"{100 * mean.false:.1f} %, {100 * rows.largest_false.max():.1f} %"
     if not rows.touched.sum():
         return false
     wrong = f"{number(mean.recall)} / {number(mean.precision)}; " if rows.wrong.sum() else ""
@@ -142,7 +142,11 @@ def short_table(rows: pandas.DataFrame, shown: Sequence[tuple[str, str]] | None 
         wrong = f"{ours.touched_found.sum():.0f} of {ours.touched.sum():.0f}" if ours.touched.sum() else "-"
         lost = f"{100 * ours.false.mean():.1f} % ({100 * ours.largest_false.max():.1f} %)"
         arms = [own[(own.arm == arm) & own.seed.isin(ours.seed)] for arm in ("weighted", "ema_robust")]
-        ratios = [with_scatter(of_arm[RATIOS[metric]]) for metric in (ENERGY, FORCES) for of_arm in arms]
+        ratios = [
+            with_scatter(of_arm[RATIOS[metric]]) + fewer(of_arm, len(ours))
+            for metric in (ENERGY, FORCES)
+            for of_arm in arms
+        ]
         name = name if shown is None else IN_FULL[name]
         lines.append([name, WHAT_IS_WRONG[fault], wrong, lost, *ratios, str(len(ours))])
     head = ["data", "wrong labels", "found", "right ones lost (worst epoch)"]
@@ -159,10 +163,16 @@ def errors_table(rows: pandas.DataFrame) -> str:
         best = own[own.arm == ("weighted" if fault == "clean" else "oracle")].mean(numeric_only=True)
         seeds = own.groupby("arm").size().max()
         absolute = f"{number(best.get(ENERGY), 1)} / {number(best.get(FORCES), 0)}"
-        ratios = [ratio(own[own.arm == arm]) for arm in NAMES if arm != "oracle"]
+        ratios = [ratio(one := own[own.arm == arm]) + fewer(one, seeds) for arm in NAMES if arm != "oracle"]
         lines.append([name, fault, train.replace("_", " "), str(seeds), absolute, *ratios])
     arms = [text for arm, text in NAMES.items() if arm != "oracle"]
     return markdown(["data", "fault", "trained on", "seeds", "oracle, meV/atom / meV/A", *arms], lines)
+
+
+def fewer(rows: pandas.DataFrame, seeds: int) -> str:
+    """In brackets, of how many seeds there are errors to compare, where it isn't of all that the line has."""
+    number_of_them = int(rows.energy_ratio.notna().sum())
+    return f" ({number_of_them})" if 0 < number_of_them < seeds else ""
 
 
 def ratio(rows: pandas.DataFrame) -> str:

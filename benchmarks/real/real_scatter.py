@@ -11,6 +11,7 @@ def scatter(rows: pandas.DataFrame) -> str:
     the fault. The deviations of the seeds are averaged as variances.
     """
     oracles = rows[(rows.arm == "oracle") & (rows.train == "forces")]
+    oracles = oracles.drop_duplicates(["set", "seed", ENERGY, FORCES])  # several faults touch the same frames
     of_seeds = oracles.groupby(["set", "seed"], sort=False)[[ENERGY, FORCES]]
     relative = (of_seeds.std() / of_seeds.mean()).dropna()
     deviations = 100 * (relative**2).groupby("set", sort=False).mean() ** 0.5

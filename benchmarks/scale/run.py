@@ -1,13 +1,13 @@
-"""What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^6, counted beyond.
+"""What breaks first in a training of 10^8 configurations on 1,024 processes? Measured to 2 x 10^7, counted beyond.
 
     python benchmarks/scale/shared.py    # some minutes: the end of an epoch, by 1 to 8 processes
     python benchmarks/scale/one_of.py    # a quarter of an hour: the same in one process of up to 1,024, alone
     python benchmarks/scale/hidden.py    # some minutes: what a training waits for
-    python benchmarks/scale/run.py       # a minute; from these and ../records/results.json: results.json, tables
+    python benchmarks/scale/run.py       # a minute; from these and ../records: results.json, tables
 
 Measured here, on one CPU thread: the robust loss of a batch against the number of configurations that the records
 hold, and what is held for each configuration. Measured by benchmarks/records: saving and the report. The table has what
-was measured, straight lines between, and beyond 2 x 10^6 the slope of the last two: costs are linear in N or constant
+was measured, straight lines between, and beyond 2 x 10^7 the slope of the last two: costs are linear in N or constant
 there. The end of an epoch is a constant, what N / W configurations cost, and N, and what it costs to save them, all of
 them by one process or, from 10^7 on, by each its own, fitted to one_of.json; so is its memory. What the GPUs, their
 network and their file system do is assumed (ASSUMED), not measured: none is here.
@@ -100,7 +100,8 @@ def slope(sizes: list[int], values: list[float]) -> float:
 
 def costs() -> dict[str, Any]:
     """What is measured, for each configuration or each step."""
-    earlier = json.loads((HERE.parent / "records" / "results.json").read_text())["results"]
+    files = [HERE.parent / "records" / name for name in ("results.json", "very_large.json")]
+    earlier = [row for file in files for row in json.loads(file.read_text())["results"]]
     sizes = [row["configurations"] for row in earlier]
     names = ("save", "report")
     seconds = {name: {row["configurations"]: row[f"seconds_to_{name}"] for row in earlier} for name in names}

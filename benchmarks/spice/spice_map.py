@@ -17,6 +17,12 @@ WRONG = [share for share in SHARES if share > 0]
 KINDS = sorted(SEVERITY, key=SEVERITY.get)
 
 
+def in_common(rows: pandas.DataFrame) -> pandas.DataFrame:
+    """The trainings of stock MACE and of ours, of each kind and share those of the seeds that both have."""
+    both = rows[rows.arm.isin(["weighted", "default"])]
+    return both[both.groupby(["kind", "share", "seed"])["arm"].transform("nunique") == 2]
+
+
 def grid(rows: pandas.DataFrame, arm: str) -> np.ndarray:
     """Energy errors over the oracle's, by how wrong the labels are (down) and their share; NaN: not trained."""
     own = rows[rows.arm == arm].groupby(["kind", "share"])[RATIO].mean()
@@ -25,6 +31,7 @@ def grid(rows: pandas.DataFrame, arm: str) -> np.ndarray:
 
 def draw_map(rows: pandas.DataFrame, noise: dict[str, float], path: Path) -> None:
     """The two maps; on the first, the line on which stock MACE's errors are three times ours."""
+    rows = in_common(rows)
     stock, ours = grid(rows, "weighted"), grid(rows, "default")
     maps = {"stock weighted over ema_robust": stock / ours, "ema_robust over the oracle": ours}
     figure, panels = plt.subplots(1, 2, figsize=(9.5, 3.8), layout="constrained", sharey=True)
@@ -48,6 +55,7 @@ def draw_map(rows: pandas.DataFrame, noise: dict[str, float], path: Path) -> Non
 
 def table(rows: pandas.DataFrame, noise: dict[str, float]) -> str:
     """Markdown: stock over ours, and ours over the oracle."""
+    rows = in_common(rows)
     stock, ours = grid(rows, "weighted"), grid(rows, "default")
     lines = []
     for kind, of_stock, own in zip(KINDS, stock, ours, strict=True):

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 for folder in ("scripts", "benchmarks", "benchmarks/ablation", "benchmarks/spice"):
     sys.path.insert(0, str(ROOT / folder))
 
+import demo_arms  # noqa: E402
 import finished_trainings  # noqa: E402
+import measure  # noqa: E402
 import spice_figures  # noqa: E402
 
 
@@ -163,3 +165,19 @@ def test_detection_curves_of_what_is_here_else_those_that_are_committed(monkeypa
     assert area == pytest.approx(ranks, abs=0.01)
     inside = bad & (wrongness >= 20) & (wrongness < 40)
     assert new["recall_by_label_error"][4] == pytest.approx((weight[inside] < 0.5).mean())
+
+
+def test_a_training_is_of_the_commit_that_it_began_with(tmp_path, monkeypatch):
+    """One that is made while it trains says nothing of it."""
+    data = tmp_path / "unconverged-0.15-seed-1"
+    data.mkdir()
+    for name in ("train", "valid", "test"):
+        (data / f"{name}.xyz").write_text("")
+    training = demo_arms.Training("weighted", 1, 1, data, tmp_path / "run", "average")
+    monkeypatch.setattr(demo_arms, "commit_of", lambda *paths: "then")
+    monkeypatch.setattr(demo_arms, "launch", lambda command, log: None)
+    demo_arms.start(training)
+    monkeypatch.setattr(demo_arms, "commit_of", lambda *paths: "now")
+    monkeypatch.setattr(measure, "read", lambda *which: [])
+    monkeypatch.setattr(measure, "errors_on_test_set", lambda *which: {})
+    assert measure.collect(training, 1.0)["commit"] == "then"

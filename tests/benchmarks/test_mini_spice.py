@@ -17,6 +17,7 @@ import demo_results  # noqa: E402
 import mini_spice  # noqa: E402
 import spice_cells  # noqa: E402
 import spice_errors  # noqa: E402
+import spice_map  # noqa: E402
 import spice_results as results  # noqa: E402
 import throughput  # noqa: E402
 
@@ -143,3 +144,10 @@ def test_throughput_is_measured_on_a_made_up_file(tmp_path):
     assert row["per_second"] > 0
     assert 50 < row["megabytes"] < 2000
     assert "| made up, 360 |" in throughput.table([{"file": "made up"} | row])
+
+
+def test_the_map_compares_trainings_of_the_same_seeds():
+    arms = [("weighted", 1, 4.0), ("weighted", 2, 9.0), ("default", 1, 2.0), ("oracle", 2, 1.0)]
+    about = {"kind": "stretched", "share": 0.3}
+    rows = pandas.DataFrame({"arm": arm, "seed": seed, spice_map.RATIO: ratio} | about for arm, seed, ratio in arms)
+    assert "2.00 x; 2.00 x" in spice_map.table(rows, {"rms_meV_per_atom": 44.0})
