@@ -38,7 +38,7 @@ METHODS = {  # ours first: a page shows some columns only
 }
 OTHER_NAMES = {"default": OURS}  # of arms, in some benchmarks
 FINDING = (OURS, "published", REFINEMENT)
-READ = ("ablation", "water", "spice", "real")  # what the table is made of
+READ = tuple(f"{name}/trainings.csv" for name in ("ablation", "water", "spice", "real"))  # what the table is made of
 CLEAR = 1.1  # times the smallest error, from which another one is said to win: trainings differ by some 10 %
 
 
