@@ -16,9 +16,9 @@ order of their files; info outlier_split tells one from the other. Isolated atom
 to the trusted; frames that the training did not use go nowhere. A file without configurations is written all the same,
 and is empty: ase.io.read refuses such a file.
 
---repaired FILE: suspects whose cause (info outlier_cause) is a unit, a sign or the order of atoms, with it taken back.
-They are marked (info outlier_repaired), keep the old label (info <key>_unrepaired), and are among the suspects as well.
-Nothing is ever repaired unasked, and no training reads this file unless you say so.
+--repaired FILE: suspects whose cause (info outlier_cause) is a unit, a sign, an energy per atom or the order of atoms,
+with it taken back. They are marked (info outlier_repaired), keep the old label (info <key>_unrepaired), and are among
+the suspects as well. Nothing is ever repaired unasked, and no training reads this file unless you say so.
 
 Labels stay under their keys. Those of HDF5 and LMDB data get MACE's default keys (REF_energy, REF_forces ...; dipoles:
 REF_dipole), and config_weight of HDF5 data already contains --config_type_weights. MACE sees no key-value pairs of ASE
