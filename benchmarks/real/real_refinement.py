@@ -3,8 +3,8 @@
     python benchmarks/real/real_refinement.py     # an hour on two cores; rows "refinement, round 1" of trainings.csv
 
 As benchmarks/ablation/refinement.py: the losses of the stock model, the logarithms of which are clipped at two standard
-deviations above their mean, again and again; a new stock model is trained on what is left. `recall` is the share of the
-wrong labels that were dropped, `false` that of the right ones, `trainings` what it took.
+deviations above their mean, again and again; a new stock model is trained on what is left. `touched_found` counts the
+touched labels that were dropped; `recall` is the share of those that count as wrong, `false` that of the right ones.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ase.io import read
 from demo_arms import RESULT_FILE, finished_result, run_all
 from finished_trainings import REFINED
 from real_cells import Cell, ObservedTraining
-from real_measure import ENERGY, FORCES, RIGHT, WRONG, collect, how_far_off, truth
+from real_measure import ENERGY, FORCES, RIGHT, WRONG, collect, how_far_off, touched, truth
 from refinement import kept, losses
 from training_files import write_atomically, write_json_atomically
 
@@ -53,11 +53,14 @@ def measured(training: ObservedTraining, seconds: float) -> dict:
     cell = training.cell
     stock = cell.training("weighted")
     file = stock.data / "train.xyz"
-    keep, status = keeps(stock, read(file, ":")), truth(how_far_off(file), oracle(cell))
+    dropped, off = ~keeps(stock, read(file, ":")), how_far_off(file)
+    status, changed = truth(off, oracle(cell)), touched(off)
     right, wrong = status == RIGHT, status == WRONG
     result = collect(training, seconds) | {"arm": f"{REFINED}{ROUND}", "round": ROUND, "trainings": ROUND + 1}
-    result |= {"share": round(float(wrong.mean()), 4), "right": int(right.sum()), "wrong": int(wrong.sum())}
-    result |= {"false": float((~keep)[right].mean()), "recall": float((~keep)[wrong].mean())}
+    result |= {"share": round(float((off["planted"] == WRONG).mean()), 4)}  # before it dropped any
+    result |= {"right": int(right.sum()), "wrong": int(wrong.sum()), "touched": int(changed.sum())}
+    result |= {"touched_found": int(dropped[changed].sum()), "false": float(dropped[right].mean())}
+    result |= {"recall": float(dropped[wrong].mean()) if wrong.any() else float("nan")}
     write_json_atomically(training.folder / RESULT_FILE, result)
     return result
 
