@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pandas
+from faults import FAULTS
 from figures import STYLES as OTHERS  # of the ablation
 from matplotlib.ticker import NullFormatter
 from real_cells import PLANTED
@@ -34,7 +35,8 @@ def draw(rows: pandas.DataFrame, folder: Path) -> None:
 def draw_panels(rows: pandas.DataFrame, columns: dict[str, str], path: Path) -> None:
     """One row of panels for each column; marks are single trainings. What has no figure to draw gets no panel."""
     rows = rows[rows.reindex(columns=list(columns)).notna().any(axis=1)]
-    sets, faults = [name for name in PLANTED if name in set(rows.set)], list(dict.fromkeys(rows.fault))[::-1]
+    sets = [name for name in PLANTED if name in set(rows.set)]
+    faults = [name for name in FAULTS if name in set(rows.fault)][::-1]
     if not sets:
         path.unlink(missing_ok=True)  # else a figure of earlier results would stay
         return
