@@ -55,6 +55,8 @@ OTHERS: dict[str, tuple[Holds, ...]] = {  # results, and what has to hold for th
     "scale/shared.json": (is_present,),
     "scale/one_of.json": (is_present,),
     "scale/results.json": (is_present,),
+    "versions/matrix.json": (is_present,),
+    "versions/mace_tests.json": (is_present,),
 }
 
 
@@ -63,8 +65,11 @@ def commits(file: Path) -> list[str]:
     if file.suffix == ".csv":
         return sorted(pandas.read_csv(file, dtype={"commit": str})["commit"].unique())
     content = json.loads(file.read_text())
-    rows = content if isinstance(content, list) else [content]
-    return sorted({str(row.get("commit") or "") for row in rows})
+    if isinstance(content, dict):
+        if "commits" in content:  # of each file of MACE's tests
+            return sorted(set(content["commits"].values()))
+        content = content["rows"] if "commit" not in content and "rows" in content else [content]
+    return sorted({str(row.get("commit") or "") for row in content})
 
 
 def by_other_code() -> Iterator[str]:

@@ -53,12 +53,19 @@ def test_what_is_by_other_code_is_named(results, capsys):
     write(results / "real" / "trainings.csv", [("weighted", "old"), ("published", "old"), ("ema_robust", "older")])
     write(results / "causes.csv", [("", "new"), ("", "old")])
     (results / "speed.json").write_text("{}")
+    rows = [{"commit": "new"}, {"commit": "old"}, {}]
+    for name, content in (("rows", {"rows": rows}), ("list", rows), ("files", {"commits": {"a": "old", "b": "new"}})):
+        one_code.OTHERS[f"{name}.json"] = (is_new,)
+        (results / f"{name}.json").write_text(json.dumps(content))
     with pytest.raises(SystemExit, match=r"True|1"):
         one_code.main()
     assert capsys.readouterr().out.splitlines() == [
         "real/trainings.csv: 2 of 3 trainings, of old, older",
         "speed.json: an unknown commit",
         "causes.csv: old",
+        "rows.json: an unknown commit, old",
+        "list.json: an unknown commit, old",
+        "files.json: old",
     ]
 
 
