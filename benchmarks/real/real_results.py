@@ -65,7 +65,7 @@ IN_FULL = {
     "alloys": "alloys of Ni, Cu, Pd, Ag, Au",
 }
 FACE = [*product(("Si", "Mo", "acac", "alloys"), ("clean", "flip", "pm60"))]  # of the table on the project's first page
-FACE += [("water", "scf_30"), ("water", "scf_43"), ("wbe", "own")]
+FACE += [("water", "scf_30"), ("water", "scf_43"), ("dft_water", "scf_15"), ("wbe", "own")]
 ELSEWHERE: dict[str, tuple[Path, list | None]] = {  # tables in other documents, by name: where, and what they show
     "short": (REPOSITORY / "docs" / "pages" / "measured.md", None),
     "face": (REPOSITORY / "README.md", FACE),
