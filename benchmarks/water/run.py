@@ -1,6 +1,6 @@
 """Liquid water from unconverged reference data: do its structure and its diffusion come back?
 
-    python benchmarks/water/run.py                           # some eight hours on two cores; goes on where it was cut
+    python benchmarks/water/run.py                           # some five hours on two cores; goes on where it was cut
     python benchmarks/water/run.py --quick                   # a quarter of an hour: tries everything, shows nothing
     python benchmarks/water/run.py --out benchmarks/water    # only what the tables there don't have
     python benchmarks/water/water_results.py                 # tables and figures, from what is finished
@@ -24,13 +24,12 @@ from side_by_side import side_by_side
 from tqdm import tqdm
 from water_cells import FULL, QUICK, SIGMA, Benchmark, Cell
 from water_md import Replica, is_finished, simulate
-from water_results import earlier, finished_before, refuse_other_frames, write_results
+from water_results import finished_before, refuse_other_frames, write_results
 
 
-def train(benchmark: Benchmark, seed: int, cells: list[Cell], followed: list[Cell]) -> None:
-    """Run what is not finished, for the learning curves of some as well."""
+def train(benchmark: Benchmark, seed: int, cells: list[Cell]) -> None:
+    """Run what is not finished."""
     wanted = [benchmark.training(cell, seed) for cell in cells]
-    wanted += [benchmark.followed_training(cell, seed) for cell in followed]
     missing = [one for one in wanted if finished_result(one) is None]
     print(f"seed {seed}: {len(missing)} trainings to run, {len(wanted) - len(missing)} finished", flush=True)
     if wanted:  # now there are frames
@@ -45,13 +44,11 @@ def to_refine(benchmark: Benchmark, before: set[Cell]) -> list[Cell]:
     return [(*of, "weighted") for of in benchmark.refined if of not in known]
 
 
-def train_all(benchmark: Benchmark, seed: int, before: set[Cell], curves: set[str]) -> None:
-    """Run the trainings of a seed that are not finished, those of refinement and of learning curves with the first."""
-    first = seed == benchmark.seeds[0]
-    followed = [cell for cell in benchmark.followed if first and cell[2] not in curves]
-    refined = to_refine(benchmark, before) if first else []
+def train_all(benchmark: Benchmark, seed: int, before: set[Cell]) -> None:
+    """Run the trainings of a seed that are not finished, those of refinement with the first."""
+    refined = to_refine(benchmark, before) if seed == benchmark.seeds[0] else []
     cells = [cell for cell in benchmark.trained_with(seed) if cell not in before or cell in refined]
-    train(benchmark, seed, cells, followed)
+    train(benchmark, seed, cells)
     stock = {benchmark.data(*cell[:2], seed): benchmark.training(cell, seed) for cell in refined}
     refine(stock, benchmark.rounds, SIGMA, benchmark.processes)
 
@@ -73,13 +70,12 @@ def main() -> None:
     options = parser.parse_args()
     benchmark = replace(QUICK if options.quick else FULL, processes=options.processes)
     benchmark = replace(benchmark, seeds=tuple(options.seeds or benchmark.seeds))
-    curves, models = set(), []
+    models = []
     if options.out:
         benchmark = replace(benchmark, out=options.out.resolve())
-        curves = {row["arm"] for row in earlier(benchmark.out, "learning.json", "rows")}
     for seed in benchmark.seeds:
         before = finished_before(benchmark, seed) if options.out else set()
-        train_all(benchmark, seed, before, curves)
+        train_all(benchmark, seed, before)
         cells = [cell for cell in benchmark.simulated_with(seed) if cell not in before]
         models += [benchmark.replicas(cell, seed) for cell in cells]
     simulate_all(models, benchmark.processes)

@@ -9,9 +9,8 @@ import _water_paths  # noqa: F401 (first)
 import cells  # noqa: F401 (adds the arms of the ablation to those of the demo)
 from demo_arms import REPOSITORY, Training
 from finished_trainings import REFINED
-from learning_curves import keeping_all
 from liquid_boxes import DEUTERIUM
-from liquid_water import MIXED, SEVERITIES, LiquidSettings, choose_severity
+from liquid_water import MIXED, LiquidSettings, choose_severity
 from make_water import DESCRIPTION_FILE, make_labelled
 from training_files import write_training_files
 from water_frames import label_kept
@@ -20,7 +19,6 @@ from water_md import Protocol, Replica
 ENERGY_WEIGHT, SIGMA = 10.0, 2.0  # the latter: of iterative refinement
 FLAGS = ("--batch_size=5", "--lr_scheduler_gamma=0.88")
 ARMS = ("oracle", "weighted", "universal", "published", "default")
-FURTHER = 6  # the first of the further trajectories of an arm, after those of all seeds
 Cell = tuple[str, float, str]  # kind of wrong labels, their share, arm
 
 
@@ -35,13 +33,11 @@ class Benchmark:
     trained: tuple[Cell, ...]  # with the first seed
     refined: tuple[tuple[str, float], ...]  # kinds and shares
     rounds: int  # of iterative refinement
-    followed: tuple[Cell, ...]  # for the learning curves
     simulated: tuple[Cell, ...]
     trajectories: int  # of each model
     protocol: Protocol
     repeated: tuple[Cell, ...] = ()  # trained, and simulated if they are to be, with the other seeds as well
     seeds: tuple[int, ...] = (1,)
-    doubled: tuple[Cell, ...] = ()  # twice as many trajectories
     processes: int = 2  # that make the data
 
     def trained_with(self, seed: int) -> tuple[Cell, ...]:
@@ -71,14 +67,6 @@ class Benchmark:
             FLAGS,
         )
 
-    def followed_training(self, cell: Cell, seed: int) -> Training:
-        """The training of a learning curve."""
-        return keeping_all(self.training(cell, seed), self.work / "learning")
-
-    def has_data(self, cell: Cell, seed: int) -> bool:
-        """Whether the data of a training are written."""
-        return (self.data(*cell[:2], seed) / "settings.json").exists()
-
     def runs(self, cell: Cell, seed: int) -> Path:
         """Folder of a training; `refinement, round 2` is that of iterative refinement."""
         kind, share, arm = cell
@@ -88,14 +76,11 @@ class Benchmark:
         return self.work / "runs" / name / arm
 
     def replicas(self, cell: Cell, seed: int) -> list[Replica]:
-        """The trajectories of a model; they start from the test frames: those of each seed from others.
-
-        Further ones of a cell that is doubled are numbered after those of all seeds.
-        """
+        """The trajectories of a model; they start from the test frames: those of each seed from others."""
         folder, starts = self.runs(cell, seed), self.data(*cell[:2], seed) / "test.xyz"
         own = self.work / "md" / f"{folder.parent.name}-{folder.name}"
-        firsts = [(seed - 1) * self.trajectories + turn * FURTHER for turn in range(1 + (cell in self.doubled))]
-        numbers = [first + i for first in firsts for i in range(self.trajectories)]
+        first = (seed - 1) * self.trajectories
+        numbers = range(first, first + self.trajectories)
         return [Replica(folder / "demo.model", starts, number, own, self.protocol) for number in numbers]
 
     def labelled(self) -> tuple[dict[str, list], dict[int, float]]:
@@ -118,11 +103,9 @@ class Benchmark:
         return json.loads(settings.read_text())
 
 
-SHARES = (0.1, 0.2, 0.4)
-FOLLOWED = ((MIXED, 0.4, "weighted"), (MIXED, 0.4, "default"))
+SHARES = (0.2, 0.4)
 CLEAN = (MIXED, 0.0, "weighted")
-LIQUID = tuple((MIXED, share, arm) for share in SHARES for arm in ARMS)
-BY_SEVERITY = tuple((kind, 0.4, arm) for kind in SEVERITIES for arm in ("weighted", "default"))
+BAD = tuple((MIXED, SHARES[-1], arm) for arm in ("weighted", "oracle", "default"))  # whose liquid is compared
 HEAVY = {"timestep": 1.0, "hydrogen": DEUTERIUM}  # heavy water: structure and diffusion are compared at half the cost
 FULL = Benchmark(
     work=REPOSITORY / "build" / "water",
@@ -137,21 +120,14 @@ FULL = Benchmark(
         steps_between_frames=100,
     ),
     epochs=30,
-    trained=(CLEAN, *LIQUID, *BY_SEVERITY),
-    refined=tuple((MIXED, share) for share in SHARES[1:]),
-    rounds=3,
-    followed=FOLLOWED,
-    simulated=(
-        CLEAN,
-        *((MIXED, share, arm) for arm in ("weighted", "default") for share in SHARES[1:]),
-        *((MIXED, 0.4, arm) for arm in ("oracle", "universal", "published", f"{REFINED}3")),
-        *BY_SEVERITY[::2],
-    ),
+    trained=(CLEAN, *((MIXED, share, arm) for share in SHARES for arm in ARMS)),
+    refined=tuple((MIXED, share) for share in SHARES),
+    rounds=1,
+    simulated=(CLEAN, *BAD),
     trajectories=2,
     protocol=Protocol(**HEAVY, equilibration_ps=1.5, production_ps=10.0, nve_ps=1.0),
-    repeated=(CLEAN, *((MIXED, share, arm) for share in SHARES[1:] for arm in ("oracle", "default")), FOLLOWED[0]),
+    repeated=(CLEAN, *BAD, *((MIXED, SHARES[0], arm) for arm in ("oracle", "default"))),
     seeds=(1, 2, 3),
-    doubled=(CLEAN, FOLLOWED[1]),  # a peak's height at 40 % was half a standard error beyond what we had set
 )
 QUICK = Benchmark(
     work=REPOSITORY / "build" / "water_quick",
@@ -170,11 +146,10 @@ QUICK = Benchmark(
         attempts=0,
     ),
     epochs=10,
-    trained=(CLEAN, (MIXED, 0.4, "oracle"), (MIXED, 0.4, "weighted"), (MIXED, 0.4, "default")),
+    trained=(CLEAN, *BAD),
     refined=((MIXED, 0.4),),
     rounds=1,
-    followed=FOLLOWED,
-    simulated=(CLEAN, *FOLLOWED, (MIXED, 0.4, f"{REFINED}1")),
+    simulated=(CLEAN, *BAD, (MIXED, 0.4, f"{REFINED}1")),
     trajectories=2,
     protocol=Protocol(**HEAVY, equilibration_ps=0.3, production_ps=1.0, nve_ps=0.2),
 )

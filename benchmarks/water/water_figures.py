@@ -7,14 +7,13 @@ import matplotlib
 
 matplotlib.use("Agg")
 import figures
-import learning_curves
 import matplotlib.pyplot as plt
 import pandas
 from water_cells import MIXED, REFINED, Cell
 from water_summary import of_cell
 
 WORST = 0.4  # the share that structure and vibrations are shown at
-STYLES = figures.STYLES | {f"{REFINED}3": ("refinement, 4 trainings", "#009E73", "v")}
+STYLES = figures.STYLES | {f"{REFINED}1": ("refinement, 2 trainings", "#009E73", "v")}
 TICKS = {
     "energy_rmse_meV_per_atom": [0.5, 1, 2, 5, 10, 20, 50, 100],
     "force_rmse_meV_per_A": [20, 30, 50, 70, 100, 150],
@@ -24,7 +23,7 @@ CLEAN_STYLE = {"color": "black", "lw": 3.5, "alpha": 0.35, "label": "all labels 
 INTRAMOLECULAR = {"OH": 1.3, "HH": 1.8}  # Angstrom; what is below is cut off in the figure
 
 
-def draw_all(rows: pandas.DataFrame, liquids: list[dict], curves: list[dict], clean: Cell, out: Path) -> None:
+def draw_all(rows: pandas.DataFrame, liquids: list[dict], clean: Cell, out: Path) -> None:
     """Every figure there is something for."""
     draw_errors(rows[rows.kind == MIXED], out / "errors.png")
     reference = of_cell(liquids, *clean)
@@ -32,9 +31,6 @@ def draw_all(rows: pandas.DataFrame, liquids: list[dict], curves: list[dict], cl
         others = [one for one in liquids if one["kind"] == MIXED and one is not reference]
         draw_liquid(reference, others, out / "liquid.png")
         draw_diffusion(reference, others, out / "diffusion.png")
-    arms = {arm: STYLES[arm][0] for arm in dict.fromkeys(row["arm"] for row in curves)}
-    if arms:
-        learning_curves.draw(curves, arms, f"{100 * WORST:g} % bad frames", out / "learning.png")
 
 
 def draw_errors(rows: pandas.DataFrame, path: Path) -> None:

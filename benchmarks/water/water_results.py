@@ -16,10 +16,9 @@ import _water_paths  # noqa: F401 (first)
 import numpy as np
 import pandas
 from demo_arms import ARMS as FLAGS_OF_ARMS
-from demo_arms import MACE_SETTINGS, REPOSITORY, RESULT_FILE, finished_result
+from demo_arms import MACE_SETTINGS, REPOSITORY
 from demo_results import package_version
 from finished_trainings import WHICH, committed_trainings, finished_trainings, over_the_oracle
-from learning_curves import curve
 from make_water import DESCRIPTION_FILE
 from readme_tables import write_tables
 from training_files import write_json_atomically
@@ -28,13 +27,11 @@ from water_figures import draw_all
 from water_md import Replica, is_finished
 from water_observables import observables
 from water_summary import over_seeds, summarise
-from water_tables import ENERGY, FORCES, errors, frames, liquid, short, tables
+from water_tables import ENERGY, FORCES, short, tables
 
 HERE = Path(__file__).resolve().parent
-OTHER_FRAMES = HERE / "other_frames"  # made on another machine
 DATA_FILE = "results.json"
 PACKAGES = ("torch", "mace-torch", "mace-outlier", "ase", "numpy", "scipy", "tblite", "MDAnalysis", "tidynamics")
-SOME = 100  # configurations of each kind, for the learning curves
 
 
 def trainings(benchmark: Benchmark) -> pandas.DataFrame:
@@ -92,21 +89,24 @@ def finished_before(benchmark: Benchmark, seed: int) -> set[Cell]:
     return {cell for cell in found if there.get((cell[2], *cell[:2], seed), 0) >= wanted.get(cell, 0)}
 
 
-def simulated(benchmark: Benchmark) -> list[dict]:
+def simulated(benchmark: Benchmark, rows: pandas.DataFrame) -> list[dict]:
     """Observables of every model that was simulated, here or, as observables.json has them, in an earlier checkout.
 
-    Each trajectory is evaluated once.
+    Each trajectory is evaluated once. Of a model that has been trained again since, what is known of the one before it
+    doesn't count.
     """
     which, found = ("kind", "share", "arm", "seed"), {}
-    before = {tuple(own[name] for name in which): own for own in earlier(benchmark.out, "observables.json", "models")}
+    commits = dict(zip(rows[list(which)].itertuples(index=False, name=None), rows["commit"], strict=True))
+    known = {tuple(own[name] for name in which): own for own in earlier(benchmark.out, "observables.json", "models")}
+    before = {name: own for name, own in known.items() if own.get("commit", commits.get(name)) == commits.get(name)}
     for cell, seed in product(benchmark.simulated, benchmark.seeds):
         name, has_model = (*cell, seed), (benchmark.runs(cell, seed) / "demo.model").exists()
         own = [evaluated(one) for one in benchmark.replicas(cell, seed) if is_finished(one)] if has_model else []
         if own:
-            found[name] = dict(zip(which, name, strict=True)) | summarise(own)
-        elif name in before:
-            found[name] = before[name]
-    return list((found | {name: own for name, own in before.items() if name not in found}).values())
+            found[name] = dict(zip(which, name, strict=True)) | {"commit": commits.get(name)} | summarise(own)
+        if own or has_model:
+            before.pop(name, None)
+    return list((found | before).values())
 
 
 def evaluated(replica: Replica) -> dict:
@@ -115,21 +115,6 @@ def evaluated(replica: Replica) -> dict:
     if not path.exists() or json.loads(path.read_text())["key"] != replica.key():
         write_json_atomically(path, {"key": replica.key()} | observables(replica))
     return json.loads(path.read_text()) | {"number": replica.number}
-
-
-def learning(benchmark: Benchmark) -> list[dict]:
-    """Learning curves, computed once; else those of an earlier checkout."""
-    before, rows, seed = earlier(benchmark.out, "learning.json", "rows"), [], benchmark.seeds[0]
-    for cell in benchmark.followed:
-        one = benchmark.followed_training(cell, seed) if benchmark.has_data(cell, seed) else None
-        if one is None or finished_result(one) is None:
-            rows += [row for row in before if row["arm"] == cell[2]]
-            continue
-        path = one.folder / "learning.json"
-        if not path.exists() or path.stat().st_mtime < (one.folder / RESULT_FILE).stat().st_mtime:
-            write_json_atomically(path, {"rows": curve(one, SOME)})
-        rows += json.loads(path.read_text())["rows"]
-    return rows
 
 
 def about(benchmark: Benchmark, data: dict, seeds: list[int]) -> dict:
@@ -146,13 +131,6 @@ def about(benchmark: Benchmark, data: dict, seeds: list[int]) -> dict:
     }
 
 
-def of_other_frames(liquids: list[dict]) -> dict[str, str]:
-    """Tables of what was run once more on other frames, and of both."""
-    other = over_seeds(earlier(OTHER_FRAMES, "observables.json", "models"))
-    found = errors(pandas.read_csv(OTHER_FRAMES / "trainings.csv"))
-    return {"other": f"{found}\n{liquid(other)}", "frames": frames(liquids, other)}
-
-
 def write_results(benchmark: Benchmark) -> None:
     """All files, in the benchmark's folder of results.
 
@@ -164,21 +142,19 @@ def write_results(benchmark: Benchmark) -> None:
     if not data:
         raise SystemExit(f"No frames in {benchmark.work}, no results in {out} (--out): first run.py")
     out.mkdir(parents=True, exist_ok=True)
-    rows, models = trainings(benchmark), simulated(benchmark)
+    rows = trainings(benchmark)
+    models = simulated(benchmark, rows)
     rows.drop(columns=["seconds"], errors="ignore").round(4).to_csv(out / "trainings.csv", index=False)
     write_json_atomically(out / DATA_FILE, about(benchmark, data, sorted(rows.seed.unique().tolist())))
     write_json_atomically(out / "observables.json", {"models": models})
-    curves, liquids = learning(benchmark), over_seeds(models)
-    if curves:
-        write_json_atomically(out / "learning.json", {"configurations": SOME, "rows": curves})
-    made = tables(rows, liquids, data["severity"])
+    liquids = over_seeds(models)
+    made = tables(rows, liquids)
     if out == HERE:
         write_tables(REPOSITORY / "docs" / "pages" / "measured.md", "water", {"short": short(rows, liquids)})
-        made |= of_other_frames(liquids)
     else:
         shutil.copy(HERE / "README.md", out)
     write_tables(out / "README.md", "water", made)
-    draw_all(rows, liquids, curves, CLEAN, out)
+    draw_all(rows, liquids, CLEAN, out)
     print("\n".join(made.values()), f"\nfiles in {out}")
 
 

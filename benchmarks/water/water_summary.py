@@ -1,7 +1,6 @@
 """The observables of a model from its trajectories, of an arm from its models, and how two arms compare."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from functools import reduce
 from itertools import product
 from operator import getitem
@@ -143,8 +142,3 @@ def difference(own: dict, clean: dict, *name: str) -> dict[str, float | None]:
         return mean_and_error(apart / np.mean([theirs[number] for number in common]))
     one, other = (reduce(getitem, name, of) for of in (own, clean))
     return {"mean": one["mean"] / other["mean"] - 1, "error": combined_error(one, other) / other["mean"] or None}
-
-
-def together(summaries: Sequence[dict]) -> dict:
-    """The trajectories of an arm on several sets of frames; those of one number and one set have the same start."""
-    return {"each": [one | {"number": (of, one["number"])} for of, own in enumerate(summaries) for one in own["each"]]}

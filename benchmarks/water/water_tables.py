@@ -4,20 +4,19 @@ import finished_trainings
 import pandas
 from readme_tables import markdown
 from water_cells import MIXED, REFINED
-from water_summary import PEAKS, difference, errors_off, mean_and_error, of_cell, peaks_off, together, verdict
+from water_summary import PEAKS, difference, errors_off, mean_and_error, peaks_off, verdict
 
 ENERGY, FORCES = "energy_rmse_meV_per_atom", "force_rmse_meV_per_A"
 APART = ["trajectories", "D", *(f"{'-'.join(pair)} {which}" for pair, which in PEAKS)]
 NAMES = {"oracle": "good frames only (oracle)", **finished_trainings.NAMES}
 
 
-def tables(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> dict[str, str]:
+def tables(rows: pandas.DataFrame, liquids: list[dict]) -> dict[str, str]:
     """All of them, by their names in the README."""
     return {
-        "errors": errors(rows[rows.kind.isin([MIXED])]),
+        "errors": errors(rows),
         "liquid": liquid(liquids),
         "differences": differences(liquids),
-        "severity": severities(rows, liquids, severity),
         "found": found(rows),
         "refinement": refinement(rows),
     }
@@ -135,34 +134,6 @@ def apart(one: dict, clean: dict) -> list[str]:
     common = {own["number"] for own in one["each"]} & {own["number"] for own in clean["each"]}
     of = [difference(one, clean, *name) for name in [("D",), *(("peaks", *name) for name in PEAKS)]]
     return [str(len(common)), *map(percent, of)]
-
-
-def frames(first: list[dict], other: list[dict]) -> str:
-    """Differences from the clean model's liquid at the largest share, for two sets of frames and for both."""
-    cleans, lines = [clean_of(own) for own in (first, other)], []
-    for arm in ("default", "oracle"):
-        ours = [of_cell(own, MIXED, 0.4, arm) for own in (first, other)]
-        rows = [*zip(ours, cleans, strict=True), (together(ours), together(cleans))]
-        for name, (one, clean) in zip(("these", "other", "both"), rows, strict=True):
-            lines.append([name, NAMES[arm], *apart(one, clean)])
-    return markdown(["frames", "arm", *APART], lines)
-
-
-def severities(rows: pandas.DataFrame, liquids: list[dict], severity: dict[str, dict]) -> str:
-    """How wrong the labels of each severity are, and what 40 % of them do to stock MACE and to ours."""
-    head = ["SCC", "energy, meV/atom", "forces, meV/Å", "stock `weighted`", "**`ema_robust`**", "survived (stock)",
-            "D (stock), Å²/ps", "as with clean labels? (stock)"]  # fmt: skip
-    clean, lines = clean_of(liquids), []
-    for kind, size in severity.items():
-        shift = f"{size['mean_energy_shift_meV_per_atom']:+.1f} ± {size['std_energy_shift_meV_per_atom']:.1f}"
-        own = rows[(rows.kind == kind) & (rows.share == 0.4)]
-        stock = of_cell(liquids, kind, 0.4, "weighted")
-        lines.append(
-            [kind, shift, f"{size['force_rms_meV_per_A']:.0f}"]
-            + [cell(own[own.arm == arm]) for arm in ("weighted", "default")]
-            + (["-"] * 3 if stock is None else [survival(stock), number(stock.get("D"), 3), said(stock, clean)])
-        )
-    return markdown(head, lines)
 
 
 def found(rows: pandas.DataFrame) -> str:
