@@ -115,7 +115,7 @@ def found_of(row: dict[str, Any]) -> tuple[float, float]:
     if not np.isnan(kept_bad):
         return 1 - kept_bad, 1 - row["kept_good"]
     if not np.isnan(false):
-        return (row["touched_found"] / touched if touched else np.nan if touched == 0 else row["recall"]), false
+        return row["touched_found"] / touched if touched else np.nan, false
     share, recall = row["share"], row.get("recall", np.nan)
     if recall == 0:  # no suspect is wrong
         return 0.0, row.get("share_found", 0.0) / (1 - share) if row["precision"] == 0 else 0.0
