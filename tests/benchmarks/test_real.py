@@ -22,6 +22,7 @@ import finished_trainings  # noqa: E402
 import real_bars  # noqa: E402
 import real_cells  # noqa: E402
 import real_measure  # noqa: E402
+import real_repeated  # noqa: E402
 import real_results  # noqa: E402
 import real_scatter  # noqa: E402
 import real_sets  # noqa: E402
@@ -377,6 +378,24 @@ def test_the_scatter_of_errors_is_that_of_one_seeds_oracles():
     assert real_scatter.with_scatter(rows[real_measure.ENERGY][:2] / 10) == "1.00±0.14"
     assert real_scatter.with_scatter(rows[real_measure.FORCES] / 100) == "1.00"
     assert real_scatter.with_scatter(pandas.Series([np.nan])) == "-"
+
+
+def test_trainings_on_another_machine_are_compared_with_those_that_are_committed(tmp_path, monkeypatch):
+    monkeypatch.setattr(real_repeated, "TRAININGS", tmp_path / "trainings.csv")
+    about = {"set": "Si", "fault": "flip", "train": "forces", "seed": 1, "commit": "before", "versions": ""}
+    measured = {"oracle": (10.0, 100.0), "weighted": (20.0, 100.0), "universal": (5.0, 50.0)}
+    rows = [
+        about | {"arm": arm, real_measure.ENERGY: energy, real_measure.FORCES: forces}
+        for arm, (energy, forces) in measured.items()
+    ]
+    pandas.DataFrame(rows).to_csv(tmp_path / "trainings.csv", index=False)
+    for row, factor in zip(rows, (1.0, 1.1, 1.3), strict=True):
+        folder = tmp_path / "runs" / "Si" / row["arm"]
+        folder.mkdir(parents=True)
+        again = row | {"commit": "now", real_measure.ENERGY: factor * row[real_measure.ENERGY]}
+        (folder / "result.json").write_text(json.dumps(again))
+    found = real_repeated.repeated(tmp_path / "runs")
+    assert "of Si 10 and 0 %, at most 30 and 0 % (3)." in real_repeated.said(found)
 
 
 def test_where_nothing_can_be_found_there_is_no_empty_figure_nor_one_of_before(tmp_path):
