@@ -287,13 +287,16 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="the others stay as they are")
     arguments = parser.parse_args()
     packages = {name: version(name) for name in ("numpy", "scipy", "ase", "h5py", "mace-outlier")}
-    about = {"versions": packages | {"python": platform.python_version()}, "commit": commit_of(SOURCES)}
+    about = {"versions": packages | {"python": platform.python_version()}}
     for part in arguments.parts:
         content = PARTS[part]()
         file = HERE / "results.json"
         results = json.loads(file.read_text()) if file.exists() else {}
         earlier = {name: value for name, value in results.items() if name in PARTS}
-        write_results({"command": "python benchmarks/checks/run.py", **about, **earlier, part: content})
+        commits = results.get("commits", {}) | {part: commit_of(SOURCES)}  # each part's own
+        write_results(
+            {"command": "python benchmarks/checks/run.py", **about, "commits": commits, **earlier, part: content}
+        )
 
 
 if __name__ == "__main__":
