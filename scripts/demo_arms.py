@@ -130,6 +130,11 @@ def finished_result(training: Training) -> dict | None:
     return json.loads(result.read_text(encoding="utf-8"))
 
 
+def began_with(training: Training) -> str:
+    """The commit of the plugin when a training was started."""
+    return (training.folder / COMMIT_FILE).read_text(encoding="utf-8")
+
+
 def start(training: Training) -> subprocess.Popen:
     """Start MACE in a fresh folder, one thread, its output in LOG_FILE."""
     shutil.rmtree(training.folder, ignore_errors=True)

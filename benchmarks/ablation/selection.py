@@ -23,12 +23,11 @@ import numpy as np
 from ase.io import read
 from cells import EPOCHS, WORK, Cell
 from data import write_data
-from demo_arms import LOG_FILE, Training, finished_result, run_all
+from demo_arms import LOG_FILE, Training, began_with, finished_result, run_all
 from demo_results import errors_on_test_set
 from learning_curves import keeping_all, models_of_epochs
 from measure import collect
 from refinement import losses
-from source_commit import PACKAGE, commit_of
 from tqdm import tqdm
 from training_files import write_json_atomically
 
@@ -71,7 +70,7 @@ def main() -> None:
     known = json.loads(path.read_text()) if path.exists() else []
     place = {"share": options.share, "seed": options.seed}
     known = [row for row in known if {name: row[name] for name in place} != place]
-    place["commit"] = commit_of(PACKAGE)
+    place["commit"] = began_with(training)
     write_json_atomically(path, known + [place | row for row in rows])
     for row in rows:
         errors = f"{row['energy_rmse_meV_per_atom']:.2f} meV/atom, {row['force_rmse_meV_per_A']:.1f} meV/A"

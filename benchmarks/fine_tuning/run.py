@@ -22,7 +22,7 @@ import real_sets
 import spice_cells
 from ase import Atoms
 from ase.io import read
-from demo_arms import ARMS, COMMIT_FILE, REPOSITORY, RESULT_FILE, Training, finished_result, run_all
+from demo_arms import ARMS, REPOSITORY, RESULT_FILE, Training, began_with, finished_result, run_all
 from demo_results import errors_on_test_set
 from faults import FAULTS as LIBRARY
 from faults import plant
@@ -161,8 +161,7 @@ def collect(training: Tuning, seconds: float) -> dict:
     """Measure a finished fine-tuning; kept in its folder, which marks it as finished."""
     name, way = training.of
     result = {"set": name, "way": way, "arm": training.arm, "seed": training.seed, "seconds": round(seconds, 1)}
-    result |= {"commit": (training.folder / COMMIT_FILE).read_text(), "versions": versions()}
-    result |= {"key": training.key()}
+    result |= {"commit": began_with(training), "versions": versions(), "key": training.key()}
     result |= errors_on_test_set(training.folder / "demo.model", read(training.data / "test.xyz", ":"))
     if ARMS[training.arm].loss == "ema_robust":
         result |= found(training)

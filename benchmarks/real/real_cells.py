@@ -123,7 +123,7 @@ TABLE = [  # data sets, faults, what is trained: every combination
 ]
 SEEDS = (1, 2, 3)
 THREE_SEEDS = [*product(("clean", "own"), TRAINED), *product(("flip", "pm60", "mild"), ("forces",))]  # the others: one
-THREE_SEEDS_OF = ("dft_water",)
+THREE_SEEDS_OF = ("dft_water",)  # whatever is wrong with it
 FIRST_ARMS = ("oracle", "weighted", "ema_robust")
 
 

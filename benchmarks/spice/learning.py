@@ -12,10 +12,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 import _spice_paths  # noqa: F401 (first)
-from demo_arms import finished_result, run_all
+from demo_arms import began_with, finished_result, run_all
 from learning_curves import curve, draw, keeping_all
 from mini_spice import WORK
-from source_commit import PACKAGE, commit_of
 from spice_cells import training
 from spice_errors import collect
 from training_files import write_json_atomically
@@ -34,7 +33,7 @@ def main() -> None:
     rows = [row for one in trainings for row in curve(one, SOME)]
     about = {
         "command": f"python benchmarks/spice/learning.py --share {options.share:g} --seed {options.seed}",
-        "commit": commit_of(PACKAGE),
+        "commit": began_with(trainings[-1]),  # ours
     }
     write_json_atomically(HERE / "learning.json", about | {"configurations": SOME, "rows": rows})
     rows = json.loads((HERE / "learning.json").read_text())["rows"]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 from ase.io import read
-from demo_arms import ARMS, COMMIT_FILE, KEY_FILE, RESULT_FILE, Training
+from demo_arms import ARMS, KEY_FILE, RESULT_FILE, Training, began_with
 from demo_results import predictions_minus_labels, rms
 from measure import detection
 from training_files import write_json_atomically
@@ -16,7 +16,7 @@ def collect(training: Training, seconds: float, more: dict | None = None) -> dic
     """Measure a finished training; the result (and `more`) is kept in its folder, which marks it as finished."""
     kind, share = training.data.name.split("-")[:2]
     result = {"arm": training.arm, "kind": kind, "share": float(share), "seed": training.seed}
-    result |= {"seconds": round(seconds, 1), "commit": (training.folder / COMMIT_FILE).read_text()}
+    result |= {"seconds": round(seconds, 1), "commit": began_with(training)}
     result |= {"key": json.loads((training.folder / KEY_FILE).read_text())}
     result |= errors(training.folder / "demo.model", read(training.data / "test.xyz", ":"))
     if ARMS[training.arm].loss == "ema_robust":

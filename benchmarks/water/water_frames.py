@@ -17,8 +17,8 @@ import numpy as np
 from ase import Atoms
 from ase.io import read
 from liquid_water import SEVERITIES, LiquidSettings, isolated_atom_energies, label, run_missing
-from make_water import DESCRIPTION_FILE, LABELLED_FILE, write_labelled
-from training_files import SPLITS, write_atomically
+from make_water import DESCRIPTION_FILE, LABELLED_FILE, split_by_info, write_labelled
+from training_files import write_atomically
 
 FRAMES = Path(__file__).with_name("frames.npz")
 PART = 10  # frames that are labelled, and kept, at a time
@@ -79,8 +79,7 @@ def label_kept(settings: LiquidSettings, folder: Path, processes: int, path: Pat
     ]
     run_missing(label_part, parts, processes, "labels of the frames that are kept", f"{PART} frames")
     labelled = [atoms for part in parts for atoms in read(part.path, ":")]
-    splits = {split: [atoms for atoms in labelled if atoms.info["split"] == split] for split in SPLITS}
-    write_labelled(settings, splits, isolated_atom_energies(), tuple(SEVERITIES), folder)
+    write_labelled(settings, split_by_info(labelled), isolated_atom_energies(), tuple(SEVERITIES), folder)
 
 
 def main() -> None:
