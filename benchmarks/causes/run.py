@@ -143,6 +143,7 @@ def row_of(kind: str, cell: Cell, fault: str, found: list[Cause]) -> dict[str, A
     counts = Counter(cause.words for cause in found)
     wanted = WANTED.get(fault, ())
     right = sum(counts[words] for words in wanted)
+    either = sum(number for words, number in counts.items() if is_either(words, wanted))
     values = [cause.value for cause in found if cause.words in wanted]
     return {
         "kind": kind,
@@ -152,10 +153,18 @@ def row_of(kind: str, cell: Cell, fault: str, found: list[Cause]) -> dict[str, A
         "suspects": len(found),
         "right": right,
         "unknown": counts[UNKNOWN],
-        "wrong": len(found) - right - counts[UNKNOWN],
+        "either": either,
+        "wrong": len(found) - right - counts[UNKNOWN] - either,
         "value": round(float(np.median(np.abs(values))), 6) if values and np.isfinite(values).any() else "",
         "causes": json.dumps(dict(counts.most_common(6))),
     }
+
+
+def is_either(words: str, wanted: tuple[str, ...]) -> bool:
+    """Whether several units are named, of which one is right."""
+    label, _, units = words.partition(" in ")
+    each = units.split(" or ")
+    return len(each) > 1 and any(f"{label} in {unit}" in wanted for unit in each)
 
 
 def rows(sets: list[str], seeds: list[int], faults: list[str]) -> Iterator[dict[str, Any]]:
@@ -212,13 +221,15 @@ def tables(results: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def cell_of(own: list[dict[str, Any]]) -> str:
+    """Suspects, and the shares with the right and a wrong cause; with one of two units, if there are."""
     number = sum(int(row["suspects"]) for row in own)
     if not number:
         return "0" if own else "-"
     if own[0]["fault"] == "own":
         return f"{number}"
     right, wrong = (100 * sum(int(row[name]) for row in own) / number for name in ("right", "wrong"))
-    return f"{number}: {right:.0f} / {wrong:.0f}"
+    either = 100 * sum(int(row.get("either") or 0) for row in own) / number
+    return f"{number}: {right:.0f} / {wrong:.0f}" + (f" ({either:.0f} either)" if either else "")
 
 
 def key_of(row: dict[str, Any]) -> tuple[str, ...]:

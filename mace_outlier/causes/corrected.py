@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+from scipy.special import logsumexp
 
 from .expected import Similar, factor_between, rms
-from .hypotheses import FACTOR, RIGHT, Hypothesis, Told, noises
+from .hypotheses import FACTOR, RIGHT, UNIT, Hypotheses, Hypothesis, Told, noises
 from .likelihood import of_right
 from .settings import Settings
 
@@ -105,14 +107,35 @@ class Compared:
         density = T3 - 2 * np.log1p((np.log(ratio) / width) ** 2 / 3)
         return float(density + np.log(self.precision / width * np.sqrt(2 * np.pi)))
 
-    def told(self, corrected: Sequence[Corrected]) -> dict[Hypothesis, Told]:
+    def told(self, corrected: Sequence[Corrected]) -> Hypotheses:
         """Return how likely the label is by each."""
         squares = np.array([np.mean(own.error**2) for own in corrected]) * self.components
         expected = self.expected * np.array([own.scale for own in corrected])
         likely = of_right(squares, np.array(float(self.components)), expected, self.spread)
         likely -= self.components * np.log(np.abs([own.factor for own in corrected]))
         likely += [own.log_prior for own in corrected]
-        found: dict[Hypothesis, Told] = {}
+        found: Hypotheses = {}
         for own, value in sorted(zip(corrected, likely.tolist(), strict=True), key=lambda pair: pair[1]):
             found[own.hypothesis] = Told(value, own.value, own.atoms)  # a right label: with and without a factor
+        return self._told_apart(found)
+
+    def _told_apart(self, found: Hypotheses) -> Hypotheses:
+        """Make one of the units that are nearly the same: the label is in one or the other.
+
+        Predictions are too large or too small, alike in all configurations of a kind. Where two units differ by less
+        than that, no label says which one it is in, nor do many.
+        """
+        units = sorted((one for one in found if one.kind == UNIT), key=lambda one: (len(one.unit), one.unit))
+        if len(units) < 2:
+            return found
+        factors = np.array([one.factor for one in units])
+        ratios = factors[:, None] / factors
+        apart = np.where(ratios > 0, np.abs(np.log(np.abs(ratios))), np.inf)
+        together = connected_components(apart < np.hypot(self.similar.apart, 2 * self.precision))[1]
+        for number in np.flatnonzero(np.bincount(together) > 1):
+            own = [one for one, place in zip(units, together, strict=True) if place == number]
+            told = [found.pop(one) for one in own]
+            mean = float(logsumexp([each.log_likelihood for each in told]) - np.log(len(told)))
+            one_of_them = Hypothesis(UNIT, " or ".join(one.unit for one in own), rare=all(one.rare for one in own))
+            found[one_of_them] = Told(mean)
         return found

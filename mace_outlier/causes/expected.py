@@ -13,6 +13,7 @@ from .settings import Settings
 
 Array = NDArray[np.float64]
 MAD = 1.4826  # of a normal distribution: its standard deviation over its median absolute deviation
+OUTERMOST = (0.05, 0.95)  # quantiles: what lies beyond is left out
 SMALLEST = {"energy": 1e-5, "forces": 1e-4, "stress": 1e-7}  # eV/atom, eV/A, eV/A^3: no label has more digits
 
 
@@ -37,6 +38,7 @@ class Similar(NamedTuple):
         spread: of the logarithm of errors around those that are expected.
         factor: typical factor between right labels and predictions.
         factors: spread of its logarithm.
+        apart: logarithm of the ratio of the largest factor and the smallest one, but for the outermost ones.
     """
 
     size: Array
@@ -45,6 +47,7 @@ class Similar(NamedTuple):
     spread: float
     factor: float = 1.0
     factors: float = 1.0
+    apart: float = 2.0
 
     def of(self, predicted: Array, by_geometry: float = np.nan) -> float:
         """Return what is expected of a right label, by its prediction; more, where the geometry says so."""
@@ -94,6 +97,7 @@ def _similar(known: Sequence[tuple[Array, Array, float]], smallest: float, setti
         spread=max(settings.spread, MAD * float(np.median(np.abs(off)))),
         factor=float(np.exp(middle)),
         factors=MAD * float(np.median(np.abs(logs - middle))) if len(logs) else 1.0,
+        apart=float(np.ptp(np.quantile(logs, OUTERMOST))) if len(logs) >= settings.trusted else 2.0,
     )
 
 

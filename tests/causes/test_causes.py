@@ -12,6 +12,7 @@ from mace_outlier.causes.explained import Measured, explained
 from mace_outlier.causes.frames import NO_VECTORS
 from mace_outlier.causes.repair import REPAIRS, repaired, repairs_of
 from mace_outlier.causes.tell import tell_causes
+from mace_outlier.data.units import STRESSES
 
 SUSPECTS, TRUSTED = 20, 150
 
@@ -218,6 +219,30 @@ def test_a_sign_that_explains_a_stress_is_told_though_others_are_predicted_badly
     suspects = [frame._replace(stress=-frame.stress) for frame in right]
     assert counted(suspects, trusted) == {"stress of the wrong sign": 20}
     assert set(counted(right, trusted)) == {UNKNOWN}
+
+
+def of_large_cells(number, seed, bias):
+    """Frames of 1,150 to 1,450 A^3, where virials are much like kbar; predictions are too small by up to `bias`."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.uniform(1.0, bias, number)
+    frames = zip(made_up_frames(number, seed), sizes, strict=True)
+    return [f._replace(volume=rng.uniform(1150, 1450), predicted_stress=f.predicted_stress / by) for f, by in frames]
+
+
+@pytest.mark.parametrize("bias", [1.3, 1.5])
+def test_of_two_units_that_predictions_cannot_tell_apart_both_are_named(bias):
+    """Silicon: a model whose stress is off by a fifth called labels in kbar virials, and all agreed on it."""
+    either = "stress in kbar or eV (virials), with the wrong sign"
+    suspects = [f._replace(stress=f.stress / STRESSES["kbar"]) for f in of_large_cells(20, 1, bias)]
+    found = counted(suspects, of_large_cells(TRUSTED, 2, bias))
+    assert found[either] >= 17, found
+    assert found[either] + found["stress in kbar"] + found[UNKNOWN] == 20, found
+    assert repairs_of(either) == [], "it isn't known by what to divide"
+
+
+def test_of_two_units_that_predictions_can_tell_apart_one_is_named():
+    suspects = [f._replace(stress=f.stress / STRESSES["kbar"]) for f in of_large_cells(20, 1, 1.02)]
+    assert counted(suspects, of_large_cells(TRUSTED, 2, 1.02))["stress in kbar"] >= 17
 
 
 def test_a_constant_of_a_solid_is_not_another_charge():
