@@ -1,7 +1,7 @@
 """Is the cause right that is said of suspects? On finished trainings of benchmarks/real; nothing is trained here.
 
     python benchmarks/causes/run.py             # some ten minutes; writes planted.csv, trained.csv, tables in README.md
-    python benchmarks/causes/run.py --sets Si acac --seeds 1 --faults flip     # what is known of the others stays
+    python benchmarks/causes/run.py --sets Si acac --seeds 1 --faults flip     # what this code found of others stays
 
 Planted: models that `ema_robust` trained on clean data predict their training and validation frames; each fault is
 planted into the labels, and the frames it puts off are the suspects. Trained: the suspects of trainings on data with
@@ -15,6 +15,7 @@ import platform
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from more_faults import LIBRARY, MORE, WANTED
 from predictions import predictions
 from readme_tables import markdown, write_tables
 from real_cells import WORK, Cell
-from source_commit import PACKAGE, commit_of
+from source_commit import PACKAGE, commit_of, is_present
 
 from mace_outlier.causes.cause import UNKNOWN, Cause
 from mace_outlier.causes.expected import rms
@@ -238,12 +239,19 @@ def key_of(row: dict[str, Any]) -> tuple[str, ...]:
 
 
 def known_before(folder: Path = HERE) -> dict[tuple[str, ...], dict[str, Any]]:
-    """What was found before, which stays unless it is found anew."""
+    """What was found before by the code that is here, which stays unless it is found anew."""
     known = {}
     for kind in KINDS:
         with (folder / f"{kind}.csv").open(newline="") as file:
-            known |= {key_of(row): row for row in csv.DictReader(file)}
+            found = [{"either": "0", **row} for row in csv.DictReader(file)]
+        known |= {key_of(row): row for row in found if holds(row["commit"])}
     return known
+
+
+@cache
+def holds(commit: str) -> bool:
+    """Whether causes are told as they were at a commit."""
+    return is_present(commit, PACKAGE / "causes")
 
 
 def write_rows(results: list[dict[str, Any]], folder: Path = HERE) -> None:

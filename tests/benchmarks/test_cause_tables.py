@@ -24,8 +24,9 @@ def test_the_frames_of_a_training_are_predicted_and_faults_planted_into_their_la
     assert not set(chosen.suspects) & set(chosen.others)
 
 
-def test_each_kind_has_a_file_and_what_is_not_found_anew_stays(tmp_path):
-    about = {"set": "Si", "seed": 1, "suspects": 3}
+def test_each_kind_has_a_file_and_what_is_not_found_anew_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(causes_run, "is_present", lambda commit, *paths: commit == "this")
+    about = {"set": "Si", "seed": 1, "suspects": 3, "commit": "this"}
     rows = [about | {"kind": kind, "fault": fault} for kind in ("planted", "trained") for fault in ("flip", "kcal")]
     causes_run.write_rows(rows, tmp_path)
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["planted.csv", "trained.csv"]
@@ -35,3 +36,12 @@ def test_each_kind_has_a_file_and_what_is_not_found_anew_stays(tmp_path):
     known[causes_run.key_of(again)] = again
     causes_run.write_rows(list(known.values()), tmp_path)
     assert [row["suspects"] for row in causes_run.known_before(tmp_path).values()] == ["3", "3", "5", "3"]
+    causes_run.write_rows([rows[0], rows[1] | {"commit": "other"}], tmp_path)
+    assert [row["fault"] for row in causes_run.known_before(tmp_path).values()] == ["flip"], "of other code"
+
+
+def test_one_of_several_units_is_neither_right_nor_wrong():
+    assert causes_run.is_either("stress in kbar or eV (virials), with the wrong sign", ("stress in kbar",))
+    assert not causes_run.is_either("stress in GPa or bar", ("stress in kbar",))
+    assert not causes_run.is_either("stress in kbar", ("stress in kbar",))
+    assert not causes_run.is_either("energy of another charge or spin", ("energy of another charge or spin",))
