@@ -27,6 +27,7 @@ OF_KIND = {
     VOIGT: "Bring the components into the order xx, yy, zz, yz, xz, xy.",
     NOISE: "Recompute some of them, more tightly converged.",
 }
+ONE_OF_THESE = "Find out which of these units it is, and convert them to that of the others."
 OF_WORDS = {
     UNCONVERGED: "Recompute them: the electronic structure had not converged.",
     RARE: "Don't drop them: recompute one, and add data of this kind. Nothing similar has a label that is trusted.",
@@ -41,7 +42,12 @@ def advice(cause: str) -> str:
     """Return what to do about a cause, as it stands in the table; each sentence once."""
     if cause in OF_WORDS:
         return OF_WORDS[cause]
-    return " ".join(dict.fromkeys(OF_KIND[kind_of(words)] for words in cause.split("; ")))
+    return " ".join(dict.fromkeys(_of_fault(words) for words in cause.split("; ")))
+
+
+def _of_fault(words: str) -> str:
+    kind = kind_of(words)
+    return ONE_OF_THESE if kind == UNIT and " or " in words else OF_KIND[kind]
 
 
 def kind_of(words: str) -> str:

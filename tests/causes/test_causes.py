@@ -238,6 +238,7 @@ def test_of_two_units_that_predictions_cannot_tell_apart_both_are_named(bias):
     assert found[either] >= 17, found
     assert found[either] + found["stress in kbar"] + found[UNKNOWN] == 20, found
     assert repairs_of(either) == [], "it isn't known by what to divide"
+    assert advice(either).startswith("Find out which")
 
 
 def test_of_two_units_that_predictions_can_tell_apart_one_is_named():
