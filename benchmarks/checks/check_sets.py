@@ -142,6 +142,14 @@ def stress(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Frames], lis
     return spoil
 
 
+def some_in_kbar(frames: Frames) -> list[int]:
+    """5 % of the stresses in kbar."""
+    chosen = np.random.default_rng(3).permutation(len(frames))[: len(frames) // 20].tolist()
+    for i in chosen:
+        frames[i].info["REF_stress"] = np.asarray(frames[i].info["REF_stress"]) * 10 / units.GPa
+    return sorted(chosen)
+
+
 class Fault(NamedTuple):
     """What is planted, and the check and the words that should name it."""
 
@@ -166,4 +174,5 @@ FAULTS = {
         stress(lambda s: s[[0, 1, 2, 5, 3, 4]]), "stress", "components are xy, yz, xz"
     ),
     "5 % of the energies in hartree": Fault(some_in_hartree, "energies", "they are in hartree"),
+    "5 % of the stresses in kbar": Fault(some_in_kbar, "sizes", "no bond can make"),
 }

@@ -117,7 +117,7 @@ def planted() -> list[dict[str, Any]]:
             continue
         right = make()
         for fault, (spoil, check, words) in FAULTS.items():
-            if check == "stress" and "REF_stress" not in right[0].info:
+            if check in ("stress", "sizes") and "REF_stress" not in right[0].info:
                 continue
             frames = [atoms.copy() for atoms in right]
             wrong = np.zeros(len(frames) + 3, dtype=bool)

@@ -8,6 +8,6 @@ frames against all training frames), `examine` (what is kept of a frame), `sampl
 `agreement` (near frames that outvote others), `evidence` (what several checks need), `finding`, `naming` (files and
 numbers), then a module for each check, by the names in `catalogue`:
 
-    labels, units, series ("work"), stress (strain), net_force, duplicates,
+    labels, units, series ("work"), stress (strain), net_force, sizes, duplicates,
     energies (expected, by_elements, groups, offsets, spins), geometry (outside), options ("settings", with trajectory)
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from . import duplicates, energies, geometry, labels, net_force, options, series, stress, units
+from . import duplicates, energies, geometry, labels, net_force, options, series, sizes, stress, units
 from .evidence import Evidence
 from .finding import ORDER, Finding
 from .survey import Survey
@@ -14,6 +14,7 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "work": (series.check, "energy against work: frames that contradict near frames"),
     "stress": (stress.check, "stress against strain: its sign, unit and order of components, of a config_type"),
     "net_force": (net_force.check, "forces that don't add up to zero, torques of molecules"),
+    "sizes": (sizes.check, "forces and stress that no bond can make"),
     "duplicates": (duplicates.check, "one geometry with different labels, or in training and validation"),
     "energies": (energies.check, "energies that no composition explains, groups of another unit or reference, spin"),
     "geometry": (

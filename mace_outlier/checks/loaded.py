@@ -16,7 +16,7 @@ from .reading import Chunk
 from .settings import Settings
 from .survey import Survey, assemble
 
-NAMES = ("labels", "net_force", "energies", "geometry", "settings")  # checks that look at each frame by itself
+NAMES = ("labels", "net_force", "sizes", "energies", "geometry", "settings")  # that look at each frame by itself
 
 
 def budget(steps: int, settings: Settings) -> float:

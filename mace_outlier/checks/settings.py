@@ -57,6 +57,10 @@ class Settings:
     drift_share: float = 0.10  # of the root mean square force, at least
     drift_typical: float = 10.0  # times the median of its group: what all frames have is the method, not the frame
     drift_clear: float = 0.5  # of the root mean square force: half of what the forces say is error
+    force: float = 30.0  # eV/A, root mean square: twice what the strongest bond pulls with where it is steepest
+    force_clear: float = 100.0  # the same, for "certain"
+    virial: float = 30.0  # eV an atom, stress times volume: three times what the strongest bonds are worth
+    virial_clear: float = 100.0  # the same, for "certain": diamond at 1500 GPa, whose atoms are nearly too near, has 26
     many: float = 0.5  # share of a group from which a fault is called that of the group
 
     # --- geometry --------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ __all__ = ["page_of", "write_findings"]
 
 MOST = 300  # findings on the page
 PIECES = 40  # of a list of frames: "3, 7-9, 12"
-DRAWN = ("work", "net_force", "energies", "geometry")  # checks whose frames are drawn
+DRAWN = ("work", "net_force", "sizes", "energies", "geometry")  # checks whose frames are drawn
 EACH, ALL = 3, 24  # drawings of a finding, and of the page
 LAST = 100_000  # frames of a file that are gone through for a drawing
 

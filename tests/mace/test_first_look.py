@@ -131,7 +131,7 @@ def test_a_training_of_dipoles_needs_no_energies(mace):
     dipoles = ["--model=AtomicDipolesMACE", "--ema_robust_base_loss=dipole", "--error_table=DipoleRMSE"]
     vectors = ["--hidden_irreps=4x0e+4x1o", "--MLP_irreps=4x0e"]
     (summary,) = said(mace.train("dipoles", *ROBUST, *dipoles, *vectors).log)
-    assert "(net_force, energies, geometry, settings): no findings" in summary
+    assert "(net_force, sizes, energies, geometry, settings): no findings" in summary
 
 
 def test_energies_of_isolated_atoms_of_another_code(mace):
