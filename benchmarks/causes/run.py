@@ -229,7 +229,7 @@ def cell_of(own: list[dict[str, Any]]) -> str:
     if own[0]["fault"] == "own":
         return f"{number}"
     right, wrong = (100 * sum(int(row[name]) for row in own) / number for name in ("right", "wrong"))
-    either = 100 * sum(int(row.get("either") or 0) for row in own) / number
+    either = 100 * sum(int(row["either"]) for row in own) / number
     return f"{number}: {right:.0f} / {wrong:.0f}" + (f" ({either:.0f} either)" if either else "")
 
 
@@ -243,8 +243,7 @@ def known_before(folder: Path = HERE) -> dict[tuple[str, ...], dict[str, Any]]:
     known = {}
     for kind in KINDS:
         with (folder / f"{kind}.csv").open(newline="") as file:
-            found = [{"either": "0", **row} for row in csv.DictReader(file)]
-        known |= {key_of(row): row for row in found if holds(row["commit"])}
+            known |= {key_of(row): row for row in csv.DictReader(file) if holds(row["commit"])}
     return known
 
 
