@@ -123,14 +123,6 @@ def other_key(frames: Frames) -> list[int]:
     return list(range(len(frames)))
 
 
-def some_in_hartree(frames: Frames) -> list[int]:
-    """5 % of the energies in hartree."""
-    chosen = np.random.default_rng(2).permutation(len(frames))[: len(frames) // 20].tolist()
-    for i in chosen:
-        frames[i].info["REF_energy"] /= units.Hartree
-    return sorted(chosen)
-
-
 def stress(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Frames], list[int]]:
     """All stresses changed."""
 
@@ -142,12 +134,19 @@ def stress(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Frames], lis
     return spoil
 
 
-def some_in_kbar(frames: Frames) -> list[int]:
-    """5 % of the stresses in kbar."""
-    chosen = np.random.default_rng(3).permutation(len(frames))[: len(frames) // 20].tolist()
-    for i in chosen:
-        frames[i].info["REF_stress"] = np.asarray(frames[i].info["REF_stress"]) * 10 / units.GPa
-    return sorted(chosen)
+def some(spoil: Callable[[Frames], list[int]], seed: int) -> Callable[[Frames], list[int]]:
+    """5 % of the frames."""
+
+    def spoil_some(frames: Frames) -> list[int]:
+        chosen = np.random.default_rng(seed).permutation(len(frames))[: len(frames) // 20].tolist()
+        spoil([frames[i] for i in chosen])
+        return sorted(chosen)
+
+    return spoil_some
+
+
+IN_HARTREE = scaled(energy=1 / units.Hartree)
+IN_KBAR = stress(lambda s: s * 10 / units.GPa)
 
 
 class Fault(NamedTuple):
@@ -159,7 +158,7 @@ class Fault(NamedTuple):
 
 
 FAULTS = {
-    "energies in hartree": Fault(scaled(energy=1 / units.Hartree), "units", "the energies are in hartree"),
+    "energies in hartree": Fault(IN_HARTREE, "units", "the energies are in hartree"),
     "energies in kcal/mol": Fault(scaled(energy=units.mol / units.kcal), "units", "the energies are in kcal/mol"),
     "forces in kcal/mol/A": Fault(scaled(force=units.mol / units.kcal), "units", "the forces are in kcal/mol/A"),
     "forces in hartree/bohr": Fault(scaled(force=units.Bohr / units.Hartree), "units", "the forces are in hartree/b"),
@@ -168,11 +167,11 @@ FAULTS = {
     "three geometries twice": Fault(duplicates, "duplicates", "different labels"),
     "NaN and infinity": Fault(not_a_number, "labels", "NaN"),
     "energies under another key": Fault(other_key, "labels", "dft_energy"),
-    "stress in kbar": Fault(stress(lambda s: s * 10 / units.GPa), "stress", "in kbar"),
+    "stress in kbar": Fault(IN_KBAR, "stress", "in kbar"),
     "stress with the wrong sign": Fault(stress(lambda s: -s), "stress", "the stress has the wrong sign"),
     "stress in the order of VASP": Fault(
         stress(lambda s: s[[0, 1, 2, 5, 3, 4]]), "stress", "components are xy, yz, xz"
     ),
-    "5 % of the energies in hartree": Fault(some_in_hartree, "energies", "they are in hartree"),
-    "5 % of the stresses in kbar": Fault(some_in_kbar, "sizes", "no bond can make"),
+    "5 % of the energies in hartree": Fault(some(IN_HARTREE, 2), "energies", "they are in hartree"),
+    "5 % of the stresses in kbar": Fault(some(IN_KBAR, 3), "sizes", "no bond can make"),
 }

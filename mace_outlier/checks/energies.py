@@ -81,11 +81,9 @@ def _gross(evidence: Evidence, known: Expected, taken: np.ndarray) -> list[Findi
     )
     found = []
     for chosen, certainty, why in words:
-        for source in np.unique(frames["source"][chosen]):
-            rows = np.flatnonzero(chosen & (frames["source"] == source))
+        for rows, path in evidence.survey.by_source(chosen):
             worst = float(np.abs(residual[rows]).max())
             what = f"{len(rows)} energ{'ies lie' if len(rows) > 1 else 'y lies'} up to {worst:.3g} eV/atom {why}"
             numbers = {"largest": worst, "unit": "eV/atom"}
-            path = evidence.survey.sources[source].path
             found.append(Finding("energies", certainty, what, FIX, rows, path, numbers))
     return found

@@ -18,11 +18,9 @@ Row = tuple[np.ndarray, str, Callable[[np.ndarray], str], str]
 def check(evidence: Evidence) -> list[Finding]:
     """Find geometries that can't be meant."""
     survey, found = evidence.survey, []
-    sources = survey.frames["source"]
     for chosen, certainty, what, fix in _table(evidence):
-        for source in np.unique(sources[chosen]):
-            rows = np.flatnonzero(chosen & (sources == source))
-            found.append(Finding("geometry", certainty, what(rows), fix, rows, survey.sources[source].path))
+        for rows, path in survey.by_source(chosen):
+            found.append(Finding("geometry", certainty, what(rows), fix, rows, path))
     return found + alone(evidence) + outside(evidence) + _elements(evidence) + _cutoff(evidence)
 
 

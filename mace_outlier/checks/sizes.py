@@ -40,9 +40,7 @@ def check(evidence: Evidence) -> list[Finding]:
     for own in sizes:
         clear = apart & (own.size > own.certain)
         for chosen, certainty in ((clear, CERTAIN), (apart & (own.size > own.most) & ~clear, LIKELY)):
-            for source in np.unique(frames["source"][chosen]):
-                rows = np.flatnonzero(chosen & (frames["source"] == source))
-                found.append(_finding(own, certainty, rows, evidence.survey.sources[source].path))
+            found += [_finding(own, certainty, *part) for part in evidence.survey.by_source(chosen)]
     return found
 
 

@@ -1,7 +1,7 @@
 """What is known after one pass over all files: a record of each frame, links between neighbours, a sample of frames."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -48,6 +48,12 @@ class Survey:
         """Rows of a file."""
         ends = [*self.first_row[1:], len(self.frames)]
         return slice(self.first_row[source], ends[source])
+
+    def by_source(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
+        """Yield the rows of each file that are chosen, (N,) boolean, and its path."""
+        sources = self.frames["source"]
+        for source in np.unique(sources[chosen]):
+            yield np.flatnonzero(chosen & (sources == source)), self.sources[source].path
 
     @cached_property
     def composition(self) -> tuple[list[int], np.ndarray]:
