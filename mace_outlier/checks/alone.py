@@ -1,7 +1,5 @@
 """Part of check `geometry`: forces on atoms that have no neighbour, which no model of local environments can give."""
 
-import numpy as np
-
 from .evidence import Evidence
 from .finding import LIKELY, LOOK, Finding
 
@@ -19,14 +17,10 @@ def alone(evidence: Evidence) -> list[Finding]:
     frames, r_max = survey.frames, survey.inputs.r_max or DEFAULT_R_MAX
     unseen = frames["alone"] > r_max
     beyond = unseen & (frames["alone_force"] > COULOMB / r_max**2)
-    for source in np.unique(frames["source"][unseen]):
-        for chosen, certainty in ((beyond, LIKELY), (unseen & ~beyond, LOOK)):
-            rows = np.flatnonzero(chosen & (frames["source"] == source))
-            if not len(rows):
-                continue
+    for chosen, certainty in ((beyond, LIKELY), (unseen & ~beyond, LOOK)):
+        for rows, path in survey.by_source(chosen):
             largest = float(frames["alone_force"][rows].max())
             what = f"forces, up to {largest:.3g} eV/A, on atoms that have no neighbour within r_max = {r_max:g} A"
             what += ": a model gives them none"
-            path, numbers = survey.sources[source].path, {"largest_force": largest}
-            found.append(Finding("geometry", certainty, what, FIX, rows, path, numbers))
+            found.append(Finding("geometry", certainty, what, FIX, rows, path, {"largest_force": largest}))
     return found
