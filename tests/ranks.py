@@ -247,8 +247,16 @@ def one_rank(rank: int, ranks: int, folder: Path) -> None:
     outcomes |= {"restarted": train(rank, ranks, **CASES["mixture"], start=alone)._asdict()}
     outcomes["stock"] = stock_and_ours()
     outcomes["rows"] = exchanged(rank, ranks)
-    torch.save(outcomes, folder / f"{rank}.pt")
+    used = distributed.processes(torch.device("cpu"))
+    outcomes["threads"] = [(used.sum(np.ones(1))[0], number_of_threads("gloo"))]
     torch.distributed.destroy_process_group()
+    outcomes["threads"].append((used.sum(np.ones(1))[0], number_of_threads("gloo")))
+    torch.save(outcomes, folder / f"{rank}.pt")
+
+
+def number_of_threads(word: str) -> int:
+    """How many threads of this process have a word in their name (on Linux)."""
+    return sum(word in name.read_text() for name in Path("/proc/self/task").glob("*/comm"))
 
 
 def in_parts(rank: int, ranks: int, folder: Path, epochs: int, killed: int | None, lost: int | None) -> None:

@@ -1,7 +1,7 @@
 """What the processes of a distributed run share; the identity where there is one process."""
 
+import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -94,12 +94,16 @@ class Ranks(Summed):
     """
 
     def __init__(self, device: torch.device, group: Any = None) -> None:
-        super().__init__(partial(sum_over_ranks, group=group), device)
-        self._group = group
+        # torch.distributed ends its groups with the run. A reference would keep the threads of this one until Python
+        # itself ends, which may then wait for them for ever (https://github.com/pytorch/pytorch/issues/190489)
+        known: Callable[[], Any] = (lambda: None) if group is None else weakref.ref(group)
+        super().__init__(lambda tensor: sum_over_ranks(tensor, known()), device)
+        self._known = known
         self._place = torch.distributed.get_rank(), torch.distributed.get_world_size()
         self._sends: bool | None = None  # whether the backend can, once that is known
         self.fewest_in_parts = LARGE
 
+    _group = property(lambda self: self._known())
     may_work_aside = property(lambda self: self._group is not None)
 
     def _gathered(self, own: Tensor, number: NDArray[np.int64]) -> Tensor:

@@ -1,5 +1,6 @@
 """Processes that share a batch (gloo), against one process with the whole batch."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,16 @@ def test_rows_reach_the_processes_that_they_are_for(outcomes, way):
 
 def test_labels_are_judged_beside_the_validation_where_there_is_a_group_for_that(outcomes):
     assert {own["rows"]["aside"] for own in outcomes} == {(True, False)}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of threads")
+def test_no_thread_of_that_group_outlives_the_run(outcomes):
+    """Where one does until Python ends, that may never be: https://github.com/pytorch/pytorch/issues/190489."""
+    for own in outcomes:
+        (total, before), (alone, after) = own["threads"]
+        assert (total, alone) == (len(outcomes), 1)
+        assert before > 0
+        assert after == 0
 
 
 def test_one_process_shares_with_nobody():
