@@ -54,7 +54,9 @@ def table(results: dict[str, Any]) -> str:
     ]
     if "memory" in results:
         held, most = (results["memory"][name] for name in ("bytes_held", "bytes_at_most"))
-        lines += ["", f"Memory for each frame: {held} bytes after reading, {most} at most while the checks run."]
+        once = "of frames that occur once; those of the larger files above occur ten or a hundred times"
+        words = f"{held} bytes after reading, {most} at most while the checks run"
+        lines += ["", f"Memory for each frame: {words}, {once}."]
     return "\n".join(lines) + "\n"
 
 

@@ -16,6 +16,7 @@ from .inputs import TRAIN
 from .settings import Settings
 
 NEXT = 4  # frames that follow in the order of the first numbers of the fingerprint, to which each is compared
+CHUNK = 65_536  # pairs that are compared at a time
 
 
 class Differences(NamedTuple):
@@ -52,8 +53,14 @@ def check(evidence: Evidence) -> list[Finding]:
 
 
 def compared(frames: np.ndarray, one: np.ndarray, two: np.ndarray, settings: Settings) -> Differences:
-    """Compare the labels of pairs of rows (P,)."""
-    first, second = frames[one], frames[two]
+    """Compare the labels of pairs of rows (P,), so many at a time that copies of the frames take no memory."""
+    starts = range(0, max(len(one), 1), CHUNK)
+    parts = [_compared(frames[one[at : at + CHUNK]], frames[two[at : at + CHUNK]], settings) for at in starts]
+    return Differences(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _compared(first: np.ndarray, second: np.ndarray, settings: Settings) -> Differences:
+    """Compare the labels of frames (P,)."""
     energy = np.abs(first["energy"] - second["energy"]) / first["atoms"]
     force = np.abs(first["rms_force"] - second["rms_force"])
     larger = np.maximum(first["rms_force"], second["rms_force"])
@@ -115,7 +122,7 @@ def _contradictions(one: np.ndarray, two: np.ndarray, differences: Differences, 
     graph = coo_matrix((np.ones(len(one)), (one_of, two_of)), shape=(len(rows), len(rows)))
     count = connected_components(graph, directed=False)[0]
     first, second = np.isin(one, wrong), np.isin(two, wrong)
-    named = np.unique([*one[~second | first], *two[~first | second]])
+    named = np.unique(np.concatenate((one[~second | first], two[~first | second])))
     numbers, sizes = _largest(differences)
     what = f"{count} geometr{'ies have' if count > 1 else 'y has'} different labels in {len(rows)} frames: {sizes}"
     fix = "recompute them: at least one label of each is wrong, or of another method"

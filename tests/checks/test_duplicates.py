@@ -3,7 +3,8 @@ import pytest
 from made_up_checks import crystal, found, label, series, surveyed
 from structures import molecules
 
-from mace_outlier.checks.duplicates import same_geometry
+from mace_outlier.checks import duplicates
+from mace_outlier.checks.duplicates import compared, same_geometry
 from mace_outlier.checks.evidence import Evidence
 
 
@@ -206,3 +207,17 @@ def test_only_what_is_there_is_said_to_differ(tmp_path, missing, change, said):
         assert said in finding.what
         assert "nan" not in finding.what
         assert "nan" not in str(finding.numbers)
+
+
+def test_pairs_are_compared_a_part_at_a_time(tmp_path, monkeypatch):
+    frames = [frame.copy() for frame in molecules(7) for _ in range(3)]
+    for number, frame in enumerate(frames):
+        frame.info["REF_energy"] += 0.01 * number * len(frame)
+    evidence = Evidence(surveyed(tmp_path, frames))
+    pairs = same_geometry(evidence)
+    expected = compared(evidence.survey.frames, *pairs, evidence.settings)
+    assert len(expected.energy) == 21  # three of each
+    for chunk in (1, 4, 21):
+        monkeypatch.setattr(duplicates, "CHUNK", chunk)
+        for ours, theirs in zip(compared(evidence.survey.frames, *pairs, evidence.settings), expected, strict=True):
+            assert np.array_equal(ours, theirs, equal_nan=True)
