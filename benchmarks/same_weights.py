@@ -5,7 +5,7 @@
 
 Where code is only put in another order, hours of trainings need not be made again to be believed: some of them are
 repeated by the present code, with the same command and data, and what they leave is compared bit for bit: the table of
-configurations, the weights of every epoch where these were kept, and the parameters of the model. Where all are the
+configurations (but for the causes, see benchmarks/causes), the weights of every epoch where these were kept, and the parameters of the model. Where all are the
 same, this is noted in same_weights.json, and results of that commit count as those of the present one (one_code.py),
 but for what a step or the end of an epoch costs. Run it on the machine that made the trainings: others round otherwise.
 """
@@ -33,7 +33,7 @@ from source_commit import SAME_WEIGHTS, commit_of, git
 
 from mace_outlier.files import replacing
 
-NOT_COMPARED = ("source",)  # columns of tables: paths
+NOT_COMPARED = ("source", "cause", "cause_certainty", "cause_value")  # columns: paths, and what is no weight
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 def columns_of_table(path: Path) -> dict[str, np.ndarray]:
     """Columns of a table of configurations, as texts."""
-    table = pandas.read_csv(path, dtype=str, keep_default_na=False).drop(columns=[*NOT_COMPARED])
+    table = pandas.read_csv(path, dtype=str, keep_default_na=False).drop(columns=[*NOT_COMPARED], errors="ignore")
     return {name: np.array(column, dtype=str) for name, column in table.items()}
 
 
