@@ -5,9 +5,10 @@
 
 Where code is only put in another order, hours of trainings need not be made again to be believed: some of them are
 repeated by the present code, with the same command and data, and what they leave is compared bit for bit: the table of
-configurations (but for the causes, see benchmarks/causes), the weights of every epoch where these were kept, and the parameters of the model. Where all are the
-same, this is noted in same_weights.json, and results of that commit count as those of the present one (one_code.py),
-but for what a step or the end of an epoch costs. Run it on the machine that made the trainings: others round otherwise.
+configurations (but for the causes, see benchmarks/causes), the weights of every epoch where these were kept, and the
+parameters of the model. Where all are the same, this is noted in same_weights.json, and results of that commit count as
+those of the present one (one_code.py), but for what a step or the end of an epoch costs. Run it on the
+machine that made the trainings: others round otherwise.
 """
 
 import argparse
