@@ -96,7 +96,7 @@ def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
         can = np.ones(size, dtype=bool)
         if folder.name.split("-")[1] in FORCES_ONLY:  # forces that vanish by symmetry can't be wrong in sign or unit
             can[rows] = seen.label_force > settings.least_force
-        below = weight < 0.5
+        below, held_back = weight < 0.5, judge.looked.own.get(WHOLE, np.ones(size))
         yield {
             "epoch": epoch,
             "acts": judge.some_are_wrong,
@@ -106,7 +106,7 @@ def replay(folder: Path, settings: Settings) -> Iterator[dict[str, Any]]:
             "right": int((wrong == 0).sum()),
             "gain": round(judge.gain, 1),
             "auroc": round(auroc(zscore, (wrong == 1) & can, wrong == 0), 3),
-            "auroc_held_back": round(auroc(-judge.looked.get(WHOLE, np.ones(size)), (wrong == 1) & can, wrong == 0), 3),
+            "auroc_held_back": round(auroc(-held_back, (wrong == 1) & can, wrong == 0), 3),
         }
 
 
