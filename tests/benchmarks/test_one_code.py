@@ -136,10 +136,18 @@ def test_trainings_are_compared_to_the_last_bit(tmp_path, other, differ):
 
 def test_a_column_that_is_new_makes_no_difference_and_one_that_is_missing_does(tmp_path):
     one, other = finished(tmp_path / "one"), finished(tmp_path / "other")
-    table = pandas.read_csv(other / "results" / "run_outliers.csv").assign(cause="")
+    table = pandas.read_csv(other / "results" / "run_outliers.csv").assign(suspect_since=-1)
     table.to_csv(other / "results" / "run_outliers.csv", index=False)
     assert same_weights.differences(one, other)[0] == []
     assert same_weights.differences(other, one)[0] == ["results/run_outliers.csv"]
+
+
+def test_what_is_said_of_causes_is_no_weight(tmp_path):
+    folders = finished(tmp_path / "one"), finished(tmp_path / "other")
+    for folder, cause in zip(folders, ("forces of the wrong sign", ""), strict=True):
+        path = folder / "results" / "run_outliers.csv"
+        pandas.read_csv(path).assign(cause=cause, cause_certainty=0.9, cause_value=1.0).to_csv(path, index=False)
+    assert same_weights.differences(*folders)[0] == []
 
 
 def test_a_training_that_left_nothing_is_not_the_same(tmp_path):
