@@ -30,7 +30,6 @@ def cost() -> str:
     for judged in load("overhead/end_of_epoch.json")["results"]:
         number, seconds = judged["configurations"], judged["seconds"]
         lines.append(f"| judgement at the end of an epoch of {number:,} configurations | {seconds:.2f} s |")
-    lines += on_gpu()
     lines.append(f"| start of any Python program | {startup['import_us'] / 1e3:.2f} ms |")
     most = load("records/results.json")["results"][-1]
     lines += [
@@ -62,18 +61,6 @@ def launches() -> str:
         number, shared = (" to ".join(str(row["kernels_added"]) for row in own) for own in (alone, together))
         said.append(f"{number} kernels more than in stock MACE {when} ({shared} in a distributed run)")
     return f"A step launches {', and '.join(said)}. None of them waits for the device."
-
-
-def on_gpu() -> list[str]:
-    """Time of a training step on a GPU."""
-    gpu, lines = load("overhead/gpu.json"), []
-    for case, numbers in gpu["results"].items():
-        base, size = case.split(", ")
-        irreps = gpu["models"][size]["irreps"].replace(" ", "")
-        ratio, stock = numbers["median_of_ratios"], numbers["median_stock_ms"]
-        model = f"{irreps}, base loss {base}, {gpu['dtype']}"
-        lines.append(f"| training step on a GPU ({gpu['device']}), {model} | {ratio:.3f} x stock ({stock:.0f} ms) |")
-    return lines
 
 
 def stored(path: str) -> str:

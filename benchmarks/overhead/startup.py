@@ -16,6 +16,10 @@ import sys
 import timeit
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from source_commit import PACKAGE, commit_of
+
 from mace_outlier import _boot
 
 HERE = Path(__file__).parent
@@ -42,6 +46,7 @@ def main() -> None:
     hook = _boot._Trigger()
     result = {
         "command": "python benchmarks/overhead/startup.py",
+        "commit": commit_of(PACKAGE),
         "python": platform.python_version(),
         "runs": RUNS,
         "import_us": statistics.median(import_microseconds() for _ in range(RUNS)),

@@ -29,7 +29,7 @@ def results(tmp_path, monkeypatch):
     """Of two benchmarks; what is here is commit "new"."""
     monkeypatch.setattr(finished_trainings, "gives_these_weights", is_new)
     monkeypatch.setattr(one_code, "HERE", tmp_path)
-    monkeypatch.setattr(one_code, "TRAININGS", ("real",))
+    monkeypatch.setattr(one_code, "TRAININGS", ("real/trainings.csv",))
     monkeypatch.setattr(one_code, "OTHERS", {"speed.json": (is_new,), "causes.csv": (is_new, bool)})
     (tmp_path / "real").mkdir()
     rows = [("weighted", "old"), ("oracle, batch 32", "old"), ("refinement, round 1", "old"), ("ema_robust", "new")]
@@ -67,6 +67,27 @@ def test_what_is_by_other_code_is_named(results, capsys):
         "list.json: an unknown commit, old",
         "files.json: old",
     ]
+
+
+def test_a_training_that_was_trained_twice_and_one_that_was_simulated_count_as_well(results, capsys, monkeypatch):
+    twice = pandas.DataFrame({"arm": ["weighted", "ema_robust"], "commit": "new", "commit_again": "old"})
+    twice.to_csv(results / "twice.csv", index=False)
+    models = [{"arm": "weighted", "commit": "old"}, {"arm": "default", "commit": "older"}]
+    (results / "liquid.json").write_text(json.dumps({"models": models}))
+    monkeypatch.setattr(one_code, "TRAININGS", ("twice.csv", "liquid.json"))
+    with pytest.raises(SystemExit, match=r"True|1"):
+        one_code.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["twice.csv: 1 of 4 trainings, of old", "liquid.json: 1 of 2 trainings, of older"]
+
+
+def test_no_file_of_results_is_left_out():
+    """A new benchmark has to say which code its results depend on."""
+    here = ROOT / "benchmarks"
+    found = {path.relative_to(here).as_posix() for kind in ("json", "csv", "npz") for path in here.rglob(f"*.{kind}")}
+    judged = {*one_code.TRAININGS, *one_code.OTHERS}
+    assert found == judged | set(one_code.UNJUDGED)
+    assert not judged & set(one_code.UNJUDGED)
 
 
 def test_a_commit_is_present_while_what_it_had_is_not_changed(tmp_path, monkeypatch):
