@@ -9,6 +9,7 @@ sys.path.insert(0, str(ROOT))
 import mace_outlier  # noqa: E402
 
 project, author, release = "mace-outlier", "The mace-outlier developers", mace_outlier.__version__
+copyright = f"2026, {author}"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 root_doc = "docs/pages/index"
 include_patterns = ["docs/pages/*.md", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "patches/README.md"]
